@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control channel: sd-bus, peer to peer, over a 0600 socket in the runtime directory. Only
+ * root and the daemon's own user are answered (SO_PEERCRED). Each client is a connection of its
+ * own on the event loop, with a limit on their number, on how long one may stay silent, and on
+ * what is queued for one that does not read, so that none can hold up the daemon or the others.
+ *
+ * Object /io/netshared/Control, interface io.netshared.Control:
+ *     Reload() -> (b accepted, s text)   answers when a load begun after the call has been judged;
+ *                                        text: the errors or warnings, as `check` prints them
+ *     Status() -> (s json)
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+struct nsh_control;
+struct nsh_control_reply; /* a pending Reload */
+
+struct nsh_control_handler {
+    void *userdata;
+    /*
+     * Begin a load. Later exactly one nsh_control_reply_reload with `reply`, which stays valid
+     * until then, whether or not the client is still there.
+     */
+    void (*reload)(void *userdata, struct nsh_control_reply *reply);
+    /* The status as JSON, the channel's to free; NULL: no memory. */
+    char *(*status)(void *userdata);
+};
+
+/* Listens at `path`, replacing a stale socket (the lock is held). `handler` is copied. */
+int nsh_control_new(sd_event *event, const char *path, const struct nsh_control_handler *handler,
+        struct nsh_control **ret);
+/* Closes all, unlinks the socket. */
+void nsh_control_free(struct nsh_control *c);
+void nsh_control_reply_reload(struct nsh_control_reply *reply, bool accepted, const char *text);
+
+/*
+ * The client's side. 0; -ENOENT or -ECONNREFUSED: no daemon runs; -errno. `ret_text` and `ret_json`
+ * are the caller's to free. Waits at most `timeout_usec` (0: no limit) for the answer.
+ */
+int nsh_control_call_reload(
+        const char *path, uint64_t timeout_usec, bool *ret_accepted, char **ret_text);
+int nsh_control_call_status(const char *path, uint64_t timeout_usec, char **ret_json);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One writer per network namespace: a lock file in the runtime directory, named by the inode of
+ * the namespace we are in; and the place of the control socket beside it.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+/*
+ * Takes the lock (making `runtime_directory`, 0755, if need be). A descriptor that holds it until
+ * it is closed; -EBUSY when another process has it, its pid in *ret_holder (0: unknown); -errno.
+ */
+int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder);
+/*
+ * Path of the control socket for our network namespace: RUNTIME/netns-INODE.sock. 0, -ENAMETOOLONG
+ * (108 bytes, unix(7)) or -errno.
+ */
+int nsh_control_path(const char *runtime_directory, char ret[static 108]);

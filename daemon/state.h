@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The state directory: what the kernel can't remember for us. Every file is written aside, synced
+ * and renamed; a reader sees the old or the new, never half.
+ *
+ *     accepted   the archive of the last accepted configuration (config.h)
+ *     sysctls    "KEY BEFORE OURS" a line: what we switched and what it was
+ *     protocol   the route protocol in use
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct nsh_state;
+
+struct nsh_sysctl_before {
+    char key[128]; /* below /proc/sys: "net/ipv4/ip_forward" */
+    int before;
+    int ours;
+};
+#define NSH_SYSCTLS_MAX 4096
+
+/*
+ * Opens (and makes, 0700) the directory. -errno; a directory that others may write is -EPERM.
+ */
+int nsh_state_open(const char *directory, struct nsh_state **ret);
+void nsh_state_free(struct nsh_state *s);
+
+/* A descriptor for a new archive, to be given to nsh_config_load; -errno. Thread-safe. */
+int nsh_state_archive_begin(struct nsh_state *s);
+/* Makes `fd` the accepted configuration. Does not close it. 0 or -errno; then the old one holds. */
+int nsh_state_archive_accept(struct nsh_state *s, int fd);
+/* Opens the accepted one for reading: descriptor, or -ENOENT. */
+int nsh_state_archive_open(struct nsh_state *s);
+
+/* All remembered sysctls: an array, the caller's to free, empty when there are none. */
+int nsh_state_sysctls_load(struct nsh_state *s, struct nsh_sysctl_before **ret, size_t *ret_n);
+/* Replaces the list. */
+int nsh_state_sysctls_save(struct nsh_state *s, const struct nsh_sysctl_before *list, size_t n);
+
+/* The protocol that marks what stands in the kernel; -ENOENT when never saved. */
+int nsh_state_protocol_load(struct nsh_state *s, uint8_t *ret);
+int nsh_state_protocol_save(struct nsh_state *s, uint8_t protocol);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the kernel should hold, made from a configuration. Pure.
+ *
+ * Routes are the configuration's own array; policies become chains of rules, one chain per policy
+ * and family, in file order: exemptions first as RETURN, then one MASQUERADE for each combination
+ * of from, to and out; and, for each family with a chain, the inert conntrack chain in `raw`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+
+/* Index of a family in two-element arrays. */
+enum { NSH_V4 = 0, NSH_V6 = 1, NSH_FAMILIES = 2 };
+static inline int nsh_family_index(int family)
+{
+    return family == AF_INET6 ? NSH_V6 : NSH_V4;
+}
+static inline int nsh_family_of(int index)
+{
+    return index == NSH_V6 ? AF_INET6 : AF_INET;
+}
+
+struct nsh_desired {
+    struct nsh_config *config; /* owned */
+    const struct nsh_route *routes;
+    size_t n_routes;
+    struct nsh_link *links; /* the one part that changes: ifindex, set by the reconciler */
+    size_t n_links;
+    struct nsh_chain
+            *chains; /* malloc'd; in file order, a policy's IPv4 chain before its IPv6 one */
+    size_t n_chains;
+    struct nsh_arena *arena;       /* the chains' rules */
+    bool forwarding[NSH_FAMILIES]; /* to be on; false: not needed by netshared */
+    uint8_t protocol;              /* marks our routes */
+};
+
+/* Takes the configuration, on success only. 0 or -ENOMEM. */
+int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret);
+void nsh_desired_free(struct nsh_desired *d);
+/* Index of the route with the identity of `key`, or SIZE_MAX. Binary search. */
+size_t nsh_desired_find_route(const struct nsh_desired *d, const struct nsh_route *key);

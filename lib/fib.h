@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel contract for routes, links and sysctls. fib-netlink.c keeps it with libnl against
+ * the kernel; tests/support/fib-fake.c keeps it in memory.
+ *
+ * Errors are negative errno. Values passed to callbacks are valid during the call only.
+ * An implementation is used from one thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "route.h"
+
+struct nsh_fib;
+
+/* Which routes a dump returns. Zero: no restriction. */
+struct nsh_fib_filter {
+    uint8_t family;   /* AF_INET, AF_INET6; AF_UNSPEC: both */
+    uint8_t protocol; /* RTPROT_*; filtered by the kernel */
+    uint32_t table;
+};
+
+enum nsh_fib_verb {
+    NSH_FIB_ADD,     /* CREATE|EXCL: fails with -EEXIST if the key is taken */
+    NSH_FIB_REPLACE, /* CREATE|REPLACE */
+    NSH_FIB_DELETE,  /* with protocol and nexthops, so that only that very route goes */
+};
+
+struct nsh_fib_op {
+    enum nsh_fib_verb verb;
+    struct nsh_route route; /* protocol set; its props outlive the call */
+};
+
+/*
+ * Called for each operation that failed, in order. `error` is negative errno, `why` the kernel's
+ * own words (extended ack) or "".
+ */
+typedef void nsh_fib_failed(void *userdata, size_t op, int error, const char *why);
+/* One observed route, normalised. Return 0 to go on; anything else ends the dump with it. */
+typedef int nsh_fib_route_seen(void *userdata, const struct nsh_route *route);
+
+enum nsh_fib_event_type {
+    NSH_FIB_ROUTE_NEW, /* added, replaced or appended: `route`, `route_flags` */
+    NSH_FIB_ROUTE_GONE,
+    NSH_FIB_LINK,       /* a link came, went or changed: `ifindex`, `name`, `up`, `gone` */
+    NSH_FIB_ADDRESS,    /* an address came or went: `ifindex`, `family` */
+    NSH_FIB_FORWARDING, /* a forwarding sysctl changed: `family` */
+    NSH_FIB_OVERRUN,    /* events were lost: compare everything */
+};
+
+struct nsh_fib_event {
+    enum nsh_fib_event_type type;
+    uint32_t sender; /* port id of whoever asked for the change; 0: the kernel itself. Not proof. */
+    struct nsh_route route;
+    uint16_t route_flags; /* NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND of the message */
+    uint8_t family;
+    uint32_t ifindex;
+    char name[IFNAMSIZ];
+    bool up;   /* IFF_UP */
+    bool gone; /* the link was deleted (or moved away), the address removed */
+};
+
+typedef void nsh_fib_event_seen(void *userdata, const struct nsh_fib_event *event);
+
+/* What `nsh_fib_lookup` found. */
+struct nsh_fib_path {
+    uint32_t ifindex;
+    bool on_link; /* no gateway in between */
+};
+
+struct nsh_sysctl_values {
+    int forwarding[2]; /* net.ipv4.ip_forward, net.ipv6.conf.all.forwarding; -errno: unreadable */
+};
+
+struct nsh_fib_ops {
+    void (*free)(struct nsh_fib *fib);
+
+    /*
+     * A dump in pieces, so that a caller can do other work in between. `begin` sends the request;
+     * each `read` handles one receive and calls `seen` for what is in it: 1 when more follows, 0
+     * at the end. One dump at a time; `begin` during a dump drops the rest of the one before.
+     */
+    int (*dump_begin)(struct nsh_fib *fib, const struct nsh_fib_filter *filter);
+    int (*dump_read)(struct nsh_fib *fib, nsh_fib_route_seen *seen, void *userdata);
+
+    /*
+     * Writes a list of operations in as few sends as possible, and waits until the kernel has
+     * answered for all. Every failure is told through `failed`. 0, or a negative errno when the
+     * socket itself failed: what was written then is unknown.
+     */
+    int (*submit)(struct nsh_fib *fib, const struct nsh_link *links, const struct nsh_fib_op *ops,
+            size_t n, nsh_fib_failed *failed, void *userdata);
+
+    /* Index of the link with this name or alternative name; -ENODEV. */
+    int (*link_index)(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex);
+    /* Its present name; -ENODEV. */
+    int (*link_name)(struct nsh_fib *fib, uint32_t ifindex, char ret_name[static IFNAMSIZ]);
+    /*
+     * The way the kernel would choose to `addr` now. `iif` 0: from this host; else as if `from`
+     * had come in there. -ENETUNREACH and its like when there is none.
+     */
+    int (*lookup)(struct nsh_fib *fib, int family, const union nsh_addr *addr, uint32_t iif,
+            const union nsh_addr *from, struct nsh_fib_path *ret);
+
+    /* "net/ipv6/conf/all/forwarding", below /proc/sys; integer values. */
+    int (*sysctl_get)(struct nsh_fib *fib, const char *key, int *ret);
+    int (*sysctl_set)(struct nsh_fib *fib, const char *key, int value);
+    /* Calls `each` with the interface directories of net/ipv6/conf, "all" and "default" included.
+     */
+    int (*sysctl_each_ipv6_conf)(
+            struct nsh_fib *fib, void (*each)(void *userdata, const char *name), void *userdata);
+
+    /*
+     * Subscribes to events of links, addresses, routes and forwarding; `protocol` marks our
+     * routes. Returns a descriptor to poll for input, owned by the fib. Changes made through this
+     * fib itself cause no event.
+     */
+    int (*events_open)(struct nsh_fib *fib, uint8_t protocol);
+    /* Reads what is queued, without waiting. Returns the number of messages read. */
+    int (*events_read)(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata);
+    /* true: also tell of foreign routes that are newly added (something is pending). */
+    int (*events_all_routes)(struct nsh_fib *fib, bool all);
+};
+
+struct nsh_fib {
+    const struct nsh_fib_ops *ops;
+};
+
+/* The kernel of the network namespace the caller is in. */
+int nsh_fib_netlink_new(struct nsh_fib **ret);
+
+static inline void nsh_fib_free(struct nsh_fib *fib)
+{
+    if (fib)
+        fib->ops->free(fib);
+}
+
+/* A whole dump in one call. */
+int nsh_fib_dump(struct nsh_fib *fib, const struct nsh_fib_filter *filter, nsh_fib_route_seen *seen,
+        void *userdata);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel contract for packet rules. firewall-iptc.c keeps it with libiptc; nftables will be a
+ * second one; tests/support/firewall-fake.c keeps it in memory.
+ *
+ * A session is what is done under one lock: observe, decide, commit. Between sessions nothing is
+ * held. Errors are negative errno.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nat.h"
+
+struct nsh_firewall;
+
+/* Expected outcomes; the caller handles each. */
+enum nsh_firewall_outcome {
+    NSH_FIREWALL_OK = 0,
+    NSH_FIREWALL_BUSY,  /* another program holds the lock: try again by timer */
+    NSH_FIREWALL_RACED, /* a program without the lock wrote in between: observe again */
+};
+
+enum nsh_firewall_mode {
+    NSH_FIREWALL_READ,  /* no lock, and no table is brought into being by looking at it */
+    NSH_FIREWALL_WRITE, /* the xtables lock is held from open to close */
+};
+
+/* A rule that leads from a built-in chain to one of ours. */
+struct nsh_jump_seen {
+    char target[NSH_CHAIN_NAME];
+    uint32_t index; /* in the built-in chain, from 0 */
+    bool plain;     /* matches everything, as netshared writes it; else somebody altered it */
+};
+
+/*
+ * One observed chain: one of ours with all its rules, or a built-in one with its jumps to ours.
+ */
+struct nsh_chain_seen {
+    uint8_t family;
+    enum nsh_table table;
+    const char *name;
+    bool builtin;
+    const struct nsh_nat_rule *rules; /* ours */
+    size_t n_rules;
+    const struct nsh_jump_seen *jumps; /* built-in */
+    size_t n_jumps;
+    uint32_t n_total;       /* built-in: all rules, foreign ones included */
+    uint32_t first_foreign; /* built-in: index of the first rule that is no jump to ours; n_total:
+                               none */
+};
+
+typedef int nsh_chain_observed(void *userdata, const struct nsh_chain_seen *chain);
+
+enum nsh_firewall_verb {
+    NSH_CHAIN_ADD,    /* create `chain` with all rules of `want` */
+    NSH_CHAIN_CHANGE, /* keep the first keep_head and the last keep_tail rules, replace the rest */
+    NSH_CHAIN_DELETE, /* flush and delete; only flush while a foreign rule refers to it */
+    NSH_JUMP_ADD,     /* in `hook`, to `chain`, at `index` (0-based; UINT32_MAX: appended) */
+    NSH_JUMP_DELETE,  /* in `hook`, the rule at `index` */
+};
+
+/*
+ * One step of a commit. Indexes are those of the moment the step runs; the plan orders steps so
+ * that they hold.
+ */
+struct nsh_firewall_op {
+    enum nsh_firewall_verb verb;
+    uint8_t family;
+    enum nsh_table table;
+    char chain[NSH_CHAIN_NAME];
+    char hook[NSH_CHAIN_NAME];
+    uint32_t index;
+    uint32_t keep_head, keep_tail;
+    uint32_t n_observed;          /* CHANGE: rules that stand there now */
+    const struct nsh_chain *want; /* ADD, CHANGE; outlives the call */
+};
+
+struct nsh_firewall_ops {
+    void (*free)(struct nsh_firewall *fw);
+    /* "iptables", "nftables": what the journal calls it. */
+    const char *name;
+    /*
+     * 0 if this firewall can hold rules of `family`, else negative errno and why, in words with
+     * what to do, in `ret_why` (may be NULL).
+     */
+    int (*probe)(struct nsh_firewall *fw, int family, char *ret_why, size_t size);
+    /* Opens a session; enum nsh_firewall_outcome (OK, BUSY) or negative errno. Never waits. */
+    int (*open)(struct nsh_firewall *fw, enum nsh_firewall_mode mode);
+    /*
+     * Every chain of ours and every built-in chain of one table. In NSH_FIREWALL_READ a table that
+     * is not instantiated shows nothing. A non-zero return of `observed` ends it with that.
+     */
+    int (*observe)(struct nsh_firewall *fw, int family, enum nsh_table table,
+            nsh_chain_observed *observed, void *userdata);
+    /*
+     * All steps for one table in one atomic commit. OK, RACED, or negative errno with words in
+     * `ret_why`; on anything but OK the table is as it was.
+     */
+    int (*commit)(struct nsh_firewall *fw, int family, enum nsh_table table,
+            const struct nsh_firewall_op *ops, size_t n, char *ret_why, size_t size);
+    void (*close)(struct nsh_firewall *fw);
+    /*
+     * The cheap check, without a lock: 0 if the table is as it was when last observed or committed
+     * through this object, 1 if it changed, or negative errno.
+     */
+    int (*changed)(struct nsh_firewall *fw, int family, enum nsh_table table);
+};
+
+struct nsh_firewall {
+    const struct nsh_firewall_ops *ops;
+};
+
+/* iptables through libiptc, in the caller's network namespace. */
+int nsh_firewall_iptc_new(struct nsh_firewall **ret);
+
+static inline void nsh_firewall_free(struct nsh_firewall *fw)
+{
+    if (fw)
+        fw->ops->free(fw);
+}

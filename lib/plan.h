@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The difference between what is wanted and what is observed, as ordered operations. Pure: no
+ * I/O, no clock, no log. It is fed what is observed one value at a time (begin, observe…, finish)
+ * and keeps a byte for each wanted route, never the observed set.
+ *
+ * Nothing foreign is touched: an observed route or chain without our mark is left out of account,
+ * but for a route on a wanted key. Such a route is adopted if it is otherwise equal, and else
+ * conflicting, unless `on_conflict` says replace or the key was held before.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "desired.h"
+#include "fib.h"
+#include "firewall.h"
+
+/* ---- routes ---- */
+
+/* What is known of a wanted route from before; one byte each, kept by the caller. */
+#define NSH_ROUTE_WAS_HELD 0x01U /* netshared held this key: a replacement is drift */
+#define NSH_ROUTE_SKIP 0x02U     /* not to be written now (backing off, or its device is absent) */
+
+enum nsh_route_action {
+    NSH_ROUTE_ADD,     /* nothing stands on the key */
+    NSH_ROUTE_REPLACE, /* ours differs, or a foreign one is to go */
+    NSH_ROUTE_ADOPT,   /* a foreign one that is otherwise equal gets our mark */
+    NSH_ROUTE_DELETE,  /* carries our mark and is not wanted, or stands beside what is */
+};
+
+struct nsh_route_step {
+    enum nsh_route_action action;
+    size_t wanted; /* index into the wanted routes; SIZE_MAX for DELETE of an unwanted one */
+    struct nsh_route route; /* what is written or deleted; protocol set */
+};
+
+enum nsh_route_verdict {
+    NSH_ROUTE_UNKNOWN,  /* not looked at in this scope */
+    NSH_ROUTE_RIGHT,    /* stands as wanted; no step */
+    NSH_ROUTE_WRONG,    /* a step mends it, or would but for SKIP */
+    NSH_ROUTE_CONFLICT, /* a foreign route holds the key */
+};
+
+enum nsh_route_scope {
+    /* Every route of our protocol was fed, foreign ones were not: a missing route may be taken. */
+    NSH_SCOPE_OURS,
+    /* Every route on the wanted keys was fed, ours or not, and every route of our protocol. */
+    NSH_SCOPE_ALL,
+    /* Only the keys given to begin are judged; all that stands on them was fed. */
+    NSH_SCOPE_KEYS,
+};
+
+struct nsh_route_plan;
+
+/*
+ * `flags` has one byte for each wanted route (NSH_ROUTE_*), both outlive the plan. `also_ours` is
+ * a second protocol that marks ours (the one used before a reload changed it), 0: none.
+ */
+int nsh_route_plan_new(const struct nsh_desired *want, const uint8_t *flags, uint8_t also_ours,
+        struct nsh_route_plan **ret);
+void nsh_route_plan_free(struct nsh_route_plan *p);
+
+/* Starts anew. `keys` are indexes of wanted routes, for NSH_SCOPE_KEYS. 0 or -ENOMEM. */
+int nsh_route_plan_begin(
+        struct nsh_route_plan *p, enum nsh_route_scope scope, const size_t *keys, size_t n_keys);
+/* One observed route, normalised, in the order of the kernel's dump. 0 or -ENOMEM. */
+int nsh_route_plan_observe(struct nsh_route_plan *p, const struct nsh_route *seen);
+/*
+ * Closes the comparison. Steps are ordered so that they can be written one after the other:
+ * additions and replacements before deletions; routes without a gateway before those that may
+ * resolve through them; deletions the other way round. Kernel-facts: an IPv4 route of ours that a
+ * foreign one was prepended to is deleted before its REPLACE, since the kernel replaces the first
+ * of a key and refuses a second equal one.
+ */
+int nsh_route_plan_finish(struct nsh_route_plan *p);
+
+const struct nsh_route_step *nsh_route_plan_steps(const struct nsh_route_plan *p, size_t *ret_n);
+enum nsh_route_verdict nsh_route_plan_verdict(const struct nsh_route_plan *p, size_t wanted);
+/* The foreign route in a CONFLICT, valid until the next begin; NULL for other verdicts. */
+const struct nsh_route *nsh_route_plan_conflict(const struct nsh_route_plan *p, size_t wanted);
+
+/* ---- firewall ---- */
+
+enum nsh_firewall_phase {
+    NSH_PHASE_UP,   /* what is missing or wrong; unwanted chains stay */
+    NSH_PHASE_DOWN, /* what is not wanted goes */
+};
+
+struct nsh_firewall_plan;
+
+/* For one family and table; `want` outlives the plan. */
+int nsh_firewall_plan_new(const struct nsh_desired *want, int family, enum nsh_table table,
+        struct nsh_firewall_plan **ret);
+void nsh_firewall_plan_free(struct nsh_firewall_plan *p);
+void nsh_firewall_plan_begin(struct nsh_firewall_plan *p);
+/*
+ * One observed chain. For ours the common head and tail are kept and what is between is replaced,
+ * so that the counters of unchanged rules survive. 0 or -ENOMEM.
+ */
+int nsh_firewall_plan_observe(struct nsh_firewall_plan *p, const struct nsh_chain_seen *seen);
+/*
+ * Steps of the phase, in an order in which each step's index holds when it runs. UP leaves exactly
+ * one plain jump to each wanted chain, in file order (position first before every foreign rule),
+ * keeping jumps that are right already. DOWN removes other jumps to ours, and unwanted chains.
+ */
+int nsh_firewall_plan_finish(struct nsh_firewall_plan *p, enum nsh_firewall_phase phase);
+const struct nsh_firewall_op *nsh_firewall_plan_steps(
+        const struct nsh_firewall_plan *p, size_t *ret_n);
+/* True if the wanted chain of this index (into want->chains) needs a step of phase UP. */
+bool nsh_firewall_plan_touches(const struct nsh_firewall_plan *p, size_t chain);
+/*
+ * What is wrong with it, in a word for journal and `plan`: "missing", "2 of 5 rules changed",
+ * "jump missing", "jump doubled", "jump altered", "out of order"; "" when nothing is.
+ */
+const char *nsh_firewall_plan_reason(const struct nsh_firewall_plan *p, size_t chain);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A route as a plain value, the same for what is wanted and what is observed.
+ *
+ * Two levels of comparison, never mixed: identity (nsh_route_id_cmp: what the kernel takes for
+ * "the same entry") and semantic equality (nsh_route_equal: nothing would change by writing it).
+ * Both want normalised values; nsh_route_normalize is idempotent.
+ *
+ * What many routes share (type, gateway, metrics) stands in nsh_route_props, interned on the
+ * wanted side, so that a route itself is 40 bytes.
+ */
+#pragma once
+
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "origin.h"
+
+/* No reference to a link: the kernel chooses the device (wanted), or there is none. */
+#define NSH_NO_LINK UINT32_MAX
+/* The kernel's own limit on the nexthops that netshared writes and reads of a route. */
+#define NSH_NEXTHOPS_MAX 64
+
+enum nsh_on_conflict {
+    NSH_CONFLICT_KEEP,    /* a foreign route on our key is left alone */
+    NSH_CONFLICT_REPLACE, /* it is replaced */
+};
+
+/*
+ * How the wanted side names a device: by name, or as "the one through which the kernel reaches
+ * this gateway". `ifindex` is what the name stands for now, filled by the reconciler; 0: nothing.
+ */
+struct nsh_link {
+    char name[IFNAMSIZ];    /* "" for a link by gateway */
+    uint8_t gateway_family; /* AF_UNSPEC for a link by name */
+    union nsh_addr gateway;
+    uint32_t ifindex;
+};
+
+struct nsh_nexthop {
+    union nsh_addr via;
+    uint32_t link;      /* wanted: index into the links, or NSH_NO_LINK; observed: NSH_NO_LINK */
+    uint32_t ifindex;   /* observed; always 0 on the wanted side (the links hold it) */
+    uint16_t weight;    /* 1..256, as `ip route` writes it (rtnh_hops + 1) */
+    uint8_t via_family; /* AF_UNSPEC: no gateway; AF_INET6 for an IPv4 route is RTA_VIA */
+    uint8_t flags;      /* RTNH_F_ONLINK only */
+};
+
+struct nsh_route_props {
+    uint8_t type;                   /* RTN_UNICAST, … (rtnetlink(7)) */
+    uint8_t scope;                  /* RT_SCOPE_*; always 0 for IPv6 */
+    uint8_t on_conflict;            /* enum nsh_on_conflict; wanted side only, not compared */
+    uint8_t has_source;             /* `source` is set */
+    union nsh_addr source;          /* preferred source */
+    uint32_t metrics_set;           /* bit RTAX_x: metrics[RTAX_x] is set */
+    uint32_t metrics_lock;          /* RTAX_LOCK */
+    uint32_t metrics[RTAX_MAX + 1]; /* raw kernel units (RTAX_*) */
+    uint32_t n_nexthops;            /* 0 for blackhole and its like */
+    struct nsh_nexthop nexthops[];
+};
+
+struct nsh_route {
+    union nsh_addr dst;
+    uint32_t table;
+    uint32_t metric; /* the priority; IPv6: 0 becomes 1024 */
+    const struct nsh_route_props *props;
+    nsh_origin origin; /* wanted side only */
+    uint8_t family;    /* AF_INET, AF_INET6 */
+    uint8_t dst_length;
+    uint8_t tos;      /* 0 for IPv6 */
+    uint8_t protocol; /* RTPROT_*, or ours; not compared */
+};
+
+size_t nsh_route_props_size(uint32_t n_nexthops);
+
+/*
+ * Brings route and properties to the one form in which both sides are compared: IPv6 metric 0 to
+ * 1024 and scope, tos to 0; IPv6 nexthops in a fixed order (they are a set); a single nexthop's
+ * weight to 1; no nexthops for the types that have none; everything unused to zero.
+ */
+void nsh_route_normalize(struct nsh_route *r, struct nsh_route_props *props);
+
+/* Identity: family, table, prefix, metric, tos. Total order; the order the wanted side is kept in.
+ */
+int nsh_route_id_cmp(const struct nsh_route *a, const struct nsh_route *b);
+
+/*
+ * True if writing `want` over `seen` would change nothing. Identity is not looked at, nor
+ * protocol, origin, on_conflict. A nexthop whose link has ifindex 0 and is by gateway, or that
+ * has no link, equals any device.
+ */
+bool nsh_route_equal(
+        const struct nsh_route *want, const struct nsh_route *seen, const struct nsh_link *links);
+
+/*
+ * The route as `ip route` would take it: "10.20.0.0/16 via 192.168.1.1 dev eth0 metric 100".
+ * `links` may be NULL for an observed route (devices are then written as "dev #3", or by the name
+ * `name_of` gives, which may be NULL too). Always terminated; returns buf.
+ */
+const char *nsh_route_format(
+        const struct nsh_route *r, const struct nsh_link *links, char *buf, size_t size);
+/* Only the key: "10.20.0.0/16 table 100 metric 5". */
+const char *nsh_route_format_key(const struct nsh_route *r, char *buf, size_t size);
+
+/* "unicast", "blackhole", … and back; NULL and -1 when unknown. */
+const char *nsh_route_type_name(uint8_t type);
+int nsh_route_type_parse(const char *text);
+/* "kernel", "boot", "static", "dhcp", "ra", "bird", … as rt_protos names them; NULL when unknown.
+ */
+const char *nsh_route_protocol_name(uint8_t protocol);
