@@ -24,7 +24,7 @@
 
 /* The value of a pointer, which is left NULL: ownership moves to the receiver. */
 #define NSH_TAKE_PTR(p)             \
-    ({                              \
+    __extension__({                 \
         __typeof__(p) taken_ = (p); \
         (p) = NULL;                 \
         taken_;                     \
@@ -32,7 +32,7 @@
 
 /* The same for a file descriptor, left -1. */
 #define NSH_TAKE_FD(fd)    \
-    ({                     \
+    __extension__({        \
         int taken_ = (fd); \
         (fd) = -1;         \
         taken_;            \

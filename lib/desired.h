@@ -4,7 +4,9 @@
  *
  * Routes are the configuration's own array; policies become chains of rules, one chain per policy
  * and family, in file order: exemptions first as RETURN, then one MASQUERADE for each combination
- * of from, to and out; and, for each family with a chain, the inert conntrack chain in `raw`.
+ * of from, to and out. A list of a policy that is NULL means any; one that is there and holds
+ * nothing of a family matches nothing in it, never everything. And, for each family with a chain,
+ * the inert conntrack chain in `raw`.
  */
 #pragma once
 

@@ -28,6 +28,7 @@ struct nsh_diag {
 };
 
 struct nsh_diags;
+struct nsh_source;
 
 struct nsh_diags *nsh_diags_new(void);
 void nsh_diags_free(struct nsh_diags *d);
@@ -43,7 +44,7 @@ __attribute__((format(printf, 7, 8))) void nsh_diag_add(struct nsh_diags *d,
 /* Counts, those beyond NSH_DIAG_MAX included. */
 size_t nsh_diags_errors(const struct nsh_diags *d);
 size_t nsh_diags_warnings(const struct nsh_diags *d);
-/* The ones that are kept, in order of file and line as they were added. */
+/* The ones that are kept, files as they came, each in the order of its lines. */
 size_t nsh_diags_count(const struct nsh_diags *d);
 const struct nsh_diag *nsh_diags_get(const struct nsh_diags *d, size_t i);
 
@@ -53,6 +54,8 @@ const struct nsh_diag *nsh_diags_get(const struct nsh_diags *d, size_t i);
  * never shown (the caller does not call this for it).
  */
 void nsh_diags_attach_source(struct nsh_diags *d, const char *path, int fd);
+/* The same for a file that is a range of a descriptor. */
+void nsh_diags_attach_range(struct nsh_diags *d, const char *path, const struct nsh_source *source);
 
 /*
  * Writes all of it:

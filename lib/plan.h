@@ -112,7 +112,7 @@ const struct nsh_firewall_op *nsh_firewall_plan_steps(
 /* True if the wanted chain of this index (into want->chains) needs a step of phase UP. */
 bool nsh_firewall_plan_touches(const struct nsh_firewall_plan *p, size_t chain);
 /*
- * What is wrong with it, in a word for journal and `plan`: "missing", "2 of 5 rules changed",
- * "jump missing", "jump doubled", "jump altered", "out of order"; "" when nothing is.
+ * What is wrong with it, in a word for journal and `plan`: "missing", "flushed",
+ * "2 of 5 rules changed", "jump missing", "jump doubled", "jump altered", "out of order"; "" when nothing is.
  */
 const char *nsh_firewall_plan_reason(const struct nsh_firewall_plan *p, size_t chain);

@@ -77,6 +77,9 @@ struct nsh_route {
 
 size_t nsh_route_props_size(uint32_t n_nexthops);
 
+/* The scope `ip route` gives a route when none is said: link without a gateway, host for local. */
+uint8_t nsh_route_default_scope(int family, const struct nsh_route_props *props);
+
 /*
  * Brings route and properties to the one form in which both sides are compared: IPv6 metric 0 to
  * 1024 and scope, tos to 0; IPv6 nexthops in a fixed order (they are a set); a single nexthop's
@@ -98,8 +101,8 @@ bool nsh_route_equal(
 
 /*
  * The route as `ip route` would take it: "10.20.0.0/16 via 192.168.1.1 dev eth0 metric 100".
- * `links` may be NULL for an observed route (devices are then written as "dev #3", or by the name
- * `name_of` gives, which may be NULL too). Always terminated; returns buf.
+ * The device of an observed nexthop is written as "dev #3", its ifindex; `links` may then be NULL.
+ * Always terminated; returns buf.
  */
 const char *nsh_route_format(
         const struct nsh_route *r, const struct nsh_link *links, char *buf, size_t size);

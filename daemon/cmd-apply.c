@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `apply` and `remove`: the reconciler once, without an event loop. Where a daemon runs, `apply`
+ * is a reload of it and `remove` is refused: two writers would fight.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "journal.h"
+#include "lock.h"
+#include "options.h"
+#include "reload.h"
+#include "status.h"
+
+/* How long a held xtables lock is waited for. */
+#define PATIENCE_USEC 20000000ULL
+
+struct once {
+    struct nsh_journal *journal;
+    struct nsh_state *state;
+    struct nsh_fib *fib;
+    struct nsh_firewall *firewall;
+    struct nsh_reconciler *reconciler;
+    int lock_fd;
+};
+
+static uint64_t clock_now(void *userdata)
+{
+    struct timespec t;
+
+    (void)userdata;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void on_report(void *userdata, const struct nsh_report *report)
+{
+    struct once *o = userdata;
+
+    nsh_journal_report(o->journal, report);
+}
+
+static void once_done(struct once *o)
+{
+    nsh_reconciler_free(o->reconciler);
+    nsh_firewall_free(o->firewall);
+    nsh_fib_free(o->fib);
+    nsh_state_free(o->state);
+    nsh_journal_free(o->journal);
+    if (o->lock_fd >= 0)
+        close(o->lock_fd);
+}
+
+static int once_open(struct once *o, const struct nsh_options *options)
+{
+    struct nsh_reconciler_hooks hooks = {.userdata = o, .now = clock_now, .report = on_report};
+    int q = nsh_state_open(options->state_directory, &o->state);
+
+    if (q < 0)
+        return nsh_complain(
+                "cannot use the state directory %s: %s", options->state_directory, strerror(-q));
+    q = nsh_journal_new(&o->journal);
+    if (q == 0)
+        q = nsh_fib_netlink_new(&o->fib);
+    if (q == 0)
+        q = nsh_firewall_iptc_new(&o->firewall);
+    if (q == 0)
+        q = nsh_reconciler_new(o->fib, o->firewall, o->state, &hooks, &o->reconciler);
+    return q == 0 ? 0 : nsh_complain("cannot open the kernel's interfaces: %s", strerror(-q));
+}
+
+/* Runs until all is compared and written, or what holds it up has held it up for too long. */
+static int converge(struct once *o)
+{
+    uint64_t deadline = clock_now(NULL) + PATIENCE_USEC;
+
+    for (;;) {
+        int q = nsh_reconciler_run(o->reconciler);
+
+        if (q < 0)
+            return nsh_complain("cannot compare with the kernel: %s", strerror(-q));
+        if (nsh_reconciler_complete(o->reconciler))
+            return 0;
+        if (clock_now(NULL) > deadline)
+            return nsh_complain("another program holds the xtables lock; try again");
+        poll(NULL, 0, 20); /* flock has no event to wait for */
+    }
+}
+
+/* Fails when something could not be made so, pending ones excepted: they may come yet. */
+static int verdict(const struct once *o)
+{
+    struct nsh_counts c;
+    char text[128];
+
+    nsh_reconciler_count(o->reconciler, &c);
+    printf("%s\n", nsh_status_counts(o->reconciler, text, sizeof text));
+    return c.routes[NSH_OBJECT_WRONG] + c.policies[NSH_OBJECT_WRONG] +
+                                   c.forwarding[NSH_OBJECT_WRONG] >
+                           0
+                   ? NSH_EXIT_FAILED
+                   : NSH_EXIT_OK;
+}
+
+static int apply_once(struct once *o, const struct nsh_options *options)
+{
+    struct nsh_loaded loaded;
+    int code = NSH_EXIT_FAILED;
+
+    if (once_open(o, options) != 0)
+        return NSH_EXIT_FAILED;
+    nsh_load_now(options->config, NSH_TRUST_REQUIRED, o->state, &loaded);
+    if (loaded.diags)
+        nsh_diags_print(loaded.diags, stderr);
+    if (loaded.error == 0)
+        loaded.error = nsh_reconciler_set(o->reconciler, loaded.desired, NSH_OCCASION_START);
+    if (loaded.error == 0) {
+        loaded.desired = NULL;
+        if (loaded.archive_fd >= 0)
+            nsh_state_archive_accept(o->state, loaded.archive_fd);
+        code = converge(o) == 0 ? verdict(o) : NSH_EXIT_FAILED;
+    }
+    nsh_loaded_done(&loaded);
+    return code;
+}
+
+int nsh_command_apply(const struct nsh_options *options)
+{
+    struct once o = {.lock_fd = -1};
+    pid_t holder = 0;
+    int code;
+
+    o.lock_fd = nsh_lock_take(options->runtime_directory, &holder);
+    if (o.lock_fd == -EBUSY) {
+        fprintf(stderr, "netshared: the daemon (process %d) runs: asking it to reload\n",
+                (int)holder);
+        return nsh_command_reload(options);
+    }
+    if (o.lock_fd < 0)
+        return nsh_complain(
+                "cannot take the lock in %s: %s", options->runtime_directory, strerror(-o.lock_fd));
+    code = apply_once(&o, options);
+    once_done(&o);
+    return code;
+}
+
+/*
+ * The mark of what is to be removed: the protocol of the last run, else what the file says, else
+ * the default. A bad or missing file is no reason to refuse.
+ */
+static void settings_for_removal(
+        const struct nsh_options *options, struct nsh_state *state, struct nsh_settings *ret)
+{
+    struct nsh_loaded loaded;
+    uint8_t protocol;
+
+    nsh_settings_default(ret);
+    if (nsh_state_protocol_load(state, &protocol) == 0) {
+        ret->route_protocol = protocol;
+        return;
+    }
+    nsh_load_now(options->config, NSH_TRUST_WARN, NULL, &loaded);
+    if (loaded.error == 0)
+        *ret = loaded.desired->config->settings;
+    nsh_loaded_done(&loaded);
+}
+
+static int remove_once(struct once *o, const struct nsh_options *options)
+{
+    struct nsh_settings settings;
+    struct nsh_config *config = NULL;
+    struct nsh_desired *empty = NULL;
+
+    if (once_open(o, options) != 0)
+        return NSH_EXIT_FAILED;
+    settings_for_removal(options, o->state, &settings);
+    if (nsh_config_new_empty(&settings, &config) < 0)
+        return nsh_complain("%s", strerror(ENOMEM));
+    if (nsh_desired_new(config, &empty) < 0) {
+        nsh_config_free(config);
+        return nsh_complain("%s", strerror(ENOMEM));
+    }
+    if (nsh_reconciler_set(o->reconciler, empty, NSH_OCCASION_STOP) < 0) {
+        nsh_desired_free(empty);
+        return nsh_complain("%s", strerror(ENOMEM));
+    }
+    return converge(o) == 0 ? NSH_EXIT_OK : NSH_EXIT_FAILED;
+}
+
+int nsh_command_remove(const struct nsh_options *options)
+{
+    struct once o = {.lock_fd = -1};
+    pid_t holder = 0;
+    int code;
+
+    o.lock_fd = nsh_lock_take(options->runtime_directory, &holder);
+    if (o.lock_fd == -EBUSY)
+        return nsh_complain("the daemon (process %d) runs and would put everything back; stop it "
+                            "first: systemctl stop netshared",
+                (int)holder);
+    if (o.lock_fd < 0)
+        return nsh_complain(
+                "cannot take the lock in %s: %s", options->runtime_directory, strerror(-o.lock_fd));
+    code = remove_once(&o, options);
+    once_done(&o);
+    return code;
+}

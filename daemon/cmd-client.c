@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `reload` and `status`: questions to the running daemon.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "control.h"
+#include "lock.h"
+#include "options.h"
+#include "status-print.h"
+
+#define STATUS_TIMEOUT_USEC 10000000ULL
+
+static int no_answer(const struct nsh_options *o, int error)
+{
+    if (error == -ENOENT || error == -ECONNREFUSED)
+        return nsh_complain("no daemon runs for this network namespace (no socket in %s)",
+                o->runtime_directory);
+    if (error == -EACCES || error == -EPERM)
+        return nsh_complain("only root may ask the daemon");
+    return nsh_complain("the daemon did not answer: %s", strerror(-error));
+}
+
+int nsh_command_reload(const struct nsh_options *o)
+{
+    nsh_autofree char *text = NULL;
+    bool accepted = false;
+    char path[108];
+    int q = nsh_control_path(o->runtime_directory, path);
+
+    if (q == 0)
+        q = nsh_control_call_reload(path, 0, &accepted, &text);
+    if (q < 0)
+        return no_answer(o, q);
+    if (text && text[0] != '\0')
+        fprintf(stderr, "%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
+    if (accepted)
+        return NSH_EXIT_OK;
+    return nsh_complain("reload refused; the configuration from before stays in force");
+}
+
+int nsh_command_status(const struct nsh_options *o)
+{
+    nsh_autofree char *json = NULL;
+    char path[108];
+    int q = nsh_control_path(o->runtime_directory, path);
+
+    if (q == 0)
+        q = nsh_control_call_status(path, STATUS_TIMEOUT_USEC, &json);
+    if (q < 0)
+        return no_answer(o, q);
+    q = nsh_status_print(stdout, json, o->json);
+    return q < 0 ? nsh_complain("the daemon's answer can't be read: %s", strerror(-q))
+                 : NSH_EXIT_OK;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `plan`: what would change in the kernel, a line each. It only reads: no lock is taken and no
+ * iptables table is brought into being.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "options.h"
+#include "plan.h"
+#include "reload.h"
+#include "resolve.h"
+#include "state.h"
+
+NSH_DEFINE_CLEANUP(struct nsh_route_plan *, nsh_route_plan_free)
+NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
+
+struct planner {
+    struct nsh_fib *fib;
+    struct nsh_firewall *firewall;
+    struct nsh_state *state; /* NULL: nothing is known of before */
+    struct nsh_desired *desired;
+    size_t changes;
+};
+
+__attribute__((format(printf, 2, 3))) static void line(struct planner *p, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    p->changes++;
+}
+
+/* ---- routes ---- */
+
+static int observe_route(void *userdata, const struct nsh_route *seen)
+{
+    return nsh_route_plan_observe(userdata, seen);
+}
+
+static void print_route_step(struct planner *p, const struct nsh_route_step *s)
+{
+    static const char marks[] = {
+            [NSH_ROUTE_ADD] = '+',
+            [NSH_ROUTE_REPLACE] = '~',
+            [NSH_ROUTE_ADOPT] = '~',
+            [NSH_ROUTE_DELETE] = '-',
+    };
+    char text[512];
+
+    if (s->action == NSH_ROUTE_DELETE)
+        nsh_route_format_seen(p->fib, &s->route, text, sizeof text);
+    else
+        nsh_route_format(&s->route, p->desired->links, text, sizeof text);
+    line(p, "%c route %s%s", marks[s->action], text,
+            s->action == NSH_ROUTE_ADOPT ? " (adopted: it stands there without our mark)" : "");
+}
+
+static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan, size_t i)
+{
+    const struct nsh_route *other = nsh_route_plan_conflict(plan, i);
+    const char *missing = nsh_desired_missing_link(p->desired, &p->desired->routes[i]);
+    char text[512], foreign[512];
+
+    nsh_route_format(&p->desired->routes[i], p->desired->links, text, sizeof text);
+    if (other)
+        printf("# route %s is held by another: %s\n", text,
+                nsh_route_format_seen(p->fib, other, foreign, sizeof foreign));
+    else if (missing)
+        printf("# route %s is pending: interface %s does not exist\n", text, missing);
+}
+
+static int plan_routes(struct planner *p)
+{
+    NSH_CLEANUP(nsh_route_plan_freep) struct nsh_route_plan *plan = NULL;
+    nsh_autofree uint8_t *flags = calloc(p->desired->n_routes + 1, 1);
+    const struct nsh_route_step *steps;
+    uint8_t before = 0;
+    size_t n;
+    int q;
+
+    if (!flags)
+        return -ENOMEM;
+    if (!p->state || nsh_state_protocol_load(p->state, &before) < 0 ||
+            before == p->desired->protocol)
+        before = 0;
+    for (size_t i = 0; i < p->desired->n_routes; i++)
+        if (nsh_desired_missing_link(p->desired, &p->desired->routes[i]))
+            flags[i] = NSH_ROUTE_SKIP;
+    q = nsh_route_plan_new(p->desired, flags, before, &plan);
+    if (q == 0)
+        q = nsh_route_plan_begin(plan, NSH_SCOPE_ALL, NULL, 0);
+    if (q == 0)
+        q = nsh_fib_dump(p->fib, &(struct nsh_fib_filter){0}, observe_route, plan);
+    if (q == 0)
+        q = nsh_route_plan_finish(plan);
+    if (q < 0)
+        return q;
+    steps = nsh_route_plan_steps(plan, &n);
+    for (size_t i = 0; i < n; i++)
+        print_route_step(p, &steps[i]);
+    for (size_t i = 0; i < p->desired->n_routes; i++)
+        if (nsh_route_plan_verdict(plan, i) == NSH_ROUTE_CONFLICT || flags[i] != 0)
+            print_unplanned(p, plan, i);
+    return 0;
+}
+
+/* ---- firewall ---- */
+
+static int observe_chain(void *userdata, const struct nsh_chain_seen *seen)
+{
+    return nsh_firewall_plan_observe(userdata, seen);
+}
+
+static const char *family_name(int family)
+{
+    return family == AF_INET6 ? "ipv6" : "ipv4";
+}
+
+/* Policies are named; what serves them all (the conntrack chain) goes without saying. */
+static void print_wanted_chains(struct planner *p, const struct nsh_firewall_plan *plan)
+{
+    for (size_t i = 0; i < p->desired->n_chains; i++) {
+        const struct nsh_chain *c = &p->desired->chains[i];
+        const char *reason;
+
+        if (!nsh_firewall_plan_touches(plan, i))
+            continue;
+        reason = nsh_firewall_plan_reason(plan, i);
+        if (c->policy[0] == '\0')
+            line(p, "%c conntrack %s", strcmp(reason, "missing") == 0 ? '+' : '~',
+                    family_name(c->family));
+        else if (strcmp(reason, "missing") == 0)
+            line(p, "+ masquerade %s (%s)", c->policy, family_name(c->family));
+        else
+            line(p, "~ masquerade %s (%s): %s", c->policy, family_name(c->family), reason);
+    }
+}
+
+static void print_unwanted_chains(
+        struct planner *p, const struct nsh_firewall_plan *plan, enum nsh_table table)
+{
+    size_t n;
+    const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(plan, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const char *name = steps[i].chain + strlen(NSH_CHAIN_PREFIX);
+
+        if (steps[i].verb == NSH_JUMP_DELETE)
+            line(p, "- jump from %s to %s (%s)", steps[i].hook, steps[i].chain,
+                    family_name(steps[i].family));
+        else if (steps[i].verb == NSH_CHAIN_DELETE && table == NSH_TABLE_NAT)
+            line(p, "- masquerade %s (%s)", name, family_name(steps[i].family));
+        else if (steps[i].verb == NSH_CHAIN_DELETE)
+            line(p, "- conntrack %s", family_name(steps[i].family));
+    }
+}
+
+static int plan_table(
+        struct planner *p, int family, enum nsh_table table, enum nsh_firewall_phase phase)
+{
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    int q = nsh_firewall_plan_new(p->desired, family, table, &plan);
+
+    if (q < 0)
+        return q;
+    nsh_firewall_plan_begin(plan);
+    q = p->firewall->ops->observe(p->firewall, family, table, observe_chain, plan);
+    if (q == 0)
+        q = nsh_firewall_plan_finish(plan, phase);
+    if (q < 0)
+        return q;
+    if (phase == NSH_PHASE_UP)
+        print_wanted_chains(p, plan);
+    else
+        print_unwanted_chains(p, plan, table);
+    return 0;
+}
+
+static int plan_firewall(struct planner *p, enum nsh_firewall_phase phase)
+{
+    int q = p->firewall->ops->open(p->firewall, NSH_FIREWALL_READ);
+
+    if (q < 0)
+        return q;
+    for (int f = 0; f < NSH_FAMILIES && q == 0; f++)
+        for (int t = 0; t < NSH_TABLE_COUNT && q == 0; t++)
+            q = plan_table(p, nsh_family_of(f), (enum nsh_table)t, phase);
+    p->firewall->ops->close(p->firewall);
+    return q;
+}
+
+/* ---- forwarding ---- */
+
+static void plan_forwarding(struct planner *p)
+{
+    static const char *const keys[] = {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"};
+    nsh_autofree struct nsh_sysctl_before *before = NULL;
+    size_t n = 0;
+    int value;
+
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (p->desired->forwarding[f] && p->fib->ops->sysctl_get(p->fib, keys[f], &value) == 0 &&
+                value == 0)
+            line(p, "+ forwarding %s", family_name(nsh_family_of(f)));
+    if (!p->state || nsh_state_sysctls_load(p->state, &before, &n) < 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        int f = strcmp(before[i].key, keys[NSH_V4]) == 0 ? NSH_V4 : NSH_V6;
+
+        if (!p->desired->forwarding[f] && strcmp(before[i].key, keys[f]) == 0 &&
+                p->fib->ops->sysctl_get(p->fib, keys[f], &value) == 0 && value == before[i].ours)
+            line(p, "- forwarding %s", family_name(nsh_family_of(f)));
+    }
+}
+
+static int plan_all(struct planner *p)
+{
+    bool changed;
+    int q = nsh_desired_resolve(p->fib, p->desired, &changed);
+
+    if (q < 0)
+        return nsh_complain("cannot ask rtnetlink for links: %s", strerror(-q));
+    q = plan_firewall(p, NSH_PHASE_UP);
+    if (q < 0)
+        return nsh_complain("cannot read the iptables rules: %s", strerror(-q));
+    plan_forwarding(p);
+    q = plan_routes(p);
+    if (q < 0)
+        return nsh_complain("cannot read the routes: %s", strerror(-q));
+    q = plan_firewall(p, NSH_PHASE_DOWN);
+    if (q < 0)
+        return nsh_complain("cannot read the iptables rules: %s", strerror(-q));
+    return p->changes > 0 ? NSH_EXIT_CHANGES : NSH_EXIT_OK;
+}
+
+int nsh_command_plan(const struct nsh_options *o)
+{
+    struct planner p = {0};
+    struct nsh_loaded loaded;
+    int code = NSH_EXIT_FAILED;
+
+    nsh_load_now(o->config, NSH_TRUST_WARN, NULL, &loaded);
+    if (loaded.diags)
+        nsh_diags_print(loaded.diags, stderr);
+    p.desired = loaded.desired;
+    if (loaded.error == 0) {
+        /* Without it `plan` does not know what an earlier configuration switched on: fine. */
+        if (access(o->state_directory, F_OK) < 0 ||
+                nsh_state_open(o->state_directory, &p.state) < 0)
+            p.state = NULL;
+        if (nsh_fib_netlink_new(&p.fib) < 0 || nsh_firewall_iptc_new(&p.firewall) < 0)
+            nsh_complain("cannot open rtnetlink and iptables");
+        else
+            code = plan_all(&p);
+    }
+    nsh_firewall_free(p.firewall);
+    nsh_fib_free(p.fib);
+    nsh_state_free(p.state);
+    nsh_loaded_done(&loaded);
+    return code;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One connection of the control channel.
+ *
+ * A peer lives until it hangs up, breaks the rules, or gets no answer for too long: only a
+ * finished call counts, so that one who sends a byte now and then gains nothing. While a Reload
+ * is under way it is we who are silent. The rules: no call has arguments, few answers may wait to
+ * be read, few Reloads may be under way. sd-bus itself bounds a message to 128 MiB and takes no
+ * more memory for it than has arrived.
+ *
+ * A peer never frees itself: it is marked done, and the listener takes it away when none of its
+ * callbacks is running.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "control-internal.h"
+#include "text.h"
+
+struct nsh_control_reply {
+    struct nsh_control_peer *peer; /* NULL: the client is gone */
+    struct nsh_control_reply *next;
+    sd_bus_message *call;
+};
+
+NSH_DEFINE_CLEANUP(struct nsh_control_peer *, nsh_control_peer_free)
+
+static uint64_t now_of(struct nsh_control_peer *p)
+{
+    uint64_t now = 0;
+
+    (void)sd_event_now(p->control->event, CLOCK_MONOTONIC, &now);
+    return now;
+}
+
+static void finish(struct nsh_control_peer *p)
+{
+    p->done = true;
+    nsh_control_reap_later(p->control);
+}
+
+/* It got an answer: its time runs anew. */
+static void answered(struct nsh_control_peer *p)
+{
+    p->since = now_of(p);
+    if (sd_event_source_set_time(p->silence, p->since + p->control->silent_usec) < 0 ||
+            sd_event_source_set_enabled(p->silence, SD_EVENT_ONESHOT) < 0)
+        finish(p);
+}
+
+static int on_silence(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct nsh_control_peer *p = userdata;
+
+    (void)source;
+    (void)usec;
+    if (p->n_replies == 0)
+        finish(p);
+    return 0;
+}
+
+/* ---- replies ---- */
+
+static void unlink_reply(struct nsh_control_peer *p, struct nsh_control_reply *reply)
+{
+    struct nsh_control_reply **at = &p->replies;
+
+    while (*at != reply)
+        at = &(*at)->next;
+    *at = reply->next;
+    p->n_replies--;
+}
+
+static int send_verdict(sd_bus_message *call, bool accepted, const char *text)
+{
+    nsh_autofree char *cut =
+            strndup(text ? text : "", NSH_CONTROL_TEXT_MAX); /* half a character at the end goes */
+    nsh_autofree char *clean = cut ? nsh_text_utf8(cut) : NULL;
+
+    return sd_bus_reply_method_return(call, "bs", (int)accepted, clean ? clean : "");
+}
+
+void nsh_control_reply_reload(struct nsh_control_reply *reply, bool accepted, const char *text)
+{
+    struct nsh_control_peer *p = reply->peer;
+
+    if (p) {
+        unlink_reply(p, reply);
+        if (send_verdict(reply->call, accepted, text) < 0)
+            finish(p);
+        else
+            answered(p);
+        sd_bus_message_unref(reply->call);
+    }
+    free(reply);
+}
+
+/* ---- what a client may say ---- */
+
+static int on_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    struct nsh_control_peer *p = userdata;
+
+    if (p->n_replies >= NSH_CONTROL_PENDING_MAX)
+        return sd_bus_error_set(
+                error, SD_BUS_ERROR_LIMITS_EXCEEDED, "too many reloads are under way");
+    struct nsh_control_reply *reply = calloc(1, sizeof(*reply));
+    if (!reply)
+        return -ENOMEM;
+    reply->peer = p;
+    reply->call = sd_bus_message_ref(m);
+    reply->next = p->replies;
+    p->replies = reply;
+    p->n_replies++;
+    p->control->handler.reload(p->control->handler.userdata, reply);
+    return 1;
+}
+
+static int on_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    struct nsh_control_peer *p = userdata;
+    nsh_autofree char *json = p->control->handler.status(p->control->handler.userdata);
+
+    (void)error;
+    if (!json)
+        return -ENOMEM;
+    if (strlen(json) > NSH_CONTROL_TEXT_MAX)
+        return -EMSGSIZE;
+    nsh_autofree char *clean = nsh_text_utf8(json);
+    if (!clean)
+        return -ENOMEM;
+    int e = sd_bus_reply_method_return(m, "s", clean);
+    if (e >= 0)
+        answered(p);
+    return e;
+}
+
+static const sd_bus_vtable vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("Reload", "", "bs", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Status", "", "s", on_status, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+/* Sees every message before anything else does. 1: it goes no further. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    struct nsh_control_peer *p = userdata;
+    uint64_t waiting = 0;
+
+    (void)error;
+    if (p->done)
+        return 1;
+    if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Local", "Disconnected") > 0 ||
+            sd_bus_message_is_empty(m) <= 0 || sd_bus_get_n_queued_write(p->bus, &waiting) < 0 ||
+            waiting >= NSH_CONTROL_QUEUE_MAX) {
+        finish(p);
+        return 1;
+    }
+    return 0;
+}
+
+/* ---- making and ending it ---- */
+
+/* The peer's uid was checked already: every method is open to it. */
+static int set_up_bus(struct nsh_control_peer *p)
+{
+    sd_id128_t id;
+    int e = sd_id128_randomize(&id);
+
+    if (e >= 0)
+        e = sd_bus_set_server(p->bus, true, id);
+    if (e >= 0)
+        e = sd_bus_set_anonymous(p->bus, false);
+    if (e >= 0)
+        e = sd_bus_set_trusted(p->bus, true);
+    if (e >= 0)
+        e = sd_bus_negotiate_fds(p->bus, false);
+    /* At the end of the event loop sd-bus would wait for slow readers otherwise. */
+    if (e >= 0)
+        e = sd_bus_set_close_on_exit(p->bus, false);
+    if (e >= 0)
+        e = sd_bus_add_filter(p->bus, NULL, on_message, p);
+    if (e >= 0)
+        e = sd_bus_add_object_vtable(
+                p->bus, NULL, NSH_CONTROL_OBJECT, NSH_CONTROL_INTERFACE, vtable, p);
+    return e;
+}
+
+static int add_silence(struct nsh_control_peer *p)
+{
+    sd_event *event = p->control->event;
+    int e = sd_event_add_time(event, &p->silence, CLOCK_MONOTONIC,
+            p->since + p->control->silent_usec, 0, on_silence, p);
+
+    if (e >= 0)
+        e = sd_event_source_set_priority(p->silence, NSH_CONTROL_PRIORITY);
+    return e;
+}
+
+int nsh_control_peer_new(struct nsh_control *c, int *fd, struct nsh_control_peer **ret)
+{
+    NSH_CLEANUP(nsh_control_peer_freep) struct nsh_control_peer *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return -ENOMEM;
+    p->control = c;
+    p->since = now_of(p);
+    int e = add_silence(p);
+    if (e >= 0)
+        e = sd_bus_new(&p->bus);
+    if (e >= 0)
+        e = set_up_bus(p);
+    if (e < 0)
+        return e;
+    e = sd_bus_set_fd(p->bus, *fd, *fd);
+    if (e < 0)
+        return e;
+    *fd = -1; /* the bus closes it, whatever follows */
+    e = sd_bus_start(p->bus);
+    if (e >= 0)
+        e = sd_bus_attach_event(p->bus, c->event, NSH_CONTROL_PRIORITY);
+    if (e < 0)
+        return e;
+    *ret = NSH_TAKE_PTR(p);
+    return 0;
+}
+
+void nsh_control_peer_free(struct nsh_control_peer *p)
+{
+    if (!p)
+        return;
+    for (struct nsh_control_reply *reply = p->replies; reply; reply = reply->next) {
+        reply->peer = NULL;
+        reply->call = sd_bus_message_unref(reply->call);
+    }
+    sd_event_source_disable_unref(p->silence);
+    sd_bus_close_unref(p->bus);
+    free(p);
+}

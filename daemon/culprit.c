@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A port id is only a number its sender chose; by custom, and when the kernel chooses, it is the
+ * sender's pid as its own pid namespace counts. So a process of that pid is named only if
+ *
+ *   - it is in our pid and network namespaces (a container's pid 1 is not our init),
+ *   - it started before the event (the pid was not given away anew),
+ *   - and it still holds the very routing socket with that port id, as the kernel's table of
+ *     sockets says. Without that a container that shares our network, but not our pids, would
+ *     have its doings blamed on whatever process bears the same number here.
+ *
+ * All of it is asked below one directory descriptor of /proc/PID, which speaks of that one process
+ * even when its number is reused. What may not be looked at (another user's process, without
+ * CAP_SYS_PTRACE) or is gone is not certain.
+ */
+#include "culprit.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "diag.h"
+
+/* What one process may have open before we stop looking. */
+#define FDS_MAX 4096
+/* The kernel gives out no larger pid (PID_MAX_LIMIT). */
+#define PID_LIMIT 4194304U
+
+/* The whole of a small file, terminated. */
+static bool read_small(int dir, const char *name, char *buf, size_t size)
+{
+    nsh_autoclose int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    size_t n = 0;
+
+    while (fd >= 0 && n < size - 1) {
+        ssize_t got = read(fd, buf + n, size - 1 - n);
+
+        if (got < 0)
+            return false;
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    buf[n] = '\0';
+    return n > 0;
+}
+
+/* A /proc of another pid namespace would make us look at other people's numbers. */
+static bool proc_is_ours(void)
+{
+    char link[16], self[16];
+    ssize_t n = readlink("/proc/self", link, sizeof(link));
+
+    snprintf(self, sizeof(self), "%d", (int)getpid());
+    return n > 0 && (size_t)n == strlen(self) && memcmp(link, self, (size_t)n) == 0;
+}
+
+static bool same_namespace(int process, const char *ns)
+{
+    char ours[32];
+    struct stat a, b;
+
+    snprintf(ours, sizeof(ours), "/proc/self/%s", ns);
+    return stat(ours, &a) == 0 && fstatat(process, ns, &b, 0) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* proc(5): "PID (comm) S ppid …"; comm may hold anything, spaces and parentheses too. */
+static bool parse_stat(char *stat, char **ret_comm, uint64_t *ret_start_ticks)
+{
+    char *open = strchr(stat, '('), *close = strrchr(stat, ')');
+    char *at = close;
+
+    if (!open || !close || close < open)
+        return false;
+    for (int field = 2; field < 22; field++) {
+        at = strchr(at + 1, ' ');
+        if (!at)
+            return false;
+    }
+    if (!isdigit((unsigned char)at[1]))
+        return false;
+    *close = '\0';
+    *ret_comm = open + 1;
+    *ret_start_ticks = strtoull(at + 1, NULL, 10);
+    return true;
+}
+
+/*
+ * The start is told in whole ticks (10 ms), cut off: a program that lives for two milliseconds
+ * starts and acts within one.
+ */
+static bool started_before(uint64_t start_ticks, uint64_t at_usec)
+{
+    long per_second = sysconf(_SC_CLK_TCK);
+
+    return per_second > 0 &&
+           start_ticks <= at_usec / (1000000 / (uint64_t)per_second) /* both in ticks */;
+}
+
+/* The inode of the routing socket with this port id in our network namespace. */
+static bool socket_inode(uint32_t port, uint64_t *ret)
+{
+    NSH_CLEANUP(fclosep) FILE *table = fopen("/proc/self/net/netlink", "re");
+    char line[512];
+
+    while (table && fgets(line, sizeof(line), table)) {
+        uint32_t protocol, portid;
+        uint64_t inode;
+
+        if (sscanf(line, "%*s %" SCNu32 " %" SCNu32 " %*s %*s %*s %*s %*s %*s %" SCNu64, &protocol,
+                    &portid, &inode) == 3 &&
+                protocol == NETLINK_ROUTE && portid == port) {
+            *ret = inode;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool holds_socket(int process, uint64_t inode)
+{
+    char wanted[40], link[40];
+    int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    NSH_CLEANUP(closedirp) DIR *fds = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (!fds) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    int length = snprintf(wanted, sizeof(wanted), "socket:[%" PRIu64 "]", inode);
+    for (int i = 0; i < FDS_MAX; i++) {
+        const struct dirent *e = readdir(fds);
+
+        if (!e)
+            return false;
+        if (readlinkat(dirfd(fds), e->d_name, link, sizeof(link)) == length &&
+                memcmp(link, wanted, (size_t)length) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool nsh_culprit_find(
+        uint32_t port, uint64_t at_usec, char ret_comm[static NSH_COMM_LEN * 4], pid_t *ret_pid)
+{
+    char path[32], stat[1024], *comm;
+    uint64_t start, inode = 0;
+
+    if (port == 0 || port > PID_LIMIT || !proc_is_ours() || !socket_inode(port, &inode))
+        return false;
+    snprintf(path, sizeof(path), "/proc/%" PRIu32, port);
+    nsh_autoclose int process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (process < 0 || !same_namespace(process, "ns/net") || !same_namespace(process, "ns/pid"))
+        return false;
+    if (!read_small(process, "stat", stat, sizeof(stat)) || !parse_stat(stat, &comm, &start) ||
+            !started_before(start, at_usec) || !holds_socket(process, inode))
+        return false;
+    nsh_printable(comm, strlen(comm), ret_comm, (size_t)NSH_COMM_LEN * 4);
+    *ret_pid = (pid_t)port;
+    return true;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+static int netns_inode(uintmax_t *ret)
+{
+    struct stat st;
+
+    if (stat("/proc/self/ns/net", &st) < 0)
+        return -errno;
+    *ret = st.st_ino;
+    return 0;
+}
+
+/* Who may write here could give us another's lock, or take the socket's place. */
+static int open_directory(const char *path)
+{
+    struct stat st;
+
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        return -errno;
+    nsh_autoclose int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || fstat(dir, &st) < 0)
+        return -errno;
+    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022) != 0)
+        return -EPERM;
+    return NSH_TAKE_FD(dir);
+}
+
+/* The pid in the file, 0 if there is none that lives: its owner may not have written it yet. */
+static pid_t read_holder(int fd)
+{
+    char text[16] = "", *end;
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+    if (n <= 0 || *text < '1' || *text > '9')
+        return 0;
+    long pid = strtol(text, &end, 10);
+    if (*end != '\n' || pid > INT_MAX || (kill((pid_t)pid, 0) < 0 && errno == ESRCH))
+        return 0;
+    return (pid_t)pid;
+}
+
+static int write_holder(int fd)
+{
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+    if (ftruncate(fd, 0) < 0)
+        return -errno;
+    ssize_t written = pwrite(fd, text, (size_t)n, 0);
+    if (written < 0)
+        return -errno;
+    return written == n ? 0 : -EIO;
+}
+
+int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder)
+{
+    uintmax_t inode = 0;
+    char name[64];
+    int e = netns_inode(&inode);
+
+    if (e < 0)
+        return e;
+    nsh_autoclose int dir = open_directory(runtime_directory);
+    if (dir < 0)
+        return dir;
+    snprintf(name, sizeof(name), "netns-%ju.lock", inode);
+    /* 0600: to read is enough to lock. */
+    nsh_autoclose int fd =
+            openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return -errno;
+        *ret_holder = read_holder(fd);
+        return -EBUSY;
+    }
+    e = write_holder(fd);
+    return e < 0 ? e : NSH_TAKE_FD(fd);
+}
+
+int nsh_control_path(const char *runtime_directory, char ret[static 108])
+{
+    char path[108];
+    uintmax_t inode = 0;
+    int e = netns_inode(&inode);
+
+    if (e < 0)
+        return e;
+    int n = snprintf(path, sizeof(path), "%s/netns-%ju.sock", runtime_directory, inode);
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return -ENAMETOOLONG;
+    snprintf(ret, sizeof(path), "%s", path);
+    return 0;
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon: owns the event loop, the adapters and the reconciler, and wires them together.
+ *
+ * Sources of work only mark, at normal priority; the one deferred source that reconciles runs at a
+ * lower one, so that what happened at once is mended at once.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "lock.h"
+#include "manager.h"
+#include "status.h"
+
+#define POLL_USEC 1000000ULL
+#define POLL_ACCURACY_USEC 1000
+#define RETRY_ACCURACY_USEC 1000
+#define PRIORITY_WORK 100
+/* How long taking everything away at the end may wait for the xtables lock. */
+#define STOP_PATIENCE_USEC 10000000ULL
+
+uint64_t manager_clock(void *userdata)
+{
+    struct timespec t;
+
+    (void)userdata;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void on_report(void *userdata, const struct nsh_report *report)
+{
+    struct manager *m = userdata;
+
+    nsh_journal_report(m->journal, report);
+}
+
+void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail)
+{
+    struct nsh_report report = {
+            .kind = kind,
+            .object = "configuration",
+            .name = m->options->config,
+            .detail = detail,
+    };
+
+    nsh_journal_report(m->journal, &report);
+}
+
+/* ---- status ---- */
+
+static struct nsh_status status_of(const struct manager *m)
+{
+    return (struct nsh_status){
+            .reconciler = m->reconciler,
+            .config = m->options->config,
+            .firewall = m->firewall->ops->name,
+            .problem = m->problem,
+            .now = manager_clock(NULL),
+    };
+}
+
+void manager_notify(struct manager *m, const char *state)
+{
+    struct nsh_status status = status_of(m);
+    char line[512];
+
+    sd_notifyf(0, "%sSTATUS=%s", state, nsh_status_line(&status, line, sizeof line));
+}
+
+static char *on_status(void *userdata)
+{
+    struct nsh_status status = status_of(userdata);
+
+    return nsh_status_json(&status);
+}
+
+/* ---- work ---- */
+
+uint64_t manager_passes_finished(const struct manager *m)
+{
+    struct nsh_work work;
+
+    nsh_reconciler_work(m->reconciler, &work);
+    return work.finished;
+}
+
+static int on_work(sd_event_source *s, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)s;
+    nsh_reconciler_run(m->reconciler);
+    if (m->applying && manager_passes_finished(m) > m->applied_mark)
+        manager_applied(m);
+    else if (m->ready)
+        manager_notify(m, "");
+    return manager_schedule(m);
+}
+
+static int on_retry(sd_event_source *s, uint64_t at, void *userdata)
+{
+    (void)s;
+    (void)at;
+    return manager_schedule(userdata);
+}
+
+int manager_schedule(struct manager *m)
+{
+    uint64_t next = nsh_reconciler_next(m->reconciler);
+    bool due = nsh_reconciler_due(m->reconciler);
+    bool poll = nsh_reconciler_wants_poll(m->reconciler);
+    int enabled, q;
+
+    q = sd_event_source_set_enabled(m->work, due ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+    if (q >= 0 && next != UINT64_MAX)
+        q = sd_event_source_set_time(m->retry, next);
+    if (q >= 0)
+        q = sd_event_source_set_enabled(
+                m->retry, next != UINT64_MAX && !due ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+    if (q < 0)
+        return q;
+    q = sd_event_source_get_enabled(m->poll, &enabled);
+    if (q >= 0 && poll != (enabled != SD_EVENT_OFF)) {
+        sd_event_source_set_time(m->poll, manager_clock(NULL) + POLL_USEC);
+        q = sd_event_source_set_enabled(m->poll, poll ? SD_EVENT_ON : SD_EVENT_OFF);
+    }
+    return q;
+}
+
+static int on_poll(sd_event_source *s, uint64_t at, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)at;
+    nsh_reconciler_poll(m->reconciler);
+    sd_event_source_set_time(s, manager_clock(NULL) + POLL_USEC);
+    return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
+}
+
+uint64_t manager_resync_period(const struct manager *m)
+{
+    return nsh_reconciler_desired(m->reconciler)->config->settings.resync_usec;
+}
+
+static int on_resync(sd_event_source *s, uint64_t at, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)at;
+    nsh_reconciler_resync(m->reconciler);
+    sd_event_source_set_time(s, manager_clock(NULL) + manager_resync_period(m));
+    return manager_schedule(m);
+}
+
+static void on_event(void *userdata, const struct nsh_fib_event *event)
+{
+    struct manager *m = userdata;
+
+    nsh_reconciler_event(m->reconciler, event);
+}
+
+static int on_kernel(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)s;
+    (void)fd;
+    (void)revents;
+    m->fib->ops->events_read(m->fib, on_event, m);
+    return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
+}
+
+int manager_watch_kernel(struct manager *m, uint8_t protocol)
+{
+    int fd;
+
+    if (m->kernel && m->events_protocol == protocol)
+        return 0;
+    m->kernel = sd_event_source_unref(m->kernel);
+    fd = m->fib->ops->events_open(m->fib, protocol);
+    if (fd < 0)
+        return fd;
+    m->events_protocol = protocol;
+    return sd_event_add_io(m->event, &m->kernel, fd, EPOLLIN, on_kernel, m);
+}
+
+/* ---- start ---- */
+
+static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)s;
+    if (si->ssi_signo == SIGHUP) {
+        manager_request_load(m, NULL);
+        return 0;
+    }
+    return sd_event_exit(m->event, 0);
+}
+
+static int add_timer(struct manager *m, sd_event_source **ret, uint64_t accuracy,
+        sd_event_time_handler_t handler)
+{
+    int q = sd_event_add_time(
+            m->event, ret, CLOCK_BOOTTIME, manager_clock(NULL), accuracy, handler, m);
+
+    return q < 0 ? q : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
+
+static int open_event_loop(struct manager *m)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    sigset_t set;
+    int q;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(signals); i++)
+        sigaddset(&set, signals[i]);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return -errno;
+    signal(SIGPIPE, SIG_IGN);
+    q = sd_event_default(&m->event);
+    for (size_t i = 0; q >= 0 && i < NSH_ARRAY_SIZE(signals); i++)
+        q = sd_event_add_signal(m->event, NULL, signals[i], on_signal, m);
+    if (q >= 0)
+        q = sd_event_add_defer(m->event, &m->work, on_work, m);
+    if (q >= 0)
+        q = sd_event_source_set_priority(m->work, PRIORITY_WORK);
+    if (q >= 0)
+        q = sd_event_source_set_enabled(m->work, SD_EVENT_OFF);
+    if (q >= 0)
+        q = add_timer(m, &m->retry, RETRY_ACCURACY_USEC, on_retry);
+    if (q >= 0)
+        q = add_timer(m, &m->poll, POLL_ACCURACY_USEC, on_poll);
+    if (q >= 0)
+        q = add_timer(m, &m->resync, 0, on_resync);
+    if (q >= 0)
+        q = sd_event_set_watchdog(m->event, true);
+    return q < 0 ? q : 0;
+}
+
+static int open_adapters(struct manager *m)
+{
+    struct nsh_reconciler_hooks hooks = {.userdata = m, .now = manager_clock, .report = on_report};
+    int q = nsh_journal_new(&m->journal);
+
+    if (q < 0)
+        return nsh_complain("cannot open the journal: %s", strerror(-q));
+    q = nsh_state_open(m->options->state_directory, &m->state);
+    if (q < 0)
+        return nsh_complain(
+                "cannot use the state directory %s: %s", m->options->state_directory, strerror(-q));
+    q = nsh_fib_netlink_new(&m->fib);
+    if (q < 0)
+        return nsh_complain("cannot open rtnetlink: %s", strerror(-q));
+    q = nsh_firewall_iptc_new(&m->firewall);
+    if (q < 0)
+        return nsh_complain("cannot open iptables: %s", strerror(-q));
+    q = nsh_reconciler_new(m->fib, m->firewall, m->state, &hooks, &m->reconciler);
+    if (q < 0)
+        return nsh_complain("%s", strerror(-q));
+    return 0;
+}
+
+static void on_reload(void *userdata, struct nsh_control_reply *reply)
+{
+    manager_request_load(userdata, reply);
+}
+
+static int open_control(struct manager *m)
+{
+    struct nsh_control_handler handler = {.userdata = m, .reload = on_reload, .status = on_status};
+    char path[108];
+    int q = nsh_control_path(m->options->runtime_directory, path);
+
+    if (q == 0)
+        q = nsh_control_new(m->event, path, &handler, &m->control);
+    if (q < 0)
+        return nsh_complain("cannot listen in %s: %s", m->options->runtime_directory, strerror(-q));
+    q = nsh_loader_new(m->event, m->options->config, m->state, manager_loaded, m, &m->loader);
+    return q < 0 ? nsh_complain("%s", strerror(-q)) : 0;
+}
+
+static int take_lock(struct manager *m)
+{
+    pid_t holder = 0;
+
+    m->lock_fd = nsh_lock_take(m->options->runtime_directory, &holder);
+    if (m->lock_fd >= 0)
+        return 0;
+    if (m->lock_fd == -EBUSY && holder > 0)
+        return nsh_complain(
+                "process %d keeps this network namespace already; stop it first", (int)holder);
+    if (m->lock_fd == -EBUSY)
+        return nsh_complain("another process keeps this network namespace already");
+    return nsh_complain(
+            "cannot take the lock in %s: %s", m->options->runtime_directory, strerror(-m->lock_fd));
+}
+
+/* ---- end ---- */
+
+static void take_everything_away(struct manager *m)
+{
+    struct nsh_settings settings = nsh_reconciler_desired(m->reconciler)->config->settings;
+    uint64_t deadline = manager_clock(NULL) + STOP_PATIENCE_USEC;
+    struct nsh_config *config = NULL;
+    struct nsh_desired *empty = NULL;
+
+    if (nsh_config_new_empty(&settings, &config) < 0)
+        return;
+    if (nsh_desired_new(config, &empty) < 0) {
+        nsh_config_free(config);
+        return;
+    }
+    if (nsh_reconciler_set(m->reconciler, empty, NSH_OCCASION_STOP) < 0) {
+        nsh_desired_free(empty);
+        return;
+    }
+    while (!nsh_reconciler_complete(m->reconciler) && manager_clock(NULL) < deadline) {
+        nsh_reconciler_run(m->reconciler);
+        if (!nsh_reconciler_complete(m->reconciler))
+            usleep(20000);
+    }
+}
+
+static void stop(struct manager *m)
+{
+    bool remove;
+
+    sd_notify(0, "STOPPING=1");
+    remove = nsh_reconciler_desired(m->reconciler)->config->settings.on_stop == NSH_ON_STOP_REMOVE;
+    if (remove)
+        take_everything_away(m);
+    manager_report(m, NSH_REPORT_STOPPED,
+            remove ? "what it held was removed" : "what it held stays in the kernel");
+}
+
+static void manager_done(struct manager *m)
+{
+    nsh_control_free(m->control);
+    nsh_loader_free(m->loader);
+    sd_event_source_unref(m->work);
+    sd_event_source_unref(m->retry);
+    sd_event_source_unref(m->poll);
+    sd_event_source_unref(m->resync);
+    sd_event_source_unref(m->kernel);
+    nsh_reconciler_free(m->reconciler);
+    nsh_firewall_free(m->firewall);
+    nsh_fib_free(m->fib);
+    nsh_state_free(m->state);
+    nsh_journal_free(m->journal);
+    sd_event_unref(m->event);
+    free(m->problem);
+    free(m->warnings);
+    if (m->lock_fd >= 0)
+        close(m->lock_fd);
+}
+
+static int run(struct manager *m)
+{
+    int q;
+
+    if (take_lock(m) != 0 || open_adapters(m) != 0)
+        return NSH_EXIT_FAILED;
+    q = open_event_loop(m);
+    if (q < 0)
+        return nsh_complain("cannot set up the event loop: %s", strerror(-q));
+    q = manager_load_first(m);
+    if (q == -EINVAL)
+        return NSH_EXIT_FAILED;
+    if (q < 0)
+        return nsh_complain("cannot start: %s", strerror(-q));
+    if (open_control(m) != 0)
+        return NSH_EXIT_FAILED;
+    q = manager_schedule(m);
+    if (q >= 0)
+        q = sd_event_loop(m->event);
+    if (q < 0)
+        return nsh_complain("the event loop failed: %s", strerror(-q));
+    stop(m);
+    return NSH_EXIT_OK;
+}
+
+int nsh_command_run(const struct nsh_options *o)
+{
+    struct manager m = {.options = o, .lock_fd = -1};
+    int code;
+
+    mallopt(M_ARENA_MAX, 1); /* the loading thread leaves nothing behind in an arena of its own */
+    code = run(&m);
+    manager_done(&m);
+    return code;
+}

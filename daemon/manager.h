@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the two parts of the daemon share: manager.c (the event loop and what runs on it) and
+ * manager-config.c (how a configuration comes into force).
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "control.h"
+#include "journal.h"
+#include "options.h"
+#include "reconcile.h"
+#include "reload.h"
+
+#define REPLIES_MAX 64
+
+struct manager {
+    const struct nsh_options *options;
+    struct nsh_journal *journal;
+    struct nsh_state *state;
+    struct nsh_fib *fib;
+    struct nsh_firewall *firewall;
+    struct nsh_reconciler *reconciler;
+    struct nsh_loader *loader;
+    struct nsh_control *control;
+    int lock_fd;
+    char *problem; /* why the file on disk is not what runs; NULL: it is */
+    uint8_t events_protocol;
+
+    sd_event *event;
+    sd_event_source *work, *retry, *poll, *resync, *kernel;
+
+    bool ready;            /* READY was sent */
+    bool loading;          /* a load runs */
+    bool load_again;       /* and another one was asked for meanwhile */
+    bool applying;         /* a new configuration waits for its first pass */
+    uint64_t applied_mark; /* passes finished when it came */
+    char *warnings;        /* of the configuration being applied */
+    struct nsh_control_reply *replies[REPLIES_MAX]; /* wait for the load that runs */
+    size_t n_replies;
+    struct nsh_control_reply *later[REPLIES_MAX]; /* wait for the next one */
+    size_t n_later;
+};
+
+/* manager.c */
+uint64_t manager_clock(void *userdata);
+void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail);
+/* "READY=1\n" or "" before the status line. */
+void manager_notify(struct manager *m, const char *state);
+/* Arms what brings us back: at once, at a time the reconciler named, or the poll. */
+int manager_schedule(struct manager *m);
+/* Subscribes to the kernel's events, once for each protocol that marks our routes. */
+int manager_watch_kernel(struct manager *m, uint8_t protocol);
+uint64_t manager_resync_period(const struct manager *m);
+uint64_t manager_passes_finished(const struct manager *m);
+
+/* manager-config.c */
+/* The file, or the last accepted configuration if it is bad. -EINVAL: neither, and said so. */
+int manager_load_first(struct manager *m);
+/* SIGHUP, or somebody's Reload, who gets the verdict. */
+void manager_request_load(struct manager *m, struct nsh_control_reply *reply);
+void manager_loaded(void *userdata, struct nsh_loaded *loaded);
+/* The first pass over a new configuration is through: say so to whoever waits for it. */
+void manager_applied(struct manager *m);

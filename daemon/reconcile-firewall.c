@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Packet rules: one session under the lock for everything on the way up, another for what goes.
+ *
+ * The object of a fight is a family's table, not a policy: what undoes one, a flush or a restore
+ * of the whole table, undoes all, and a table is committed as a whole.
+ */
+#include "reconcile-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "apply.h"
+#include "cleanup.h"
+
+#define COMMIT_TRIES 8
+#define WHY_SIZE 512
+
+/* The inert conntrack chain first: connections are tracked before the first one is translated. */
+static const enum nsh_table tables_up[] = {NSH_TABLE_RAW, NSH_TABLE_NAT};
+
+NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
+
+static bool has_chains(const struct nsh_reconciler *r, int family)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (r->desired->chains[i].family == family)
+            return true;
+    return false;
+}
+
+static bool in_table(const struct nsh_chain *c, int family, enum nsh_table table)
+{
+    return c->family == family && c->table == table;
+}
+
+/* The number under which a table's repairs are counted: its first chain. */
+static nsh_object_id table_id(const struct nsh_reconciler *r, int family, enum nsh_table table)
+{
+    size_t i = 0;
+
+    while (i < r->desired->n_chains && !in_table(&r->desired->chains[i], family, table))
+        i++;
+    return NSH_OBJECT_CHAIN + i;
+}
+
+static void table_failed(
+        struct nsh_reconciler *r, int family, enum nsh_table table, const char *why)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        const struct nsh_chain *c = &r->desired->chains[i];
+        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = why};
+        bool news;
+
+        if (!in_table(c, family, table))
+            continue;
+        news = nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, why) != 0;
+        if (r->chain_states[i] != NSH_OBJECT_WRONG || news)
+            report_chain(r, c, &args);
+        r->chain_states[i] = NSH_OBJECT_WRONG;
+    }
+}
+
+static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, size_t i)
+{
+    const struct nsh_chain *c = &r->desired->chains[i];
+    const char *reason = nsh_firewall_plan_reason(plan, i);
+    enum nsh_object_state before = r->chain_states[i];
+    bool drift = !r->settling && (before == NSH_OBJECT_HELD || before == NSH_OBJECT_WRONG);
+    struct report_args args = {
+            .kind = drift                            ? NSH_REPORT_RESTORED
+                    : strcmp(reason, "missing") == 0 ? NSH_REPORT_ADDED
+                                                     : NSH_REPORT_CHANGED,
+            .cause = drift ? reason : NULL,
+            .detail = drift && r->trigger.text[0] ? r->trigger.text : NULL,
+    };
+
+    if (drift) {
+        reconcile_repaired(r, NSH_OBJECT_CHAIN + i);
+        if (c->table == NSH_TABLE_NAT)
+            r->flows_wanted[nsh_family_index(c->family)] = true;
+    }
+    report_chain(r, c, &args);
+}
+
+static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
+        enum nsh_table table, bool wrote)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        if (!in_table(&r->desired->chains[i], family, table))
+            continue;
+        if (wrote && nsh_firewall_plan_touches(plan, i))
+            chain_mended(r, plan, i);
+        r->chain_states[i] = NSH_OBJECT_HELD;
+        nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, NULL);
+    }
+}
+
+static int observe(void *userdata, const struct nsh_chain_seen *seen)
+{
+    return nsh_firewall_plan_observe(userdata, seen);
+}
+
+/* What is to be done in one table, without doing it. Number of steps or -errno. */
+static int look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int family,
+        enum nsh_table table, enum nsh_firewall_phase phase)
+{
+    size_t n;
+    int q;
+
+    nsh_firewall_plan_begin(plan);
+    q = r->firewall->ops->observe(r->firewall, family, table, observe, plan);
+    if (q == 0)
+        q = nsh_firewall_plan_finish(plan, phase);
+    if (q < 0)
+        return q;
+    nsh_firewall_plan_steps(plan, &n);
+    return n > 0;
+}
+
+/* Drift found in a table: true if it has to wait. */
+static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
+        enum nsh_table table)
+{
+    nsh_object_id id = table_id(r, family, table);
+    uint64_t until;
+    bool fight;
+    char text[96];
+
+    if (r->settling || r->chain_states[id - NSH_OBJECT_CHAIN] == NSH_OBJECT_UNKNOWN)
+        return false;
+    if (reconcile_may_repair(r, id, &until, &fight))
+        return false;
+    r->firewall_wait[nsh_family_index(family)] = until;
+    reconcile_fight_text(r, id, text, sizeof text);
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        struct report_args args = {.kind = NSH_REPORT_FIGHT, .detail = text};
+
+        if (!in_table(&r->desired->chains[i], family, table) || !nsh_firewall_plan_touches(plan, i))
+            continue;
+        r->chain_states[i] = NSH_OBJECT_WRONG;
+        nsh_notes_set_reason(
+                r->notes, NSH_OBJECT_CHAIN + i, "something keeps undoing the repair; backing off");
+        if (fight)
+            report_chain(r, &r->desired->chains[i], &args);
+    }
+    return true;
+}
+
+/* One table on the way up. 1: holds; 0: does not (the states say why); -errno: no memory. */
+static int up_table(struct nsh_reconciler *r, int family, enum nsh_table table, bool *ret_raced)
+{
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    char why[WHY_SIZE] = "";
+    int q = nsh_firewall_plan_new(r->desired, family, table, &plan);
+
+    if (q < 0)
+        return q;
+    q = look(r, plan, family, table, NSH_PHASE_UP);
+    if (q < 0) {
+        table_failed(r, family, table, strerror(-q));
+        return 0;
+    }
+    if (q == 0) {
+        table_done(r, plan, family, table, false);
+        return 1;
+    }
+    if (hold_back(r, plan, family, table))
+        return 0;
+    r->work.commits++;
+    q = nsh_apply_firewall(
+            r->firewall, plan, family, table, NSH_PHASE_UP, COMMIT_TRIES, why, sizeof why);
+    if (q == NSH_FIREWALL_OK) {
+        table_done(r, plan, family, table, true);
+        return 1;
+    }
+    if (q < 0)
+        table_failed(r, family, table, why[0] ? why : strerror(-q));
+    else
+        *ret_raced = true;
+    return 0;
+}
+
+static int up_family(struct nsh_reconciler *r, int family)
+{
+    int f = nsh_family_index(family);
+    bool raced = false;
+    int q = 0;
+
+    for (size_t t = 0; t < NSH_ARRAY_SIZE(tables_up); t++) {
+        q = up_table(r, family, tables_up[t], &raced);
+        if (q < 0)
+            return q;
+    }
+    r->firewall_ready[f] = q > 0; /* the NAT table, which is the last */
+    r->firewall_dirty[f] = raced || r->firewall_wait[f] > reconcile_now(r);
+    if (raced)
+        reconcile_retry_at(r, reconcile_now(r) + 10000);
+    r->forwarding_dirty = r->forwarding_dirty || r->firewall_ready[f];
+    return 0;
+}
+
+static bool family_can(struct nsh_reconciler *r, int family)
+{
+    char why[WHY_SIZE] = "";
+    int q = r->firewall->ops->probe(r->firewall, family, why, sizeof why);
+
+    if (q == 0)
+        return true;
+    table_failed(r, family, NSH_TABLE_NAT, why[0] ? why : strerror(-q));
+    return false;
+}
+
+static void open_failed(struct nsh_reconciler *r, int error)
+{
+    char why[WHY_SIZE];
+
+    snprintf(why, sizeof why, "cannot take the xtables lock: %s", strerror(-error));
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        table_failed(r, nsh_family_of(f), NSH_TABLE_NAT, why);
+        r->firewall_ready[f] = false;
+    }
+}
+
+int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait)
+{
+    uint64_t now = reconcile_now(r);
+    bool opened = false;
+    int q = 0;
+
+    *ret_wait = false;
+    for (int f = 0; f < NSH_FAMILIES && q >= 0; f++) {
+        int family = nsh_family_of(f);
+
+        if (!r->firewall_dirty[f] || r->firewall_wait[f] > now)
+            continue;
+        r->firewall_wait[f] = 0;
+        if (!has_chains(r, family) || !family_can(r, family)) {
+            r->firewall_ready[f] = false;
+            r->firewall_dirty[f] = false;
+            continue;
+        }
+        if (!opened) {
+            q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_WRITE);
+            if (q == NSH_FIREWALL_BUSY) {
+                *ret_wait = true;
+                return 0;
+            }
+            if (q < 0) {
+                open_failed(r, q);
+                r->firewall_dirty[NSH_V4] = r->firewall_dirty[NSH_V6] = false;
+                return 0;
+            }
+            opened = true;
+        }
+        q = up_family(r, family);
+    }
+    if (opened)
+        r->firewall->ops->close(r->firewall);
+    return q < 0 ? q : 0;
+}
+
+/* ---- down ---- */
+
+static void report_removed(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan)
+{
+    size_t n;
+    const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(plan, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        struct nsh_chain gone = {.family = steps[i].family, .table = steps[i].table};
+        struct report_args args = {.kind = NSH_REPORT_REMOVED};
+
+        if (steps[i].verb != NSH_CHAIN_DELETE)
+            continue;
+        memcpy(gone.name, steps[i].chain, sizeof gone.name);
+        if (gone.table == NSH_TABLE_NAT)
+            snprintf(
+                    gone.policy, sizeof gone.policy, "%.16s", gone.name + strlen(NSH_CHAIN_PREFIX));
+        report_chain(r, &gone, &args);
+    }
+}
+
+/* True in *ret_any if something unwanted stands. Only looks: no lock, no new table. */
+static int look_down(struct nsh_reconciler *r, bool *ret_any)
+{
+    int q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_READ);
+
+    *ret_any = false;
+    if (q != NSH_FIREWALL_OK)
+        return q < 0 ? q : 0;
+    for (int f = 0; f < NSH_FAMILIES && q >= 0; f++) {
+        for (int t = 0; t < NSH_TABLE_COUNT && q >= 0; t++) {
+            NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+
+            q = nsh_firewall_plan_new(r->desired, nsh_family_of(f), (enum nsh_table)t, &plan);
+            if (q == 0)
+                q = look(r, plan, nsh_family_of(f), (enum nsh_table)t, NSH_PHASE_DOWN);
+            *ret_any = *ret_any || q > 0;
+        }
+    }
+    r->firewall->ops->close(r->firewall);
+    return q < 0 ? q : 0;
+}
+
+static int down_table(struct nsh_reconciler *r, int family, enum nsh_table table)
+{
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    char why[WHY_SIZE] = "";
+    int q = nsh_firewall_plan_new(r->desired, family, table, &plan);
+
+    if (q < 0)
+        return q;
+    q = look(r, plan, family, table, NSH_PHASE_DOWN);
+    if (q <= 0)
+        return 0; /* a table that can't be read holds nothing of ours */
+    r->work.commits++;
+    q = nsh_apply_firewall(
+            r->firewall, plan, family, table, NSH_PHASE_DOWN, COMMIT_TRIES, why, sizeof why);
+    if (q == NSH_FIREWALL_OK) {
+        report_removed(r, plan);
+    } else if (q < 0) {
+        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = why};
+
+        report_plain(r, "removal of unwanted chains", family == AF_INET6 ? "ipv6" : "ipv4", &args);
+    }
+    return q > 0;
+}
+
+/* 0, 1: once more later (the lock is held), -errno. NAT first, then what kept conntrack in use. */
+int reconcile_firewall_down(struct nsh_reconciler *r)
+{
+    bool any, again = false;
+    int q = look_down(r, &any);
+
+    if (q < 0 || !any)
+        return 0;
+    q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_WRITE);
+    if (q == NSH_FIREWALL_BUSY)
+        return 1;
+    if (q < 0) {
+        open_failed(r, q);
+        return 0;
+    }
+    for (int f = 0; f < NSH_FAMILIES && q >= 0; f++) {
+        for (int t = 0; t < NSH_TABLE_COUNT && q >= 0; t++) {
+            q = down_table(r, nsh_family_of(f), (enum nsh_table)t);
+            again = again || q > 0;
+        }
+    }
+    r->firewall->ops->close(r->firewall);
+    return q < 0 ? q : again;
+}
+
+/* ---- flows born in a gap ---- */
+
+static int flows_begin(struct nsh_reconciler *r)
+{
+    int f = r->flows_wanted[NSH_V4] ? NSH_V4 : NSH_V6;
+    int q;
+
+    r->flows_wanted[f] = false;
+    if (!r->conntrack) {
+        q = nsh_conntrack_new(&r->conntrack);
+        if (q < 0)
+            return q;
+    }
+    q = nsh_conntrack_begin(r->conntrack, nsh_family_of(f));
+    if (q == 0)
+        r->flows_family = nsh_family_of(f);
+    return q;
+}
+
+static int flows_step(struct nsh_reconciler *r)
+{
+    nsh_autofree const struct nsh_chain **chains = NULL;
+    size_t n = 0;
+
+    chains = calloc(r->desired->n_chains + 1, sizeof *chains);
+    if (!chains)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (in_table(&r->desired->chains[i], r->flows_family, NSH_TABLE_NAT))
+            chains[n++] = &r->desired->chains[i];
+    return nsh_conntrack_step(r->conntrack, r->fib, chains, n);
+}
+
+static void flows_end(struct nsh_reconciler *r)
+{
+    struct report_args args = {
+            .kind = NSH_REPORT_FLOWS, .count = nsh_conntrack_deleted(r->conntrack)};
+
+    if (args.count > 0)
+        report_plain(r, "masquerade", r->flows_family == AF_INET6 ? "ipv6" : "ipv4", &args);
+    r->flows_family = AF_UNSPEC;
+}
+
+bool reconcile_flows(struct nsh_reconciler *r)
+{
+    int q = 0;
+
+    if (r->flows_family == AF_UNSPEC) {
+        if (!r->flows_wanted[NSH_V4] && !r->flows_wanted[NSH_V6])
+            return false;
+        q = flows_begin(r);
+    }
+    if (q == 0)
+        q = flows_step(r);
+    if (q > 0)
+        return true;
+    if (q == 0) {
+        flows_end(r);
+    } else {
+        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-q)};
+
+        if (q != -EOPNOTSUPP)
+            report_plain(r, "search for untranslated flows", NULL, &args);
+        r->flows_family = AF_UNSPEC;
+    }
+    return r->flows_wanted[NSH_V4] || r->flows_wanted[NSH_V6];
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the reconciler share: reconcile.c (marks and the order of a pass),
+ * reconcile-routes.c, reconcile-firewall.c, reconcile-sysctl.c, reconcile-report.c.
+ */
+#pragma once
+
+#include "backoff.h"
+#include "conntrack.h"
+#include "culprit.h"
+#include "intern.h"
+#include "plan.h"
+#include "reconcile.h"
+
+#define NSH_NEVER UINT64_MAX
+
+/* Drift that an event told of one wanted route. */
+struct key_mark {
+    size_t wanted;
+    uint32_t sequence;
+    uint32_t sender;
+    uint64_t at;
+    pid_t culprit_pid; /* 0: not looked up, or not certain */
+    char culprit[NSH_COMM_LEN * 4];
+    bool gone;             /* nothing of it stands there any more */
+    struct nsh_route seen; /* else: what stands there; in mark_arena */
+};
+/* Up to so many objects of one pass get a line each; more are told as a sum. */
+#define NSH_REPORT_SINGLE_MAX 20U
+/* Programs behind an event end quickly: the first few are looked up when it is read. */
+#define CULPRITS_MAX 4U
+/* More than this many single keys are not cheaper than one dump. */
+#define KEY_MARKS_MAX 1024
+
+enum route_mark { ROUTES_CLEAN, ROUTES_KEYS, ROUTES_OURS, ROUTES_ALL };
+
+/* What set off the present pass, for the journal. */
+struct trigger {
+    char text[64]; /* "link eth0 went down", "resync"; "" for a key's own event */
+    uint64_t at;
+    uint32_t sender;
+};
+
+struct nsh_reconciler {
+    struct nsh_fib *fib;
+    struct nsh_firewall *firewall;
+    struct nsh_state *state;
+    struct nsh_reconciler_hooks hooks;
+
+    struct nsh_desired *desired;
+    uint8_t *route_flags;  /* NSH_ROUTE_*, for the plan */
+    uint8_t *route_states; /* enum nsh_object_state */
+    uint8_t *chain_states;
+    struct nsh_route_plan *route_plan; /* made anew with the configuration */
+    uint8_t forwarding_states[NSH_FAMILIES];
+    struct nsh_notes *notes;
+    uint8_t also_ours; /* protocol from before, until nothing carries it any more; 0: none */
+
+    /* marks */
+    bool links_dirty;
+    enum route_mark routes_dirty;
+    struct key_mark *keys;
+    size_t n_keys;
+    struct nsh_arena *mark_arena;
+    bool firewall_dirty[NSH_FAMILIES];
+    bool forwarding_dirty;
+    uint64_t forwarding_wait[NSH_FAMILIES]; /* backing off until then; 0: not */
+    bool unwanted_dirty; /* chains and sysctls that are no longer wanted may stand */
+    struct trigger trigger;
+    uint64_t routes_wait; /* a route is backing off until then; NSH_NEVER: none */
+
+    /* the present pass */
+    bool settling; /* start, reload or stop: what is written is no repair */
+    enum nsh_occasion occasion;
+    bool occupied;                     /* an addition met a route that was not observed */
+    bool many;                         /* so many at once that they are told as a sum */
+    uint32_t told[NSH_REPORT_KINDS];   /* single lines so far */
+    uint64_t untold[NSH_REPORT_KINDS]; /* left to the sum */
+    uint64_t noticed;                  /* when what is being repaired was noticed */
+
+    uint64_t retry;      /* something asked to be run again then */
+    uint64_t lock_since; /* the xtables lock is not to be had since then; 0: it is */
+    uint64_t firewall_wait[NSH_FAMILIES]; /* backing off until then */
+    bool firewall_ready[NSH_FAMILIES];    /* the family's policies hold: forwarding may go on */
+
+    /* flows to forget after a repair */
+    struct nsh_conntrack *conntrack;
+    int flows_family; /* AF_UNSPEC: no look in progress */
+    bool flows_wanted[NSH_FAMILIES];
+
+    bool events_all;
+    char *last_repair;
+    uint64_t last_repair_at;
+    struct nsh_work work;
+};
+
+static inline uint64_t reconcile_now(const struct nsh_reconciler *r)
+{
+    return r->hooks.now(r->hooks.userdata);
+}
+void reconcile_retry_at(struct nsh_reconciler *r, uint64_t when);
+
+/* reconcile-routes.c: compares and writes routes in the marked scope. */
+int reconcile_routes(struct nsh_reconciler *r);
+/* Index of the mark of a wanted route, or NULL. */
+const struct key_mark *reconcile_find_mark(const struct nsh_reconciler *r, size_t wanted);
+
+/* reconcile-firewall.c */
+/* true in *ret_wait: another program holds the lock, the pass is to wait for it. */
+int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait);
+int reconcile_firewall_down(struct nsh_reconciler *r);
+/* A piece of the search for untranslated flows; true while there is more. */
+bool reconcile_flows(struct nsh_reconciler *r);
+
+/* reconcile-sysctl.c */
+int reconcile_forwarding_on(struct nsh_reconciler *r);
+int reconcile_forwarding_off(struct nsh_reconciler *r);
+
+/* reconcile-report.c */
+void report_begin(struct nsh_reconciler *r);
+void report_end(struct nsh_reconciler *r);
+struct report_args {
+    enum nsh_report_kind kind;
+    const char *cause;
+    const char *detail;
+    uint32_t sender;
+    uint64_t at;         /* of the event, 0: the pass */
+    const char *culprit; /* NULL: not certain */
+    pid_t culprit_pid;
+    uint64_t count;
+};
+void report_route(
+        struct nsh_reconciler *r, const struct nsh_route *route, const struct report_args *args);
+void report_chain(
+        struct nsh_reconciler *r, const struct nsh_chain *chain, const struct report_args *args);
+void report_forwarding(struct nsh_reconciler *r, int family, const struct report_args *args);
+void report_plain(struct nsh_reconciler *r, const char *object, const char *name,
+        const struct report_args *args);
+/* The name of a chain's policy as it is shown: "lan-out (ipv4)". */
+const char *report_chain_name(const struct nsh_chain *chain, char *buf, size_t size);
+
+/*
+ * An object that was held is wrong: may it be repaired now? Tells a fight once. When not, the pass
+ * is asked for again at the right time.
+ */
+bool reconcile_may_repair(
+        struct nsh_reconciler *r, nsh_object_id id, uint64_t *ret_until, bool *ret_fight);
+/* It was repaired. */
+void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id);
+/* How often and how fast something undoes it: "8 times in 2.1 s; next try in 1 s". */
+const char *reconcile_fight_text(
+        const struct nsh_reconciler *r, nsh_object_id id, char *buf, size_t size);

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From what the reconciler did to reports: names, places in the file, who was behind it; and a sum
+ * instead of a thousand lines. Also the views that `status` shows.
+ */
+#include "reconcile-internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "journal.h"
+#include "resolve.h"
+
+#define NAME_SIZE 512
+/* Of many that can't be written at once, so many are told singly as examples. */
+#define EXAMPLES_MAX 5U
+
+static const char *family_name(int family)
+{
+    return family == AF_INET6 ? "ipv6" : "ipv4";
+}
+
+const char *report_chain_name(const struct nsh_chain *chain, char *buf, size_t size)
+{
+    if (chain->policy[0] != '\0')
+        snprintf(buf, size, "%s (%s)", chain->policy, family_name(chain->family));
+    else
+        snprintf(buf, size, "%s", family_name(chain->family));
+    return buf;
+}
+
+void report_begin(struct nsh_reconciler *r)
+{
+    memset(r->told, 0, sizeof r->told);
+    memset(r->untold, 0, sizeof r->untold);
+    r->many = false;
+}
+
+void report_end(struct nsh_reconciler *r)
+{
+    for (int kind = 0; kind < NSH_REPORT_KINDS; kind++) {
+        uint64_t total = r->untold[kind] + r->told[kind];
+        struct nsh_report report = {
+                .kind = NSH_REPORT_SUMMARY,
+                .object = "route",
+                .detail = nsh_report_action((enum nsh_report_kind)kind),
+                .cause = r->trigger.text[0] ? r->trigger.text : NULL,
+                .duration_usec = reconcile_now(r) - r->noticed,
+                .count = total,
+        };
+
+        if (r->untold[kind] > 0)
+            r->hooks.report(r->hooks.userdata, &report);
+    }
+}
+
+/* Whether one more line of this kind is to be written; else it goes into the sum. */
+static bool tell_singly(struct nsh_reconciler *r, enum nsh_report_kind kind)
+{
+    uint32_t most = NSH_REPORT_SINGLE_MAX;
+
+    switch (kind) {
+    case NSH_REPORT_PENDING:
+    case NSH_REPORT_CONFLICT:
+    case NSH_REPORT_FAILED:
+        most = r->many ? EXAMPLES_MAX : most;
+        break;
+    case NSH_REPORT_ADDED:
+    case NSH_REPORT_REMOVED:
+    case NSH_REPORT_CHANGED:
+    case NSH_REPORT_ADOPTED:
+    case NSH_REPORT_RESTORED:
+        most = r->many ? 0 : most;
+        break;
+    default:
+        break;
+    }
+    if (r->told[kind] < most) {
+        r->told[kind]++;
+        return true;
+    }
+    r->untold[kind]++;
+    return false;
+}
+
+static void remember_repair(struct nsh_reconciler *r, const struct nsh_report *report)
+{
+    char *text = NULL;
+
+    if (report->kind != NSH_REPORT_RESTORED)
+        return;
+    if (asprintf(&text, "%s %s", report->object, report->name ? report->name : "") < 0)
+        return;
+    free(r->last_repair);
+    r->last_repair = text;
+    r->last_repair_at = reconcile_now(r);
+}
+
+static const char *occasion_cause(const struct nsh_reconciler *r)
+{
+    static const char *const causes[] = {
+            [NSH_OCCASION_START] = "start",
+            [NSH_OCCASION_RELOAD] = "reload",
+            [NSH_OCCASION_STOP] = "stop",
+    };
+
+    return r->settling ? causes[r->occasion] : r->trigger.text[0] ? r->trigger.text : NULL;
+}
+
+/* Fills what all reports have in common, and sends it. */
+static void send_report(struct nsh_reconciler *r, struct nsh_report *report,
+        const struct report_args *args, nsh_origin origin)
+{
+    uint64_t at = args->at ? args->at : r->noticed;
+
+    report->kind = args->kind;
+    report->cause = args->cause ? args->cause : occasion_cause(r);
+    report->detail = args->detail;
+    report->count = args->count;
+    report->sender = args->sender;
+    report->culprit = args->culprit;
+    report->culprit_pid = args->culprit_pid;
+    if (args->kind == NSH_REPORT_RESTORED)
+        report->duration_usec = reconcile_now(r) - at;
+    report->path = nsh_origins_resolve(r->desired->config->origins, origin, &report->line);
+    remember_repair(r, report);
+    r->hooks.report(r->hooks.userdata, report);
+}
+
+void report_route(
+        struct nsh_reconciler *r, const struct nsh_route *route, const struct report_args *args)
+{
+    char name[NAME_SIZE];
+    struct nsh_report report = {.object = "route", .name = name};
+
+    if (!tell_singly(r, args->kind))
+        return;
+    if (route->origin != NSH_ORIGIN_NONE)
+        nsh_route_format(route, r->desired->links, name, sizeof name);
+    else
+        nsh_route_format_seen(r->fib, route, name, sizeof name);
+    send_report(r, &report, args, route->origin);
+}
+
+void report_chain(
+        struct nsh_reconciler *r, const struct nsh_chain *chain, const struct report_args *args)
+{
+    char name[64];
+    bool policy = chain->policy[0] != '\0';
+    struct nsh_report report = {
+            .object = policy ? "masquerade" : "conntrack",
+            .name = report_chain_name(chain, name, sizeof name),
+            .policy = policy ? chain->policy : NULL,
+    };
+
+    send_report(r, &report, args, chain->origin);
+}
+
+void report_forwarding(struct nsh_reconciler *r, int family, const struct report_args *args)
+{
+    report_plain(r, "forwarding", family_name(family), args);
+}
+
+void report_plain(struct nsh_reconciler *r, const char *object, const char *name,
+        const struct report_args *args)
+{
+    struct nsh_report report = {.object = object, .name = name};
+
+    send_report(r, &report, args, NSH_ORIGIN_NONE);
+}
+
+/* ---- status ---- */
+
+void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    if (!r->desired)
+        return;
+    for (size_t i = 0; i < r->desired->n_routes; i++)
+        ret->routes[r->route_states[i]]++;
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (r->desired->chains[i].policy[0] != '\0')
+            ret->policies[r->chain_states[i]]++;
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (r->desired->forwarding[f])
+            ret->forwarding[r->forwarding_states[f]]++;
+}
+
+struct viewer {
+    const struct nsh_reconciler *r;
+    size_t limit, shown, total;
+    bool held; /* this round shows the held ones, the other the rest */
+    void (*each)(void *userdata, const struct nsh_object_view *view);
+    void *userdata;
+};
+
+/* True if the object belongs to this round and there is room for it. */
+static bool wants(struct viewer *v, enum nsh_object_state state)
+{
+    if ((state == NSH_OBJECT_HELD) != v->held)
+        return false;
+    v->total++;
+    return v->shown < v->limit;
+}
+
+static void show(
+        struct viewer *v, nsh_object_id id, nsh_origin origin, struct nsh_object_view *view)
+{
+    view->reason = nsh_notes_reason(v->r->notes, id);
+    view->repairs = nsh_notes_find_repairs(v->r->notes, id);
+    view->path = nsh_origins_resolve(v->r->desired->config->origins, origin, &view->line);
+    v->shown++;
+    v->each(v->userdata, view);
+}
+
+static void show_routes(struct viewer *v)
+{
+    const struct nsh_desired *d = v->r->desired;
+    char name[NAME_SIZE];
+
+    for (size_t i = 0; i < d->n_routes; i++) {
+        struct nsh_object_view view = {.kind = "route", .name = name};
+
+        view.state = v->r->route_states[i];
+        if (!wants(v, view.state))
+            continue;
+        nsh_route_format(&d->routes[i], d->links, name, sizeof name);
+        show(v, i, d->routes[i].origin, &view);
+    }
+}
+
+static void show_policies(struct viewer *v)
+{
+    const struct nsh_desired *d = v->r->desired;
+    char name[64];
+
+    for (size_t i = 0; i < d->n_chains; i++) {
+        struct nsh_object_view view = {.kind = "masquerade"};
+
+        view.state = v->r->chain_states[i];
+        if (d->chains[i].policy[0] == '\0' || !wants(v, view.state))
+            continue;
+        view.name = report_chain_name(&d->chains[i], name, sizeof name);
+        show(v, NSH_OBJECT_CHAIN + i, d->chains[i].origin, &view);
+    }
+}
+
+static void show_forwarding(struct viewer *v)
+{
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        struct nsh_object_view view = {.kind = "forwarding"};
+
+        view.state = v->r->forwarding_states[f];
+        view.name = family_name(nsh_family_of(f));
+        if (v->r->desired->forwarding[f] && wants(v, view.state))
+            show(v, NSH_OBJECT_FORWARDING + (unsigned)f, NSH_ORIGIN_NONE, &view);
+    }
+}
+
+size_t nsh_reconciler_each(const struct nsh_reconciler *r, size_t limit,
+        void (*each)(void *userdata, const struct nsh_object_view *view), void *userdata)
+{
+    struct viewer v = {.r = r, .limit = limit, .each = each, .userdata = userdata};
+
+    if (!r->desired)
+        return 0;
+    for (int round = 0; round < 2; round++) {
+        v.held = round == 1;
+        show_policies(&v);
+        show_forwarding(&v);
+        show_routes(&v);
+    }
+    return v.total;
+}
+
+const char *nsh_reconciler_last_repair(const struct nsh_reconciler *r, uint64_t *ret_at)
+{
+    *ret_at = r->last_repair_at;
+    return r->last_repair;
+}
+
+void nsh_reconciler_work(const struct nsh_reconciler *r, struct nsh_work *ret)
+{
+    *ret = r->work;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Forwarding, and the router advertisements it would silence.
+ *
+ * What is switched on is remembered in the state directory before it is written, and given back
+ * when no policy needs it any more and nobody changed it since. Turning IPv6 forwarding on makes
+ * the kernel drop the default route it learned and ignore later advertisements, unless accept_ra
+ * is 2 (Documentation/networking/ip-sysctl.rst).
+ */
+#include "reconcile-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+static const char *const forwarding_keys[NSH_FAMILIES] = {
+        [NSH_V4] = "net/ipv4/ip_forward",
+        [NSH_V6] = "net/ipv6/conf/all/forwarding",
+};
+
+#define ACCEPT_RA_HEAD "net/ipv6/conf/"
+#define ACCEPT_RA_TAIL "/accept_ra"
+#define ACCEPT_RA_HOST 1   /* listens while not forwarding */
+#define ACCEPT_RA_ROUTER 2 /* listens even while forwarding */
+
+/* ---- the list of what was switched ---- */
+
+struct before_list {
+    struct nsh_sysctl_before *items;
+    size_t n;
+    bool changed;
+};
+
+static void list_free(struct before_list *l)
+{
+    free(l->items);
+}
+
+static int list_load(const struct nsh_reconciler *r, struct before_list *ret)
+{
+    *ret = (struct before_list){0};
+    return r->state ? nsh_state_sysctls_load(r->state, &ret->items, &ret->n) : 0;
+}
+
+static int list_save(const struct nsh_reconciler *r, struct before_list *l)
+{
+    int q = r->state && l->changed ? nsh_state_sysctls_save(r->state, l->items, l->n) : 0;
+
+    if (q == 0)
+        l->changed = false;
+    return q;
+}
+
+static struct nsh_sysctl_before *list_find(const struct before_list *l, const char *key)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->items[i].key, key) == 0)
+            return &l->items[i];
+    return NULL;
+}
+
+static int list_add(struct before_list *l, const char *key, int before, int ours)
+{
+    struct nsh_sysctl_before *grown;
+
+    if (list_find(l, key))
+        return 0;
+    if (l->n >= NSH_SYSCTLS_MAX || strlen(key) >= sizeof l->items->key)
+        return -E2BIG;
+    grown = realloc(l->items, (l->n + 1) * sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    l->items = grown;
+    l->items[l->n] = (struct nsh_sysctl_before){.before = before, .ours = ours};
+    snprintf(l->items[l->n].key, sizeof l->items->key, "%s", key);
+    l->n++;
+    l->changed = true;
+    return 0;
+}
+
+static bool is_accept_ra(const char *key)
+{
+    size_t n = strlen(key), tail = strlen(ACCEPT_RA_TAIL);
+
+    return strncmp(key, ACCEPT_RA_HEAD, strlen(ACCEPT_RA_HEAD)) == 0 && n > tail &&
+           strcmp(key + n - tail, ACCEPT_RA_TAIL) == 0;
+}
+
+/* The interface of an accept_ra key, or "ipv4"/"ipv6" of a forwarding key. */
+static const char *key_name(const char *key, char *buf, size_t size)
+{
+    if (is_accept_ra(key)) {
+        size_t n = strlen(key) - strlen(ACCEPT_RA_HEAD) - strlen(ACCEPT_RA_TAIL);
+
+        snprintf(buf, size, "%.*s", (int)n, key + strlen(ACCEPT_RA_HEAD));
+    } else {
+        snprintf(buf, size, "%s", strcmp(key, forwarding_keys[NSH_V4]) == 0 ? "ipv4" : "ipv6");
+    }
+    return buf;
+}
+
+static void report_key(struct nsh_reconciler *r, const char *key, enum nsh_report_kind kind)
+{
+    char name[64];
+    struct report_args args = {.kind = kind};
+
+    if (is_accept_ra(key) && kind == NSH_REPORT_ADDED)
+        args.detail = "2, so that forwarding does not silence router advertisements";
+    report_plain(r, is_accept_ra(key) ? "accept-ra" : "forwarding",
+            key_name(key, name, sizeof name), &args);
+}
+
+/* ---- on ---- */
+
+struct guard {
+    struct nsh_reconciler *r;
+    struct before_list *list;
+    int error;
+};
+
+static void guard_one(void *userdata, const char *name)
+{
+    struct guard *g = userdata;
+    char key[128];
+    int value, n;
+
+    /* `all` is no interface; `lo` hears no router; `default` would open interfaces yet unknown. */
+    if (g->error < 0 || strcmp(name, "all") == 0 || strcmp(name, "default") == 0 ||
+            strcmp(name, "lo") == 0)
+        return;
+    n = snprintf(key, sizeof key, ACCEPT_RA_HEAD "%s" ACCEPT_RA_TAIL, name);
+    if (n < 0 || (size_t)n >= sizeof key)
+        return;
+    if (g->r->fib->ops->sysctl_get(g->r->fib, key, &value) < 0 || value != ACCEPT_RA_HOST)
+        return;
+    g->error = list_add(g->list, key, ACCEPT_RA_HOST, ACCEPT_RA_ROUTER);
+}
+
+static int write_guards(struct nsh_reconciler *r, const struct before_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct nsh_sysctl_before *b = &list->items[i];
+        int value;
+
+        if (!is_accept_ra(b->key) || r->fib->ops->sysctl_get(r->fib, b->key, &value) < 0 ||
+                value != b->before)
+            continue;
+        if (r->fib->ops->sysctl_set(r->fib, b->key, b->ours) == 0)
+            report_key(r, b->key, NSH_REPORT_ADDED);
+    }
+    return 0;
+}
+
+/*
+ * Before IPv6 forwarding goes on: every interface that listens goes on listening. Later: those
+ * that we switched and that came back with their default.
+ */
+static int guard_accept_ra(struct nsh_reconciler *r, struct before_list *list, bool all)
+{
+    struct guard g = {.r = r, .list = list};
+    int q = 0;
+
+    if (all)
+        q = r->fib->ops->sysctl_each_ipv6_conf(r->fib, guard_one, &g);
+    if (q == 0)
+        q = g.error;
+    if (q == 0)
+        q = list_save(r, list);
+    return q == 0 ? write_guards(r, list) : q;
+}
+
+static void forwarding_wrong(
+        struct nsh_reconciler *r, int f, enum nsh_object_state state, const char *reason)
+{
+    bool news = nsh_notes_set_reason(r->notes, NSH_OBJECT_FORWARDING + (unsigned)f, reason) != 0;
+    struct report_args args = {
+            .kind = state == NSH_OBJECT_PENDING ? NSH_REPORT_PENDING : NSH_REPORT_FAILED,
+            .detail = reason,
+    };
+
+    if (news || r->forwarding_states[f] != state)
+        report_forwarding(r, nsh_family_of(f), &args);
+    r->forwarding_states[f] = (uint8_t)state;
+}
+
+static void forwarding_held(struct nsh_reconciler *r, int f)
+{
+    r->forwarding_states[f] = NSH_OBJECT_HELD;
+    nsh_notes_set_reason(r->notes, NSH_OBJECT_FORWARDING + (unsigned)f, NULL);
+}
+
+static bool forwarding_fight(struct nsh_reconciler *r, int f)
+{
+    nsh_object_id id = NSH_OBJECT_FORWARDING + (unsigned)f;
+    uint64_t until;
+    bool fight;
+    char text[96];
+
+    if (reconcile_may_repair(r, id, &until, &fight))
+        return false;
+    r->forwarding_wait[f] = until;
+    r->forwarding_states[f] = NSH_OBJECT_WRONG;
+    nsh_notes_set_reason(r->notes, id, "something keeps undoing the repair; backing off");
+    if (fight) {
+        struct report_args args = {
+                .kind = NSH_REPORT_FIGHT, .detail = reconcile_fight_text(r, id, text, sizeof text)};
+
+        report_forwarding(r, nsh_family_of(f), &args);
+    }
+    return true;
+}
+
+static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
+{
+    bool drift = !r->settling && (r->forwarding_states[f] == NSH_OBJECT_HELD ||
+                                         r->forwarding_states[f] == NSH_OBJECT_WRONG);
+    struct report_args args = {
+            .kind = drift ? NSH_REPORT_RESTORED : NSH_REPORT_ADDED,
+            .cause = drift ? "switched off" : NULL,
+    };
+    char why[160];
+    int q;
+
+    if (drift && forwarding_fight(r, f))
+        return 0;
+    /* Drift: what it was before is known already, or was on before we came. */
+    q = drift ? 0 : list_add(list, forwarding_keys[f], 0, 1);
+    if (q == 0 && f == NSH_V6)
+        q = guard_accept_ra(r, list, true);
+    if (q == 0)
+        q = list_save(r, list);
+    if (q < 0) {
+        snprintf(why, sizeof why, "cannot note in the state directory what it was before: %s",
+                strerror(-q));
+        forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
+        return 0;
+    }
+    q = r->fib->ops->sysctl_set(r->fib, forwarding_keys[f], 1);
+    if (q < 0) {
+        snprintf(
+                why, sizeof why, "cannot write /proc/sys/%s: %s", forwarding_keys[f], strerror(-q));
+        forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
+        return 0;
+    }
+    if (drift)
+        reconcile_repaired(r, NSH_OBJECT_FORWARDING + (unsigned)f);
+    forwarding_held(r, f);
+    args.sender = r->trigger.sender;
+    report_forwarding(r, nsh_family_of(f), &args);
+    return 0;
+}
+
+static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list *list)
+{
+    char why[160];
+    int value;
+    int q = r->fib->ops->sysctl_get(r->fib, forwarding_keys[f], &value);
+
+    if (q < 0) {
+        snprintf(why, sizeof why, "cannot read /proc/sys/%s: %s", forwarding_keys[f], strerror(-q));
+        forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
+        return 0;
+    }
+    if (value != 0) {
+        if (f == NSH_V6 && list_find(list, forwarding_keys[f]))
+            q = guard_accept_ra(r, list, false);
+        forwarding_held(r, f);
+        return q;
+    }
+    if (!r->firewall_ready[f]) {
+        forwarding_wrong(r, f, NSH_OBJECT_PENDING, "it waits until the masquerade rules hold");
+        return 0;
+    }
+    return switch_on(r, f, list);
+}
+
+int reconcile_forwarding_on(struct nsh_reconciler *r)
+{
+    NSH_CLEANUP(list_free) struct before_list list = {0};
+    uint64_t now = reconcile_now(r);
+    int q = 0;
+
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        if (r->forwarding_wait[f] != 0 && r->forwarding_wait[f] <= now) {
+            r->forwarding_wait[f] = 0;
+            r->forwarding_dirty = true;
+        }
+    }
+    if (!r->forwarding_dirty)
+        return 0;
+    r->forwarding_dirty = false;
+    if (!r->desired->forwarding[NSH_V4] && !r->desired->forwarding[NSH_V6])
+        return 0;
+    q = list_load(r, &list);
+    if (q < 0)
+        return q;
+    for (int f = 0; f < NSH_FAMILIES && q == 0; f++)
+        if (r->desired->forwarding[f] && r->forwarding_wait[f] == 0)
+            q = forwarding_family(r, f, &list);
+    return q;
+}
+
+/* ---- off ---- */
+
+static bool still_needed(const struct nsh_reconciler *r, const char *key)
+{
+    int f = strcmp(key, forwarding_keys[NSH_V4]) == 0 ? NSH_V4 : NSH_V6;
+
+    return r->desired->forwarding[f];
+}
+
+/* True when the entry is settled: given back, or changed by somebody since, or its device gone. */
+static bool give_back(struct nsh_reconciler *r, const struct nsh_sysctl_before *b)
+{
+    int value;
+
+    if (r->fib->ops->sysctl_get(r->fib, b->key, &value) < 0 || value != b->ours ||
+            b->before == b->ours)
+        return true;
+    if (r->fib->ops->sysctl_set(r->fib, b->key, b->before) < 0)
+        return false;
+    report_key(r, b->key, NSH_REPORT_REMOVED);
+    return true;
+}
+
+static void give_back_those(struct nsh_reconciler *r, struct before_list *list, bool accept_ra)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const struct nsh_sysctl_before *b = &list->items[i];
+
+        if (is_accept_ra(b->key) == accept_ra && !still_needed(r, b->key) && give_back(r, b)) {
+            list->changed = true;
+            continue;
+        }
+        list->items[kept++] = *b;
+    }
+    list->n = kept;
+}
+
+int reconcile_forwarding_off(struct nsh_reconciler *r)
+{
+    NSH_CLEANUP(list_free) struct before_list list = {0};
+    int q = list_load(r, &list);
+
+    if (q < 0)
+        return q;
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (!r->desired->forwarding[f])
+            r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
+    /* While forwarding is on, accept_ra=1 would lose the learned default route. */
+    give_back_those(r, &list, false);
+    give_back_those(r, &list, true);
+    return list_save(r, &list);
+}

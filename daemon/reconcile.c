@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Marks, and the order of a pass.
+ *
+ * On the way up, packet rules come before forwarding and forwarding before routes, so that nothing
+ * ever leaves untranslated; what is no longer wanted goes afterwards, the other way round. A pass
+ * that can't get the xtables lock waits for it for a while before it goes on with the rest: the
+ * order is worth more than a few seconds, but not more than the routes.
+ */
+#include "reconcile-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+#define LOCK_RETRY_USEC 50000ULL
+#define LOCK_PATIENCE_USEC 5000000ULL
+#define FAILURE_RETRY_USEC 1000000ULL
+
+int nsh_reconciler_new(struct nsh_fib *fib, struct nsh_firewall *firewall, struct nsh_state *state,
+        const struct nsh_reconciler_hooks *hooks, struct nsh_reconciler **ret)
+{
+    struct nsh_reconciler *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return -ENOMEM;
+    r->fib = fib;
+    r->firewall = firewall;
+    r->state = state;
+    r->hooks = *hooks;
+    r->retry = NSH_NEVER;
+    r->routes_wait = NSH_NEVER;
+    r->flows_family = AF_UNSPEC;
+    r->mark_arena = nsh_arena_new();
+    if (!r->mark_arena || nsh_notes_new(&r->notes) < 0) {
+        nsh_reconciler_free(r);
+        return -ENOMEM;
+    }
+    *ret = r;
+    return 0;
+}
+
+void nsh_reconciler_free(struct nsh_reconciler *r)
+{
+    if (!r)
+        return;
+    nsh_route_plan_free(r->route_plan);
+    nsh_desired_free(r->desired);
+    free(r->route_flags);
+    free(r->route_states);
+    free(r->chain_states);
+    free(r->keys);
+    free(r->last_repair);
+    nsh_notes_free(r->notes);
+    nsh_arena_free(r->mark_arena);
+    nsh_conntrack_free(r->conntrack);
+    free(r);
+}
+
+const struct nsh_desired *nsh_reconciler_desired(const struct nsh_reconciler *r)
+{
+    return r->desired;
+}
+
+void reconcile_retry_at(struct nsh_reconciler *r, uint64_t when)
+{
+    if (when < r->retry)
+        r->retry = when;
+}
+
+/* ---- marks ---- */
+
+static void set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text)
+{
+    if (r->trigger.at != 0)
+        return; /* the first one is what began it */
+    r->trigger.at = reconcile_now(r);
+    r->trigger.sender = sender;
+    snprintf(r->trigger.text, sizeof r->trigger.text, "%s", text);
+}
+
+static void mark_routes(struct nsh_reconciler *r, enum route_mark scope)
+{
+    if (scope > r->routes_dirty)
+        r->routes_dirty = scope;
+}
+
+static void mark_everything(struct nsh_reconciler *r)
+{
+    r->links_dirty = true;
+    r->forwarding_dirty = true;
+    r->unwanted_dirty = true;
+    r->firewall_dirty[NSH_V4] = r->firewall_dirty[NSH_V6] = true;
+    mark_routes(r, ROUTES_OURS);
+}
+
+void nsh_reconciler_resync(struct nsh_reconciler *r)
+{
+    mark_everything(r);
+    mark_routes(r, ROUTES_ALL);
+    set_trigger(r, 0, "resync");
+}
+
+static struct nsh_route_props *copy_props(struct nsh_arena *arena, const struct nsh_route_props *p)
+{
+    size_t size = nsh_route_props_size(p->n_nexthops);
+    struct nsh_route_props *copy = nsh_arena_alloc(arena, size);
+
+    if (copy)
+        memcpy(copy, p, size);
+    return copy;
+}
+
+static void mark_key(struct nsh_reconciler *r, size_t wanted, const struct nsh_fib_event *e)
+{
+    struct key_mark *k;
+
+    if (!r->keys) {
+        r->keys = calloc(KEY_MARKS_MAX, sizeof *r->keys);
+        if (!r->keys) {
+            mark_routes(r, ROUTES_ALL);
+            return;
+        }
+    }
+    if (r->n_keys == KEY_MARKS_MAX) {
+        mark_routes(r, ROUTES_OURS);
+        set_trigger(r, e->sender, "many routes changed");
+        return;
+    }
+    k = &r->keys[r->n_keys];
+    *k = (struct key_mark){
+            .wanted = wanted,
+            .sequence = (uint32_t)r->n_keys,
+            .sender = e->sender,
+            .at = reconcile_now(r),
+            .gone = e->type == NSH_FIB_ROUTE_GONE,
+            .seen = e->route,
+    };
+    if (r->n_keys < CULPRITS_MAX &&
+            !nsh_culprit_find(e->sender, k->at, k->culprit, &k->culprit_pid))
+        k->culprit_pid = 0;
+    k->seen.props = k->gone ? NULL : copy_props(r->mark_arena, e->route.props);
+    r->n_keys++;
+    mark_routes(r, !k->gone && !k->seen.props ? ROUTES_ALL : ROUTES_KEYS);
+}
+
+static size_t count_states(const uint8_t *states, size_t n, enum nsh_object_state state)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        count += states[i] == state;
+    return count;
+}
+
+static bool any_waiting(const struct nsh_reconciler *r)
+{
+    return r->events_all; /* kept in step with "something is pending or conflicting" */
+}
+
+/*
+ * An event says exactly what stands on the key only when it names the one entry there: a removal,
+ * or an addition to an empty key, or a replacement. An append or a prepend leaves others beside
+ * it, and an IPv6 message of those kinds may have merged with ours.
+ */
+static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
+{
+    size_t wanted = nsh_desired_find_route(r->desired, &e->route);
+    bool ours = e->route.protocol == r->desired->protocol ||
+                (r->also_ours != 0 && e->route.protocol == r->also_ours);
+
+    if (wanted != SIZE_MAX) {
+        if (e->type == NSH_FIB_ROUTE_GONE || (e->route_flags & (NLM_F_REPLACE | NLM_F_EXCL)) != 0) {
+            mark_key(r, wanted, e);
+        } else {
+            set_trigger(r, e->sender, "a route was added beside it");
+            mark_routes(r, ROUTES_ALL);
+        }
+        return;
+    }
+    if (e->type != NSH_FIB_ROUTE_NEW)
+        return;
+    if (ours) {
+        set_trigger(r, e->sender, "an unknown route with our mark appeared");
+        mark_routes(r, ROUTES_OURS);
+    } else if (any_waiting(r)) {
+        set_trigger(r, e->sender, "a route appeared");
+        r->links_dirty = true;
+        mark_routes(r, ROUTES_OURS);
+    }
+}
+
+static bool link_in_use(const struct nsh_reconciler *r, uint32_t ifindex, const char *name)
+{
+    for (size_t i = 0; i < r->desired->n_links; i++) {
+        const struct nsh_link *l = &r->desired->links[i];
+
+        if (l->gateway_family != AF_UNSPEC)
+            return true; /* any change may open another way to a gateway */
+        if (l->ifindex == ifindex || (name[0] != '\0' && strcmp(l->name, name) == 0))
+            return true;
+        if (l->ifindex == 0)
+            return true; /* it may be an alternative name of this one */
+    }
+    return any_waiting(r);
+}
+
+static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
+{
+    char text[64];
+
+    /* An interface that comes back with its defaults may have to be guarded again. */
+    r->forwarding_dirty = true;
+    if (!link_in_use(r, e->ifindex, e->name))
+        return;
+    snprintf(text, sizeof text, "link %s %s", e->name[0] ? e->name : "?",
+            e->gone ? "was deleted"
+            : e->up ? "is up"
+                    : "went down");
+    set_trigger(r, e->sender, text);
+    r->links_dirty = true;
+    mark_routes(r, ROUTES_OURS);
+}
+
+static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
+{
+    if (!link_in_use(r, e->ifindex, ""))
+        return;
+    set_trigger(r, e->sender, e->gone ? "an address was removed" : "an address was added");
+    r->links_dirty = true;
+    mark_routes(r, ROUTES_OURS);
+}
+
+static void overrun_event(struct nsh_reconciler *r)
+{
+    struct report_args args = {.kind = NSH_REPORT_OVERRUN};
+
+    r->work.overruns++;
+    report_plain(r, "events", NULL, &args);
+    mark_everything(r);
+    set_trigger(r, 0, "events were lost");
+}
+
+void nsh_reconciler_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
+{
+    if (!r->desired)
+        return;
+    switch (e->type) {
+    case NSH_FIB_ROUTE_NEW:
+    case NSH_FIB_ROUTE_GONE:
+        route_event(r, e);
+        break;
+    case NSH_FIB_LINK:
+        link_event(r, e);
+        break;
+    case NSH_FIB_ADDRESS:
+        address_event(r, e);
+        break;
+    case NSH_FIB_FORWARDING:
+        set_trigger(r, e->sender, "forwarding changed");
+        r->forwarding_dirty = true;
+        break;
+    case NSH_FIB_OVERRUN:
+        overrun_event(r);
+        break;
+    }
+}
+
+bool nsh_reconciler_wants_poll(const struct nsh_reconciler *r)
+{
+    return r->desired && r->desired->n_chains > 0;
+}
+
+void nsh_reconciler_poll(struct nsh_reconciler *r)
+{
+    if (!nsh_reconciler_wants_poll(r))
+        return;
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        if (!r->desired->forwarding[f] && !r->firewall_ready[f])
+            continue;
+        for (int t = 0; t < NSH_TABLE_COUNT; t++) {
+            if (r->firewall->ops->changed(r->firewall, nsh_family_of(f), (enum nsh_table)t) <= 0)
+                continue;
+            set_trigger(r, 0, "");
+            r->firewall_dirty[f] = true;
+            break;
+        }
+    }
+}
+
+/* ---- a new configuration ---- */
+
+/* Both sides are sorted by identity: one merge carries over what is known. */
+static int carry_routes(struct nsh_reconciler *r, const struct nsh_desired *to, uint8_t *flags,
+        uint8_t *states, struct nsh_notes *notes)
+{
+    size_t i = 0, j = 0;
+
+    while (r->desired && i < r->desired->n_routes && j < to->n_routes) {
+        int order = nsh_route_id_cmp(&r->desired->routes[i], &to->routes[j]);
+
+        if (order == 0) {
+            flags[j] = r->route_flags[i] & NSH_ROUTE_WAS_HELD;
+            states[j] = r->route_states[i];
+            if (nsh_notes_move(r->notes, i, notes, j) < 0)
+                return -ENOMEM;
+        }
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return 0;
+}
+
+static int carry_chains(struct nsh_reconciler *r, const struct nsh_desired *to, uint8_t *states,
+        struct nsh_notes *notes)
+{
+    for (size_t i = 0; r->desired && i < r->desired->n_chains; i++) {
+        const struct nsh_chain *a = &r->desired->chains[i];
+
+        for (size_t j = 0; j < to->n_chains; j++) {
+            const struct nsh_chain *b = &to->chains[j];
+
+            if (a->family != b->family || a->table != b->table || strcmp(a->name, b->name) != 0)
+                continue;
+            states[j] = r->chain_states[i];
+            if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + j) < 0)
+                return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+static void drop_marks(struct nsh_reconciler *r)
+{
+    r->n_keys = 0;
+    nsh_arena_reset(r->mark_arena);
+    r->routes_dirty = ROUTES_CLEAN;
+    r->flows_family = AF_UNSPEC;
+    r->flows_wanted[NSH_V4] = r->flows_wanted[NSH_V6] = false;
+    r->trigger = (struct trigger){0};
+}
+
+/* The protocol under which an earlier run marked its routes, if it is another one than now. */
+static uint8_t earlier_protocol(const struct nsh_reconciler *r, const struct nsh_desired *to)
+{
+    uint8_t before = 0;
+
+    if (r->also_ours != 0 && r->also_ours != to->protocol)
+        return r->also_ours;
+    if (r->desired)
+        before = r->desired->protocol;
+    else if (r->state && nsh_state_protocol_load(r->state, &before) < 0)
+        before = 0;
+    return before == to->protocol ? 0 : before;
+}
+
+int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum nsh_occasion why)
+{
+    nsh_autofree uint8_t *flags = calloc(desired->n_routes + 1, 1);
+    nsh_autofree uint8_t *states = calloc(desired->n_routes + 1, 1);
+    nsh_autofree uint8_t *chains = calloc(desired->n_chains + 1, 1);
+    struct nsh_route_plan *plan = NULL;
+    struct nsh_notes *notes = NULL;
+    uint8_t also_ours = earlier_protocol(r, desired);
+
+    if (!flags || !states || !chains || nsh_route_plan_new(desired, flags, also_ours, &plan) < 0)
+        return -ENOMEM;
+    if (nsh_notes_new(&notes) < 0) {
+        nsh_route_plan_free(plan);
+        return -ENOMEM;
+    }
+    if (carry_routes(r, desired, flags, states, notes) < 0 ||
+            carry_chains(r, desired, chains, notes) < 0) {
+        nsh_notes_free(notes);
+        nsh_route_plan_free(plan);
+        return -ENOMEM;
+    }
+    r->also_ours = also_ours;
+    drop_marks(r);
+    nsh_notes_free(r->notes);
+    nsh_route_plan_free(r->route_plan);
+    nsh_desired_free(r->desired);
+    free(r->route_flags);
+    free(r->route_states);
+    free(r->chain_states);
+    r->notes = notes;
+    r->route_plan = plan;
+    r->routes_wait = NSH_NEVER;
+    r->desired = desired;
+    r->route_flags = NSH_TAKE_PTR(flags);
+    r->route_states = NSH_TAKE_PTR(states);
+    r->chain_states = NSH_TAKE_PTR(chains);
+    r->settling = true;
+    r->occasion = why;
+    r->lock_since = 0;
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        r->firewall_wait[f] = r->forwarding_wait[f] = 0;
+        if (!desired->forwarding[f])
+            r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
+    }
+    mark_everything(r);
+    return 0;
+}
+
+/* ---- a pass ---- */
+
+static int compare_keys(const void *a, const void *b)
+{
+    const struct key_mark *x = a, *y = b;
+
+    if (x->wanted != y->wanted)
+        return x->wanted < y->wanted ? -1 : 1;
+    return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+}
+
+/* Sorted by route; of several marks for one route the last tells what stands there now. */
+static void settle_marks(struct nsh_reconciler *r)
+{
+    size_t n = 0;
+
+    if (r->n_keys > 1)
+        qsort(r->keys, r->n_keys, sizeof *r->keys, compare_keys);
+    for (size_t i = 0; i < r->n_keys; i++) {
+        if (i + 1 < r->n_keys && r->keys[i + 1].wanted == r->keys[i].wanted)
+            continue;
+        r->keys[n++] = r->keys[i];
+    }
+    r->n_keys = n;
+    for (size_t i = 0; i < n; i++)
+        r->keys[i].sequence = (uint32_t)i;
+}
+
+/* While something waits, additions of foreign routes matter: they may be what it waits for. */
+static void follow_foreign_routes(struct nsh_reconciler *r)
+{
+    const struct nsh_desired *d = r->desired;
+    bool all = count_states(r->route_states, d->n_routes, NSH_OBJECT_PENDING) > 0 ||
+               count_states(r->route_states, d->n_routes, NSH_OBJECT_CONFLICTING) > 0;
+
+    if (all == r->events_all)
+        return;
+    if (r->fib->ops->events_all_routes(r->fib, all) == 0)
+        r->events_all = all;
+}
+
+static int pass_up(struct nsh_reconciler *r, bool *ret_wait)
+{
+    int q = reconcile_firewall_up(r, ret_wait);
+
+    if (q < 0 || *ret_wait)
+        return q;
+    q = reconcile_forwarding_on(r);
+    if (q < 0)
+        return q;
+    return reconcile_routes(r);
+}
+
+static int pass_down(struct nsh_reconciler *r)
+{
+    int q;
+
+    if (!r->unwanted_dirty)
+        return 0;
+    q = reconcile_forwarding_off(r);
+    if (q < 0)
+        return q;
+    q = reconcile_firewall_down(r);
+    if (q < 0)
+        return q;
+    r->unwanted_dirty = q > 0; /* the lock was not to be had: once more */
+    if (q > 0)
+        reconcile_retry_at(r, reconcile_now(r) + LOCK_RETRY_USEC);
+    return 0;
+}
+
+static bool lock_patience(struct nsh_reconciler *r, uint64_t now)
+{
+    if (r->lock_since == 0)
+        r->lock_since = now;
+    reconcile_retry_at(r, now + LOCK_RETRY_USEC);
+    return now - r->lock_since < LOCK_PATIENCE_USEC;
+}
+
+static void finish_pass(struct nsh_reconciler *r)
+{
+    r->work.finished++;
+    r->n_keys = 0;
+    nsh_arena_reset(r->mark_arena);
+    r->trigger = (struct trigger){0};
+    if (r->state && r->settling && nsh_reconciler_complete(r))
+        nsh_state_protocol_save(r->state, r->desired->protocol);
+    if (nsh_reconciler_complete(r))
+        r->settling = false;
+    follow_foreign_routes(r);
+}
+
+static int run_pass(struct nsh_reconciler *r)
+{
+    bool wait = false;
+    int q = pass_up(r, &wait);
+
+    if (q < 0)
+        return q;
+    if (wait) {
+        if (lock_patience(r, reconcile_now(r)))
+            return 0;
+        /* Long enough: the routes go in without it, forwarding stays as it is. */
+        q = reconcile_routes(r);
+        if (q < 0)
+            return q;
+    } else {
+        r->lock_since = 0;
+        q = pass_down(r);
+        if (q < 0)
+            return q;
+    }
+    finish_pass(r);
+    return 0;
+}
+
+int nsh_reconciler_run(struct nsh_reconciler *r)
+{
+    uint64_t now = reconcile_now(r);
+    int q;
+
+    if (!r->desired)
+        return 0;
+    r->work.passes++;
+    r->noticed = r->trigger.at ? r->trigger.at : now;
+    if (r->retry <= now)
+        r->retry = NSH_NEVER;
+    settle_marks(r);
+    report_begin(r);
+    q = run_pass(r);
+    report_end(r);
+    if (q < 0) {
+        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-q)};
+
+        report_plain(r, "configuration", NULL, &args);
+        mark_everything(r);
+        reconcile_retry_at(r, now + FAILURE_RETRY_USEC);
+        return q;
+    }
+    if (r->flows_family != AF_UNSPEC || r->flows_wanted[NSH_V4] || r->flows_wanted[NSH_V6])
+        reconcile_flows(r);
+    return 0;
+}
+
+static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
+{
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (r->firewall_dirty[f] && r->firewall_wait[f] <= now)
+            return true;
+    return false;
+}
+
+bool nsh_reconciler_due(const struct nsh_reconciler *r)
+{
+    uint64_t now = reconcile_now(r);
+
+    if (!r->desired)
+        return false;
+    if (nsh_reconciler_next(r) <= now || r->flows_family != AF_UNSPEC || r->flows_wanted[NSH_V4] ||
+            r->flows_wanted[NSH_V6])
+        return true;
+    if (r->retry != NSH_NEVER && r->lock_since != 0)
+        return false; /* waiting for the lock: the timer brings us back */
+    return r->routes_dirty != ROUTES_CLEAN || r->links_dirty || r->forwarding_dirty ||
+           (r->unwanted_dirty && r->retry == NSH_NEVER) || firewall_due(r, now);
+}
+
+uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
+{
+    uint64_t next = r->retry < r->routes_wait ? r->retry : r->routes_wait;
+
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        if (r->firewall_wait[f] != 0 && r->firewall_wait[f] < next)
+            next = r->firewall_wait[f];
+        if (r->forwarding_wait[f] != 0 && r->forwarding_wait[f] < next)
+            next = r->forwarding_wait[f];
+    }
+    return next;
+}
+
+bool nsh_reconciler_complete(const struct nsh_reconciler *r)
+{
+    return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->unwanted_dirty &&
+           r->lock_since == 0;
+}
+
+/* ---- repairs and fights ---- */
+
+bool reconcile_may_repair(
+        struct nsh_reconciler *r, nsh_object_id id, uint64_t *ret_until, bool *ret_fight)
+{
+    struct nsh_repairs *repairs = nsh_notes_repairs(r->notes, id);
+
+    *ret_fight = false;
+    *ret_until = 0;
+    if (!repairs)
+        return true; /* no memory to remember by: repair */
+    return nsh_backoff_may_repair(&repairs->backoff, reconcile_now(r), ret_until, ret_fight);
+}
+
+void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id)
+{
+    struct nsh_repairs *repairs = nsh_notes_repairs(r->notes, id);
+
+    if (!repairs)
+        return;
+    nsh_backoff_repaired(&repairs->backoff, reconcile_now(r));
+    repairs->last = reconcile_now(r);
+    repairs->count++;
+}
+
+const char *reconcile_fight_text(
+        const struct nsh_reconciler *r, nsh_object_id id, char *buf, size_t size)
+{
+    const struct nsh_repairs *repairs = nsh_notes_find_repairs(r->notes, id);
+    const struct nsh_backoff *b = repairs ? &repairs->backoff : NULL;
+    uint64_t now = reconcile_now(r);
+
+    if (!b)
+        snprintf(buf, size, "again and again");
+    else
+        snprintf(buf, size, "%u times in %.1f s; next try in %.0f s", b->undone,
+                (double)(now - b->first) / 1e6, (double)b->delay / 1e6);
+    return buf;
+}

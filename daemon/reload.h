@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Loads the configuration in a thread of its own, so that a large file does not hold up the event
+ * loop, and hands over a finished one. One load runs at a time; a request that comes meanwhile
+ * waits for a load begun after it.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "desired.h"
+#include "diag.h"
+#include "state.h"
+
+struct nsh_loader;
+
+/* What a load came to. The receiver owns all of it. */
+struct nsh_loaded {
+    struct nsh_desired *desired; /* NULL: the file is bad */
+    struct nsh_diags *diags;     /* NULL: no memory */
+    int archive_fd;              /* -1: none */
+    int error;                   /* 0 or negative errno */
+};
+void nsh_loaded_done(struct nsh_loaded *l);
+
+/* Called on the event loop. */
+typedef void nsh_loaded_ready(void *userdata, struct nsh_loaded *loaded);
+
+/* `state` (may be NULL) and `path` outlive it. */
+int nsh_loader_new(sd_event *event, const char *path, struct nsh_state *state,
+        nsh_loaded_ready *ready, void *userdata, struct nsh_loader **ret);
+/* Waits for a running load. */
+void nsh_loader_free(struct nsh_loader *l);
+/* Begins a load; -EBUSY while one runs, -errno. */
+int nsh_loader_start(struct nsh_loader *l);
+/* The same in the caller's thread, for the start and for commands. */
+void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
+        struct nsh_loaded *ret);
+/* The last accepted configuration from the state directory; error -ENOENT: there is none. */
+void nsh_load_accepted(struct nsh_state *state, struct nsh_loaded *ret);

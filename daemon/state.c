@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All goes through one descriptor of the directory, and each file through a temporary one that is
+ * synced and renamed, and then the directory is synced. Nothing here is shared between threads
+ * but that descriptor and a counter, so every function may be called from any.
+ *
+ * What a crash leaves behind ends in ".tmp" and is swept at the next open, but only when nobody
+ * else has the directory open (each holds a shared flock on it): another process may be writing.
+ */
+#include "state.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+#define ARCHIVE "accepted"
+#define SYSCTLS "sysctls"
+#define PROTOCOL "protocol"
+#define TMP_SUFFIX ".tmp"
+#define TMP_NAME 64
+
+/* A line is key, two numbers of at most 11 characters, two blanks and the line end. */
+#define SYSCTLS_SIZE_MAX \
+    ((size_t)NSH_SYSCTLS_MAX * (sizeof(((struct nsh_sysctl_before *)0)->key) + 25))
+
+struct nsh_state {
+    int dir;
+    atomic_uint counter;
+};
+
+/* ---- the directory ---- */
+
+static bool is_leftover(const char *name)
+{
+    size_t n = strlen(name), suffix = strlen(TMP_SUFFIX);
+
+    return n > suffix && strcmp(name + n - suffix, TMP_SUFFIX) == 0;
+}
+
+static void sweep(int dir)
+{
+    if (flock(dir, LOCK_EX | LOCK_NB) < 0)
+        return;
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    NSH_CLEANUP(closedirp) DIR *names = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!names && fd >= 0)
+        close(fd);
+    for (const struct dirent *e; names && (e = readdir(names));)
+        if (is_leftover(e->d_name))
+            (void)unlinkat(dir, e->d_name, 0);
+}
+
+static int check_directory(int dir)
+{
+    struct stat st;
+
+    if (fstat(dir, &st) < 0)
+        return -errno;
+    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022) != 0)
+        return -EPERM;
+    return 0;
+}
+
+int nsh_state_open(const char *directory, struct nsh_state **ret)
+{
+    if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    nsh_autoclose int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return -errno;
+    int e = check_directory(dir);
+    if (e < 0)
+        return e;
+    sweep(dir);
+    if (flock(dir, LOCK_SH) < 0)
+        return -errno;
+
+    struct nsh_state *s = malloc(sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->dir = NSH_TAKE_FD(dir);
+    atomic_init(&s->counter, 0);
+    *ret = s;
+    return 0;
+}
+
+void nsh_state_free(struct nsh_state *s)
+{
+    if (!s)
+        return;
+    close(s->dir);
+    free(s);
+}
+
+/* ---- files, written aside and renamed ---- */
+
+static void tmp_name(struct nsh_state *s, const char *name, char buf[static TMP_NAME])
+{
+    snprintf(buf, TMP_NAME, "%s.%d.%u" TMP_SUFFIX, name, (int)getpid(),
+            atomic_fetch_add(&s->counter, 1));
+}
+
+/* An empty file of a new temporary name. */
+static int create_tmp(struct nsh_state *s, const char *name, char ret_tmp[static TMP_NAME])
+{
+    tmp_name(s, name, ret_tmp);
+    int fd = openat(s->dir, ret_tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Puts the synced `tmp` in the place of `name`, or removes it. */
+static int install(struct nsh_state *s, const char *tmp, const char *name)
+{
+    if (renameat(s->dir, tmp, s->dir, name) < 0) {
+        int e = -errno;
+
+        (void)unlinkat(s->dir, tmp, 0);
+        return e;
+    }
+    return fsync(s->dir) < 0 ? -errno : 0;
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        data += n;
+        size -= (size_t)n;
+    }
+    return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int replace_file(struct nsh_state *s, const char *name, const char *data, size_t size)
+{
+    char tmp[TMP_NAME];
+    nsh_autoclose int fd = create_tmp(s, name, tmp);
+
+    if (fd < 0)
+        return fd;
+    int e = write_all(fd, data, size);
+    if (e < 0) {
+        (void)unlinkat(s->dir, tmp, 0);
+        return e;
+    }
+    return install(s, tmp, name);
+}
+
+/* Opens a regular file for reading; a FIFO or a link put there by hand is -EBADMSG. */
+static int open_file(struct nsh_state *s, const char *name, off_t *ret_size)
+{
+    struct stat st;
+    nsh_autoclose int fd =
+            openat(s->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return errno == ELOOP || errno == ENXIO ? -EBADMSG : -errno;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EBADMSG;
+    *ret_size = st.st_size;
+    return NSH_TAKE_FD(fd);
+}
+
+/* The whole file, terminated; -EBADMSG when it is larger than `limit` or holds a NUL. */
+static int load_file(struct nsh_state *s, const char *name, size_t limit, char **ret)
+{
+    off_t size = 0;
+    nsh_autoclose int fd = open_file(s, name, &size);
+
+    if (fd < 0)
+        return fd;
+    if ((uintmax_t)size > limit)
+        return -EBADMSG;
+    nsh_autofree char *text = malloc((size_t)size + 1);
+    if (!text)
+        return -ENOMEM;
+    size_t n = 0;
+    while (n < (size_t)size) {
+        ssize_t got = read(fd, text + n, (size_t)size - n);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return errno > 0 ? -errno : -EIO;
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    text[n] = '\0';
+    if (strlen(text) != n)
+        return -EBADMSG;
+    *ret = NSH_TAKE_PTR(text);
+    return 0;
+}
+
+/* ---- the archive ---- */
+
+int nsh_state_archive_begin(struct nsh_state *s)
+{
+    int fd = openat(s->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        return fd;
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+        return -errno;
+    /* A file system that has no nameless files: take the name away, accept copies it then. */
+    char tmp[TMP_NAME];
+    fd = create_tmp(s, ARCHIVE, tmp);
+    if (fd >= 0)
+        (void)unlinkat(s->dir, tmp, 0);
+    return fd;
+}
+
+static int copy_to(struct nsh_state *s, int from, char tmp[static TMP_NAME])
+{
+    nsh_autoclose int to = create_tmp(s, ARCHIVE, tmp);
+    struct stat st;
+    off_t at = 0;
+
+    if (to < 0)
+        return to;
+    int e = fstat(from, &st) < 0 ? -errno : 0;
+    while (e == 0 && at < st.st_size) {
+        ssize_t n = sendfile(to, from, &at, (size_t)(st.st_size - at));
+
+        if (n < 0 && errno != EINTR)
+            e = -errno;
+        else if (n == 0)
+            e = -EIO; /* it got shorter under our hands */
+    }
+    if (e == 0 && fsync(to) < 0)
+        e = -errno;
+    if (e < 0)
+        (void)unlinkat(s->dir, tmp, 0);
+    return e;
+}
+
+int nsh_state_archive_accept(struct nsh_state *s, int fd)
+{
+    char path[32], tmp[TMP_NAME];
+
+    if (fsync(fd) < 0)
+        return -errno;
+    tmp_name(s, ARCHIVE, tmp);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, path, s->dir, tmp, AT_SYMLINK_FOLLOW) < 0) {
+        /* No name can be given to it (begin's second way), or /proc is not there. */
+        int e = copy_to(s, fd, tmp);
+
+        if (e < 0)
+            return e;
+    }
+    return install(s, tmp, ARCHIVE);
+}
+
+int nsh_state_archive_open(struct nsh_state *s)
+{
+    off_t size = 0;
+
+    return open_file(s, ARCHIVE, &size);
+}
+
+/* ---- sysctls ---- */
+
+/* It will be written to below /proc/sys: only a plain path in net/, with no way up in it. */
+static bool key_is_safe(const char *key, size_t n)
+{
+    if (n >= sizeof(((struct nsh_sysctl_before *)0)->key) || n < 5 || strncmp(key, "net/", 4) != 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)key[i] <= ' ' || key[i] == 0x7f)
+            return false;
+    for (size_t start = 0, i = 0; i <= n; i++) {
+        if (i < n && key[i] != '/')
+            continue;
+        size_t length = i - start;
+        if (length == 0 || (length == 1 && key[start] == '.') ||
+                (length == 2 && key[start] == '.' && key[start + 1] == '.'))
+            return false;
+        start = i + 1;
+    }
+    return true;
+}
+
+/* A decimal as printf writes it, no other form; it ends at `end`. */
+static bool parse_int(const char *text, char end, int *ret, const char **ret_after)
+{
+    const char *digits = text + (*text == '-');
+    char *after;
+
+    if (!isdigit((unsigned char)*digits) || (*digits == '0' && isdigit((unsigned char)digits[1])) ||
+            (*text == '-' && *digits == '0'))
+        return false;
+    errno = 0;
+    long n = strtol(text, &after, 10);
+    if (errno != 0 || n < INT_MIN || n > INT_MAX || *after != end)
+        return false;
+    *ret = (int)n;
+    *ret_after = after + 1;
+    return true;
+}
+
+/* One line; true with `at` behind it. */
+static bool parse_sysctl(const char **at, struct nsh_sysctl_before *ret)
+{
+    size_t n = strcspn(*at, " \n");
+
+    if ((*at)[n] != ' ' || !key_is_safe(*at, n))
+        return false;
+    memset(ret, 0, sizeof(*ret));
+    memcpy(ret->key, *at, n);
+    return parse_int(*at + n + 1, ' ', &ret->before, at) && parse_int(*at, '\n', &ret->ours, at);
+}
+
+int nsh_state_sysctls_load(struct nsh_state *s, struct nsh_sysctl_before **ret, size_t *ret_n)
+{
+    nsh_autofree char *text = NULL;
+    size_t n = 0, lines = 0;
+    int e = load_file(s, SYSCTLS, SYSCTLS_SIZE_MAX, &text);
+
+    if (e < 0 && e != -ENOENT)
+        return e;
+    for (const char *p = text; p && *p; p++)
+        lines += *p == '\n';
+    if (lines > NSH_SYSCTLS_MAX)
+        return -EBADMSG;
+    nsh_autofree struct nsh_sysctl_before *list = calloc(lines + 1, sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    for (const char *at = text; at && *at; n++)
+        if (n == lines || !parse_sysctl(&at, &list[n]))
+            return -EBADMSG;
+    *ret = NSH_TAKE_PTR(list);
+    *ret_n = n;
+    return 0;
+}
+
+int nsh_state_sysctls_save(struct nsh_state *s, const struct nsh_sysctl_before *list, size_t n)
+{
+    nsh_autofree char *text = NULL;
+    size_t size = 0;
+
+    if (n > NSH_SYSCTLS_MAX)
+        return -E2BIG;
+    FILE *to = open_memstream(&text, &size);
+    if (!to)
+        return -ENOMEM;
+    bool safe = true;
+    for (size_t i = 0; i < n && safe; i++) {
+        safe = key_is_safe(list[i].key, strnlen(list[i].key, sizeof(list[i].key)));
+        if (safe)
+            fprintf(to, "%s %d %d\n", list[i].key, list[i].before, list[i].ours);
+    }
+    int failed = ferror(to);
+    if (fclose(to) != 0 || failed)
+        return -ENOMEM;
+    return safe ? replace_file(s, SYSCTLS, text, size) : -EINVAL;
+}
+
+/* ---- the protocol ---- */
+
+int nsh_state_protocol_load(struct nsh_state *s, uint8_t *ret)
+{
+    nsh_autofree char *text = NULL;
+    const char *after;
+    int value, e = load_file(s, PROTOCOL, 16, &text);
+
+    if (e < 0)
+        return e;
+    if (!parse_int(text, '\n', &value, &after) || *after != '\0' || value < 1 || value > UINT8_MAX)
+        return -EBADMSG;
+    *ret = (uint8_t)value;
+    return 0;
+}
+
+int nsh_state_protocol_save(struct nsh_state *s, uint8_t protocol)
+{
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%u\n", protocol);
+
+    return protocol == 0 ? -EINVAL : replace_file(s, PROTOCOL, text, (size_t)n);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "status.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "version.h"
+
+static size_t sum(const struct nsh_counts *c, enum nsh_object_state state)
+{
+    return c->routes[state] + c->policies[state] + c->forwarding[state];
+}
+
+const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t size)
+{
+    static const enum nsh_object_state others[] = {
+            NSH_OBJECT_PENDING, NSH_OBJECT_CONFLICTING, NSH_OBJECT_WRONG};
+    struct nsh_counts c;
+    size_t routes, policies, n;
+
+    nsh_reconciler_count(r, &c);
+    routes = c.routes[NSH_OBJECT_HELD];
+    policies = c.policies[NSH_OBJECT_HELD];
+    n = (size_t)snprintf(buf, size, "%zu route%s and %zu polic%s held", routes,
+            routes == 1 ? "" : "s", policies, policies == 1 ? "y" : "ies");
+    for (size_t i = 0; i < sizeof others / sizeof others[0] && n < size; i++)
+        if (sum(&c, others[i]) > 0)
+            n += (size_t)snprintf(buf + n, size - n, ", %zu %s", sum(&c, others[i]),
+                    nsh_object_state_name(others[i]));
+    return buf;
+}
+
+const char *nsh_status_line(const struct nsh_status *s, char *buf, size_t size)
+{
+    char counts[128], clock[16] = "";
+    uint64_t at;
+    const char *repair = nsh_reconciler_last_repair(s->reconciler, &at);
+    time_t when = time(NULL) - (time_t)((s->now - at) / 1000000);
+    struct tm tm;
+
+    nsh_status_counts(s->reconciler, counts, sizeof counts);
+    if (repair && localtime_r(&when, &tm))
+        strftime(clock, sizeof clock, "%H:%M:%S", &tm);
+    snprintf(buf, size, "%s%s%s%s%s%s%s", s->problem ? s->problem : "", s->problem ? "; " : "",
+            counts, repair ? "; last repair " : "", clock, repair ? ": " : "",
+            repair ? repair : "");
+    return buf;
+}
+
+struct lister {
+    json_t *objects;
+    uint64_t now;
+};
+
+static void list_object(void *userdata, const struct nsh_object_view *v)
+{
+    struct lister *l = userdata;
+    json_t *o = json_object();
+
+    json_object_set_new(o, "kind", json_string(v->kind));
+    json_object_set_new(o, "name", json_string(v->name));
+    json_object_set_new(o, "state", json_string(nsh_object_state_name(v->state)));
+    if (v->reason)
+        json_object_set_new(o, "reason", json_string(v->reason));
+    json_object_set_new(o, "repairs", json_integer(v->repairs ? (json_int_t)v->repairs->count : 0));
+    if (v->repairs && v->repairs->count > 0)
+        json_object_set_new(o, "last_repair_ago_usec",
+                json_integer((json_int_t)(l->now - v->repairs->last)));
+    if (v->path) {
+        json_object_set_new(o, "file", json_string(v->path));
+        json_object_set_new(o, "line", json_integer(v->line));
+    }
+    json_array_append_new(l->objects, o);
+}
+
+static json_t *counts_json(const struct nsh_reconciler *r)
+{
+    struct nsh_counts c;
+    json_t *o = json_object();
+
+    nsh_reconciler_count(r, &c);
+    for (int s = NSH_OBJECT_HELD; s < NSH_OBJECT_STATES; s++)
+        json_object_set_new(o, nsh_object_state_name((enum nsh_object_state)s),
+                json_integer((json_int_t)sum(&c, (enum nsh_object_state)s)));
+    return o;
+}
+
+static json_t *last_repair_json(const struct nsh_status *s)
+{
+    uint64_t at;
+    const char *text = nsh_reconciler_last_repair(s->reconciler, &at);
+    json_t *o;
+
+    if (!text)
+        return json_null();
+    o = json_object();
+    json_object_set_new(o, "ago_usec", json_integer((json_int_t)(s->now - at)));
+    json_object_set_new(o, "text", json_string(text));
+    return o;
+}
+
+static json_t *work_json(const struct nsh_reconciler *r)
+{
+    struct nsh_work w;
+    json_t *o = json_object();
+
+    nsh_reconciler_work(r, &w);
+    json_object_set_new(o, "passes", json_integer((json_int_t)w.passes));
+    json_object_set_new(o, "full_comparisons", json_integer((json_int_t)w.full));
+    json_object_set_new(o, "route_messages", json_integer((json_int_t)w.writes));
+    json_object_set_new(o, "firewall_commits", json_integer((json_int_t)w.commits));
+    json_object_set_new(o, "overruns", json_integer((json_int_t)w.overruns));
+    return o;
+}
+
+char *nsh_status_json(const struct nsh_status *s)
+{
+    struct lister l = {.objects = json_array(), .now = s->now};
+    json_t *root = json_object();
+    struct nsh_counts c;
+    size_t total, shown;
+    char *text;
+
+    total = nsh_reconciler_each(s->reconciler, NSH_STATUS_OBJECTS_MAX, list_object, &l);
+    shown = json_array_size(l.objects);
+    nsh_reconciler_count(s->reconciler, &c);
+    json_object_set_new(root, "version", json_string(NSH_VERSION));
+    json_object_set_new(root, "pid", json_integer(getpid()));
+    json_object_set_new(root, "config", json_string(s->config));
+    json_object_set_new(root, "firewall", json_string(s->firewall));
+    json_object_set_new(root, "state",
+            json_string(s->problem || sum(&c, NSH_OBJECT_HELD) < total ? "degraded" : "running"));
+    if (s->problem)
+        json_object_set_new(root, "problem", json_string(s->problem));
+    json_object_set_new(root, "last_repair", last_repair_json(s));
+    json_object_set_new(root, "counts", counts_json(s->reconciler));
+    json_object_set_new(root, "work", work_json(s->reconciler));
+    if (total > shown)
+        json_object_set_new(root, "truncated", json_integer((json_int_t)(total - shown)));
+    json_object_set_new(root, "objects", l.objects);
+    text = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    return text;
+}

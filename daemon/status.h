@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the daemon says of itself: the JSON of `status`, and the line for systemd.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "reconcile.h"
+
+struct nsh_status {
+    const struct nsh_reconciler *reconciler;
+    const char *config;   /* path */
+    const char *firewall; /* its name */
+    const char *problem;  /* NULL: none */
+    uint64_t now;         /* CLOCK_BOOTTIME, microseconds */
+};
+
+/* Up to so many objects are listed; those not held come first. */
+#define NSH_STATUS_OBJECTS_MAX 10000
+
+/* The JSON text, the caller's to free; NULL: no memory. */
+char *nsh_status_json(const struct nsh_status *s);
+/* "12 routes and 2 policies held, 1 pending; last repair: …": returns buf. */
+const char *nsh_status_line(const struct nsh_status *s, char *buf, size_t size);
+/* "12 routes and 2 policies held, 1 pending, 1 conflicting": returns buf. */
+const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t size);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Text on its way out: to a terminal, to the journal, over D-Bus. Each result is the caller's to
+ * free, NULL when memory is out.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define NSH_DURATION_TEXT 32
+
+/* Harmless to a terminal, line ends and all: one line (lib/diag.h, nsh_printable). */
+char *nsh_text_line(const char *text);
+/* The same for each line of a text; the line ends stay, those at the very end are dropped. */
+char *nsh_text_lines(const char *text);
+/* Only what a D-Bus string may hold (UTF-8 without noncharacters); the rest becomes U+FFFD. */
+char *nsh_text_utf8(const char *text);
+
+/* "0.04 ms", "0.4 ms", "12 ms", "1.5 s", "2 min 5 s", "3 h 10 min", "4 d 2 h"; returns buf. */
+const char *nsh_duration_format(uint64_t usec, char buf[static NSH_DURATION_TEXT]);

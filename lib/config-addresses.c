@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The types of addresses and prefixes, and what to say when one is not right.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "config-loader.h"
+
+/* The length that a mask such as 255.255.255.0 stands for; -1: it is none. */
+static int mask_length(const char *text)
+{
+    struct in_addr mask;
+    uint32_t bits;
+
+    if (inet_pton(AF_INET, text, &mask) != 1)
+        return -1;
+    bits = ntohl(mask.s_addr);
+    if ((~bits & (~bits + 1)) != 0)
+        return -1;
+    return bits == 0 ? 0 : 32 - __builtin_ctz(bits);
+}
+
+/* "address/255.255.255.0": says how it is written. */
+static bool hint_mask(const char *text, char *hint, size_t size)
+{
+    const char *slash = strchr(text, '/');
+    struct nsh_prefix p = {0};
+    char address[INET_ADDRSTRLEN], shown[NSH_PREFIX_TEXT];
+    int length = slash ? mask_length(slash + 1) : -1;
+
+    if (length < 0 || (size_t)(slash - text) >= sizeof(address))
+        return false;
+    (void)snprintf(address, sizeof(address), "%.*s", (int)(slash - text), text);
+    if (!nsh_addr_parse(address, &p.family, &p.addr) || p.family != AF_INET)
+        return false;
+    p.length = (uint8_t)length;
+    nsh_prefix_mask(&p);
+    (void)snprintf(hint, size, "write %s", nsh_prefix_format(&p, shown));
+    return true;
+}
+
+static bool has_leading_zero(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if (*p == '0' && p[1] >= '0' && p[1] <= '9' && (p == text || p[-1] == '.'))
+            return strchr(text, ':') == NULL;
+    return false;
+}
+
+/* Dots and digits, with a length or without, but too few of them: "10", "10/8", "192.168/16". */
+static bool hint_short(const char *text, char *hint, size_t size)
+{
+    size_t n = strcspn(text, "/");
+    char padded[INET_ADDRSTRLEN];
+    struct in_addr addr;
+    int dots = 0;
+
+    if (n == 0 || n > 11 || strspn(text, "0123456789.") != n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        dots += text[i] == '.';
+    if (dots > 2 || text[n - 1] == '.')
+        return false;
+    (void)snprintf(padded, sizeof(padded), "%.*s%s", (int)n, text, &".0.0.0"[dots * 2]);
+    if (inet_pton(AF_INET, padded, &addr) != 1)
+        return false;
+    if (text[n] == '/')
+        (void)snprintf(hint, size, "write all four numbers: %s%.8s", padded, text + n);
+    else
+        (void)snprintf(hint, size, "write all four numbers, as in %s/%d", padded, 8 * (dots + 1));
+    return true;
+}
+
+/* What is meant by something that is no address. */
+static void hint_address(const char *text, const char *otherwise, char *hint, size_t size)
+{
+    const char *zone = strchr(text, '%');
+    char shown[IFNAMSIZ + 8];
+
+    if (has_leading_zero(text))
+        (void)snprintf(hint, size, "write its numbers without leading zeros");
+    else if (hint_short(text, hint, size))
+        return;
+    else if (zone && strchr(text, ':'))
+        (void)snprintf(hint, size, "leave out '%%%s' and write dev: %s",
+                nsh_printable(zone + 1, strlen(zone + 1), shown, sizeof(shown)), shown);
+    else if (strlen(text) < 40 && text[strlen(text) - 1] == ':' &&
+             strspn(text, "0123456789abcdefABCDEF:") == strlen(text))
+        (void)snprintf(hint, size, "quote it: \"%s:\"", text); /* YAML took the last colon */
+    else if (text[0] == '[')
+        (void)snprintf(hint, size, "leave out the brackets");
+    else
+        (void)snprintf(hint, size, "%s", otherwise);
+}
+
+static void refuse_bits(
+        struct nsh_loader *l, const struct nsh_yaml_event *value, const struct nsh_prefix *p)
+{
+    char hint[NSH_HINT_TEXT], shown[NSH_PREFIX_TEXT];
+
+    (void)snprintf(hint, sizeof(hint), "write %s", nsh_prefix_format(p, shown));
+    nsh_loader_error(l, value->mark, hint, "%s has host bits set", nsh_loader_show(l, value->text));
+}
+
+static void refuse_length(struct nsh_loader *l, const struct nsh_yaml_event *value)
+{
+    char hint[NSH_HINT_TEXT];
+
+    if (hint_mask(value->text, hint, sizeof(hint)))
+        nsh_loader_error(l, value->mark, hint, "'%s' has a mask where its length belongs",
+                nsh_loader_show(l, value->text));
+    else
+        nsh_loader_error(l, value->mark,
+                strchr(value->text, ':') ? "the length can be 0 to 128"
+                                         : "the length can be 0 to 32",
+                "'%s' has no valid prefix length", nsh_loader_show(l, value->text));
+}
+
+static const char *next_default(void *userdata, size_t i)
+{
+    (void)userdata;
+    return i == 0 ? "default" : NULL;
+}
+
+static bool means_default(const char *text)
+{
+    static const char *const words[] = {"any", "all", "0", "0/0", "everything"};
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(words); i++)
+        if (strcasecmp(text, words[i]) == 0)
+            return true;
+    return nsh_nearest(text, next_default, NULL) != NULL;
+}
+
+/*
+ * Parses a prefix; false: reported, with `everything` as the hint where all addresses are meant,
+ * and `example` where it can't be told what is.
+ */
+static bool parse_prefix(struct nsh_loader *l, const struct nsh_yaml_event *value,
+        const char *everything, const char *example, struct nsh_prefix *ret)
+{
+    char hint[NSH_HINT_TEXT];
+    struct nsh_prefix p;
+
+    switch (nsh_prefix_parse(value->text, &p)) {
+    case NSH_PREFIX_OK:
+        *ret = p;
+        return true;
+    case NSH_PREFIX_HOST_BITS:
+        refuse_bits(l, value, &p);
+        return false;
+    case NSH_PREFIX_LENGTH:
+        refuse_length(l, value);
+        return false;
+    case NSH_PREFIX_BAD:
+    default:
+        if (nsh_diags_errors(l->diags) >= NSH_DIAG_MAX)
+            hint[0] = '\0';
+        else if (means_default(value->text))
+            (void)snprintf(hint, sizeof(hint), "%s", everything);
+        else
+            hint_address(value->text, example, hint, sizeof(hint));
+        nsh_loader_error(l, value->mark, hint, "'%s' is not an address or prefix",
+                nsh_loader_show(l, value->text));
+        return false;
+    }
+}
+
+static void read_to(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    struct nsh_config *c = l->config;
+    struct nsh_prefix p = {0};
+
+    (void)key;
+    (void)field;
+    if (strcmp(value->text, "default") != 0 &&
+            !parse_prefix(l, value, "write default",
+                    "write default, 10.0.0.0/8, 192.0.2.1 or \"2001:db8::/32\"", &p))
+        return;
+    if (!nsh_loader_grow(l, &c->routes, c->n_routes, &l->routes_room, sizeof(*c->routes)))
+        return;
+    /* The rest, with the family of a default route, comes when the object is complete. */
+    c->routes[c->n_routes++] = (struct nsh_route){.dst = p.addr,
+            .dst_length = p.length,
+            .family = p.family,
+            .origin = nsh_origins_at(c->origins, value->mark.line)};
+}
+
+const struct nsh_key_type nsh_type_to = {.what = "default, a prefix or an address",
+        .hint = "write, say, to: default or to: 10.0.0.0/8",
+        .read = read_to};
+
+static void read_prefix(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    struct nsh_prefixes *list = field;
+    struct nsh_prefix p;
+
+    (void)key;
+    if (!parse_prefix(l, value, "leave the key out to mean any",
+                "write a prefix such as 10.0.0.0/8 or \"2001:db8::/32\"", &p))
+        return;
+    if (list->n >= NSH_LIST_MAX) {
+        nsh_loader_error(l, value->mark, NULL, "more than %u prefixes in one list", NSH_LIST_MAX);
+        return;
+    }
+    if (nsh_loader_grow(l, &list->items, list->n, &list->room, sizeof(*list->items)))
+        list->items[list->n++] = p;
+}
+
+const struct nsh_key_type nsh_type_prefix = {.what = "a prefix or an address",
+        .hint = "write, say, 192.168.1.0/24",
+        .read = read_prefix};
+
+static bool is_multicast(const struct nsh_prefix *p)
+{
+    return p->family == AF_INET6 ? p->addr.bytes[0] == 0xff : (p->addr.bytes[0] & 0xf0) == 0xe0;
+}
+
+static void read_address(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    char hint[NSH_HINT_TEXT];
+    struct nsh_prefix p = {0};
+    const char *slash = strchr(value->text, '/');
+
+    if (nsh_addr_parse(value->text, &p.family, &p.addr)) {
+        p.length = nsh_addr_bits(p.family);
+        if (nsh_addr_is_zero(&p.addr) || is_multicast(&p) ||
+                (p.family == AF_INET && p.addr.words[0] == UINT32_MAX))
+            nsh_loader_error(l, value->mark, NULL, "%s can't be a '%s': it is no host's address",
+                    value->text, key->name);
+        else
+            *(struct nsh_prefix *)field = p;
+        return;
+    }
+    if (slash && nsh_prefix_parse(value->text, &p) != NSH_PREFIX_BAD) {
+        (void)snprintf(hint, sizeof(hint), "write %.*s", (int)(slash - value->text), value->text);
+        nsh_loader_error(l, value->mark, hint, "'%s' wants an address without a length", key->name);
+        return;
+    }
+    hint_address(value->text, "write an address; names are not looked up", hint, sizeof(hint));
+    nsh_loader_error(
+            l, value->mark, hint, "'%s' is not an address", nsh_loader_show(l, value->text));
+}
+
+const struct nsh_key_type nsh_type_address = {.what = "an address",
+        .hint = "write, say, 192.168.1.1",
+        .read = read_address,
+        .size = sizeof(struct nsh_prefix)};

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the loader share while a configuration is built.
+ */
+#pragma once
+
+#include <limits.h>
+#include <net/if.h>
+
+#include "addr.h"
+#include "config-keys.h"
+#include "config-names.h"
+#include "config.h"
+#include "diag.h"
+#include "intern.h"
+
+#define NSH_DROP_INS_MAX 4096
+#define NSH_LIST_MAX 65536 /* entries of one list of a policy */
+
+/* Growing lists of a policy, kept from one to the next and freed with the loader. */
+struct nsh_prefixes {
+    struct nsh_prefix *items;
+    size_t n, room;
+};
+
+struct nsh_devices {
+    char (*items)[IFNAMSIZ];
+    size_t n, room;
+};
+
+struct nsh_link_table {
+    struct nsh_link *links;
+    size_t n, room;
+    uint32_t *slots; /* index + 1; 0: free */
+    size_t n_slots;  /* a power of two, or 0 */
+};
+
+struct nsh_policy_place {
+    const char *name;
+    uint32_t order;
+    nsh_origin origin;
+};
+
+#define NSH_SETTINGS_KEYS 8
+
+struct nsh_loader {
+    struct nsh_config *config;
+    struct nsh_diags *diags;
+    int failure; /* negative errno that ends the load */
+
+    /* the file being read */
+    struct nsh_yaml *yaml;
+    const char *path;
+    bool main_file;
+
+    size_t routes_room;
+    const struct nsh_route_props *props; /* interned last */
+    size_t props_size;
+    struct nsh_link_table links;
+    struct nsh_masquerade *masquerades;
+    size_t n_masquerades, masquerades_room;
+    nsh_origin settings_at[NSH_SETTINGS_KEYS]; /* where each was given first */
+
+    struct nsh_names tables, protocols;
+    bool tables_read;
+    /* names of tables that were used, in `tables`, to go into the archive */
+    struct nsh_names used_tables;
+    char shown[72];
+};
+
+/* ---- reporting (config-read.c) ---- */
+
+__attribute__((format(printf, 4, 5))) void nsh_loader_error(
+        struct nsh_loader *l, struct nsh_yaml_mark at, const char *hint, const char *format, ...);
+__attribute__((format(printf, 4, 5))) void nsh_loader_warning(
+        struct nsh_loader *l, struct nsh_yaml_mark at, const char *hint, const char *format, ...);
+/* The value as it may be shown, in quotes not included; valid until the next call. */
+const char *nsh_loader_show(struct nsh_loader *l, const char *text);
+/* Notes that memory is out, which ends the load. */
+void nsh_loader_no_memory(struct nsh_loader *l);
+/* "FILE:LINE" of an origin. */
+const char *nsh_loader_place(struct nsh_loader *l, nsh_origin at, char *buf, size_t size);
+#define NSH_PLACE_TEXT 320
+#define NSH_HINT_TEXT 384
+
+/*
+ * Reads one object into a draft of its kind and finishes it; its MAPPING event was just read.
+ */
+void nsh_read_object(
+        struct nsh_loader *l, const struct nsh_object *object, struct nsh_yaml_mark at);
+/* One file, read to its end. */
+void nsh_read_file(struct nsh_loader *l, const struct nsh_source *source, const char *path,
+        bool main_file, int archive_fd);
+
+/* ---- hints (config-hint.c) ---- */
+
+/* The word most like `text` among those that `next` gives until NULL; NULL: none is like it. */
+typedef const char *nsh_next_word(void *userdata, size_t i);
+const char *nsh_nearest(const char *text, nsh_next_word *next, void *userdata);
+/*
+ * "did you mean 'via'?", or what the object's keys are. Returns the index of the key that may have
+ * been meant, or n_keys.
+ */
+size_t nsh_hint_key(const struct nsh_object *object, const char *text, char *buf, size_t size);
+/* "did you mean 'blackhole'?", or "one of: ...". */
+void nsh_hint_word(const struct nsh_word *words, const char *text, char *buf, size_t size);
+
+/* ---- scalars (config-scalars.c) ---- */
+
+/* A whole number without sign, leading 0 or other base; reports what is wrong. */
+bool nsh_parse_integer(struct nsh_loader *l, const struct nsh_key *key,
+        const struct nsh_yaml_event *value, uint64_t *ret);
+
+/* ---- results ---- */
+
+/* Makes room for one more of `size` bytes in an array. false: no memory, reported. */
+bool nsh_loader_grow(struct nsh_loader *l, void *array, size_t n, size_t *room, size_t size);
+/* The index of the link, added if it is new; NSH_NO_LINK: no memory. */
+uint32_t nsh_loader_link(struct nsh_loader *l, const struct nsh_link *link);
+/* Each judges what no single file shows, and moves it into the configuration. */
+void nsh_finish_routes(struct nsh_loader *l);
+void nsh_finish_masquerades(struct nsh_loader *l);
+void nsh_finish_settings(struct nsh_loader *l);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The routes of all files together: sorted, and none given twice.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "config-loader.h"
+
+/* By identity, then in the order of the files. */
+static int compare(const void *a, const void *b)
+{
+    const struct nsh_route *x = a, *y = b;
+    int r = nsh_route_id_cmp(x, y);
+
+    return r != 0 ? r : (x->origin > y->origin) - (x->origin < y->origin);
+}
+
+/* Large files are written by programs, as a rule in order: seeing that costs next to nothing. */
+static void sort(struct nsh_config *c)
+{
+    for (size_t i = 1; i < c->n_routes; i++)
+        if (compare(&c->routes[i - 1], &c->routes[i]) > 0) {
+            qsort(c->routes, c->n_routes, sizeof(*c->routes), compare);
+            return;
+        }
+}
+
+static void report_double(
+        struct nsh_loader *l, const struct nsh_route *first, const struct nsh_route *second)
+{
+    char place[NSH_PLACE_TEXT], hint[NSH_HINT_TEXT], key[160];
+    uint32_t line;
+
+    l->path = nsh_origins_resolve(l->config->origins, second->origin, &line);
+    if (first->origin == second->origin)
+        (void)snprintf(hint, sizeof(hint), "both are on this line");
+    else
+        (void)snprintf(hint, sizeof(hint), "the first is at %s",
+                nsh_loader_place(l, first->origin, place, sizeof(place)));
+    nsh_loader_error(l, (struct nsh_yaml_mark){.line = line}, hint, "the route %s is given twice",
+            nsh_route_format_key(second, key, sizeof(key)));
+}
+
+struct twin {
+    size_t first, second;
+    nsh_origin origin;
+};
+
+static int compare_twins(const void *a, const void *b)
+{
+    const struct twin *x = a, *y = b;
+
+    return (x->origin > y->origin) - (x->origin < y->origin);
+}
+
+/* In the order of the files, since that is how they will be mended. */
+static void find_doubles(struct nsh_loader *l)
+{
+    const struct nsh_route *routes = l->config->routes;
+    nsh_autofree struct twin *twins = NULL;
+    size_t n = 0, room = 0, first = 0;
+
+    for (size_t i = 1; i < l->config->n_routes; i++) {
+        if (nsh_route_id_cmp(&routes[first], &routes[i]) != 0) {
+            first = i;
+            continue;
+        }
+        if (!nsh_loader_grow(l, &twins, n, &room, sizeof(*twins)))
+            return;
+        twins[n++] = (struct twin){.first = first, .second = i, .origin = routes[i].origin};
+    }
+    if (n > 0)
+        qsort(twins, n, sizeof(*twins), compare_twins);
+    for (size_t i = 0; i < n; i++)
+        report_double(l, &routes[twins[i].first], &routes[twins[i].second]);
+}
+
+void nsh_finish_routes(struct nsh_loader *l)
+{
+    struct nsh_config *c = l->config;
+    struct nsh_route *trimmed;
+
+    sort(c);
+    find_doubles(l);
+    if (c->n_routes == 0) {
+        free(c->routes);
+        c->routes = NULL;
+    } else if ((trimmed = realloc(c->routes, c->n_routes * sizeof(*trimmed)))) {
+        c->routes = trimmed;
+    }
+    if (l->links.n == 0)
+        return;
+    c->links = nsh_arena_alloc(c->arena, l->links.n * sizeof(*c->links));
+    if (!c->links) {
+        nsh_loader_no_memory(l);
+        return;
+    }
+    memcpy(c->links, l->links.links, l->links.n * sizeof(*c->links));
+    c->n_links = l->links.n;
+}

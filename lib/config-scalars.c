@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The types of plain values: numbers, words, times.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "config-loader.h"
+
+/* ---- numbers ---- */
+
+static bool only_digits(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+    return n > 0;
+}
+
+static bool is_hex(const char *text)
+{
+    return text[0] == '0' && (text[1] == 'x' || text[1] == 'X') && text[2] != '\0' &&
+           text[2 + strspn(text + 2, "0123456789abcdefABCDEF")] == '\0';
+}
+
+/* Decimal digits to a number; UINT64_MAX when it is larger. */
+static uint64_t to_number(const char *text, size_t n)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned digit = (unsigned)(text[i] - '0');
+
+        if (value > (UINT64_MAX - digit) / 10)
+            return UINT64_MAX;
+        value = value * 10 + digit;
+    }
+    return value;
+}
+
+static void refuse_number(
+        struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
+{
+    char hint[NSH_HINT_TEXT], digits[24];
+    size_t n = 0;
+
+    (void)snprintf(
+            hint, sizeof(hint), "write a number from %" PRIu64 " to %" PRIu64, key->min, key->max);
+    if (is_hex(value->text) && value->length <= 10) {
+        unsigned number = 0;
+
+        (void)sscanf(value->text + 2, "%8x", &number);
+        (void)snprintf(hint, sizeof(hint), "write %u", number);
+        nsh_loader_error(l, value->mark, hint, "'%s' is not written in hexadecimal", key->name);
+        return;
+    }
+    for (const char *p = value->text; *p && n < sizeof(digits) - 1 && strchr("0123456789_,", *p);
+            p++)
+        if (*p >= '0' && *p <= '9')
+            digits[n++] = *p;
+    digits[n] = '\0';
+    if (n > 0 && value->text[strspn(value->text, "0123456789_,")] == '\0')
+        (void)snprintf(hint, sizeof(hint), "write %s", digits);
+    nsh_loader_error(l, value->mark, hint, "'%s' wants a number, not '%s'", key->name,
+            nsh_loader_show(l, value->text));
+}
+
+bool nsh_parse_integer(struct nsh_loader *l, const struct nsh_key *key,
+        const struct nsh_yaml_event *value, uint64_t *ret)
+{
+    char hint[NSH_HINT_TEXT];
+    const char *text = value->text;
+    bool negative = text[0] == '-' && only_digits(text + 1, value->length - 1);
+    uint64_t number;
+
+    if (!negative && !only_digits(text, value->length)) {
+        refuse_number(l, key, value);
+        return false;
+    }
+    if (text[0] == '0' && value->length > 1) {
+        size_t zeros = strspn(text, "0");
+
+        (void)snprintf(hint, sizeof(hint), "write %.40s: some programs read a leading 0 as octal",
+                text[zeros] ? text + zeros : "0");
+        nsh_loader_error(
+                l, value->mark, hint, "the number '%s' begins with 0", nsh_loader_show(l, text));
+        return false;
+    }
+    number = negative ? 0 : to_number(text, value->length);
+    if (negative || number < key->min || number > key->max) {
+        (void)snprintf(hint, sizeof(hint), "it can be %" PRIu64 " to %" PRIu64, key->min, key->max);
+        nsh_loader_error(l, value->mark, hint, "'%s' is out of range: %s", key->name,
+                nsh_loader_show(l, text));
+        return false;
+    }
+    *ret = number;
+    return true;
+}
+
+static void read_integer(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    uint64_t number;
+
+    if (nsh_parse_integer(l, key, value, &number))
+        *(uint32_t *)field = (uint32_t)number;
+}
+
+const struct nsh_key_type nsh_type_integer = {
+        .what = "a number", .read = read_integer, .size = sizeof(uint32_t)};
+
+/* ---- true and false ---- */
+
+static void read_bool(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    static const char *const truths[] = {"yes", "on", "y", "true", "1"};
+    static const char *const lies[] = {"no", "off", "n", "false", "0"};
+    const char *hint = "write true or false";
+
+    if (strcmp(value->text, "true") == 0 || strcmp(value->text, "false") == 0) {
+        *(bool *)field = value->text[0] == 't';
+        return;
+    }
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(truths); i++)
+        if (strcasecmp(value->text, truths[i]) == 0)
+            hint = "write true";
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(lies); i++)
+        if (strcasecmp(value->text, lies[i]) == 0)
+            hint = "write false";
+    nsh_loader_error(l, value->mark, hint, "'%s' wants true or false, not '%s'", key->name,
+            nsh_loader_show(l, value->text));
+}
+
+const struct nsh_key_type nsh_type_bool = {
+        .what = "true or false", .read = read_bool, .size = sizeof(bool)};
+
+/* ---- words ---- */
+
+static bool find_word(const struct nsh_word *words, const char *text, unsigned *ret)
+{
+    for (; words->text; words++)
+        if (strcmp(words->text, text) == 0) {
+            *ret = words->value;
+            return true;
+        }
+    return false;
+}
+
+static bool is_other_boolean(const char *text)
+{
+    static const char *const words[] = {"yes", "no", "on", "off", "true", "false"};
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(words); i++)
+        if (strcasecmp(text, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static void refuse_word(struct nsh_loader *l, const struct nsh_key *key,
+        const struct nsh_word *words, const struct nsh_yaml_event *value)
+{
+    char hint[NSH_HINT_TEXT];
+
+    /* "on" is two letters from "no", and means neither of the words that are like it. */
+    nsh_hint_word(words, is_other_boolean(value->text) ? "" : value->text, hint, sizeof(hint));
+    nsh_loader_error(
+            l, value->mark, hint, "'%s' can't be '%s'", key->name, nsh_loader_show(l, value->text));
+}
+
+static void read_word(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    if (!find_word(key->words, value->text, field))
+        refuse_word(l, key, key->words, value);
+}
+
+const struct nsh_key_type nsh_type_word = {
+        .what = "a word", .read = read_word, .size = sizeof(unsigned)};
+
+static const struct nsh_word families[] = {
+        {"ipv4", NSH_FAMILY_IPV4},
+        {"ipv6", NSH_FAMILY_IPV6},
+        {NULL, 0},
+};
+
+static void read_families(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    unsigned family;
+
+    if (find_word(families, value->text, &family))
+        *(unsigned *)field |= family;
+    else if (strcmp(value->text, "both") == 0 || strcmp(value->text, "any") == 0)
+        nsh_loader_error(
+                l, value->mark, "write [ipv4, ipv6]", "'%s' can't be '%s'", key->name, value->text);
+    else
+        refuse_word(l, key, families, value);
+}
+
+const struct nsh_key_type nsh_type_families = {.what = "ipv4, ipv6 or [ipv4, ipv6]",
+        .hint = "write ipv4, ipv6 or [ipv4, ipv6]",
+        .read = read_families,
+        .size = sizeof(unsigned)};
+
+static void read_scope(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    uint64_t number;
+    unsigned word;
+
+    if (find_word(key->words, value->text, &word))
+        *(uint32_t *)field = word;
+    else if (!isdigit((unsigned char)value->text[0]) && value->text[0] != '-')
+        refuse_word(l, key, key->words, value);
+    else if (nsh_parse_integer(l, key, value, &number))
+        *(uint32_t *)field = (uint32_t)number;
+}
+
+const struct nsh_key_type nsh_type_scope = {
+        .what = "a word or a number", .read = read_scope, .size = sizeof(uint32_t)};
+
+/* ---- times ---- */
+
+static const struct {
+    const char *name;
+    uint64_t usec;
+} units[] = {
+        {"us", 1},
+        {"usec", 1},
+        {"\xc2\xb5s", 1},
+        {"\xce\xbcs", 1},
+        {"ms", 1000},
+        {"msec", 1000},
+        {"s", 1000000},
+        {"sec", 1000000},
+        {"second", 1000000},
+        {"seconds", 1000000},
+        {"", 1000000},
+        {"m", 60000000},
+        {"min", 60000000},
+        {"minute", 60000000},
+        {"minutes", 60000000},
+        {"h", 3600000000},
+        {"hr", 3600000000},
+        {"hour", 3600000000},
+        {"hours", 3600000000},
+        {"d", 86400000000},
+        {"day", 86400000000},
+        {"days", 86400000000},
+        {"w", 604800000000},
+        {"week", 604800000000},
+        {"weeks", 604800000000},
+};
+
+static uint64_t unit_of(const char *text, size_t n)
+{
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(units); i++)
+        if (strlen(units[i].name) == n && memcmp(units[i].name, text, n) == 0)
+            return units[i].usec;
+    return 0;
+}
+
+/* One "1.5min" of a time; moves *p behind it. */
+static bool parse_term(const char **p, uint64_t *sum)
+{
+    const char *text = *p;
+    size_t whole = strspn(text, "0123456789"), part = 0, unit;
+    uint64_t number, usec, rest = 0, scale;
+
+    if (whole == 0 || (text[0] == '0' && whole > 1))
+        return false;
+    number = to_number(text, whole);
+    text += whole;
+    if (text[0] == '.') {
+        part = strspn(++text, "0123456789");
+        if (part == 0)
+            return false;
+    }
+    unit = strcspn(text + part + strspn(text + part, " "), " 0123456789.");
+    usec = unit_of(text + part + strspn(text + part, " "), unit);
+    if (usec == 0 || number > UINT64_MAX / usec)
+        return false;
+    scale = usec;
+    for (size_t i = 0; i < part; i++) {
+        scale /= 10;
+        rest += scale * (uint64_t)(text[i] - '0');
+    }
+    if (number * usec > UINT64_MAX - rest || number * usec + rest > UINT64_MAX - *sum)
+        return false;
+    *sum += number * usec + rest;
+    *p = text + part + strspn(text + part, " ") + unit;
+    return true;
+}
+
+static bool parse_duration(const char *text, uint64_t *ret)
+{
+    uint64_t sum = 0;
+
+    do {
+        if (!parse_term(&text, &sum))
+            return false;
+        text += strspn(text, " ");
+    } while (*text);
+    *ret = sum;
+    return true;
+}
+
+static void read_duration(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    uint64_t usec;
+
+    if (!parse_duration(value->text, &usec))
+        nsh_loader_error(l, value->mark, "write a time such as 60s, 5min or 1min 30s",
+                "'%s' wants a time, not '%s'", key->name, nsh_loader_show(l, value->text));
+    else if (usec < key->min || usec > key->max)
+        nsh_loader_error(l, value->mark, "it can be 1s to 365d", "'%s' is out of range: %s",
+                key->name, nsh_loader_show(l, value->text));
+    else
+        *(uint64_t *)field = usec;
+}
+
+const struct nsh_key_type nsh_type_duration = {.what = "a time",
+        .hint = "write a time such as 60s, 5min or 1min 30s",
+        .read = read_duration,
+        .size = sizeof(uint64_t)};

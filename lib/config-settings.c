@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The section `settings`, and the root: which sections there are.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "config-loader.h"
+
+#define SECOND 1000000ULL
+#define NAME_OF_OURS "netshared" /* in rt_protos */
+
+enum settings_key {
+    KEY_FIREWALL,
+    KEY_FORWARDING,
+    KEY_ROUTE_PROTOCOL,
+    KEY_RESYNC,
+    KEY_ON_STOP,
+};
+
+struct settings_draft {
+    struct nsh_draft draft;
+    unsigned firewall, forwarding, on_stop;
+    uint32_t route_protocol;
+    uint64_t resync_usec;
+};
+
+static const struct nsh_word firewalls[] = {
+        {"auto", NSH_FIREWALL_AUTO},
+        {"iptables", NSH_FIREWALL_IPTABLES},
+        {"nftables", NSH_FIREWALL_NFTABLES},
+        {NULL, 0},
+};
+
+static const struct nsh_word forwardings[] = {
+        {"auto", NSH_FORWARDING_AUTO},
+        {"leave", NSH_FORWARDING_LEAVE},
+        {NULL, 0},
+};
+
+static const struct nsh_word on_stops[] = {
+        {"keep", NSH_ON_STOP_KEEP},
+        {"remove", NSH_ON_STOP_REMOVE},
+        {NULL, 0},
+};
+
+#define FIELD(member) .offset = offsetof(struct settings_draft, member)
+
+static const struct nsh_key keys[] = {
+        [KEY_FIREWALL] = {"firewall", &nsh_type_word, FIELD(firewall), .words = firewalls,
+                .known_as = "backend nat", .help = "what keeps the masquerade rules"},
+        [KEY_FORWARDING] = {"forwarding", &nsh_type_word, FIELD(forwarding), .words = forwardings,
+                .known_as = "ip_forward ip-forward ipforward",
+                .help = "auto switches on what the policies need, leave never touches it"},
+        [KEY_ROUTE_PROTOCOL] = {"route-protocol", &nsh_type_integer, FIELD(route_protocol),
+                .min = 5, .max = 255, .known_as = "protocol proto",
+                .help = "the protocol number that marks our routes"},
+        [KEY_RESYNC] = {"resync", &nsh_type_duration, FIELD(resync_usec), .min = SECOND,
+                .max = 365 * 86400 * SECOND, .known_as = "interval poll",
+                .help = "how often everything is compared with the kernel"},
+        [KEY_ON_STOP] = {"on-stop", &nsh_type_word, FIELD(on_stop), .words = on_stops,
+                .help = "whether routes and rules stay when the service is stopped"},
+};
+
+_Static_assert(NSH_ARRAY_SIZE(keys) <= NSH_SETTINGS_KEYS, "each has a place");
+
+/* The settings so far, in the form of a draft, so that both are compared and set key by key. */
+static struct settings_draft to_draft(const struct nsh_settings *s)
+{
+    return (struct settings_draft){
+            .firewall = s->firewall,
+            .forwarding = s->forwarding,
+            .on_stop = s->on_stop,
+            .route_protocol = s->route_protocol,
+            .resync_usec = s->resync_usec,
+    };
+}
+
+static void from_draft(const struct settings_draft *d, struct nsh_settings *s)
+{
+    s->firewall = d->firewall;
+    s->forwarding = d->forwarding;
+    s->on_stop = d->on_stop;
+    s->route_protocol = (uint8_t)d->route_protocol;
+    s->resync_usec = d->resync_usec;
+}
+
+static void finish_settings(struct nsh_loader *l, void *draft)
+{
+    struct settings_draft *d = draft, all = to_draft(&l->config->settings);
+    char hint[NSH_HINT_TEXT], place[NSH_PLACE_TEXT];
+
+    if (nsh_given(&d->draft, KEY_FIREWALL) && d->firewall == NSH_FIREWALL_NFTABLES)
+        nsh_loader_error(l, d->draft.marks[KEY_FIREWALL], "write auto or iptables",
+                "'firewall: nftables' is not supported by this version");
+
+    for (unsigned i = 0; i < NSH_ARRAY_SIZE(keys); i++) {
+        void *to = (char *)&all + keys[i].offset;
+        const void *from = (const char *)d + keys[i].offset;
+
+        if (!nsh_given(&d->draft, i))
+            continue;
+        if (l->settings_at[i] == NSH_ORIGIN_NONE) {
+            l->settings_at[i] = nsh_origins_at(l->config->origins, d->draft.marks[i].line);
+            memcpy(to, from, keys[i].type->size);
+        } else if (memcmp(to, from, keys[i].type->size) != 0) {
+            (void)snprintf(hint, sizeof(hint), "the first is at %s",
+                    nsh_loader_place(l, l->settings_at[i], place, sizeof(place)));
+            nsh_loader_error(l, d->draft.marks[i], hint,
+                    "'%s' is given in two files with different values", keys[i].name);
+        }
+    }
+    from_draft(&all, &l->config->settings);
+}
+
+const struct nsh_object nsh_object_settings = {
+        .noun = "settings",
+        .keys = keys,
+        .n_keys = NSH_ARRAY_SIZE(keys),
+        .size = sizeof(struct settings_draft),
+        .finish = finish_settings,
+};
+
+/* The protocol in force, given or not: another program's would make its routes ours. */
+void nsh_finish_settings(struct nsh_loader *l)
+{
+    nsh_origin at = l->settings_at[KEY_ROUTE_PROTOCOL];
+    unsigned protocol = l->config->settings.route_protocol;
+    char shown[NSH_NAME_MAX * 4];
+    const char *other;
+    uint32_t line;
+
+    if (nsh_names_read(&l->protocols, nsh_names_directories, "rt_protos") < 0) {
+        nsh_loader_no_memory(l);
+        return;
+    }
+    other = nsh_names_other(&l->protocols, protocol, NAME_OF_OURS);
+    if (!other)
+        return;
+    l->path = nsh_origins_resolve(
+            l->config->origins, at != NSH_ORIGIN_NONE ? at : NSH_ORIGIN_NONE + 1, &line);
+    nsh_loader_error(l, (struct nsh_yaml_mark){.line = at != NSH_ORIGIN_NONE ? line : 0},
+            "set 'route-protocol' to a number that no other program uses",
+            "route protocol %u belongs to '%s', as rt_protos says: its routes would be taken for "
+            "ours",
+            protocol, nsh_printable(other, strlen(other), shown, sizeof(shown)));
+}
+
+/* ---- the root ---- */
+
+enum root_key {
+    ROOT_VERSION,
+    ROOT_SETTINGS,
+    ROOT_ROUTES,
+    ROOT_MASQUERADE,
+    ROOT_RULES,
+    ROOT_SHARE,
+    ROOT_PORT_FORWARDS,
+};
+
+struct root_draft {
+    struct nsh_draft draft;
+};
+
+static void read_version(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    (void)key;
+    (void)field;
+    if (strcmp(value->text, "1") != 0)
+        nsh_loader_error(l, value->mark, "this program reads version 1",
+                "version '%s' is not supported", nsh_loader_show(l, value->text));
+}
+
+static const struct nsh_key_type type_version = {
+        .what = "a number", .hint = "write version: 1", .read = read_version};
+
+static const struct nsh_key_type type_settings = {.shape = NSH_SHAPE_MAPPING,
+        .what = "keys and values below it",
+        .hint = "write, say, 'forwarding: auto' below it, indented",
+        .object = &nsh_object_settings};
+
+static const struct nsh_key_type type_routes = {.shape = NSH_SHAPE_OBJECTS,
+        .what = "a list of routes",
+        .hint = "begin each route with '- ', as in '- to: default'",
+        .object = &nsh_object_route};
+
+static const struct nsh_key_type type_masquerade = {.shape = NSH_SHAPE_OBJECTS,
+        .what = "a list of policies",
+        .hint = "begin each policy with '- ', as in '- name: lan-out'",
+        .object = &nsh_object_masquerade};
+
+static const struct nsh_key root_keys[] = {
+        [ROOT_VERSION] = {"version", &type_version, .help = "of the file's format: 1"},
+        [ROOT_SETTINGS] = {"settings", &type_settings, .flags = NSH_KEY_EMPTY,
+                .known_as = "options config", .help = "how the daemon works"},
+        [ROOT_ROUTES] = {"routes", &type_routes, .flags = NSH_KEY_EMPTY, .known_as = "route",
+                .help = "where traffic goes"},
+        [ROOT_MASQUERADE] = {"masquerade", &type_masquerade, .flags = NSH_KEY_EMPTY,
+                .known_as = "masquerades nat snat masquerading", .help = "how traffic appears"},
+        [ROOT_RULES] = {"rules", .flags = NSH_KEY_LATER},
+        [ROOT_SHARE] = {"share", .flags = NSH_KEY_LATER},
+        [ROOT_PORT_FORWARDS] = {"port-forwards", .flags = NSH_KEY_LATER},
+};
+
+/* A drop-in adds to a file whose version is known. */
+static void finish_root(struct nsh_loader *l, void *draft)
+{
+    const struct root_draft *d = draft;
+
+    if (l->main_file && nsh_absent(&d->draft, ROOT_VERSION))
+        nsh_loader_error(l, (struct nsh_yaml_mark){0}, "begin the file with 'version: 1'",
+                "the file has no 'version'");
+}
+
+const struct nsh_object nsh_config_root = {
+        .noun = "the file",
+        .keys = root_keys,
+        .n_keys = NSH_ARRAY_SIZE(root_keys),
+        .size = sizeof(struct root_draft),
+        .finish = finish_root,
+};

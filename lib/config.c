@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Loading as a whole: which files, in which order, into one configuration.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "config-archive.h"
+#include "config-loader.h"
+#include "config-open.h"
+
+#define SUFFIX ".yaml"
+
+void nsh_settings_default(struct nsh_settings *ret)
+{
+    *ret = (struct nsh_settings){
+            .firewall = NSH_FIREWALL_AUTO,
+            .forwarding = NSH_FORWARDING_AUTO,
+            .on_stop = NSH_ON_STOP_KEEP,
+            .route_protocol = NSH_ROUTE_PROTOCOL_DEFAULT,
+            .resync_usec = 60000000,
+    };
+}
+
+void nsh_config_free(struct nsh_config *c)
+{
+    if (!c)
+        return;
+    free(c->routes);
+    nsh_arena_free(c->arena);
+    nsh_origins_free(c->origins);
+    free(c);
+}
+
+NSH_DEFINE_CLEANUP(struct nsh_config *, nsh_config_free)
+
+int nsh_config_new_empty(const struct nsh_settings *settings, struct nsh_config **ret)
+{
+    NSH_CLEANUP(nsh_config_freep) struct nsh_config *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return -ENOMEM;
+    c->settings = *settings;
+    c->origins = nsh_origins_new();
+    c->arena = nsh_arena_new();
+    if (!c->origins || !c->arena)
+        return -ENOMEM;
+    *ret = NSH_TAKE_PTR(c);
+    return 0;
+}
+
+/* ---- the loader ---- */
+
+static void loader_done(struct nsh_loader *l)
+{
+    nsh_config_free(l->config);
+    free(l->links.links);
+    free(l->links.slots);
+    free(l->masquerades);
+    nsh_names_free(&l->tables);
+    nsh_names_free(&l->protocols);
+    nsh_names_free(&l->used_tables);
+}
+
+static int loader_init(struct nsh_loader *l, struct nsh_diags *diags)
+{
+    struct nsh_settings settings;
+
+    l->diags = diags;
+    nsh_settings_default(&settings);
+    return nsh_config_new_empty(&settings, &l->config);
+}
+
+/* Judges what no single file shows. The verdict: 0 or negative errno. */
+static int finish(struct nsh_loader *l, size_t errors_before)
+{
+    if (l->failure == 0)
+        nsh_finish_settings(l);
+    if (l->failure == 0)
+        nsh_finish_routes(l);
+    if (l->failure == 0)
+        nsh_finish_masquerades(l);
+    if (l->failure != 0)
+        return l->failure;
+    return nsh_diags_errors(l->diags) > errors_before ? -EINVAL : 0;
+}
+
+/* Remembers the first reason why a file could not be read; the others are read all the same. */
+static void note(int *failure, int r)
+{
+    if (*failure == 0 && r < 0)
+        *failure = r;
+}
+
+/* ---- from the files ---- */
+
+static int report_archive(struct nsh_loader *l, const char *path, int r)
+{
+    if (r < 0)
+        nsh_diag_add(l->diags, NSH_DIAG_ERROR, path, 0, 0, NULL,
+                "can't be copied to the state directory: %s", strerror(-r));
+    return r;
+}
+
+static int load_file(struct nsh_loader *l, const struct nsh_config_source *source, const char *path,
+        bool main_file)
+{
+    nsh_autoclose int fd = nsh_open_file(path, source->trust, l->diags);
+    off_t header = 0, begin = 0, end;
+    int archive = source->archive_fd, r;
+
+    if (fd < 0)
+        return fd;
+    if (archive >= 0) {
+        r = nsh_archive_begin_file(archive, path, &header);
+        begin = r < 0 ? 0 : lseek(archive, 0, SEEK_CUR);
+        if (r < 0)
+            return report_archive(l, path, r);
+    }
+    nsh_read_file(l, &(struct nsh_source){.fd = fd, .length = NSH_SOURCE_TO_END}, path, main_file,
+            archive);
+    if (archive < 0 || l->failure != 0)
+        return 0;
+    end = lseek(archive, 0, SEEK_CUR);
+    return report_archive(l, path, nsh_archive_end_file(archive, header, (uint64_t)(end - begin)));
+}
+
+/* "X.d" for "X.yaml". */
+static char *drop_in_directory(const char *path)
+{
+    size_t n = strlen(path), suffix = strlen(SUFFIX);
+    char *directory = NULL;
+
+    if (n > suffix && strcmp(path + n - suffix, SUFFIX) == 0)
+        n -= suffix;
+    return asprintf(&directory, "%.*s.d", (int)n, path) < 0 ? NULL : directory;
+}
+
+static bool is_drop_in(const char *name)
+{
+    size_t n = strlen(name), suffix = strlen(SUFFIX);
+
+    return name[0] != '.' && n > suffix && strcmp(name + n - suffix, SUFFIX) == 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+struct list {
+    char **names;
+    size_t n, room;
+};
+
+static void list_done(struct list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->names[i]);
+    free(list->names);
+}
+
+static int list_drop_ins(struct nsh_loader *l, int fd, const char *directory, struct list *list)
+{
+    NSH_CLEANUP(closedirp) DIR *dir = fdopendir(fd);
+    const struct dirent *e;
+
+    if (!dir) {
+        close(fd);
+        return -ENOMEM;
+    }
+    while ((errno = 0, e = readdir(dir))) {
+        if (!is_drop_in(e->d_name))
+            continue;
+        if (list->n >= NSH_DROP_INS_MAX) {
+            nsh_diag_add(l->diags, NSH_DIAG_ERROR, directory, 0, 0, NULL,
+                    "it holds more than %d drop-ins", NSH_DROP_INS_MAX);
+            return 0;
+        }
+        if (!nsh_loader_grow(l, &list->names, list->n, &list->room, sizeof(*list->names)))
+            return -ENOMEM;
+        list->names[list->n] = strdup(e->d_name);
+        if (!list->names[list->n])
+            return -ENOMEM;
+        list->n++;
+    }
+    if (errno != 0)
+        return -errno;
+    if (list->n > 0)
+        qsort(list->names, list->n, sizeof(*list->names), compare_names);
+    return 0;
+}
+
+static int load_drop_ins(struct nsh_loader *l, const struct nsh_config_source *source)
+{
+    nsh_autofree char *directory = drop_in_directory(source->path);
+    NSH_CLEANUP(list_done) struct list list = {0};
+    int fd, r, failure = 0;
+
+    if (!directory)
+        return -ENOMEM;
+    fd = nsh_open_directory(directory, source->trust, l->diags);
+    if (fd == -ENOENT)
+        return 0;
+    if (fd < 0)
+        return fd;
+    r = list_drop_ins(l, fd, directory, &list);
+    if (r < 0) {
+        nsh_diag_add(
+                l->diags, NSH_DIAG_ERROR, directory, 0, 0, NULL, "can't be read: %s", strerror(-r));
+        return r;
+    }
+    for (size_t i = 0; i < list.n && l->failure == 0; i++) {
+        nsh_autofree char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", directory, list.names[i]) < 0)
+            return -ENOMEM;
+        note(&failure, load_file(l, source, path, false));
+    }
+    return failure;
+}
+
+/* What was found when all files had been read and closed is shown with its line as well. */
+static void attach_again(struct nsh_diags *d)
+{
+    for (size_t i = 0; i < nsh_diags_count(d); i++) {
+        const struct nsh_diag *diag = nsh_diags_get(d, i);
+        nsh_autoclose int fd = -1;
+        struct stat st;
+
+        if (!diag->path || diag->line == 0 || diag->source)
+            continue;
+        fd = open(diag->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+            nsh_diags_attach_source(d, diag->path, fd);
+    }
+}
+
+int nsh_config_load(
+        const struct nsh_config_source *source, struct nsh_diags *diags, struct nsh_config **ret)
+{
+    NSH_CLEANUP(loader_done) struct nsh_loader l = {0};
+    size_t errors = nsh_diags_errors(diags);
+    int r = loader_init(&l, diags), failure = 0;
+
+    if (r < 0)
+        return r;
+    if (source->archive_fd >= 0)
+        failure = report_archive(&l, source->path, nsh_archive_begin(source->archive_fd));
+    if (failure == 0)
+        failure = load_file(&l, source, source->path, true);
+    if (failure < 0)
+        return failure;
+    if (l.failure == 0)
+        failure = load_drop_ins(&l, source);
+    r = finish(&l, errors);
+    attach_again(diags);
+    if (r == 0 && source->archive_fd >= 0)
+        r = report_archive(&l, source->path, nsh_archive_end(source->archive_fd, &l.used_tables));
+    if (failure < 0)
+        return failure;
+    if (r < 0)
+        return r;
+    *ret = NSH_TAKE_PTR(l.config);
+    return 0;
+}
+
+/* ---- from an archive ---- */
+
+int nsh_config_load_archive(int fd, struct nsh_diags *diags, struct nsh_config **ret)
+{
+    NSH_CLEANUP(nsh_archive_free) struct nsh_archive archive = {0};
+    NSH_CLEANUP(loader_done) struct nsh_loader l = {0};
+    size_t errors = nsh_diags_errors(diags);
+    int r = loader_init(&l, diags);
+
+    if (r < 0)
+        return r;
+    r = nsh_archive_read(fd, &archive);
+    if (r < 0) {
+        nsh_diag_add(diags, NSH_DIAG_ERROR, NULL, 0, 0, NULL,
+                "the stored configuration can't be used: %s",
+                r == -EBADMSG ? "it is damaged" : strerror(-r));
+        return r;
+    }
+    /* Names of tables mean what they meant then. */
+    l.used_tables = archive.tables;
+    archive.tables = (struct nsh_names){0};
+    for (size_t i = 0; i < archive.n_files && l.failure == 0; i++)
+        nsh_read_file(&l, &archive.files[i].source, archive.files[i].path, i == 0, -1);
+    r = finish(&l, errors);
+    for (size_t i = 0; i < archive.n_files; i++)
+        nsh_diags_attach_range(diags, archive.files[i].path, &archive.files[i].source);
+    if (r < 0)
+        return r;
+    *ret = NSH_TAKE_PTR(l.config);
+    return 0;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "conntrack-entry.h"
+
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+/* ---- entries ---- */
+
+/*
+ * Protocols with connections: an entry may go only in the states before one is established, since
+ * its two ends would not know the flow by another address.
+ */
+static const struct {
+    uint8_t protocol;
+    int info, state; /* attributes */
+    uint32_t early;  /* bits of the states */
+} connected[] = {
+        {IPPROTO_TCP, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE,
+                1U << TCP_CONNTRACK_SYN_SENT | 1U << TCP_CONNTRACK_SYN_RECV |
+                        1U << TCP_CONNTRACK_SYN_SENT2},
+        {IPPROTO_SCTP, CTA_PROTOINFO_SCTP, CTA_PROTOINFO_SCTP_STATE,
+                1U << SCTP_CONNTRACK_CLOSED | 1U << SCTP_CONNTRACK_COOKIE_WAIT |
+                        1U << SCTP_CONNTRACK_COOKIE_ECHOED},
+        {IPPROTO_DCCP, CTA_PROTOINFO_DCCP, CTA_PROTOINFO_DCCP_STATE, 0},
+};
+
+/* libnl takes a maximum and an array of one more. */
+static int nested(struct nlattr **tb, int max, struct nlattr *in, const struct nla_policy *policy)
+{
+    if (!in)
+        return -EINVAL;
+    return nla_parse_nested(tb, max, in, (struct nla_policy *)(uintptr_t)policy);
+}
+
+static bool is_torn(uint8_t protocol, struct nlattr *protoinfo)
+{
+    struct nlattr *info[CTA_PROTOINFO_MAX + 1], *state[8];
+    static const struct nla_policy one_byte[8] = {[1] = {.type = NLA_U8}};
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(connected); i++) {
+        uint8_t s;
+
+        if (connected[i].protocol != protocol)
+            continue;
+        if (nested(info, CTA_PROTOINFO_MAX, protoinfo, NULL) < 0 ||
+                nested(state, (int)NSH_ARRAY_SIZE(state) - 1, info[connected[i].info], one_byte) <
+                        0 ||
+                !state[connected[i].state])
+            return true;
+        s = nla_get_u8(state[connected[i].state]);
+        return s >= 32 || !(connected[i].early & 1U << s);
+    }
+    return false;
+}
+
+struct tuple {
+    union nsh_addr src, dst;
+    uint8_t protocol;
+};
+
+static const struct nla_policy ip_policy[CTA_IP_MAX + 1] = {
+        [CTA_IP_V4_SRC] = {.minlen = 4},
+        [CTA_IP_V4_DST] = {.minlen = 4},
+        [CTA_IP_V6_SRC] = {.minlen = 16},
+        [CTA_IP_V6_DST] = {.minlen = 16},
+};
+static const struct nla_policy proto_policy[CTA_PROTO_MAX + 1] = {
+        [CTA_PROTO_NUM] = {.type = NLA_U8},
+};
+
+static bool parse_tuple(struct nlattr *attr, int family, struct tuple *ret)
+{
+    struct nlattr *tb[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *proto[CTA_PROTO_MAX + 1];
+    bool v4 = family == AF_INET;
+    struct nlattr *src, *dst;
+
+    if (nested(tb, CTA_TUPLE_MAX, attr, NULL) < 0 ||
+            nested(ip, CTA_IP_MAX, tb[CTA_TUPLE_IP], ip_policy) < 0 ||
+            nested(proto, CTA_PROTO_MAX, tb[CTA_TUPLE_PROTO], proto_policy) < 0)
+        return false;
+    src = ip[v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC];
+    dst = ip[v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST];
+    if (!src || !dst || !proto[CTA_PROTO_NUM])
+        return false;
+    memset(ret, 0, sizeof *ret);
+    memcpy(ret->src.bytes, nla_data(src), nsh_addr_size(family));
+    memcpy(ret->dst.bytes, nla_data(dst), nsh_addr_size(family));
+    ret->protocol = nla_get_u8(proto[CTA_PROTO_NUM]);
+    return true;
+}
+
+bool nsh_ct_entry_parse(struct nlmsghdr *h, int family, struct nsh_ct_entry *ret)
+{
+    static const struct nla_policy policy[CTA_MAX + 1] = {
+            [CTA_STATUS] = {.minlen = 4},
+            [CTA_ZONE] = {.minlen = 2},
+            [CTA_ID] = {.minlen = 4},
+    };
+    struct nlattr *tb[CTA_MAX + 1];
+    struct tuple orig, reply;
+    const struct nfgenmsg *nf;
+    uint32_t status;
+
+    if (!nlmsg_valid_hdr(h, sizeof *nf))
+        return false;
+    nf = nlmsg_data(h);
+    if (nf->nfgen_family != family ||
+            nlmsg_parse(h, sizeof *nf, tb, CTA_MAX, (struct nla_policy *)(uintptr_t)policy) < 0 ||
+            !tb[CTA_STATUS] || !tb[CTA_ID] || !parse_tuple(tb[CTA_TUPLE_ORIG], family, &orig) ||
+            !parse_tuple(tb[CTA_TUPLE_REPLY], family, &reply))
+        return false;
+    status = ntohl(nla_get_u32(tb[CTA_STATUS]));
+    *ret = (struct nsh_ct_entry){
+            .family = (uint8_t)family,
+            .src = orig.src,
+            .dst = reply.src,
+            .translated =
+                    status & (IPS_SRC_NAT | IPS_DYING) || nsh_addr_cmp(&orig.src, &reply.dst) != 0,
+            .torn = is_torn(orig.protocol, tb[CTA_PROTOINFO]),
+            .orig = tb[CTA_TUPLE_ORIG],
+            .zone = tb[CTA_ZONE],
+            .id = tb[CTA_ID],
+    };
+    return true;
+}
+
+size_t nsh_ct_entry_put_delete(const struct nsh_ct_entry *e, uint32_t seq, void *buf, size_t room)
+{
+    const struct nlattr *attrs[] = {e->orig, e->zone, e->id};
+    struct nfgenmsg nf = {.nfgen_family = e->family, .version = NFNETLINK_V0};
+    struct nlmsghdr h = {
+            .nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE,
+            .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+            .nlmsg_seq = seq,
+    };
+    size_t size = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof nf), at = size;
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(attrs); i++)
+        if (attrs[i])
+            size += NLA_ALIGN(attrs[i]->nla_len);
+    if (size > room)
+        return 0;
+    h.nlmsg_len = (uint32_t)size;
+    memset(buf, 0, size);
+    memcpy(buf, &h, sizeof h);
+    memcpy((char *)buf + NLMSG_HDRLEN, &nf, sizeof nf);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(attrs); i++) {
+        if (!attrs[i])
+            continue;
+        memcpy((char *)buf + at, attrs[i], attrs[i]->nla_len);
+        at += NLA_ALIGN(attrs[i]->nla_len);
+    }
+    return size;
+}
+
+bool nsh_ct_addr_stays(int family, const union nsh_addr *addr)
+{
+    if (nsh_addr_is_zero(addr) || nsh_addr_is_link_local(family, addr))
+        return true;
+    if (family == AF_INET)
+        return addr->bytes[0] == 127 || addr->bytes[0] >= 224; /* loopback; multicast and up */
+    return IN6_IS_ADDR_LOOPBACK(&addr->v6) || IN6_IS_ADDR_MULTICAST(&addr->v6);
+}
+
+/* ---- addresses ---- */
+
+int nsh_ct_addrs_add(struct nsh_ct_addrs *s, struct nlmsghdr *h, int family)
+{
+    static const struct nla_policy policies[2][IFA_MAX + 1] = {
+            {[IFA_ADDRESS] = {.minlen = 4}, [IFA_LOCAL] = {.minlen = 4}},
+            {[IFA_ADDRESS] = {.minlen = 16}, [IFA_LOCAL] = {.minlen = 16}},
+    };
+    struct nlattr *tb[IFA_MAX + 1], *attr;
+    const struct ifaddrmsg *ifa;
+    union nsh_addr addr = {0};
+
+    if (h->nlmsg_type != RTM_NEWADDR || !nlmsg_valid_hdr(h, sizeof *ifa))
+        return 0;
+    ifa = nlmsg_data(h);
+    if (ifa->ifa_family != family ||
+            nlmsg_parse(h, sizeof *ifa, tb, IFA_MAX,
+                    (struct nla_policy *)(uintptr_t)policies[family == AF_INET6]) < 0)
+        return 0;
+    attr = tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS];
+    if (!attr)
+        return 0;
+    if (s->n == s->max) {
+        size_t more = s->max ? s->max * 2 : 16;
+        union nsh_addr *items = reallocarray(s->items, more, sizeof *items);
+
+        if (!items)
+            return -ENOMEM;
+        s->items = items;
+        s->max = more;
+    }
+    memcpy(addr.bytes, nla_data(attr), nsh_addr_size(family));
+    s->items[s->n++] = addr;
+    return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return nsh_addr_cmp(a, b);
+}
+
+void nsh_ct_addrs_sort(struct nsh_ct_addrs *s)
+{
+    if (s->n > 0)
+        qsort(s->items, s->n, sizeof *s->items, compare);
+}
+
+bool nsh_ct_addrs_has(const struct nsh_ct_addrs *s, const union nsh_addr *addr)
+{
+    return s->n > 0 && bsearch(addr, s->items, s->n, sizeof *s->items, compare);
+}
+
+void nsh_ct_addrs_done(struct nsh_ct_addrs *s)
+{
+    free(s->items);
+    *s = (struct nsh_ct_addrs){0};
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What conntrack-netlink reads of the kernel's messages, and the sets it keeps; internal to it.
+ */
+#pragma once
+
+#include <linux/netlink.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+
+struct nlattr;
+
+/* One tracked flow. The attributes point into the message. */
+struct nsh_ct_entry {
+    uint8_t family;
+    union nsh_addr src;
+    union nsh_addr dst; /* where it really goes: behind a destination translation */
+    bool translated;    /* its source is, or is about to be gone */
+    bool torn;          /* deleting it would break a connection that stands */
+    const struct nlattr *orig, *zone, *id;
+};
+
+/* false: not an entry of `family` that can be understood. */
+bool nsh_ct_entry_parse(struct nlmsghdr *h, int family, struct nsh_ct_entry *ret);
+/* Appends a request that deletes the entry: its size, or 0 if there is no room. */
+size_t nsh_ct_entry_put_delete(const struct nsh_ct_entry *e, uint32_t seq, void *buf, size_t room);
+/* True for an address that no router forwards from or to. */
+bool nsh_ct_addr_stays(int family, const union nsh_addr *addr);
+
+/* The addresses of this host, in one family, sorted. */
+struct nsh_ct_addrs {
+    union nsh_addr *items;
+    size_t n, max;
+};
+
+/* Appends the address of an RTM_NEWADDR; 0 or -ENOMEM. */
+int nsh_ct_addrs_add(struct nsh_ct_addrs *s, struct nlmsghdr *h, int family);
+void nsh_ct_addrs_sort(struct nsh_ct_addrs *s);
+bool nsh_ct_addrs_has(const struct nsh_ct_addrs *s, const union nsh_addr *addr);
+void nsh_ct_addrs_done(struct nsh_ct_addrs *s);

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Three sockets: one on which the kernel's table of flows is read in pieces, one on which entries
+ * are deleted while that goes on, and, for a moment at the start, one for this host's addresses.
+ * A piece is one receive of at most 32 KiB, and what it names is deleted before the next.
+ *
+ * Which way a flow goes is asked of the kernel twice: towards its source (the device it comes in
+ * by), then towards its destination as if it came in there. Flows come in groups between the same
+ * hosts, so the last answers are kept for the pass.
+ */
+#include "conntrack.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/rtnetlink.h>
+#include <netlink/msg.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "cleanup.h"
+#include "conntrack-entry.h"
+
+#define PIECE 32768          /* the kernel fills no more than this in one receive */
+#define BATCH_BYTES 8192     /* deletions in one send */
+#define BATCH_MAX 48         /* their answers fit a default receive buffer */
+#define CANDIDATES_MAX 65536 /* looked up in one pass */
+#define CACHE 32
+#define LOOPBACK 1 /* index of `lo` in every network namespace */
+
+struct answer {
+    union nsh_addr src, dst;
+    bool used, translate;
+};
+
+struct nsh_conntrack {
+    int dump_fd, delete_fd;
+    int family;
+    bool running;
+    uint32_t seq, dump_seq;
+    size_t deleted, candidates;
+    struct nsh_ct_addrs local;
+    struct answer cache[CACHE];
+    size_t cache_next;
+    char *piece; /* PIECE bytes, during a pass */
+    size_t batch_size;
+    uint32_t batch_count;
+    char batch[BATCH_BYTES];
+};
+
+/* ---- sockets ---- */
+
+static int open_socket(int *fd, int protocol)
+{
+    int one = 1;
+
+    *fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    if (*fd < 0)
+        return errno == EPROTONOSUPPORT || errno == EAFNOSUPPORT ? -EOPNOTSUPP : -errno;
+    /* Answers to a deletion without a copy of the request. */
+    (void)setsockopt(*fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
+    return 0;
+}
+
+static int send_all(int fd, const void *data, size_t size)
+{
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    ssize_t n;
+
+    do
+        n = sendto(fd, data, size, 0, (struct sockaddr *)&kernel, sizeof kernel);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    return (size_t)n == size ? 0 : -EIO;
+}
+
+/*
+ * The kernel has its answer ready when the request was sent, and the next piece of a dump when
+ * the one before was taken, so that this never waits. Only the kernel is listened to.
+ */
+static int receive(int fd, char *buf, size_t size)
+{
+    struct sockaddr_nl from = {0};
+    struct iovec iov = {.iov_base = buf, .iov_len = size};
+    struct msghdr msg = {
+            .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t n;
+
+    do
+        n = recvmsg(fd, &msg, MSG_DONTWAIT);
+    while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
+    if (n < 0)
+        return -errno;
+    return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : (int)n;
+}
+
+/* The error in an NLMSG_ERROR or NLMSG_DONE, which is 0 in an answer to what went well. */
+static int message_error(struct nlmsghdr *h)
+{
+    int error;
+
+    if (!nlmsg_valid_hdr(h, sizeof error))
+        return h->nlmsg_type == NLMSG_DONE ? 0 : -EPROTO;
+    memcpy(&error, nlmsg_data(h), sizeof error);
+    return error < 0 ? error : 0;
+}
+
+static int request_dump(int fd, uint16_t type, uint32_t seq, const void *body, size_t size)
+{
+    struct {
+        struct nlmsghdr h;
+        char body[64];
+    } m = {.h = {.nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = seq}};
+
+    if (size > sizeof m.body)
+        return -EINVAL;
+    memcpy(m.body, body, size);
+    m.h.nlmsg_len = (uint32_t)NLMSG_LENGTH(size);
+    return send_all(fd, &m, m.h.nlmsg_len);
+}
+
+/* ---- this host's addresses ---- */
+
+static int read_addresses(struct nsh_conntrack *ct, int fd)
+{
+    for (;;) {
+        int n = receive(fd, ct->piece, PIECE);
+        struct nlmsghdr *h = (struct nlmsghdr *)ct->piece;
+
+        if (n < 0)
+            return n;
+        for (; nlmsg_ok(h, n); h = nlmsg_next(h, &n)) {
+            int r;
+
+            if (h->nlmsg_seq != ct->seq)
+                continue;
+            if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
+                return message_error(h);
+            r = nsh_ct_addrs_add(&ct->local, h, ct->family);
+            if (r < 0)
+                return r;
+        }
+    }
+}
+
+static int learn_addresses(struct nsh_conntrack *ct)
+{
+    struct ifaddrmsg ifa = {.ifa_family = (uint8_t)ct->family};
+    nsh_autoclose int fd = -1;
+    int r = open_socket(&fd, NETLINK_ROUTE);
+
+    if (r >= 0)
+        r = request_dump(fd, RTM_GETADDR, ++ct->seq, &ifa, sizeof ifa);
+    if (r >= 0)
+        r = read_addresses(ct, fd);
+    nsh_ct_addrs_sort(&ct->local);
+    return r;
+}
+
+/* ---- deleting ---- */
+
+/*
+ * One answer for each request, in order. An entry that went by itself meanwhile is none of ours
+ * to count.
+ */
+static int read_answers(struct nsh_conntrack *ct)
+{
+    alignas(struct nlmsghdr) char buf[4096];
+    int failed = 0;
+
+    while (ct->batch_count > 0) {
+        int n = receive(ct->delete_fd, buf, sizeof buf);
+        struct nlmsghdr *h = (struct nlmsghdr *)buf;
+
+        if (n < 0)
+            return n;
+        for (; nlmsg_ok(h, n); h = nlmsg_next(h, &n)) {
+            int error;
+
+            if (h->nlmsg_type != NLMSG_ERROR || ct->batch_count == 0)
+                continue;
+            ct->batch_count--;
+            error = message_error(h);
+            if (error == 0)
+                ct->deleted++;
+            else if (error != -ENOENT)
+                failed = error;
+        }
+    }
+    return failed;
+}
+
+static int flush_batch(struct nsh_conntrack *ct)
+{
+    int r;
+
+    if (ct->batch_count == 0)
+        return 0;
+    r = send_all(ct->delete_fd, ct->batch, ct->batch_size);
+    if (r >= 0)
+        r = read_answers(ct);
+    ct->batch_size = 0;
+    ct->batch_count = 0;
+    return r;
+}
+
+static int delete_entry(struct nsh_conntrack *ct, const struct nsh_ct_entry *e)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        size_t n = ct->batch_count == BATCH_MAX
+                           ? 0
+                           : nsh_ct_entry_put_delete(e, ++ct->seq, ct->batch + ct->batch_size,
+                                     sizeof ct->batch - ct->batch_size);
+        int r;
+
+        if (n > 0) {
+            ct->batch_size += n;
+            ct->batch_count++;
+            return 0;
+        }
+        r = flush_batch(ct);
+        if (r < 0)
+            return r;
+    }
+    return 0; /* larger than the whole buffer: no entry of the kernel is */
+}
+
+/* ---- judging ---- */
+
+static bool judge_path(struct nsh_conntrack *ct, struct nsh_fib *fib,
+        const struct nsh_chain *const *chains, size_t n_chains, const struct nsh_ct_entry *e)
+{
+    struct nsh_fib_path in, out;
+    char name[IFNAMSIZ];
+
+    if (fib->ops->lookup(fib, ct->family, &e->src, 0, NULL, &in) < 0 || in.ifindex == LOOPBACK)
+        return false;
+    if (fib->ops->lookup(fib, ct->family, &e->dst, in.ifindex, &e->src, &out) < 0 ||
+            out.ifindex == LOOPBACK)
+        return false;
+    if (fib->ops->link_name(fib, out.ifindex, name) < 0)
+        return false;
+    return nsh_chains_translate(chains, n_chains, ct->family, &e->src, &e->dst, name);
+}
+
+static bool judge(struct nsh_conntrack *ct, struct nsh_fib *fib,
+        const struct nsh_chain *const *chains, size_t n_chains, const struct nsh_ct_entry *e)
+{
+    struct answer *a;
+
+    for (size_t i = 0; i < CACHE; i++) {
+        a = &ct->cache[i];
+        if (a->used && nsh_addr_cmp(&a->src, &e->src) == 0 && nsh_addr_cmp(&a->dst, &e->dst) == 0)
+            return a->translate;
+    }
+    a = &ct->cache[ct->cache_next++ % CACHE];
+    *a = (struct answer){.src = e->src, .dst = e->dst, .used = true};
+    a->translate = judge_path(ct, fib, chains, n_chains, e);
+    return a->translate;
+}
+
+static bool is_candidate(const struct nsh_conntrack *ct, const struct nsh_ct_entry *e)
+{
+    return !e->translated && !e->torn && !nsh_ct_addr_stays(ct->family, &e->src) &&
+           !nsh_ct_addr_stays(ct->family, &e->dst) && !nsh_ct_addrs_has(&ct->local, &e->src) &&
+           !nsh_ct_addrs_has(&ct->local, &e->dst);
+}
+
+/* ---- a pass ---- */
+
+/* Closed with the sockets is whatever they still hold: no late answer meets the next pass. */
+static int finish(struct nsh_conntrack *ct, int result)
+{
+    nsh_closep(&ct->dump_fd);
+    nsh_closep(&ct->delete_fd);
+    ct->dump_fd = ct->delete_fd = -1;
+    ct->running = false;
+    ct->batch_size = 0;
+    ct->batch_count = 0;
+    free(ct->piece);
+    ct->piece = NULL;
+    nsh_ct_addrs_done(&ct->local);
+    return result;
+}
+
+/* Where the kernel can, it leaves out translated entries itself; older ones ignore the wish. */
+static int start_dump(struct nsh_conntrack *ct)
+{
+    struct {
+        struct nfgenmsg nf;
+        struct nlattr status;
+        uint32_t value;
+        struct nlattr mask;
+        uint32_t mask_value;
+    } body = {
+            .nf = {.nfgen_family = (uint8_t)ct->family, .version = NFNETLINK_V0},
+            .status = {.nla_len = 8, .nla_type = CTA_STATUS},
+            .mask = {.nla_len = 8, .nla_type = CTA_STATUS_MASK},
+            .mask_value = htonl(IPS_SRC_NAT),
+    };
+
+    _Static_assert(sizeof body == sizeof body.nf + 16, "attributes have no padding");
+    ct->dump_seq = ++ct->seq;
+    return request_dump(ct->dump_fd, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, ct->dump_seq,
+            &body, sizeof body);
+}
+
+int nsh_conntrack_begin(struct nsh_conntrack *ct, int family)
+{
+    int r;
+
+    if (family != AF_INET && family != AF_INET6)
+        return -EAFNOSUPPORT;
+    finish(ct, 0);
+    ct->family = family;
+    ct->deleted = ct->candidates = 0;
+    ct->cache_next = 0;
+    memset(ct->cache, 0, sizeof ct->cache);
+    ct->piece = malloc(PIECE);
+    r = ct->piece ? open_socket(&ct->dump_fd, NETLINK_NETFILTER) : -ENOMEM;
+    if (r >= 0)
+        r = open_socket(&ct->delete_fd, NETLINK_NETFILTER);
+    if (r >= 0)
+        r = learn_addresses(ct);
+    if (r >= 0)
+        r = start_dump(ct);
+    ct->running = r >= 0;
+    return r < 0 ? finish(ct, r) : 0;
+}
+
+/* 1: more in the dump; 0: its end. */
+static int look_at(struct nsh_conntrack *ct, struct nsh_fib *fib,
+        const struct nsh_chain *const *chains, size_t n_chains, struct nlmsghdr *h)
+{
+    struct nsh_ct_entry e;
+    int r;
+
+    if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR) {
+        r = message_error(h);
+        return r == -EINVAL ? -EOPNOTSUPP : r; /* nothing there that knows such requests */
+    }
+    if (!nsh_ct_entry_parse(h, ct->family, &e) || !is_candidate(ct, &e))
+        return 1;
+    if (++ct->candidates > CANDIDATES_MAX)
+        return 0; /* the rest keeps its address until it ends, as after any missed gap */
+    if (judge(ct, fib, chains, n_chains, &e)) {
+        r = delete_entry(ct, &e);
+        if (r < 0)
+            return r;
+    }
+    return 1;
+}
+
+int nsh_conntrack_step(struct nsh_conntrack *ct, struct nsh_fib *fib,
+        const struct nsh_chain *const *chains, size_t n_chains)
+{
+    struct nlmsghdr *h;
+    int n, r = 1, flushed;
+
+    if (!ct->running)
+        return -EINVAL;
+    n = receive(ct->dump_fd, ct->piece, PIECE);
+    if (n < 0)
+        return finish(ct, n);
+    for (h = (struct nlmsghdr *)ct->piece; r == 1 && nlmsg_ok(h, n); h = nlmsg_next(h, &n))
+        if (h->nlmsg_seq == ct->dump_seq)
+            r = look_at(ct, fib, chains, n_chains, h);
+    flushed = flush_batch(ct);
+    if (flushed < 0)
+        r = flushed;
+    return r == 1 ? 1 : finish(ct, r);
+}
+
+size_t nsh_conntrack_deleted(const struct nsh_conntrack *ct)
+{
+    return ct->deleted;
+}
+
+int nsh_conntrack_new(struct nsh_conntrack **ret)
+{
+    struct nsh_conntrack *ct = calloc(1, sizeof *ct);
+
+    if (!ct)
+        return -ENOMEM;
+    ct->dump_fd = ct->delete_fd = -1;
+    *ret = ct;
+    return 0;
+}
+
+void nsh_conntrack_free(struct nsh_conntrack *ct)
+{
+    if (!ct)
+        return;
+    finish(ct, 0);
+    free(ct);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the netlink implementation share; nothing else includes this, but for tests
+ * that need the hooks at the end.
+ */
+#pragma once
+
+#include <linux/netlink.h>
+
+#include "cleanup.h"
+#include "fib.h"
+
+struct nl_msg;
+struct nl_sock;
+
+/* Larger than any datagram the kernel sends on a dump (32 KiB) or as an event. */
+#define NSH_FIBNL_RX_SIZE ((size_t)64 * 1024)
+#define NSH_FIBNL_BATCH_MAX 128U
+#define NSH_FIBNL_BATCH_BYTES ((size_t)32 * 1024)
+#define NSH_FIBNL_WHY_MAX 128U
+
+/*
+ * A socket with the buffers that belong to it. Each has its own, so that a callback for an event
+ * or a dumped route may call any other operation of the fib.
+ */
+struct nsh_fibnl_channel {
+    struct nl_sock *sock;
+    int fd;
+    uint32_t port;
+    uint8_t *rx;
+    size_t rx_size;
+    struct nsh_route_props *props; /* scratch, room for NSH_NEXTHOPS_MAX */
+};
+
+/* One operation of a batch on its way. */
+struct nsh_fibnl_slot {
+    size_t op;
+    int error; /* 0, or negative errno */
+    char why[NSH_FIBNL_WHY_MAX];
+};
+
+struct nsh_fibnl_dump {
+    struct nsh_fib_filter filter;
+    uint32_t seq;
+    uint8_t family;   /* of the request under way */
+    bool active;      /* a request is under way, or there are answers not read */
+    bool interrupted; /* the kernel said that the table changed meanwhile */
+};
+
+struct nsh_fibnl {
+    struct nsh_fib fib;
+    struct nsh_fibnl_channel command;
+    struct nsh_fibnl_channel dumper;
+    struct nsh_fibnl_channel events;
+    uint32_t seq;
+
+    struct nl_msg *msg; /* the one message every request is built in */
+    uint8_t *tx;        /* a batch of them */
+    size_t batch_max;   /* as many as have room for their errors in the receive buffer */
+    struct nsh_fibnl_slot slots[NSH_FIBNL_BATCH_MAX];
+
+    struct nsh_fibnl_dump dump;
+    uint8_t events_protocol;
+    int forwarding_written[2]; /* IPv4, IPv6: last written through this fib; -1: never */
+};
+
+static inline struct nsh_fibnl *nsh_fibnl_of(struct nsh_fib *fib)
+{
+    return (struct nsh_fibnl *)fib; /* its first member */
+}
+
+/* ---- channel ---- */
+
+int nsh_fibnl_channel_open(struct nsh_fibnl_channel *c, size_t rx_size);
+/* Takes NULL members; the channel can be opened again. */
+void nsh_fibnl_channel_close(struct nsh_fibnl_channel *c);
+/* Wants `bytes` of receive buffer, beyond the system's limit if the process may. */
+void nsh_fibnl_channel_set_buffer(struct nsh_fibnl_channel *c, int bytes);
+bool nsh_fibnl_channel_set_option(struct nsh_fibnl_channel *c, int option);
+int nsh_fibnl_channel_send(struct nsh_fibnl_channel *c, const void *data, size_t size);
+/*
+ * One datagram into c->rx: its size; 0 for one that is not from the kernel; -EMSGSIZE if it did
+ * not fit; -errno. `flags` are those of recvmsg(2).
+ */
+ssize_t nsh_fibnl_channel_receive(struct nsh_fibnl_channel *c, int flags);
+
+/* ---- messages ---- */
+
+/* Starts nl->msg anew. */
+int nsh_fibnl_message_begin(struct nsh_fibnl *nl, int type, int flags);
+int nsh_fibnl_message_send(struct nsh_fibnl *nl, struct nsh_fibnl_channel *c, uint32_t *ret_seq);
+/* Error of an NLMSG_ERROR or NLMSG_DONE message (0: none), and the kernel's words if `why`. */
+int nsh_fibnl_message_error(struct nlmsghdr *nlh, char *why, size_t size);
+
+/* The message for an operation, in nl->msg. Negative errno if it can't even be asked for. */
+int nsh_fibnl_build_route(
+        struct nsh_fibnl *nl, const struct nsh_link *links, const struct nsh_fib_op *op);
+/*
+ * A route message as a normalised value with `props` (room for NSH_NEXTHOPS_MAX). 1; 0 for what is
+ * no entry of a table netshared could write (cached, with a source prefix); -EBADMSG.
+ *
+ * A route that says more than struct nsh_route can hold (encapsulation, realms, an expiry, a
+ * congestion control, more nexthops than NSH_NEXTHOPS_MAX) has bit RTAX_UNSPEC in metrics_set: it
+ * equals no wanted route.
+ */
+int nsh_fibnl_parse_route(
+        struct nlmsghdr *nlh, struct nsh_route *ret, struct nsh_route_props *props);
+#define NSH_FIBNL_INEXACT (1U << RTAX_UNSPEC)
+
+/* ---- operations ---- */
+
+int nsh_fibnl_dump_begin(struct nsh_fib *fib, const struct nsh_fib_filter *filter);
+int nsh_fibnl_dump_read(struct nsh_fib *fib, nsh_fib_route_seen *seen, void *userdata);
+/* Opens the dump socket, or opens it anew. */
+int nsh_fibnl_dump_reopen(struct nsh_fibnl *nl);
+
+int nsh_fibnl_submit(struct nsh_fib *fib, const struct nsh_link *links,
+        const struct nsh_fib_op *ops, size_t n, nsh_fib_failed *failed, void *userdata);
+
+int nsh_fibnl_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex);
+int nsh_fibnl_link_name(struct nsh_fib *fib, uint32_t ifindex, char ret_name[static IFNAMSIZ]);
+int nsh_fibnl_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr, uint32_t iif,
+        const union nsh_addr *from, struct nsh_fib_path *ret);
+
+int nsh_fibnl_sysctl_get(struct nsh_fib *fib, const char *key, int *ret);
+int nsh_fibnl_sysctl_set(struct nsh_fib *fib, const char *key, int value);
+int nsh_fibnl_sysctl_each_ipv6_conf(
+        struct nsh_fib *fib, void (*each)(void *userdata, const char *name), void *userdata);
+
+int nsh_fibnl_events_open(struct nsh_fib *fib, uint8_t protocol);
+int nsh_fibnl_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata);
+int nsh_fibnl_events_all_routes(struct nsh_fib *fib, bool all);
+
+/* The filter of the event socket. `own_port`: whose changes are dropped. */
+int nsh_fibnl_events_filter(int fd, uint32_t own_port, uint8_t protocol, bool all);
+
+/* ---- for tests ---- */
+
+/* Exactly this small a receive buffer for events. */
+int nsh_fibnl_test_events_buffer(struct nsh_fib *fib, int bytes);
+/* The dump socket without strict checking, as on a kernel that has none. */
+int nsh_fibnl_test_dump_unfiltered(struct nsh_fib *fib);
+/* The message that would add the route, the caller's to free; NULL when there is none. */
+uint8_t *nsh_fibnl_test_message(struct nsh_fib *fib, const struct nsh_link *links,
+        const struct nsh_route *route, size_t *ret_size);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of firewall-iptc share; nothing else includes this. The two libraries, libip4tc
+ * and libip6tc, are the same code compiled twice: here they are one table of functions each, with
+ * the layout of their rules, so that everything above is written once.
+ */
+#pragma once
+
+#include "firewall.h"
+
+#include <libiptc/libip6tc.h>
+#include <libiptc/libiptc.h>
+#include <stdalign.h>
+
+/* A table that is larger than this is refused rather than read into memory. */
+#define NSH_XT_TABLE_MAX (64U << 20)
+
+struct nsh_xt {
+    uint8_t family;
+    uint8_t index;          /* 0: IPv4, 1: IPv6 */
+    int level;              /* of its socket options, which have the same numbers in both */
+    const char *title;      /* "IPv4" */
+    const char *names_file; /* below /proc/thread-self/net: tables that are in being */
+    const char *modules;    /* "ip_tables" */
+    const char *table_module;
+
+    /* The layout of a rule: sizes and places of what is common to both. */
+    size_t entry_size, nfcache_at, target_offset_at, next_offset_at, comefrom_at, counters_at;
+
+    struct xtc_handle *(*init)(const char *table);
+    void (*free)(struct xtc_handle *h);
+    int (*commit)(struct xtc_handle *h);
+    const char *(*strerror)(int error);
+    const char *(*first_chain)(struct xtc_handle *h);
+    const char *(*next_chain)(struct xtc_handle *h);
+    int (*builtin)(const char *chain, struct xtc_handle *h);
+    int (*is_chain)(const char *chain, struct xtc_handle *h);
+    int (*create_chain)(const xt_chainlabel chain, struct xtc_handle *h);
+    int (*delete_chain)(const xt_chainlabel chain, struct xtc_handle *h);
+    int (*flush)(const xt_chainlabel chain, struct xtc_handle *h);
+    int (*references)(unsigned int *ret, const xt_chainlabel chain, struct xtc_handle *h);
+    int (*delete_rule)(const xt_chainlabel chain, unsigned int index, struct xtc_handle *h);
+    /* Those that take or give a rule. */
+    const void *(*first_rule)(const char *chain, struct xtc_handle *h);
+    const void *(*next_rule)(const void *rule, struct xtc_handle *h);
+    const char *(*target)(const void *rule, struct xtc_handle *h);
+    int (*append)(const xt_chainlabel chain, const void *rule, struct xtc_handle *h);
+    int (*insert)(
+            const xt_chainlabel chain, const void *rule, unsigned int index, struct xtc_handle *h);
+};
+
+/* NULL for a family that is neither AF_INET nor AF_INET6. */
+const struct nsh_xt *nsh_xt_of(int family);
+
+/* When something failed: the same errno means different things. */
+enum nsh_xt_moment {
+    NSH_XT_OPENING, /* reaching the table at all */
+    NSH_XT_EDITING, /* in the copy that is being changed */
+    NSH_XT_SENDING, /* the kernel judged the whole */
+};
+
+/* Why, and what to do. Reads libiptc's state: to be called at once. `chain`, `buf` may be NULL. */
+void nsh_xt_words(const struct nsh_xt *xt, enum nsh_table table, const char *chain,
+        enum nsh_xt_moment moment, int error, char *buf, size_t size);
+
+/* ---- rules (firewall-iptc-entry.c) ---- */
+
+/* The largest rule netshared writes: IPv6, a conntrack match and a standard target. */
+#define NSH_XT_ENTRY_MAX 512
+
+struct nsh_xt_entry {
+    alignas(8) uint8_t bytes[NSH_XT_ENTRY_MAX];
+    size_t size;
+};
+
+uint16_t nsh_xt_target_offset(const struct nsh_xt *xt, const void *rule);
+uint16_t nsh_xt_next_offset(const struct nsh_xt *xt, const void *rule);
+
+/* As iptables itself would write it. -EINVAL for a rule that can't be written. */
+int nsh_xt_encode(
+        const struct nsh_xt *xt, const struct nsh_nat_rule *rule, struct nsh_xt_entry *ret);
+/* `target` is what libiptc says of the rule: a target's or a chain's name. */
+void nsh_xt_decode(
+        const struct nsh_xt *xt, const void *rule, const char *target, struct nsh_nat_rule *ret);
+
+/* ---- what a table looked like (firewall-iptc-poll.c) ---- */
+
+enum nsh_xt_mark_state {
+    NSH_XT_UNKNOWN,
+    NSH_XT_ABSENT, /* the table was not in being */
+    NSH_XT_SEEN,
+};
+
+struct nsh_xt_mark {
+    enum nsh_xt_mark_state state;
+    struct ipt_getinfo info;
+    uint64_t hash; /* of all entries, without what traffic changes in them */
+};
+
+struct nsh_xt_poll {
+    int fd[2]; /* by nsh_xt.index; -1 until needed */
+    uint8_t *buf;
+    size_t buf_size;
+};
+
+void nsh_xt_poll_init(struct nsh_xt_poll *p);
+void nsh_xt_poll_done(struct nsh_xt_poll *p);
+/* 1: the table is in being in this network namespace; 0: not; negative errno: can't tell. */
+int nsh_xt_table_listed(const struct nsh_xt *xt, enum nsh_table table);
+/* Brings the table into being. */
+int nsh_xt_mark_read(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
+        struct nsh_xt_mark *ret);
+/* 0: the table still looks so; 1: it does not, or that can't be known; negative errno. */
+int nsh_xt_mark_compare(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
+        const struct nsh_xt_mark *mark);
+/* 0 if the kernel can hold the table and all that netshared's rules use. */
+int nsh_xt_probe(struct nsh_xt_poll *p, const struct nsh_xt *xt, char *ret_why, size_t size);
+
+/* ---- the lock (firewall-iptc-lock.c) ---- */
+
+/* The lock all xtables programs share, as a descriptor that holds it; -EWOULDBLOCK: taken. */
+int nsh_xt_lock(void);
+
+/* ---- operations (firewall-iptc-commit.c) ---- */
+
+/*
+ * Runs the operations on the copy in `h`, which is spoilt unless the outcome is OK. `ret_changed`
+ * tells whether there is anything to send.
+ */
+int nsh_xt_edit(const struct nsh_xt *xt, enum nsh_table table, struct xtc_handle *h,
+        const struct nsh_firewall_op *ops, size_t n, bool *ret_changed, char *ret_why, size_t size);

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The firewall contract kept with libiptc, as `iptables-legacy` itself works: copy the table, edit
+ * the copy, send it back whole.
+ *
+ * What libiptc leaves open is closed here. It takes no lock: a writing session holds the lock of
+ * all xtables programs. It notices a write by a program without the lock only when the number of
+ * entries changed, and overwrites it otherwise: the table is hashed before it is copied and again
+ * just before it is sent. It brings a table into being by looking at it: a reading session asks
+ * /proc first.
+ */
+#include "firewall-iptc-xt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+struct table {
+    struct xtc_handle *handle; /* of the last observe in this session */
+    struct nsh_xt_mark mark;   /* how it looked when observed or committed last */
+};
+
+struct iptc {
+    struct nsh_firewall fw;
+    bool open;
+    enum nsh_firewall_mode mode;
+    int lock_fd;
+    struct nsh_xt_poll poll;
+    struct table tables[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
+};
+
+static struct iptc *iptc_of(struct nsh_firewall *fw)
+{
+    return (struct iptc *)fw;
+}
+
+static void forget_handle(const struct nsh_xt *xt, struct table *t)
+{
+    if (t->handle)
+        xt->free(t->handle);
+    t->handle = NULL;
+}
+
+static int take_handle(const struct nsh_xt *xt, enum nsh_table table, struct table *t)
+{
+    forget_handle(xt, t);
+    errno = 0;
+    t->handle = xt->init(nsh_table_name(table));
+    if (t->handle)
+        return 0;
+    return errno > 0 ? -errno : -EIO;
+}
+
+/* Family and table of a call; false if there are no such. */
+static bool find(struct iptc *f, int family, enum nsh_table table, const struct nsh_xt **ret_xt,
+        struct table **ret_table)
+{
+    const struct nsh_xt *xt = nsh_xt_of(family);
+
+    if (!xt || (unsigned int)table >= NSH_TABLE_COUNT)
+        return false;
+    *ret_xt = xt;
+    *ret_table = &f->tables[xt->index][table];
+    return true;
+}
+
+/* ---- the session ---- */
+
+static int iptc_open(struct nsh_firewall *fw, enum nsh_firewall_mode mode)
+{
+    struct iptc *f = iptc_of(fw);
+    int fd = -1;
+
+    if (f->open)
+        return -EALREADY;
+    if (mode == NSH_FIREWALL_WRITE) {
+        fd = nsh_xt_lock();
+        if (fd == -EWOULDBLOCK)
+            return NSH_FIREWALL_BUSY;
+        if (fd < 0)
+            return fd;
+    }
+    f->lock_fd = fd;
+    f->mode = mode;
+    f->open = true;
+    return NSH_FIREWALL_OK;
+}
+
+static void iptc_close(struct nsh_firewall *fw)
+{
+    struct iptc *f = iptc_of(fw);
+
+    for (int family = 0; family < 2; family++)
+        for (int t = 0; t < NSH_TABLE_COUNT; t++)
+            forget_handle(nsh_xt_of(family ? AF_INET6 : AF_INET), &f->tables[family][t]);
+    nsh_closep(&f->lock_fd);
+    f->lock_fd = -1;
+    f->open = false;
+}
+
+/* ---- observing ---- */
+
+/* Arrays that are filled anew for each chain. */
+struct seen {
+    struct nsh_nat_rule *rules;
+    struct nsh_jump_seen *jumps;
+    size_t rules_max, jumps_max;
+};
+
+static void seen_done(struct seen *s)
+{
+    free(s->rules);
+    free(s->jumps);
+}
+
+/* Room for one more in an array of `n`; what bounds it is the size of the table. */
+static void *grow(void *array, size_t n, size_t *max, size_t size)
+{
+    size_t more = *max ? *max * 2 : 16;
+    void *p;
+
+    if (n < *max)
+        return array;
+    p = reallocarray(array, more, size);
+    if (p)
+        *max = more;
+    return p;
+}
+
+static int see_ours(
+        const struct nsh_xt *xt, struct xtc_handle *h, struct seen *s, struct nsh_chain_seen *chain)
+{
+    for (const void *r = xt->first_rule(chain->name, h); r; r = xt->next_rule(r, h)) {
+        struct nsh_nat_rule *rules =
+                grow(s->rules, chain->n_rules, &s->rules_max, sizeof *s->rules);
+
+        if (!rules)
+            return -ENOMEM;
+        s->rules = rules;
+        nsh_xt_decode(xt, r, xt->target(r, h), &rules[chain->n_rules++]);
+    }
+    chain->rules = s->rules;
+    return 0;
+}
+
+static bool is_plain(const struct nsh_nat_rule *r)
+{
+    return r->action == NSH_NAT_JUMP && r->from.family == AF_UNSPEC && r->to.family == AF_UNSPEC &&
+           r->out[0] == '\0';
+}
+
+static int see_jump(const struct nsh_xt *xt, const void *rule, const char *target, struct seen *s,
+        struct nsh_chain_seen *chain)
+{
+    struct nsh_jump_seen *jumps = grow(s->jumps, chain->n_jumps, &s->jumps_max, sizeof *s->jumps);
+    struct nsh_nat_rule value;
+    struct nsh_jump_seen jump = {.index = chain->n_total};
+
+    if (!jumps)
+        return -ENOMEM;
+    s->jumps = jumps;
+    nsh_xt_decode(xt, rule, target, &value);
+    jump.plain = is_plain(&value);
+    memcpy(jump.target, target, strlen(target));
+    jumps[chain->n_jumps++] = jump;
+    return 0;
+}
+
+static int see_builtin(
+        const struct nsh_xt *xt, struct xtc_handle *h, struct seen *s, struct nsh_chain_seen *chain)
+{
+    bool foreign = false;
+
+    for (const void *r = xt->first_rule(chain->name, h); r; r = xt->next_rule(r, h)) {
+        const char *target = xt->target(r, h);
+
+        if (target && nsh_chain_is_ours(target) && strlen(target) < NSH_CHAIN_NAME) {
+            int e = see_jump(xt, r, target, s, chain);
+
+            if (e < 0)
+                return e;
+        } else if (!foreign) {
+            foreign = true;
+            chain->first_foreign = chain->n_total;
+        }
+        chain->n_total++;
+    }
+    if (!foreign)
+        chain->first_foreign = chain->n_total;
+    chain->jumps = s->jumps;
+    return 0;
+}
+
+static int see_chains(const struct nsh_xt *xt, enum nsh_table table, struct xtc_handle *h,
+        nsh_chain_observed *observed, void *userdata)
+{
+    NSH_CLEANUP(seen_done) struct seen s = {0};
+
+    for (const char *name = xt->first_chain(h); name; name = xt->next_chain(h)) {
+        struct nsh_chain_seen chain = {.family = xt->family, .table = table, .name = name};
+        int r;
+
+        chain.builtin = xt->builtin(name, h);
+        if (!chain.builtin && (!nsh_chain_is_ours(name) || strlen(name) >= NSH_CHAIN_NAME))
+            continue;
+        r = chain.builtin ? see_builtin(xt, h, &s, &chain) : see_ours(xt, h, &s, &chain);
+        if (r == 0)
+            r = observed(userdata, &chain);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+static int iptc_observe(struct nsh_firewall *fw, int family, enum nsh_table table,
+        nsh_chain_observed *observed, void *userdata)
+{
+    struct iptc *f = iptc_of(fw);
+    const struct nsh_xt *xt;
+    struct table *t;
+    int r;
+
+    if (!f->open || !find(f, family, table, &xt, &t))
+        return -EINVAL;
+    t->mark.state = NSH_XT_UNKNOWN;
+    if (f->mode == NSH_FIREWALL_READ) {
+        r = nsh_xt_table_listed(xt, table);
+        if (r < 0)
+            return r;
+        if (r == 0) {
+            t->mark.state = NSH_XT_ABSENT;
+            return 0;
+        }
+    }
+    /* The mark before the copy: what changes in between makes a difference later. */
+    r = nsh_xt_mark_read(&f->poll, xt, table, &t->mark);
+    if (r >= 0)
+        r = take_handle(xt, table, t);
+    if (r < 0)
+        return r;
+    r = see_chains(xt, table, t->handle, observed, userdata);
+    if (r != 0)
+        t->mark.state = NSH_XT_UNKNOWN;
+    if (r != 0 || f->mode == NSH_FIREWALL_READ)
+        forget_handle(xt, t);
+    return r;
+}
+
+/* ---- committing ---- */
+
+/* The copy the operations are for: that of the last observe, if the table is still so. */
+static int prepare(struct iptc *f, const struct nsh_xt *xt, enum nsh_table table, struct table *t)
+{
+    int r;
+
+    if (!t->handle) {
+        r = nsh_xt_mark_read(&f->poll, xt, table, &t->mark);
+        return r < 0 ? r : take_handle(xt, table, t);
+    }
+    r = nsh_xt_mark_compare(&f->poll, xt, table, &t->mark);
+    return r == 1 ? NSH_FIREWALL_RACED : r;
+}
+
+static int send_table(
+        const struct nsh_xt *xt, enum nsh_table table, struct table *t, char *ret_why, size_t size)
+{
+    int e;
+
+    errno = 0;
+    if (xt->commit(t->handle))
+        return NSH_FIREWALL_OK;
+    e = errno;
+    if (e == EAGAIN)
+        return NSH_FIREWALL_RACED;
+    nsh_xt_words(xt, table, NULL, NSH_XT_SENDING, e, ret_why, size);
+    return e > 0 ? -e : -EIO;
+}
+
+static int iptc_commit_ops(struct nsh_firewall *fw, int family, enum nsh_table table,
+        const struct nsh_firewall_op *ops, size_t n, char *ret_why, size_t size)
+{
+    struct iptc *f = iptc_of(fw);
+    const struct nsh_xt *xt;
+    struct table *t;
+    bool changed = false;
+    int r;
+
+    if (ret_why && size > 0)
+        ret_why[0] = '\0';
+    if (!f->open || f->mode != NSH_FIREWALL_WRITE || !find(f, family, table, &xt, &t))
+        return -EINVAL;
+    if (n == 0)
+        return NSH_FIREWALL_OK;
+    r = prepare(f, xt, table, t);
+    if (r < 0)
+        nsh_xt_words(xt, table, NULL, NSH_XT_OPENING, r, ret_why, size);
+    if (r == NSH_FIREWALL_OK)
+        r = nsh_xt_edit(xt, table, t->handle, ops, n, &changed, ret_why, size);
+    if (r == NSH_FIREWALL_OK && !changed)
+        return r;
+    if (r == NSH_FIREWALL_OK)
+        r = send_table(xt, table, t, ret_why, size);
+    /* Sent or spoilt, the copy is of no more use. */
+    forget_handle(xt, t);
+    t->mark.state = NSH_XT_UNKNOWN;
+    if (r == NSH_FIREWALL_OK)
+        (void)nsh_xt_mark_read(&f->poll, xt, table, &t->mark);
+    return r;
+}
+
+/* ---- without a session ---- */
+
+static int iptc_changed(struct nsh_firewall *fw, int family, enum nsh_table table)
+{
+    struct iptc *f = iptc_of(fw);
+    const struct nsh_xt *xt;
+    struct table *t;
+
+    if (!find(f, family, table, &xt, &t))
+        return -EINVAL;
+    return nsh_xt_mark_compare(&f->poll, xt, table, &t->mark);
+}
+
+static int iptc_probe(struct nsh_firewall *fw, int family, char *ret_why, size_t size)
+{
+    const struct nsh_xt *xt = nsh_xt_of(family);
+
+    if (ret_why && size > 0)
+        ret_why[0] = '\0';
+    return xt ? nsh_xt_probe(&iptc_of(fw)->poll, xt, ret_why, size) : -EAFNOSUPPORT;
+}
+
+static void iptc_free_object(struct nsh_firewall *fw)
+{
+    struct iptc *f = iptc_of(fw);
+
+    iptc_close(fw);
+    nsh_xt_poll_done(&f->poll);
+    free(f);
+}
+
+static const struct nsh_firewall_ops iptc_firewall = {
+        .free = iptc_free_object,
+        .name = "iptables",
+        .probe = iptc_probe,
+        .open = iptc_open,
+        .observe = iptc_observe,
+        .commit = iptc_commit_ops,
+        .close = iptc_close,
+        .changed = iptc_changed,
+};
+
+int nsh_firewall_iptc_new(struct nsh_firewall **ret)
+{
+    struct iptc *f = calloc(1, sizeof *f);
+
+    if (!f)
+        return -ENOMEM;
+    f->fw.ops = &iptc_firewall;
+    f->lock_fd = -1;
+    nsh_xt_poll_init(&f->poll);
+    *ret = &f->fw;
+    return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the two halves of the firewall plan share: plan-firewall.c (chains) and plan-jumps.c.
+ */
+#pragma once
+
+#include "plan.h"
+
+typedef char chain_name[NSH_CHAIN_NAME];
+
+/* Of a wanted chain of this table. */
+struct chain_state {
+    bool present;
+    bool differs;
+    uint32_t n_observed, keep_head, keep_tail;
+    char reason[48]; /* "" while nothing is found wrong with it */
+};
+
+/* A built-in chain and its part of `jumps`. */
+struct hook_state {
+    chain_name name;
+    size_t first_jump, n_jumps;
+    uint32_t first_foreign;
+};
+
+struct nsh_firewall_plan {
+    const struct nsh_desired *want;
+    int family;
+    enum nsh_table table;
+    struct chain_state *chains; /* one for each of want->chains */
+    chain_name *unwanted;
+    size_t n_unwanted, unwanted_size;
+    struct hook_state *hooks;
+    size_t n_hooks, hooks_size;
+    struct nsh_jump_seen *jumps;
+    size_t n_jumps, jumps_size;
+    struct nsh_firewall_op *ops;
+    size_t n_ops, ops_size;
+};
+
+/* One more zeroed element at the end of a growing array; NULL: no memory. */
+void *nsh_plan_push(void **array, size_t *n, size_t *size, size_t element);
+/* Whether a wanted chain is of the plan's family and table. */
+bool nsh_plan_concerns(const struct nsh_firewall_plan *p, const struct nsh_chain *c);
+/* Index of the wanted chain of that name in the plan's table; SIZE_MAX: not wanted. */
+size_t nsh_plan_find_chain(const struct nsh_firewall_plan *p, const char *name);
+/* A step with family, table and chain set; NULL: no memory. */
+struct nsh_firewall_op *nsh_plan_add_op(
+        struct nsh_firewall_plan *p, enum nsh_firewall_verb verb, const char *chain);
+
+/* The steps of each phase that concern jumps. 0 or -ENOMEM. */
+int nsh_plan_jumps_up(struct nsh_firewall_plan *p);
+int nsh_plan_jumps_down(struct nsh_firewall_plan *p);

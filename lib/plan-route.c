@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The route plan.
+ *
+ * Nearly always exactly one route stands on a wanted key, ours and as wanted. That is one bit
+ * (HOLDS_FIRST), and nothing else is kept of it. Whatever else is seen of ours, or stands on a
+ * wanted key, becomes an entry: a copy in the plan's own arena. When the dump is over the entries
+ * are sorted by key and judged together, key by key.
+ *
+ * What the kernel does with several routes on one key shapes the judgement. IPv4 keeps them in a
+ * list; the first one counts, a replacement acts on the first, and fails if a route equal to the
+ * new one stands later in the list. So ours behind a foreign one is deleted and then put in the
+ * foreign one's place, and ours beside the one to be replaced go before it is. IPv6 has no such
+ * list and replaces by kind (with a gateway or without), so that what a replacement leaves over is
+ * only known, and deleted, when it is seen again.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "intern.h"
+#include "plan.h"
+
+/* Bits of `state` for each wanted route, while the observed ones come in. */
+#define JUDGED 0x01U      /* in scope (NSH_SCOPE_KEYS) */
+#define HOLDS_FIRST 0x02U /* the first on the key is ours and right: it has no entry */
+#define HAS_ENTRIES 0x04U /* entries were kept */
+#define HAS_FOREIGN 0x08U /* one of them is foreign; further ones do not matter */
+#define VERDICT_SHIFT 4   /* after finish: enum nsh_route_verdict */
+#define VERDICT_MASK 0x30U
+
+/* Arrays larger than this are given back at the next begin. */
+#define KEEP_CAPACITY 256
+
+enum entry_kind {
+    ENTRY_OURS,    /* our mark, not as wanted */
+    ENTRY_RIGHT,   /* our mark, as wanted */
+    ENTRY_OLD,     /* the mark from before the reload, else as wanted */
+    ENTRY_FOREIGN, /* no mark of ours, not as wanted */
+    ENTRY_ADOPT,   /* no mark of ours, else as wanted */
+};
+
+struct entry {
+    size_t wanted; /* SIZE_MAX: ours, on no wanted key */
+    uint32_t order;
+    enum entry_kind kind;
+    struct nsh_route route;
+};
+
+/* How the routes on one key are mended. */
+struct judgement {
+    enum nsh_route_verdict verdict;
+    bool write;                   /* a step for the wanted route itself */
+    enum nsh_route_action action; /* of that */
+    bool delete_before;           /* the doomed go before it is written, else in another round */
+    bool doom_right;              /* the right one goes too: it is written anew */
+    size_t spared;                /* the entry the write replaces; SIZE_MAX: none */
+};
+
+struct nsh_route_plan {
+    const struct nsh_desired *want;
+    const uint8_t *flags;
+    uint8_t also_ours;
+    enum nsh_route_scope scope;
+    uint8_t *state;
+    size_t hint; /* index of the wanted route found last: dumps are nearly in order */
+    struct nsh_arena *arena;
+    size_t *keys; /* NSH_SCOPE_KEYS: sorted, each once */
+    size_t n_keys;
+    struct entry *entries;
+    size_t n_entries, entries_size;
+    struct nsh_route_step *steps;
+    size_t n_steps, steps_size;
+};
+
+NSH_DEFINE_CLEANUP(struct nsh_route_plan *, nsh_route_plan_free)
+
+/* ---- memory ---- */
+
+static int grow(void **array, size_t *size, size_t need, size_t element)
+{
+    size_t next = *size > 0 ? *size + *size / 2 : 16, bytes;
+    void *p;
+
+    if (need <= *size)
+        return 0;
+    if (next < need)
+        next = need;
+    if (__builtin_mul_overflow(next, element, &bytes))
+        return -ENOMEM;
+    p = realloc(*array, bytes);
+    if (!p)
+        return -ENOMEM;
+    *array = p;
+    *size = next;
+    return 0;
+}
+
+static void empty(void **array, size_t *n, size_t *size)
+{
+    *n = 0;
+    if (*size <= KEEP_CAPACITY)
+        return;
+    free(*array);
+    *array = NULL;
+    *size = 0;
+}
+
+int nsh_route_plan_new(const struct nsh_desired *want, const uint8_t *flags, uint8_t also_ours,
+        struct nsh_route_plan **ret)
+{
+    NSH_CLEANUP(nsh_route_plan_freep) struct nsh_route_plan *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return -ENOMEM;
+    p->want = want;
+    p->flags = flags;
+    p->also_ours = also_ours;
+    p->scope = NSH_SCOPE_KEYS; /* nothing is judged until begin */
+    p->state = calloc(want->n_routes > 0 ? want->n_routes : 1, 1);
+    p->arena = nsh_arena_new();
+    if (!p->state || !p->arena)
+        return -ENOMEM;
+    *ret = NSH_TAKE_PTR(p);
+    return 0;
+}
+
+void nsh_route_plan_free(struct nsh_route_plan *p)
+{
+    if (!p)
+        return;
+    nsh_arena_free(p->arena);
+    free(p->state);
+    free(p->keys);
+    free(p->entries);
+    free(p->steps);
+    free(p);
+}
+
+/* ---- begin ---- */
+
+static int cmp_index(const void *a, const void *b)
+{
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static int set_keys(struct nsh_route_plan *p, const size_t *keys, size_t n_keys)
+{
+    size_t *copy, n = 0;
+
+    copy = calloc(n_keys > 0 ? n_keys : 1, sizeof(*copy));
+    if (!copy)
+        return -ENOMEM;
+    for (size_t i = 0; i < n_keys; i++)
+        if (keys[i] < p->want->n_routes && !(p->state[keys[i]] & JUDGED)) {
+            p->state[keys[i]] |= JUDGED;
+            copy[n++] = keys[i];
+        }
+    qsort(copy, n, sizeof(*copy), cmp_index);
+    p->keys = copy;
+    p->n_keys = n;
+    return 0;
+}
+
+int nsh_route_plan_begin(
+        struct nsh_route_plan *p, enum nsh_route_scope scope, const size_t *keys, size_t n_keys)
+{
+    /* After a few keys only these are to be forgotten, not a byte for each of a million routes. */
+    if (p->scope == NSH_SCOPE_KEYS)
+        for (size_t i = 0; i < p->n_keys; i++)
+            p->state[p->keys[i]] = 0;
+    else
+        memset(p->state, 0, p->want->n_routes);
+    free(p->keys);
+    p->keys = NULL;
+    p->n_keys = 0;
+    p->hint = 0;
+    empty((void **)&p->entries, &p->n_entries, &p->entries_size);
+    empty((void **)&p->steps, &p->n_steps, &p->steps_size);
+    nsh_arena_reset(p->arena);
+    p->scope = scope;
+    return scope == NSH_SCOPE_KEYS ? set_keys(p, keys, n_keys) : 0;
+}
+
+/* ---- observe ---- */
+
+static size_t find_wanted(struct nsh_route_plan *p, const struct nsh_route *seen)
+{
+    const struct nsh_desired *want = p->want;
+    size_t found;
+
+    for (size_t i = p->hint; i < want->n_routes && i < p->hint + 2; i++)
+        if (nsh_route_id_cmp(&want->routes[i], seen) == 0)
+            return p->hint = i;
+    found = nsh_desired_find_route(want, seen);
+    if (found != SIZE_MAX)
+        p->hint = found;
+    return found;
+}
+
+static int keep_entry(
+        struct nsh_route_plan *p, size_t wanted, enum entry_kind kind, const struct nsh_route *seen)
+{
+    const struct nsh_route_props *props;
+    int r;
+
+    r = grow((void **)&p->entries, &p->entries_size, p->n_entries + 1, sizeof(*p->entries));
+    if (r < 0)
+        return r;
+    props = nsh_arena_intern(p->arena, seen->props, nsh_route_props_size(seen->props->n_nexthops));
+    if (!props)
+        return -ENOMEM;
+    p->entries[p->n_entries] = (struct entry){wanted, (uint32_t)p->n_entries, kind, *seen};
+    p->entries[p->n_entries].route.props = props;
+    p->n_entries++;
+    return 0;
+}
+
+static enum entry_kind classify(
+        const struct nsh_route_plan *p, size_t wanted, const struct nsh_route *seen)
+{
+    bool equal = nsh_route_equal(&p->want->routes[wanted], seen, p->want->links);
+
+    if (seen->protocol == p->want->protocol)
+        return equal ? ENTRY_RIGHT : ENTRY_OURS;
+    if (p->also_ours != 0 && seen->protocol == p->also_ours)
+        return equal ? ENTRY_OLD : ENTRY_OURS;
+    return equal ? ENTRY_ADOPT : ENTRY_FOREIGN;
+}
+
+static bool is_foreign(enum entry_kind kind)
+{
+    return kind == ENTRY_FOREIGN || kind == ENTRY_ADOPT;
+}
+
+int nsh_route_plan_observe(struct nsh_route_plan *p, const struct nsh_route *seen)
+{
+    bool ours = seen->protocol == p->want->protocol ||
+                (p->also_ours != 0 && seen->protocol == p->also_ours);
+    enum entry_kind kind;
+    size_t wanted;
+    uint8_t *state;
+
+    if (!ours && p->scope == NSH_SCOPE_OURS)
+        return 0;
+    wanted = find_wanted(p, seen);
+    if (wanted == SIZE_MAX)
+        return ours && p->scope != NSH_SCOPE_KEYS ? keep_entry(p, SIZE_MAX, ENTRY_OURS, seen) : 0;
+    state = &p->state[wanted];
+    if (p->scope == NSH_SCOPE_KEYS && !(*state & JUDGED))
+        return 0;
+
+    kind = classify(p, wanted, seen);
+    if (kind == ENTRY_RIGHT && !(*state & (HAS_ENTRIES | HOLDS_FIRST))) {
+        *state |= HOLDS_FIRST;
+        return 0;
+    }
+    /*
+     * The same one again: a dump that ran while routes changed. And behind ours, a foreign one has
+     * no effect and is none of our business.
+     */
+    if ((kind == ENTRY_RIGHT && (*state & HOLDS_FIRST)) ||
+            (is_foreign(kind) && (*state & (HAS_FOREIGN | HOLDS_FIRST))))
+        return 0;
+    *state |= HAS_ENTRIES | (is_foreign(kind) ? HAS_FOREIGN : 0U);
+    return keep_entry(p, wanted, kind, seen);
+}
+
+/* ---- judge ---- */
+
+/* The place of the first entry of that kind, or SIZE_MAX. */
+static size_t first_of(const struct entry *e, size_t n, enum entry_kind kind)
+{
+    for (size_t i = 0; i < n; i++)
+        if (e[i].kind == kind)
+            return i;
+    return SIZE_MAX;
+}
+
+static bool any_foreign(const struct entry *e, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (is_foreign(e[i].kind))
+            return true;
+    return false;
+}
+
+static bool any_ours_wrong(const struct entry *e, size_t n)
+{
+    return first_of(e, n, ENTRY_OURS) != SIZE_MAX || first_of(e, n, ENTRY_OLD) != SIZE_MAX;
+}
+
+/* One of ours is right, but others stand on the key too. */
+static struct judgement judge_held(int family, const struct entry *e, size_t n, size_t right)
+{
+    struct judgement j = {.verdict = NSH_ROUTE_RIGHT, .spared = SIZE_MAX};
+
+    if (family == AF_INET && right != SIZE_MAX && any_foreign(e, right)) {
+        /* Shadowed: something was prepended. That we have the key means that we held it. */
+        j.verdict = NSH_ROUTE_WRONG;
+        j.write = j.delete_before = j.doom_right = true;
+        j.action = NSH_ROUTE_REPLACE;
+    } else if (any_ours_wrong(e, n)) {
+        /*
+         * The others go. A deletion names nexthops, and the kernel may find the right one to fit
+         * too (a multipath route by its first nexthop), so that is written once more behind it:
+         * where it still stands, nothing changes.
+         */
+        j.verdict = NSH_ROUTE_WRONG;
+        j.write = j.delete_before = true;
+        j.action = NSH_ROUTE_REPLACE;
+    }
+    return j;
+}
+
+/* None is right, but something stands there. */
+static struct judgement judge_others(
+        const struct nsh_route_plan *p, size_t wanted, const struct entry *e, size_t n)
+{
+    const struct nsh_route *want = &p->want->routes[wanted];
+    struct judgement j = {.verdict = NSH_ROUTE_WRONG, .write = true, .spared = SIZE_MAX};
+
+    j.action = NSH_ROUTE_REPLACE;
+    if (any_ours_wrong(e, n)) {
+        j.delete_before = want->family == AF_INET;
+        if (!is_foreign(e[0].kind))
+            j.spared = 0;
+        if (e[0].kind == ENTRY_OLD)
+            j.action = NSH_ROUTE_ADOPT;
+        return j;
+    }
+    if (e[0].kind == ENTRY_ADOPT) {
+        j.action = NSH_ROUTE_ADOPT;
+    } else if (!(p->flags[wanted] & NSH_ROUTE_WAS_HELD) &&
+               want->props->on_conflict != NSH_CONFLICT_REPLACE) {
+        j.verdict = NSH_ROUTE_CONFLICT;
+        j.write = false;
+    }
+    return j;
+}
+
+static struct judgement judge(
+        const struct nsh_route_plan *p, size_t wanted, const struct entry *e, size_t n)
+{
+    size_t right = first_of(e, n, ENTRY_RIGHT);
+    struct judgement j = {.verdict = NSH_ROUTE_WRONG, .write = true, .spared = SIZE_MAX};
+
+    j.action = NSH_ROUTE_ADD;
+    if (right != SIZE_MAX || (p->state[wanted] & HOLDS_FIRST))
+        return judge_held(p->want->routes[wanted].family, e, n, right);
+    return n == 0 ? j : judge_others(p, wanted, e, n);
+}
+
+/* ---- finish ---- */
+
+/*
+ * What others may resolve through goes in first and out last. Two tiers are enough: the kernel
+ * does not resolve a gateway through a route that has one itself.
+ */
+enum { TIER_DIRECT, TIER_GATEWAY, TIERS };
+
+static int tier_of(const struct nsh_route *r)
+{
+    for (uint32_t i = 0; i < r->props->n_nexthops; i++)
+        if (r->props->nexthops[i].via_family != AF_UNSPEC)
+            return TIER_GATEWAY;
+    return TIER_DIRECT;
+}
+
+static int add_step(struct nsh_route_plan *p, enum nsh_route_action action, size_t wanted,
+        const struct nsh_route *route)
+{
+    int r = grow((void **)&p->steps, &p->steps_size, p->n_steps + 1, sizeof(*p->steps));
+
+    if (r < 0)
+        return r;
+    p->steps[p->n_steps++] = (struct nsh_route_step){action, wanted, *route};
+    return 0;
+}
+
+static bool doomed(const struct entry *e, size_t i, const struct judgement *j)
+{
+    return i != j->spared && !is_foreign(e[i].kind) && (e[i].kind != ENTRY_RIGHT || j->doom_right);
+}
+
+static int add_deletions(
+        struct nsh_route_plan *p, const struct entry *e, size_t n, const struct judgement *j)
+{
+    for (size_t i = 0; i < n; i++)
+        if (doomed(e, i, j)) {
+            int r = add_step(p, NSH_ROUTE_DELETE, e[i].wanted, &e[i].route);
+
+            if (r < 0)
+                return r;
+        }
+    return 0;
+}
+
+/* Sets the verdict, and adds the steps that write the wanted route if it is of `tier`. */
+static int finish_key(
+        struct nsh_route_plan *p, size_t wanted, const struct entry *e, size_t n, int tier)
+{
+    struct judgement j = judge(p, wanted, e, n);
+    struct nsh_route route = p->want->routes[wanted];
+    int r = 0;
+
+    p->state[wanted] = (uint8_t)((p->state[wanted] & ~VERDICT_MASK) | (j.verdict << VERDICT_SHIFT));
+    if (!j.write || tier_of(&route) != tier || (p->flags[wanted] & NSH_ROUTE_SKIP))
+        return 0;
+    if (j.delete_before)
+        r = add_deletions(p, e, n, &j);
+    route.protocol = p->want->protocol;
+    return r < 0 ? r : add_step(p, j.action, wanted, &route);
+}
+
+/* Entries of one key, from `at`. */
+static size_t count_entries(const struct nsh_route_plan *p, size_t at, size_t wanted)
+{
+    size_t n = 0;
+
+    while (at + n < p->n_entries && p->entries[at + n].wanted == wanted)
+        n++;
+    return n;
+}
+
+static int finish_writes(struct nsh_route_plan *p, int tier)
+{
+    bool some = p->scope == NSH_SCOPE_KEYS;
+    size_t n_wanted = some ? p->n_keys : p->want->n_routes;
+
+    for (size_t i = 0, at = 0; i < n_wanted; i++) {
+        size_t wanted = some ? p->keys[i] : i;
+        size_t n = count_entries(p, at, wanted);
+        int r = finish_key(p, wanted, p->entries + at, n, tier);
+
+        if (r < 0)
+            return r;
+        at += n;
+    }
+    return 0;
+}
+
+/* What is not wanted at all: it stands behind all other entries. */
+static int finish_deletions(struct nsh_route_plan *p, int tier)
+{
+    size_t first = p->n_entries;
+
+    while (first > 0 && p->entries[first - 1].wanted == SIZE_MAX)
+        first--;
+    for (size_t i = first; i < p->n_entries; i++)
+        if (tier_of(&p->entries[i].route) == tier) {
+            int r = add_step(p, NSH_ROUTE_DELETE, SIZE_MAX, &p->entries[i].route);
+
+            if (r < 0)
+                return r;
+        }
+    return 0;
+}
+
+static int cmp_entry(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    int r = (x->wanted > y->wanted) - (x->wanted < y->wanted);
+
+    if (r == 0 && x->wanted == SIZE_MAX)
+        r = nsh_route_id_cmp(&x->route, &y->route);
+    return r != 0 ? r : (x->order > y->order) - (x->order < y->order);
+}
+
+int nsh_route_plan_finish(struct nsh_route_plan *p)
+{
+    int r = 0;
+
+    p->n_steps = 0;
+    if (p->n_entries > 1)
+        qsort(p->entries, p->n_entries, sizeof(*p->entries), cmp_entry);
+    for (int tier = TIER_DIRECT; tier < TIERS && r >= 0; tier++)
+        r = finish_writes(p, tier);
+    for (int tier = TIERS; tier-- > TIER_DIRECT && r >= 0;)
+        r = finish_deletions(p, tier);
+    return r;
+}
+
+/* ---- the result ---- */
+
+const struct nsh_route_step *nsh_route_plan_steps(const struct nsh_route_plan *p, size_t *ret_n)
+{
+    *ret_n = p->n_steps;
+    return p->steps;
+}
+
+enum nsh_route_verdict nsh_route_plan_verdict(const struct nsh_route_plan *p, size_t wanted)
+{
+    return (enum nsh_route_verdict)((p->state[wanted] & VERDICT_MASK) >> VERDICT_SHIFT);
+}
+
+const struct nsh_route *nsh_route_plan_conflict(const struct nsh_route_plan *p, size_t wanted)
+{
+    size_t low = 0, high = p->n_entries;
+
+    if (nsh_route_plan_verdict(p, wanted) != NSH_ROUTE_CONFLICT)
+        return NULL;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (p->entries[middle].wanted < wanted)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return &p->entries[low].route; /* only foreign ones stand there, and only the first is kept */
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "resolve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+static int resolve_one(struct nsh_fib *fib, const struct nsh_link *l, uint32_t *ret)
+{
+    struct nsh_fib_path path;
+    int q;
+
+    *ret = 0;
+    if (l->gateway_family == AF_UNSPEC) {
+        q = fib->ops->link_index(fib, l->name, ret);
+        return q == -ENODEV ? 0 : q;
+    }
+    /* A gateway behind another gateway is no nexthop: the kernel will say so when it is written. */
+    q = fib->ops->lookup(fib, l->gateway_family, &l->gateway, 0, NULL, &path);
+    if (q == 0 && path.on_link)
+        *ret = path.ifindex;
+    return q == -ENOMEM || q == -EPERM ? q : 0;
+}
+
+int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < d->n_links; i++) {
+        uint32_t ifindex;
+        int q = resolve_one(fib, &d->links[i], &ifindex);
+
+        if (q < 0)
+            return q;
+        changed = changed || ifindex != d->links[i].ifindex;
+        d->links[i].ifindex = ifindex;
+    }
+    *ret_changed = changed;
+    return 0;
+}
+
+const char *nsh_desired_missing_link(const struct nsh_desired *d, const struct nsh_route *r)
+{
+    for (uint32_t i = 0; i < r->props->n_nexthops; i++) {
+        uint32_t link = r->props->nexthops[i].link;
+
+        if (link == NSH_NO_LINK || d->links[link].gateway_family != AF_UNSPEC)
+            continue;
+        if (d->links[link].ifindex == 0)
+            return d->links[link].name;
+    }
+    return NULL;
+}
+
+/* The links of a copy, in which each device is one by name. Returns how many names were found. */
+static uint32_t name_links(
+        struct nsh_fib *fib, struct nsh_route_props *props, struct nsh_link *links)
+{
+    uint32_t named = 0;
+
+    for (uint32_t i = 0; i < props->n_nexthops; i++) {
+        struct nsh_nexthop *nh = &props->nexthops[i];
+
+        if (nh->ifindex == 0 || fib->ops->link_name(fib, nh->ifindex, links[i].name) < 0)
+            continue;
+        links[i].ifindex = nh->ifindex;
+        nh->link = i;
+        named++;
+    }
+    return named;
+}
+
+const char *nsh_route_format_seen(
+        struct nsh_fib *fib, const struct nsh_route *r, char *buf, size_t size)
+{
+    struct nsh_link links[NSH_NEXTHOPS_MAX] = {0};
+    size_t n = nsh_route_props_size(r->props->n_nexthops);
+    nsh_autofree struct nsh_route_props *props = malloc(n);
+    struct nsh_route copy = *r;
+
+    if (!props || r->props->n_nexthops > NSH_NEXTHOPS_MAX)
+        return nsh_route_format(r, NULL, buf, size);
+    memcpy(props, r->props, n);
+    copy.props = props;
+    return nsh_route_format(&copy, name_links(fib, props, links) > 0 ? links : NULL, buf, size);
+}

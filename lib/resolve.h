@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the names of devices and the gateways without a device stand for at this moment.
+ */
+#pragma once
+
+#include "desired.h"
+#include "fib.h"
+
+/*
+ * Asks the kernel for each link the wanted routes refer to, and fills its ifindex (0: not there,
+ * or no way to the gateway). *ret_changed: one of them differs from before. 0 or -errno.
+ */
+int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
+/* The name of a device the route needs and that is not there; NULL: none is missing. */
+const char *nsh_desired_missing_link(const struct nsh_desired *d, const struct nsh_route *r);
+
+/*
+ * As nsh_route_format, for a route that was observed: devices by the name they have now, or
+ * "dev #3" when it is gone.
+ */
+const char *nsh_route_format_seen(
+        struct nsh_fib *fib, const struct nsh_route *r, char *buf, size_t size);

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The program's commands: what they print, what they change, how they end."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+import rtnl
+from daemon import Daemon
+from netns import differences
+from tap import case, check, contains, equal, main
+from topology import BASIC, BASIC_ROUTE, Router
+
+TWO = BASIC.replace("routes:\n", 'routes:\n  - {to: "2001:db8:c::/48", via: "2001:db8:b::2"}\n') \
+    + """  - {name: six, family: ipv6, out: [eth1]}
+"""
+
+
+@case("usage errors exit 2, --help and --version exit 0")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC)
+        for argv in ((), ("bogus",), ("run", "--bogus"), ("run", "file"), ("check", "a", "b"),
+                     ("reload", "now"), ("--config",), ("status", "--config"), ("plan", "x")):
+            result = w.router.run(d.binary, *argv, check=False, timeout=20)
+            equal(result.returncode, 2, "exit code of netshared %s, which said\n%s%s" % (
+                " ".join(argv), result.stdout, result.stderr))
+            check(result.stderr and not result.stdout, "an error goes to stderr, and alone")
+        result = w.router.run(d.binary, "--help")
+        for word in ("run", "reload", "check", "plan", "apply", "remove", "status", "--config",
+                     "--runtime-directory", "--state-directory", "--version"):
+            contains(result.stdout, word, "--help")
+        equal(result.stderr, "", "stderr of --help")
+        check(w.router.run(d.binary, "--version").stdout.startswith("netshared "), "--version")
+
+
+@case("check: good, bad, and what only it warns of")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC)
+        monitor = rtnl.Monitor(w.router)
+        equal(d.cli("check", check=True).stderr, "", "stderr for a good file")
+        other = d.write("version: 1\nroutes:\n  - {to: 10.0.0.1/8, via: 192.0.2.2}\n", "other.yaml")
+        result = w.router.run(d.binary, "check", other, check=False)
+        equal(result.returncode, 1, "exit code for a bad file")
+        contains(result.stderr, other + ":3:10:", "the place")
+        contains(result.stderr, "10.0.0.0/8", "the hint")
+        os.chmod(d.config, 0o666)
+        result = d.cli("check")
+        equal(result.returncode, 0, "exit code for an unsafe file")
+        contains(result.stderr, "warning", "stderr for an unsafe file")
+        equal(w.router.run(d.binary, "check", d.base + "/none.yaml", check=False).returncode, 1,
+              "exit code for no file")
+        equal(monitor.take(), [], "changes")
+
+
+@case("plan: +, ~ and - with exit 3, and nothing with exit 0")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, TWO)
+        before = w.router.snapshot()
+        result = d.plan()
+        equal(result.returncode, 3, "exit code, with\n" + result.stderr)
+        lines = result.stdout.splitlines()
+        for start in ("+ route 198.51.100.0/24 via 192.0.2.2 dev eth1",
+                      "+ route 2001:db8:c::/48 via 2001:db8:b::2",
+                      "+ masquerade lan-out (ipv4)", "+ masquerade six (ipv6)",
+                      "+ forwarding ipv4", "+ forwarding ipv6"):
+            check(any(line.startswith(start) for line in lines), "no %r in\n%s" % (
+                start, result.stdout))
+        equal(differences(before, w.router.snapshot()), "", "what plan changed")
+        d.cli("apply", check=True)
+        result = d.plan()
+        equal((result.returncode, result.stderr), (0, ""), "plan then, with " + result.stdout)
+        check(not any(line[:2] in ("+ ", "- ", "~ ") for line in result.stdout.splitlines()),
+              result.stdout)
+        w.router.ip("route replace 198.51.100.0/24 via 192.0.2.3 dev eth1 proto 110")
+        w.router.ip("route add 10.77.0.0/16 via 192.0.2.2 proto 110")
+        w.router.iptables("-t nat -F NETSHARED-lan-out")
+        w.router.iptables("-t nat -N NETSHARED-old")
+        result = d.plan()
+        equal(result.returncode, 3, "exit code")
+        lines = result.stdout.splitlines()
+        for start in ("~ route 198.51.100.0/24", "- route 10.77.0.0/16 via 192.0.2.2",
+                      "~ masquerade lan-out (ipv4)", "- masquerade old"):
+            check(any(line.startswith(start) for line in lines), "no %r in\n%s" % (
+                start, result.stdout))
+        check(not any("2001:db8" in line or "six" in line or "forwarding" in line
+                      for line in lines), "more than is to do:\n" + result.stdout)
+        d.write("routes: [")
+        result = d.plan()
+        equal(result.returncode, 1, "exit code for a bad file")
+        contains(result.stderr, d.config + ":1:", "the place")
+
+
+@case("plan --config of another file while the daemon runs changes nothing")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        monitor = rtnl.Monitor(w.router)
+        other = d.write(TWO, "other.yaml")
+        result = w.router.run(d.binary, "plan", "--config", other, "--runtime-directory", d.runtime,
+                              "--state-directory", d.state, check=False)
+        equal(result.returncode, 3, "exit code")
+        check("198.51.100.0/24" not in result.stdout, "what is right already:\n" + result.stdout)
+        equal(monitor.take(), [], "changes")
+        d.stop()
+
+
+@case("apply: once, without a daemon; a second changes nothing; a bad file changes nothing")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, TWO)
+        d.cli("apply", check=True)
+        check(w.router.has_route(BASIC_ROUTE + " proto 110"), w.router.routes(4))
+        check("-A POSTROUTING -j NETSHARED-lan-out" in w.router.nat(), w.router.nat())
+        equal(w.router.sysctl("net.ipv4.ip_forward"), "1", "forwarding")
+        equal(w.router.sysctl("net.ipv6.conf.all.forwarding"), "1", "IPv6 forwarding")
+        monitor, before = rtnl.Monitor(w.router), w.router.snapshot()
+        d.cli("apply", check=True)
+        d.write(TWO.replace("192.0.2.2", "192.0.2.999"))
+        result = d.cli("apply")
+        equal(result.returncode, 1, "exit code for a bad file")
+        contains(result.stderr, d.config + ":7:32:", "the place")
+        equal(monitor.take(), [], "changes")
+        equal(w.router.snapshot(), before, "the kernel")
+
+
+@case("apply while the daemon runs asks it")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        d.write(TWO)
+        d.cli("apply", check=True)
+        check(w.router.has_route("2001:db8:c::/48", 6), "the new route")
+        equal(d.object("2001:db8:c::/48")["state"], "held", "the daemon knows of it")
+        d.write("version: 1\nroutes: [{to: 10.0.0.0/33}]\n")
+        result = d.cli("apply")
+        equal(result.returncode, 1, "exit code for a bad file")
+        contains(result.stderr, "10.0.0.0/33", "the error")
+        d.stop()
+
+
+@case("remove takes away all that is ours and nothing else, without a daemon")
+def _():
+    with Router() as w:
+        w.router.ip("route add 10.88.0.0/16 via 192.0.2.2 proto static")
+        w.router.iptables("-t nat -A POSTROUTING -o eth1 -j MASQUERADE")
+        before = w.router.snapshot()
+        d = Daemon(w.router, TWO).start()
+        d.kill9()
+        w.router.ip("route add 10.77.0.0/16 via 192.0.2.2 table 99 proto 110")
+        w.router.iptables("-t nat -N NETSHARED-left-over")
+        w.router.iptables("-t nat -I POSTROUTING -j NETSHARED-left-over")
+        d.cli("remove", check=True)
+        equal(differences(before, w.router.snapshot()), "", "what differs from before netshared")
+        d.cli("remove", check=True)  # nothing to do is no error
+        equal(d.plan().returncode, 3, "plan afterwards")
+
+
+@case("remove needs neither the file nor the state directory")
+def _():
+    with Router() as w:
+        before = w.router.snapshot()
+        d = Daemon(w.router, TWO.replace("resync: 1h", "resync: 1h\n  forwarding: leave")).start()
+        d.stop()
+        os.unlink(d.config)
+        for name in os.listdir(d.state):
+            os.unlink(os.path.join(d.state, name))
+        d.cli("remove", check=True)
+        equal(differences(before, w.router.snapshot()), "", "what differs from before netshared")
+
+
+@case("remove while the daemon runs is refused, or the daemon would put all back")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        before = w.router.snapshot()
+        result = d.cli("remove")
+        equal(result.returncode, 1, "exit code")
+        contains(result.stderr, "run", "why")
+        equal(differences(before, w.router.snapshot()), "", "what it changed")
+        d.stop()
+
+
+@case("commands that need the daemon say that there is none")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC)
+        for command in ("reload", "status"):
+            result = d.cli(command)
+            equal(result.returncode, 1, "exit code of " + command)
+            contains(result.stderr, "not running", "what %s says" % command)
+
+
+@case("status: a table for people, JSON for programs")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, TWO).start()
+        w.router.ip("route del 198.51.100.0/24")
+        d.wait_log("restored")
+        table = d.cli("status", check=True).stdout
+        for part in ("198.51.100.0/24", "2001:db8:c::/48", "lan-out", "six", "held"):
+            contains(table, part, "the table")
+        status = json.loads(d.cli("status", "--json", check=True).stdout)
+        missing = {"held", "pending", "conflicting", "wrong"} - set(status["counts"])
+        equal(missing, set(), "missing in counts")
+        route = [o for o in status["objects"] if o["name"].startswith("198.51.100.0/24")][0]
+        equal((route["kind"], route["state"], route["repairs"], route["file"], route["line"]),
+              ("route", "held", 1, d.config, 7), "the route")
+        policy = [o for o in status["objects"] if o["name"].startswith("lan-out")][0]
+        equal((policy["kind"], policy["state"], policy["line"]), ("masquerade", "held", 9),
+              "the policy")
+        equal(status["counts"]["held"],
+              sum(o["state"] == "held" for o in status["objects"]), "counts")
+        d.stop()
+
+
+@case("directories come from systemd's variables when no option says otherwise")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC)
+        os.mkdir(d.runtime, 0o755)
+        os.mkdir(d.state, 0o700)
+        environment = dict(w.env, RUNTIME_DIRECTORY=d.runtime, STATE_DIRECTORY=d.state)
+        w.router.run(d.binary, "apply", "--config", d.config, env=environment)
+        check(os.path.exists(os.path.join(d.state, "sysctls")), os.listdir(d.state))
+        d.start()
+        result = w.router.run(d.binary, "status", env=environment)
+        contains(result.stdout, "198.51.100.0/24", "status by RUNTIME_DIRECTORY")
+        d.stop()
+
+
+main()

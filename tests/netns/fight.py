@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Something keeps undoing a repair: said once, met with patience, and won when it stops."""
+
+import time
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+import rtnl
+from daemon import Daemon
+from netns import wait_until
+from tap import case, check, diag, equal, main
+from topology import BASIC, BASIC_ROUTE, Lan, Router
+
+FIGHT = r"keeps being undone"
+KEY = "198.51.100.0/24"
+
+
+@case("a route deleted as often as it is restored", timeout=120)
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC.replace("routes:\n", "routes:\n  - {to: 203.0.113.0/24, "
+                                           "via: 192.0.2.2}\n")).start()
+        mark, cpu, begun = d.mark(), d.cpu_seconds(), time.monotonic()
+        fighter = rtnl.Fighter(w.router, KEY)
+        line = d.wait_log(FIGHT, mark)
+        check(KEY in line, "who is meant: " + line)
+        # Others are repaired at once meanwhile; and the fight goes on for a few more rounds.
+        while time.monotonic() - begun < 6:
+            w.router.ip("route del 203.0.113.0/24")
+            wait_until(lambda: w.router.has_route("203.0.113.0/24"), "another is repaired at once",
+                       2)
+            time.sleep(1.1)  # so that this is no fight
+        fighter.stop()
+        cpu, seconds = d.cpu_seconds() - cpu, time.monotonic() - begun
+        diag("%d repairs undone in %.1f s, %.2f s of processor" % (fighter.count, seconds, cpu))
+        check(8 <= fighter.count <= 16, "%d repairs in %.1f s" % (fighter.count, seconds))
+        check(cpu < 0.1 * seconds, "%.2f s of processor time in %.1f s" % (cpu, seconds))
+        equal(d.count_log(FIGHT, mark), 1, "times it was said")
+        check(d.count_log(".", mark) < 60, "the log is flooded")
+        equal(d.object(KEY)["state"], "wrong", "state meanwhile")
+        wait_until(lambda: w.router.has_route(BASIC_ROUTE), "it ends with a repair", 40, 0.05)
+        d.wait_state(KEY, "held")
+        d.stop()
+
+
+@case("the flush of the NAT table as often as it is repaired", timeout=120)
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, BASIC).start()
+        ours = w.router.nat_ours()
+        mark, end = d.mark(), time.monotonic() + 40
+        while not d.count_log(FIGHT, mark):
+            check(time.monotonic() < end, "no fight was noticed")
+            if any("MASQUERADE" in line for line in w.router.nat_ours()):
+                w.router.iptables("-t nat -F")
+            time.sleep(0.02)
+        wait_until(lambda: w.router.nat_ours() == ours, "it ends with a repair", 40, 0.05)
+        equal(d.count_log(FIGHT, mark), 1, "times it was said")
+        d.stop()
+
+
+@case("forwarding switched off as often as it is switched on", timeout=120)
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, BASIC).start()
+        mark, end, undone = d.mark(), time.monotonic() + 20, 0
+        while not d.count_log(FIGHT, mark):
+            check(time.monotonic() < end, "no fight was noticed after %d rounds" % undone)
+            if w.router.sysctl("net.ipv4.ip_forward") == "1":
+                w.router.sysctl("net.ipv4.ip_forward", 0)
+                undone += 1
+        check(undone <= 16, "%d repairs" % undone)
+        wait_until(lambda: w.router.sysctl("net.ipv4.ip_forward") == "1", "it ends well", 40, 0.05)
+        equal(d.count_log(FIGHT, mark), 1, "times it was said")
+        d.stop()
+
+
+@case("two that fight over a key with replace", timeout=120)
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        mark, monitor = d.mark(), rtnl.Monitor(w.router, ("route",))
+        w.router.ip("route replace 198.51.100.0/24 via 192.0.2.3 dev eth1")
+        end = time.monotonic() + 20
+        while not d.count_log(FIGHT, mark):
+            check(time.monotonic() < end, "no fight was noticed")
+            for event in monitor.next(0.1):
+                if event.proto == 110 and event.verb == "new":
+                    w.router.ip("route replace 198.51.100.0/24 via 192.0.2.3 dev eth1")
+        wait_until(lambda: w.router.has_route(BASIC_ROUTE), "it ends with a repair", 40, 0.05)
+        d.stop()
+
+
+main()

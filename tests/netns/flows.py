@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Connections over a flush of the NAT table: running ones live, ones born in the gap are mended."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+from daemon import Daemon
+from netns import wait_until
+from tap import case, check, equal, main
+from topology import (BASIC, BASIC6, CLIENT4, CLIENT6, FAR4, FAR6, SERVER4, SERVER6, WAN4, WAN6,
+                      Lan)
+from traffic import TcpTransfer, UdpStream, udp_peer
+
+FAMILIES = ((4, BASIC, FAR4, SERVER4, CLIENT4, WAN4, "192.0.2.0/24"),
+            (6, BASIC6, FAR6, SERVER6, CLIENT6, WAN6, "2001:db8:b::/64"))
+
+
+def born_in_gap(w, d, family, address, client):
+    """A flow that began untranslated: flushes until one does, for the poll may be quicker."""
+    for _ in range(5):
+        wait_until(lambda: any("MASQUERADE" in x for x in w.router.nat_ours(family)), "repaired")
+        mark = d.mark()
+        w.router.iptables("-t nat -F", family)
+        stream = UdpStream(w.client, address)
+        wait_until(lambda: stream.answers, "answers")
+        if client in stream.peers:
+            return stream, mark
+        stream.stop()
+    check(False, "no flow began in the gap")
+
+
+for family, text, far, near, client, router, near_net in FAMILIES:
+    def _(family=family, text=text, far=far, client=client, router=router):
+        with Lan() as w:
+            w.serve(far)
+            d = Daemon(w.router, text).start()
+            equal(udp_peer(w.client, far), router, "seen from")
+            stream, mark = born_in_gap(w, d, family, far, client)
+            d.wait_log(r"lan-out.*restored", mark)
+            wait_until(lambda: stream.last_peer == router, "the router's address is seen", 1.0)
+            wait_until(lambda: len(stream.answers) > 100, "it goes on")
+            equal(stream.last_peer, router, "seen from")
+            stream.stop()
+            d.stop()
+    case("IPv%d: a UDP flow born in the gap shows the router's address soon" % family)(_)
+
+    def _(family=family, text=text, far=far, near=near, client=client, router=router,
+          near_net=near_net):
+        with Lan() as w:
+            w.serve(far, near)
+            d = Daemon(w.router, text.replace("    out:", "    except-to: [\"%s\"]\n    out:"
+                                              % near_net)).start()
+            equal(udp_peer(w.client, near), client, "exempted, seen from")
+            equal(udp_peer(w.client, far), router, "seen from")
+            exempt = UdpStream(w.client, near)
+            stream, mark = born_in_gap(w, d, family, far, client)
+            wait_until(lambda: stream.last_peer == router, "the router's address is seen")
+            stream.stop()
+            exempt.stop()
+            equal((exempt.lost, exempt.peers), ([], {client}), "the exempted flow")
+            d.stop()
+    case("IPv%d: exempted traffic keeps its address and is not disturbed" % family)(_)
+
+    def _(family=family, text=text, far=far, router=router):
+        with Lan() as w:
+            w.serve(far)
+            d = Daemon(w.router, text).start()
+            transfer, stream = TcpTransfer(w.client, far), UdpStream(w.client, far)
+            for _ in range(3):
+                mark = d.mark()
+                w.router.iptables("-t nat -F", family)
+                d.wait_log(r"lan-out.*restored", mark)
+            stream.stop()
+            equal((len(stream.lost), stream.peers), (0, {router}), "a UDP flow: lost, seen from")
+            check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
+            d.stop()
+    case("IPv%d: running connections do not notice flush and repair" % family)(_)
+
+
+@case("IPv4: flows born while netshared was down are mended by its start")
+def _():
+    with Lan() as w:
+        w.serve(FAR4)
+        d = Daemon(w.router, BASIC).start()
+        d.kill9()
+        w.router.iptables("-t nat -F")
+        stream = UdpStream(w.client, FAR4)
+        wait_until(lambda: stream.last_peer == CLIENT4, "untranslated without netshared")
+        d.start()
+        wait_until(lambda: stream.last_peer == WAN4, "the router's address is seen")
+        stream.stop()
+        d.stop()
+
+
+@case("IPv4: at a first start no packet leaves with a private address")
+def _():
+    with Lan() as w:
+        w.serve(FAR4, SERVER4)
+        stream = UdpStream(w.client, FAR4)  # nothing forwards it yet
+        d = Daemon(w.router, BASIC).start()
+        wait_until(lambda: len(stream.answers) > 50, "packets flow")
+        stream.stop()
+        equal(stream.peers, {WAN4}, "seen from")
+        d.stop()
+
+
+main()

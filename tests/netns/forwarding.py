@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Forwarding: only what the policies use, kept on, given back; and the IPv6 default route that a
+router advertisement brought survives it."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+import rtnl
+from daemon import Daemon
+from netns import wait_until
+from tap import case, check, equal, main
+from topology import BASIC, BASIC6, Lan, Router
+from traffic import router_advertisement
+
+KEY = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+NOTHING = "version: 1\n"
+
+
+for family, text in ((4, BASIC), (6, BASIC6)):
+    other = 10 - family
+
+    def _(family=family, text=text, other=other):
+        with Router() as w:
+            d = Daemon(w.router, text).start()
+            equal(w.router.sysctl(KEY[family]), "1", "forwarding of the policy's family")
+            equal(w.router.sysctl(KEY[other]), "0", "forwarding of the other family")
+            mark = d.mark()
+            w.router.sysctl(KEY[family], 0)
+            wait_until(lambda: w.router.sysctl(KEY[family]) == "1", "forwarding is on again")
+            d.wait_log(r"forwarding.*restored", mark)
+            equal(d.object("ipv%d" % family, "forwarding")["state"], "held", "status")
+            d.stop()
+            equal(w.router.sysctl(KEY[family]), "1", "forwarding after a stop that keeps")
+    case("IPv%d: switched on for a policy, and on again when switched off" % family)(_)
+
+    def _(family=family, text=text):
+        with Router() as w:
+            d = Daemon(w.router, text).start()
+            d.reload(NOTHING)
+            wait_until(lambda: w.router.sysctl(KEY[family]) == "0", "forwarding is given back")
+            d.reload(text)
+            equal(w.router.sysctl(KEY[family]), "1", "forwarding after the policy came back")
+            d.stop()
+            d.cli("remove", check=True)
+            equal(w.router.sysctl(KEY[family]), "0", "forwarding after remove")
+    case("IPv%d: given back when no policy needs it, and by remove" % family)(_)
+
+    def _(family=family, text=text):
+        with Router() as w:
+            d = Daemon(w.router, text).start()
+            d.kill9()
+            d.start()
+            d.stop()
+            d.cli("remove", check=True)
+            equal(w.router.sysctl(KEY[family]), "0", "forwarding after remove")
+    case("IPv%d: what it was before is remembered over kill -9 and restart" % family)(_)
+
+    def _(family=family, text=text):
+        with Router() as w:
+            w.router.sysctl(KEY[family], 1)
+            d = Daemon(w.router, text).start()
+            d.stop()
+            d.cli("remove", check=True)
+            equal(w.router.sysctl(KEY[family]), "1", "forwarding, which was on before")
+    case("IPv%d: what was on before netshared stays on after remove" % family)(_)
+
+    def _(family=family, text=text):
+        with Router() as w:
+            d = Daemon(w.router, text.replace("resync: 1h", "resync: 1h\n  on-stop: remove"))
+            d.start()
+            equal(w.router.sysctl(KEY[family]), "1", "forwarding")
+            d.stop()
+            equal(w.router.sysctl(KEY[family]), "0", "forwarding after on-stop: remove")
+            equal(w.router.routes(family), [], "routes after on-stop: remove")
+            equal(w.router.nat_ours(family), [], "rules after on-stop: remove")
+    case("IPv%d: on-stop: remove gives all back" % family)(_)
+
+    def _(family=family, text=text):
+        with Router() as w:
+            d = Daemon(w.router,
+                       text.replace("resync: 1h", "resync: 1h\n  forwarding: leave")).start()
+            equal(w.router.sysctl(KEY[family]), "0", "forwarding, which was to be left")
+            check(w.router.nat_ours(family), "the policy is there all the same")
+            d.stop()
+    case("IPv%d: forwarding: leave" % family)(_)
+
+
+def ra_default(router):
+    return [line for line in router.routes(6, proto="9", table="main")
+            if line.startswith("default ")]
+
+
+@case("a default route learned from a router advertisement survives a start")
+def _():
+    with Lan() as w:
+        equal(w.router.sysctl("net.ipv6.conf.eth1.accept_ra"), "1", "accept_ra before")
+        router_advertisement(w.server, "eth0")
+        learned = wait_until(lambda: ra_default(w.router), "the route is learned")
+        before = w.router.snapshot()
+        monitor = rtnl.Monitor(w.router, ("route",))
+        d = Daemon(w.router, BASIC6).start()
+        equal(w.router.sysctl(KEY[6]), "1", "IPv6 forwarding")
+        equal(w.router.sysctl("net.ipv6.conf.eth1.accept_ra"), "2", "accept_ra")
+        equal(ra_default(w.router), learned, "the learned route")
+        gone = [e for e in monitor.take("route") if e.verb == "del" and e.prefix == "::/0"]
+        equal(gone, [], "removed for a moment")
+        # It is still learned while forwarding is on: withdrawn by one, given by the next.
+        router_advertisement(w.server, "eth0", lifetime=0)
+        wait_until(lambda: not ra_default(w.router), "the router withdrew it")
+        router_advertisement(w.server, "eth0")
+        wait_until(lambda: ra_default(w.router), "it is learned anew")
+        d.stop()
+        d.cli("remove", check=True)
+        equal(w.router.sysctl("net.ipv6.conf.eth1.accept_ra"), "1", "accept_ra given back")
+        equal(w.router.sysctl(KEY[6]), "0", "forwarding given back")
+        equal(before["accept_ra eth0"], w.router.sysctl("net.ipv6.conf.eth0.accept_ra"), "eth0")
+
+
+@case("an interface deleted and re-created listens to router advertisements again")
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, BASIC6).start()
+        equal(w.router.sysctl("net.ipv6.conf.eth1.accept_ra"), "2", "accept_ra")
+        w.router.ip("link del eth1")
+        w.veth(w.router, "eth1", w.server, "eth0")
+
+        def learned():
+            router_advertisement(w.server, "eth0")
+            return ra_default(w.router)
+
+        wait_until(learned, "a default route is learned on it", interval=0.05)
+        d.stop()
+
+
+@case("accept_ra that the administrator set otherwise is left alone")
+def _():
+    with Lan() as w:
+        w.router.sysctl("net.ipv6.conf.eth0.accept_ra", 0)
+        d = Daemon(w.router, BASIC6).start()
+        equal(w.router.sysctl("net.ipv6.conf.eth0.accept_ra"), "0", "accept_ra with netshared")
+        w.router.sysctl("net.ipv6.conf.eth1.accept_ra", 0)  # after netshared made it 2
+        d.stop()
+        d.cli("remove", check=True)
+        equal(w.router.sysctl("net.ipv6.conf.eth0.accept_ra"), "0", "accept_ra of eth0 after it")
+        equal(w.router.sysctl("net.ipv6.conf.eth1.accept_ra"), "0", "accept_ra of eth1 after it")
+
+
+main()

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reload: the verdict of a load begun after it was asked for; all or nothing; never a gap."""
+
+import signal
+import subprocess
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+import rtnl
+from daemon import Daemon
+from netns import wait_until
+from tap import case, check, contains, equal, main
+from topology import BASIC, BASIC_ROUTE, FAR4, WAN4, Lan, Router
+from traffic import UdpStream
+
+HEAD = "version: 1\nsettings: {resync: 1h}\n"
+
+
+def routes(*numbers):
+    return "".join("  - {to: 10.%d.0.0/16, via: 192.0.2.2, dev: eth1}\n" % n for n in numbers)
+
+
+def policies(*names):
+    return "masquerade:\n" + "".join("  - {name: %s, from: [10.0.0.0/24], out: [eth1]}\n" % name
+                                     for name in names)
+
+
+def there(router):
+    return sorted(int(line.split(".")[1]) for line in router.routes(4))
+
+
+@case("what is added goes in before what is removed goes out, what stays is not touched")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + "routes:\n" + routes(50, 51, 52) + policies("p", "q")).start()
+        monitor = rtnl.Monitor(w.router, ("route",))
+        d.reload(HEAD + "routes:\n" + routes(51, 52, 53) + policies("q", "r"))
+        equal(there(w.router), [51, 52, 53], "routes at the verdict")
+        events = monitor.take("route")
+        equal([(e.verb, e.prefix) for e in events],
+              [("new", "10.53.0.0/16"), ("del", "10.50.0.0/16")], "what happened, in order")
+        chains = {line.split()[1] for line in w.router.nat() if line.startswith("-N NETSHARED-")}
+        equal(chains, {"NETSHARED-q", "NETSHARED-r"}, "chains at the verdict")
+        d.stop()
+
+
+@case("a changed route is replaced in place")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + "routes:\n" + routes(50)
+                   + '  - {to: "2001:db8:c::/48", via: "2001:db8:b::2"}\n').start()
+        monitor = rtnl.Monitor(w.router, ("route",))
+        d.reload(HEAD + "routes:\n" + routes(50).replace("192.0.2.2", "192.0.2.3")
+                 + '  - {to: "2001:db8:c::/48", via: "2001:db8:b::3"}\n')
+        check(w.router.has_route("10.50.0.0/16 via 192.0.2.3 dev eth1"), w.router.routes(4))
+        check(w.router.has_route("2001:db8:c::/48 via 2001:db8:b::3 dev eth1", 6),
+              w.router.routes(6))
+        equal([e for e in monitor.take("route") if e.verb == "del"], [], "removed for a moment")
+        d.stop()
+
+
+@case("packets flow through reloads that change everything around them")
+def _():
+    with Lan() as w:
+        w.serve(FAR4)
+        d = Daemon(w.router, BASIC).start()
+        stream = UdpStream(w.client, FAR4)
+        for n in range(10):
+            d.reload(BASIC.replace("routes:\n", "routes:\n" + routes(50 + n, 150 + n))
+                     + "  - {name: p%d, family: ipv4, out: [eth%d]}\n" % (n, n + 5))
+        stream.stop()
+        equal((len(stream.lost), stream.peers), (0, {WAN4}), "lost of %d, seen from" % stream.sent)
+        d.stop()
+
+
+@case("a bad file: every error in one go, exit 1, nothing changed")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        before = w.router.snapshot()
+        monitor = rtnl.Monitor(w.router)
+        result = d.reload(BASIC + """  - name: lan-out
+    out: [eth1]
+    form: [10.0.0.0/24]
+routs: []
+""", check=False)
+        equal(result.returncode, 1, "exit code")
+        for part in (":14:", ":16:", ":17:", "form", "from", "routs", "routes"):
+            contains(result.stderr, part, "the errors")
+        contains(result.stderr, ":11:", "the place of the first of that name")
+        equal(monitor.take(), [], "changes")
+        equal(w.router.snapshot(), before, "the kernel")
+        d.wait_log("routs")
+        d.stop()
+
+
+@case("a bad file, for a long time: drift is still repaired by the old configuration")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        ours = w.router.nat_ours()
+        for text in ("", "\x00\x01\x02", "version: 2\n", "[", "routes: 1\n"):
+            equal(d.reload(text, check=False).returncode, 1, "exit code for %r" % text)
+        os.unlink(d.config)
+        equal(d.reload(check=False).returncode, 1, "exit code without a file")
+        os.mkdir(d.config)
+        equal(d.reload(check=False).returncode, 1, "exit code for a directory")
+        os.rmdir(d.config)
+        os.mkfifo(d.config)
+        equal(d.reload(check=False).returncode, 1, "exit code for a FIFO")
+        os.unlink(d.config)
+        w.router.ip("route del 198.51.100.0/24")
+        w.router.iptables("-t nat -F")
+        wait_until(lambda: w.router.has_route(BASIC_ROUTE), "the route is back")
+        wait_until(lambda: w.router.nat_ours() == ours, "the rules are back")
+        d.reload(BASIC)
+        d.stop()
+
+
+@case("a file that others may write is refused")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        os.chmod(d.config, 0o666)
+        result = d.cli("reload")
+        equal(result.returncode, 1, "exit code")
+        contains(result.stderr, d.config, "which file")
+        check(w.router.has_route(BASIC_ROUTE), "the route is kept")
+        os.chmod(d.config, 0o644)
+        d.reload()
+        d.stop()
+
+
+@case("twenty reloads at once, each verdict that of a load begun after the call")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + "routes:\n" + routes(100)).start()
+        argv = [d.binary, "reload"] + d.options()
+        text = HEAD + "routes:\n"
+        waiting = []
+        for n in range(20):
+            text += routes(101 + n)
+            d.write(text)
+            waiting.append((101 + n, w.router.popen(argv, stdout=subprocess.PIPE,
+                                                    stderr=subprocess.STDOUT, text=True)))
+        for number, process in reversed(waiting):
+            said = process.communicate(timeout=30)[0]
+            equal(process.returncode, 0, "exit code of a reload, which said\n" + said)
+            check(number in there(w.router), "10.%d.0.0/16 is not in at its verdict" % number)
+        equal(there(w.router), list(range(100, 121)), "routes at the end")
+        d.stop()
+
+
+@case("good and bad reloads at once: each gets the verdict of its own or a later file")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + "routes:\n" + routes(100)).start()
+        for n in range(15):
+            d.write(HEAD + "routes:\n" + routes(100 + n))
+            equal(d.cli("reload").returncode, 0, "a good one")
+            equal(there(w.router), [100 + n], "routes at its verdict")
+            d.write("version: 1\nroutes: [{to: 10.0.0.0/33}]\n")
+            equal(d.cli("reload").returncode, 1, "a bad one")
+            equal(there(w.router), [100 + n], "routes after a bad one")
+        d.stop()
+
+
+@case("a reload whose client goes away is carried out all the same")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + "routes:\n" + routes(100)).start()
+        d.signal(signal.SIGSTOP)
+        d.write(HEAD + "routes:\n" + routes(101))
+        asked = []
+        for _ in range(3):
+            process = w.router.popen([d.binary, "reload"] + d.options(), stderr=subprocess.DEVNULL)
+            asked.append(process)
+        wait_until(lambda: w.router.run("ss", "-xH").stdout.count("netns-") >= 3, "they have asked")
+        for process in asked:
+            process.kill()
+            process.wait()
+        d.signal(signal.SIGCONT)
+        d.reload()
+        equal(there(w.router), [101], "routes")
+        d.stop()
+
+
+@case("SIGHUP reloads; a bad file then is said in the log")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + "routes:\n" + routes(100)).start()
+        d.write(HEAD + "routes:\n" + routes(101))
+        seen = len(d.notified)
+        d.signal(signal.SIGHUP)
+        wait_until(lambda: there(w.router) == [101], "the new routes")
+        d.wait_notified("READY=1", seen)
+        d.write("version: 1\nroutes: [{to: 10.0.0.0/33}]\n")
+        mark, seen = d.mark(), len(d.notified)
+        d.signal(signal.SIGHUP)
+        d.wait_log(r"10\.0\.0\.0/33", mark)
+        d.wait_notified("READY=1", seen)
+        equal(there(w.router), [101], "routes")
+        d.stop()
+
+
+@case("drop-ins: added in byte order; a setting said twice differently names both places")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + "routes:\n" + routes(100))
+        ten = d.write("routes:\n" + routes(101), "netshared.d/10-more.yaml")
+        d.write("masquerade:\n  - {name: b, family: ipv4, out: [eth1]}\n", "netshared.d/20-b.yaml")
+        d.write("masquerade:\n  - {name: a, family: ipv4, out: [eth1]}\n", "netshared.d/30-a.yaml")
+        d.write("rubbish: [", "netshared.d/40-not-read.yaml.off")
+        d.start()
+        equal(there(w.router), [100, 101], "routes")
+        jumps = [line for line in w.router.nat() if line.startswith("-A POSTROUTING")]
+        equal(jumps, ["-A POSTROUTING -j NETSHARED-b", "-A POSTROUTING -j NETSHARED-a"], "order")
+        d.write("settings: {resync: 2h}\n", "netshared.d/50-setting.yaml")
+        result = d.reload(check=False)
+        equal(result.returncode, 1, "exit code")
+        contains(result.stderr, "50-setting.yaml:1:", "the second place")
+        contains(result.stderr, "netshared.yaml:2:", "the first place")
+        d.write("settings: {resync: 1h}\n", "netshared.d/50-setting.yaml")
+        d.reload()
+        d.write("routes:\n" + routes(100), "netshared.d/50-setting.yaml")
+        result = d.reload(check=False)
+        contains(result.stderr, "netshared.yaml:4:", "the place of the first of two equal routes")
+        os.unlink(os.path.join(d.base, "netshared.d/50-setting.yaml"))
+        os.unlink(ten)
+        d.reload()
+        equal(there(w.router), [100], "routes without the drop-in")
+        d.stop()
+
+
+@case("the protocol changes by a reload: routes are marked anew, in place")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + "routes:\n" + routes(100, 101)).start()
+        monitor = rtnl.Monitor(w.router, ("route",))
+        d.reload(HEAD.replace("1h", "1h, route-protocol: 111") + "routes:\n" + routes(100))
+        equal(w.router.routes(4, proto="110"), [], "routes of the old mark")
+        check(w.router.has_route("10.100.0.0/16 via 192.0.2.2", proto="111"), "the new mark")
+        gone = [e.prefix for e in monitor.take() if e.verb == "del"]
+        equal(gone, ["10.101.0.0/16"], "removed")
+        d.kill9()
+        d.write(HEAD.replace("1h", "1h, route-protocol: 112") + "routes:\n" + routes(100))
+        d.start()
+        equal(w.router.routes(4, proto="111"), [], "routes of the mark before the crash")
+        check(w.router.has_route("10.100.0.0/16 via 192.0.2.2", proto="112"), "the newest mark")
+        d.stop()
+
+
+main()

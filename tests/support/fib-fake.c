@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The contract itself, opened on a fake kernel: dumps in pieces, lists of operations, and a queue
+ * of events that passes the same filter as the real socket and overruns at a limit.
+ */
+#include "fib-fake.h"
+#include "fib-fake-kernel.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+struct queued {
+    struct nsh_fib_event event;
+    struct nsh_route_props *props; /* owned; NULL: no route */
+};
+
+struct fake_handle {
+    struct nsh_fib fib; /* first: handed out */
+    struct nsh_fib_fake *k;
+    struct fake_handle *next;
+    uint32_t port;
+    /* the dump in progress */
+    struct fake_route *dump;
+    size_t n_dump, dumped;
+    /* events */
+    int fd; /* -1: not subscribed */
+    uint8_t protocol;
+    bool all_routes;
+    bool overrun;
+    struct queued *queue;
+    size_t n_queue;
+};
+
+static struct fake_handle *of(struct nsh_fib *fib)
+{
+    return (struct fake_handle *)fib;
+}
+
+/* Counts a call; negative errno if this is the one that fails. */
+static int called(struct nsh_fib_fake *k, enum nsh_fib_fake_call call)
+{
+    k->counts.calls[call]++;
+    if (k->fail_nth[call] == 0 || --k->fail_nth[call] > 0)
+        return 0;
+    return k->fail_error[call];
+}
+
+/* ---- events ---- */
+
+/* What the real socket's filter lets through. */
+static bool passes(const struct fake_handle *h, const struct nsh_fib_event *e)
+{
+    if (e->type != NSH_FIB_ROUTE_NEW && e->type != NSH_FIB_ROUTE_GONE)
+        return true;
+    if (e->route.protocol == h->protocol)
+        return true;
+    if (e->type == NSH_FIB_ROUTE_GONE)
+        return e->route.family == AF_INET6 && e->route.props->n_nexthops > 1;
+    return h->all_routes || !(e->route_flags & NLM_F_EXCL);
+}
+
+static void wake(struct fake_handle *h)
+{
+    eventfd_write(h->fd, 1);
+}
+
+static void enqueue(struct fake_handle *h, const struct nsh_fib_event *event)
+{
+    struct queued *grown;
+    struct nsh_route_props *props = NULL;
+
+    wake(h);
+    if (event->route.props)
+        props = fake_props_copy(event->route.props);
+    grown = h->n_queue < h->k->queue_limit ? realloc(h->queue, (h->n_queue + 1) * sizeof(*h->queue))
+                                           : NULL;
+    if (!grown || (event->route.props && !props)) {
+        free(props);
+        h->overrun = true;
+        return;
+    }
+    h->queue = grown;
+    h->queue[h->n_queue] = (struct queued){.event = *event, .props = props};
+    h->queue[h->n_queue++].event.route.props = props;
+    h->k->counts.events++;
+}
+
+void fake_emit(
+        struct nsh_fib_fake *k, const struct fake_author *author, const struct nsh_fib_event *event)
+{
+    struct nsh_fib_event told = *event;
+
+    told.sender = author->handle ? author->handle->port : author->port;
+    for (struct fake_handle *h = k->handles; h; h = h->next)
+        if (h->fd >= 0 && h != author->handle && passes(h, &told))
+            enqueue(h, &told);
+}
+
+void fake_emit_route(struct nsh_fib_fake *k, const struct fake_author *author,
+        enum nsh_fib_event_type type, const struct nsh_route *route, uint16_t flags)
+{
+    struct nsh_fib_event event = {
+            .type = type, .route = *route, .route_flags = flags, .family = route->family};
+
+    fake_emit(k, author, &event);
+}
+
+static void clear_queue(struct fake_handle *h)
+{
+    for (size_t i = 0; i < h->n_queue; i++)
+        free(h->queue[i].props);
+    free(h->queue);
+    h->queue = NULL;
+    h->n_queue = 0;
+}
+
+static int fake_events_open(struct nsh_fib *fib, uint8_t protocol)
+{
+    struct fake_handle *h = of(fib);
+    int rc = called(h->k, NSH_FIB_FAKE_EVENTS_OPEN);
+
+    if (rc < 0)
+        return rc;
+    if (h->fd < 0)
+        h->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (h->fd < 0)
+        return -errno;
+    h->protocol = protocol;
+    return h->fd;
+}
+
+static int fake_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata)
+{
+    struct fake_handle *h = of(fib);
+    struct fake_handle taken = *h;
+    eventfd_t ignored;
+    int rc = called(h->k, NSH_FIB_FAKE_EVENTS_READ);
+
+    if (rc < 0)
+        return rc;
+    if (h->fd < 0)
+        return -EBADF;
+    eventfd_read(h->fd, &ignored);
+    h->queue = NULL;
+    h->n_queue = 0;
+    h->overrun = false;
+    if (taken.overrun) {
+        struct nsh_fib_event event = {.type = NSH_FIB_OVERRUN};
+
+        seen(userdata, &event);
+    }
+    for (size_t i = 0; i < taken.n_queue; i++)
+        seen(userdata, &taken.queue[i].event);
+    rc = (int)taken.n_queue + taken.overrun;
+    clear_queue(&taken);
+    return rc;
+}
+
+static int fake_events_all_routes(struct nsh_fib *fib, bool all)
+{
+    of(fib)->all_routes = all;
+    return 0;
+}
+
+/* ---- dumps ---- */
+
+static void clear_dump(struct fake_handle *h)
+{
+    for (size_t i = 0; i < h->n_dump; i++)
+        fake_route_clear(&h->dump[i]);
+    free(h->dump);
+    h->dump = NULL;
+    h->n_dump = h->dumped = 0;
+}
+
+static bool filtered(const struct nsh_fib_filter *filter, const struct nsh_route *r)
+{
+    return (!filter->family || filter->family == r->family) &&
+           (!filter->protocol || filter->protocol == r->protocol) &&
+           (!filter->table || filter->table == r->table);
+}
+
+static int fake_dump_begin(struct nsh_fib *fib, const struct nsh_fib_filter *filter)
+{
+    struct fake_handle *h = of(fib);
+    int rc = called(h->k, NSH_FIB_FAKE_DUMP_BEGIN);
+
+    clear_dump(h);
+    if (rc < 0)
+        return rc;
+    h->dump = calloc(h->k->n_routes + 1, sizeof(*h->dump));
+    if (!h->dump)
+        return -ENOMEM;
+    for (size_t i = 0; i < h->k->n_routes;) {
+        struct fake_route r;
+
+        rc = fake_route_next(h->k, &i, &r);
+        if (rc < 0)
+            return rc;
+        nsh_route_normalize(&r.r, r.props);
+        if (filtered(filter, &r.r))
+            h->dump[h->n_dump++] = r;
+        else
+            fake_route_clear(&r);
+    }
+    return 0;
+}
+
+static int fake_dump_read(struct nsh_fib *fib, nsh_fib_route_seen *seen, void *userdata)
+{
+    struct fake_handle *h = of(fib);
+    int rc = called(h->k, NSH_FIB_FAKE_DUMP_READ);
+
+    for (size_t n = 0; rc == 0 && n < h->k->chunk && h->dumped < h->n_dump; n++)
+        rc = seen(userdata, &h->dump[h->dumped++].r);
+    if (rc != 0 || h->dumped == h->n_dump) {
+        clear_dump(h);
+        return rc;
+    }
+    return 1;
+}
+
+/* ---- writing ---- */
+
+/* Puts in the devices that the links stand for. */
+static int resolve(struct nsh_route_props *props, const struct nsh_link *links)
+{
+    for (uint32_t n = 0; n < props->n_nexthops; n++) {
+        struct nsh_nexthop *nh = &props->nexthops[n];
+
+        if (nh->link == NSH_NO_LINK)
+            continue;
+        nh->ifindex = links[nh->link].ifindex;
+        if (!nh->ifindex && !links[nh->link].gateway_family)
+            return -ENODEV;
+    }
+    return 0;
+}
+
+static int run_op(struct fake_handle *h, const struct nsh_link *links, const struct nsh_fib_op *op,
+        const char **ret_why)
+{
+    static const uint16_t flags[] = {
+            [NSH_FIB_ADD] = NLM_F_CREATE | NLM_F_EXCL,
+            [NSH_FIB_REPLACE] = NLM_F_CREATE | NLM_F_REPLACE,
+    };
+    nsh_autofree struct nsh_route_props *props = fake_props_copy(op->route.props);
+    struct fake_author author = {.handle = h};
+    struct nsh_route r = op->route;
+    int rc = called(h->k, NSH_FIB_FAKE_WRITE);
+
+    *ret_why = "";
+    if (rc < 0)
+        return rc;
+    if (h->k->judge && h->k->judge(h->k->judge_userdata, op))
+        return h->k->judge_error;
+    if (!props)
+        return -ENOMEM;
+    rc = resolve(props, links);
+    if (rc < 0)
+        return rc;
+    r.props = props;
+    if (op->verb == NSH_FIB_DELETE)
+        return fake_route_delete(h->k, &r, &author);
+    return fake_route_write(h->k, &r, flags[op->verb], &author, ret_why);
+}
+
+static int fake_submit(struct nsh_fib *fib, const struct nsh_link *links,
+        const struct nsh_fib_op *ops, size_t n, nsh_fib_failed *failed, void *userdata)
+{
+    struct fake_handle *h = of(fib);
+    int rc = called(h->k, NSH_FIB_FAKE_SUBMIT);
+
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < n; i++) {
+        const char *why;
+
+        rc = run_op(h, links, &ops[i], &why);
+        if (rc == 0)
+            h->k->counts.writes++;
+        else if (failed)
+            failed(userdata, i, rc, why);
+    }
+    return 0;
+}
+
+/* ---- questions ---- */
+
+static int fake_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex)
+{
+    struct fake_handle *h = of(fib);
+    const struct fake_link *link = fake_link_by_name(h->k, name);
+    int rc = called(h->k, NSH_FIB_FAKE_LINK_INDEX);
+
+    if (rc < 0)
+        return rc;
+    if (!link)
+        return -ENODEV;
+    *ret_ifindex = link->ifindex;
+    return 0;
+}
+
+static int fake_link_name(struct nsh_fib *fib, uint32_t ifindex, char ret_name[static IFNAMSIZ])
+{
+    const struct fake_link *link = fake_link_by_index(of(fib)->k, ifindex);
+
+    if (!link)
+        return -ENODEV;
+    memcpy(ret_name, link->name, IFNAMSIZ);
+    return 0;
+}
+
+/* How a lookup ends at a type of route that goes nowhere. */
+static int type_error(uint8_t type)
+{
+    switch (type) {
+    case RTN_BLACKHOLE:
+        return -EINVAL;
+    case RTN_UNREACHABLE:
+        return -EHOSTUNREACH;
+    case RTN_PROHIBIT:
+        return -EACCES;
+    default:
+        return 0;
+    }
+}
+
+static int fake_nsh_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr,
+        uint32_t iif, const union nsh_addr *from, struct nsh_fib_path *ret)
+{
+    struct fake_handle *h = of(fib);
+    struct fake_query q = {.family = family, .addr = addr};
+    const struct nsh_route_props *props;
+    uint32_t ifindex;
+    size_t i;
+    int rc = called(h->k, NSH_FIB_FAKE_LOOKUP);
+
+    (void)iif;
+    (void)from;
+    if (rc < 0)
+        return rc;
+    i = fake_lookup(h->k, &q, &ifindex);
+    if (i == SIZE_MAX)
+        return -ENETUNREACH;
+    props = h->k->routes[i].props;
+    rc = type_error(props->type);
+    if (rc < 0)
+        return rc;
+    *ret = (struct nsh_fib_path){.ifindex = ifindex};
+    for (uint32_t n = 0; n < props->n_nexthops; n++)
+        if (props->nexthops[n].ifindex == ifindex)
+            ret->on_link = !props->nexthops[n].via_family;
+    return 0;
+}
+
+static int fake_sysctl_get(struct nsh_fib *fib, const char *key, int *ret)
+{
+    int rc = called(of(fib)->k, NSH_FIB_FAKE_SYSCTL_GET);
+
+    return rc < 0 ? rc : nsh_fib_fake_sysctl_get(of(fib)->k, key, ret);
+}
+
+static int fake_sysctl_set(struct nsh_fib *fib, const char *key, int value)
+{
+    struct fake_author author = {.handle = of(fib)};
+    int rc = called(of(fib)->k, NSH_FIB_FAKE_SYSCTL_SET);
+
+    if (rc == 0)
+        rc = fake_sysctl_write(of(fib)->k, &author, key, value);
+    if (rc == 0)
+        of(fib)->k->counts.writes++;
+    return rc;
+}
+
+static int fake_each_ipv6_conf(
+        struct nsh_fib *fib, void (*each)(void *userdata, const char *name), void *userdata)
+{
+    const struct nsh_fib_fake *k = of(fib)->k;
+
+    each(userdata, "all");
+    each(userdata, "default");
+    for (size_t i = 0; i < k->n_links; i++)
+        each(userdata, k->links[i].name);
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static void fake_free(struct nsh_fib *fib)
+{
+    struct fake_handle *h = of(fib);
+    struct fake_handle **at = &h->k->handles;
+
+    while (*at != h)
+        at = &(*at)->next;
+    *at = h->next;
+    clear_dump(h);
+    clear_queue(h);
+    nsh_closep(&h->fd);
+    free(h);
+}
+
+static const struct nsh_fib_ops fake_ops = {
+        .free = fake_free,
+        .dump_begin = fake_dump_begin,
+        .dump_read = fake_dump_read,
+        .submit = fake_submit,
+        .link_index = fake_link_index,
+        .link_name = fake_link_name,
+        .lookup = fake_nsh_lookup,
+        .sysctl_get = fake_sysctl_get,
+        .sysctl_set = fake_sysctl_set,
+        .sysctl_each_ipv6_conf = fake_each_ipv6_conf,
+        .events_open = fake_events_open,
+        .events_read = fake_events_read,
+        .events_all_routes = fake_events_all_routes,
+};
+
+int nsh_fib_fake_open(struct nsh_fib_fake *k, struct nsh_fib **ret)
+{
+    struct fake_handle *h = calloc(1, sizeof(*h));
+
+    if (!h)
+        return -ENOMEM;
+    h->fib.ops = &fake_ops;
+    h->k = k;
+    h->fd = -1;
+    h->port = k->next_port++;
+    h->next = k->handles;
+    k->handles = h;
+    *ret = &h->fib;
+    return 0;
+}
+
+int nsh_fib_fake_route_add(struct nsh_fib_fake *k, const struct nsh_route *route, uint16_t flags,
+        uint32_t sender, const char **ret_why)
+{
+    struct fake_author author = {.port = sender};
+    const char *why;
+    int rc = fake_route_write(k, route, flags, &author, &why);
+
+    if (ret_why)
+        *ret_why = why;
+    return rc;
+}
+
+int nsh_fib_fake_route_delete(
+        struct nsh_fib_fake *k, const struct nsh_route *route, uint32_t sender)
+{
+    struct fake_author author = {.port = sender};
+
+    return fake_route_delete(k, route, &author);
+}

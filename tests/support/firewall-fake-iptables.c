@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The fake firewall in the words of iptables(8): as much of them as tests say.
+ */
+#include "firewall-fake-table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WORDS_MAX 48
+
+struct command {
+    char *text;
+    char *word[WORDS_MAX];
+    size_t n, at;
+    struct fake_table *table;
+};
+
+static void command_clear(struct command *c)
+{
+    free(c->text);
+}
+
+static int command_split(struct command *c, const char *text)
+{
+    char *save = NULL;
+
+    c->text = strdup(text);
+    if (!c->text)
+        return -ENOMEM;
+    for (char *p = strtok_r(c->text, " ", &save); p; p = strtok_r(NULL, " ", &save)) {
+        if (c->n == WORDS_MAX)
+            return -E2BIG;
+        c->word[c->n++] = p;
+    }
+    return 0;
+}
+
+static bool next_is(struct command *c, const char *word)
+{
+    if (c->at == c->n || strcmp(c->word[c->at], word) != 0)
+        return false;
+    c->at++;
+    return true;
+}
+
+static const char *next(struct command *c)
+{
+    return c->at < c->n ? c->word[c->at++] : "";
+}
+
+/* 0 when the next word is no number. */
+static size_t next_number(struct command *c)
+{
+    char *end = NULL;
+    size_t n = c->at < c->n ? strtoul(c->word[c->at], &end, 10) : 0;
+
+    if (!end || *end)
+        return 0;
+    c->at++;
+    return n;
+}
+
+/* ---- rules ---- */
+
+static void append_word(char *text, size_t size, const char *word)
+{
+    size_t has = strlen(text);
+
+    snprintf(text + has, size - has, "%s%s", has ? " " : "", word);
+}
+
+/* The words of a rule up to the end, counters taken out. */
+static void rule_words(struct command *c, struct fake_rule *ret)
+{
+    *ret = (struct fake_rule){0};
+    while (c->at < c->n) {
+        if (next_is(c, "-c")) {
+            ret->packets = next_number(c);
+            ret->bytes = next_number(c);
+            continue;
+        }
+        append_word(ret->text, sizeof(ret->text), next(c));
+    }
+}
+
+static int set_target(const struct fake_table *t, struct nsh_nat_rule *r, const char *target)
+{
+    if (strcmp(target, "RETURN") == 0)
+        r->action = NSH_NAT_RETURN;
+    else if (strcmp(target, "MASQUERADE") == 0)
+        r->action = NSH_NAT_MASQUERADE;
+    else if (fake_table_find(t, target) || nsh_chain_is_ours(target))
+        r->action = NSH_NAT_JUMP;
+    else
+        return -EINVAL;
+    if (r->action == NSH_NAT_JUMP)
+        snprintf(r->target, sizeof(r->target), "%s", target);
+    return 0;
+}
+
+/* The rule as a value, as far as it says nothing else; -EINVAL if it does. */
+static int understand(struct command *c, struct nsh_nat_rule *ret)
+{
+    struct nsh_nat_rule r = {.action = NSH_NAT_OTHER};
+    int rc = 0;
+
+    if (strcmp(c->word[c->at], "-m") == 0 && c->n - c->at >= 6 &&
+            strcmp(c->word[c->at + 3], "INVALID") == 0) {
+        ret->action = NSH_NAT_TRACK;
+        return 0;
+    }
+    while (rc == 0 && c->at < c->n) {
+        if (next_is(c, "-s"))
+            rc = nsh_prefix_parse(next(c), &r.from) == NSH_PREFIX_OK ? 0 : -EINVAL;
+        else if (next_is(c, "-d"))
+            rc = nsh_prefix_parse(next(c), &r.to) == NSH_PREFIX_OK ? 0 : -EINVAL;
+        else if (next_is(c, "-o"))
+            snprintf(r.out, sizeof(r.out), "%s", next(c));
+        else if (next_is(c, "-j"))
+            rc = set_target(c->table, &r, next(c));
+        else if (next_is(c, "-c"))
+            c->at += 2;
+        else
+            rc = -EINVAL;
+    }
+    if (rc < 0 || r.action == NSH_NAT_OTHER)
+        return -EINVAL;
+    *ret = r;
+    return 0;
+}
+
+static int parse_rule(struct command *c, struct fake_rule *ret)
+{
+    size_t start = c->at;
+    struct nsh_nat_rule value = {.action = NSH_NAT_OTHER};
+
+    if (c->at == c->n)
+        return -EINVAL;
+    if (understand(c, &value) == 0) {
+        struct fake_rule words;
+
+        c->at = start;
+        rule_words(c, &words);
+        fake_rule_set(ret, &value);
+        ret->packets = words.packets;
+        ret->bytes = words.bytes;
+    } else {
+        c->at = start;
+        rule_words(c, ret);
+        ret->rule = (struct nsh_nat_rule){.action = NSH_NAT_OTHER};
+    }
+    return fake_rule_check(c->table, ret);
+}
+
+/* ---- commands ---- */
+
+static int run_append(struct command *c, struct fake_chain *chain)
+{
+    struct fake_rule rule;
+    int rc = parse_rule(c, &rule);
+
+    return rc < 0 ? rc : fake_rule_insert(chain, chain->n_rules, &rule);
+}
+
+static int run_insert(struct command *c, struct fake_chain *chain)
+{
+    struct fake_rule rule;
+    size_t at = next_number(c);
+    int rc = parse_rule(c, &rule);
+
+    return rc < 0 ? rc : fake_rule_insert(chain, at ? at - 1 : 0, &rule);
+}
+
+static int run_replace(struct command *c, struct fake_chain *chain)
+{
+    struct fake_rule rule;
+    size_t at = next_number(c);
+    int rc = parse_rule(c, &rule);
+
+    if (rc < 0)
+        return rc;
+    if (at == 0 || at > chain->n_rules)
+        return -E2BIG;
+    chain->rules[at - 1] = rule;
+    return 0;
+}
+
+static int run_delete(struct command *c, struct fake_chain *chain)
+{
+    struct fake_rule rule;
+    size_t at = next_number(c);
+    int rc;
+
+    if (at)
+        return fake_rule_remove(chain, at - 1);
+    rc = parse_rule(c, &rule);
+    for (size_t n = 0; rc == 0 && n < chain->n_rules; n++)
+        if (fake_rule_same(&chain->rules[n], &rule))
+            return fake_rule_remove(chain, n);
+    return rc < 0 ? rc : -ENOENT;
+}
+
+static int run_flush(struct command *c, struct fake_chain *chain)
+{
+    if (chain) {
+        fake_chain_flush(chain);
+        return 0;
+    }
+    for (size_t i = 0; i < c->table->n_chains; i++)
+        fake_chain_flush(&c->table->chains[i]);
+    return 0;
+}
+
+static int run_remove(struct command *c, struct fake_chain *chain)
+{
+    if (chain)
+        return chain->n_rules ? -ENOTEMPTY : fake_chain_remove(c->table, chain->name);
+    for (size_t i = c->table->n_chains; i-- > 0;) {
+        struct fake_chain *each = &c->table->chains[i];
+        int rc = 0;
+
+        if (!each->builtin)
+            rc = each->n_rules ? -ENOTEMPTY : fake_chain_remove(c->table, each->name);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int run(struct command *c)
+{
+    static const struct {
+        const char *option;
+        int (*run)(struct command *c, struct fake_chain *chain);
+        bool needs_chain;
+    } commands[] = {
+            {"-A", run_append, true},
+            {"-I", run_insert, true},
+            {"-R", run_replace, true},
+            {"-D", run_delete, true},
+            {"-F", run_flush, false},
+            {"-X", run_remove, false},
+    };
+    const char *option = next(c);
+    const char *name;
+    struct fake_chain *chain;
+
+    name = next(c);
+    if (strcmp(option, "-N") == 0)
+        return fake_chain_add(c->table, name, false);
+    chain = *name ? fake_table_find(c->table, name) : NULL;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(commands); i++) {
+        if (strcmp(option, commands[i].option) != 0)
+            continue;
+        if (!chain && (commands[i].needs_chain || *name))
+            return -ENOENT;
+        return commands[i].run(c, chain);
+    }
+    return -EINVAL;
+}
+
+int nsh_firewall_fake_iptables(struct nsh_firewall_fake *f, const char *words)
+{
+    NSH_CLEANUP(command_clear) struct command c = {0};
+    int family = NSH_V4;
+    enum nsh_table table = NSH_TABLE_NAT;
+    int rc = command_split(&c, words);
+
+    if (rc < 0)
+        return rc;
+    if (next_is(&c, "ip6tables"))
+        family = NSH_V6;
+    else if (!next_is(&c, "iptables"))
+        return -EINVAL;
+    if (next_is(&c, "-t"))
+        table = strcmp(next(&c), "raw") == 0 ? NSH_TABLE_RAW : NSH_TABLE_NAT;
+    c.table = &f->tables[family][table];
+    rc = fake_table_use(c.table, table);
+    return rc < 0 ? rc : run(&c);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel contract of lib/firewall.h kept in memory, with the habits of legacy iptables: a lock
+ * that may be taken, a commit that is atomic and refused when somebody wrote since the table was
+ * read, chains that can't go while a rule leads to them, counters.
+ *
+ * A struct nsh_firewall_fake is the kernel's tables. Any number of contracts are opened on it, each
+ * as a process of its own.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cleanup.h"
+#include "firewall.h"
+
+struct nsh_firewall_fake_counts {
+    size_t opens;    /* sessions begun */
+    size_t observes; /* tables read */
+    size_t commits;  /* commits that changed something */
+    size_t steps;    /* steps in them */
+};
+
+struct nsh_firewall_fake;
+
+int nsh_firewall_fake_new(struct nsh_firewall_fake **ret);
+/* The contracts opened on it go first. */
+void nsh_firewall_fake_free(struct nsh_firewall_fake *f);
+NSH_DEFINE_CLEANUP(struct nsh_firewall_fake *, nsh_firewall_fake_free)
+int nsh_firewall_fake_open(struct nsh_firewall_fake *f, struct nsh_firewall **ret);
+
+/*
+ * What somebody else does, in the words of iptables(8): "iptables|ip6tables [-t TABLE]" and one of
+ * -A, -I [N], -D (a rule or N), -R N, -F [CHAIN], -X [CHAIN], -N CHAIN, with `-c PACKETS BYTES`
+ * for the counters. A rule it does not know is kept as the words that were said. Negative errno
+ * where iptables would fail; -EINVAL for words it does not know.
+ */
+int nsh_firewall_fake_iptables(struct nsh_firewall_fake *f, const char *words);
+/*
+ * The table as iptables-save writes it, from the first chain to the last rule, policies without
+ * counters; "" when nobody has used the table yet. The caller's to free.
+ */
+char *nsh_firewall_fake_save(
+        const struct nsh_firewall_fake *f, int family, enum nsh_table table, bool counters);
+/* One packet goes by each rule. */
+void nsh_firewall_fake_count_packet(struct nsh_firewall_fake *f);
+
+/* The lock is held by somebody else for the next `sessions` attempts. */
+void nsh_firewall_fake_busy(struct nsh_firewall_fake *f, unsigned sessions);
+/*
+ * Somebody writes without the lock right before each of the next `commits`, which are RACED.
+ * `meanwhile` may be NULL.
+ */
+void nsh_firewall_fake_race(struct nsh_firewall_fake *f, unsigned commits,
+        void (*meanwhile)(void *userdata), void *userdata);
+/* The nth commit from now fails with this, changing nothing. */
+void nsh_firewall_fake_fail_commit(
+        struct nsh_firewall_fake *f, unsigned nth, int error, const char *why);
+/* No such table in this kernel; error 0: there is one again. */
+void nsh_firewall_fake_unsupported(
+        struct nsh_firewall_fake *f, int family, int error, const char *why);
+const struct nsh_firewall_fake_counts *nsh_firewall_fake_counts(const struct nsh_firewall_fake *f);

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A small TAP producer: cases register themselves, main() runs them one after the other.
+
+    @case("what must hold")
+    def _():
+        ...
+
+A case fails by any exception, Skip excepted. `FILE.py WORD...` runs only the cases whose name
+contains one of the words, `FILE.py --list` names them.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+
+_cases = []
+
+
+class Skip(Exception):
+    """The machine can't run this case; counted as skipped, never as passed."""
+
+
+class Failure(AssertionError):
+    pass
+
+
+class CaseTimeout(BaseException):
+    """Not an Exception: no handler in between may swallow it."""
+
+
+def case(name, timeout=60):
+    def register(function):
+        _cases.append((name, function, timeout))
+        return function
+
+    return register
+
+
+def diag(text):
+    for line in str(text).splitlines():
+        print("# " + line)
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+def equal(got, want, what):
+    if got != want:
+        raise Failure("%s:\n  got:    %r\n  wanted: %r" % (what, got, want))
+
+
+def contains(text, part, what):
+    if part not in text:
+        raise Failure("%s: no %r in\n%s" % (what, part, text))
+
+
+def _on_alarm(signum, frame):
+    raise CaseTimeout("the case took too long")
+
+
+def _on_end(signum, frame):
+    sys.exit(128 + signum)  # unwinds: `with` blocks and atexit clean up
+
+
+def _run(number, name, function, timeout):
+    signal.alarm(timeout)
+    begun = time.monotonic()
+    try:
+        function()
+    except Skip as e:
+        print("ok %d - %s # SKIP %s" % (number, name, e))
+        return True
+    except (Exception, CaseTimeout) as e:
+        signal.alarm(0)
+        print("not ok %d - %s" % (number, name))
+        diag("%s: %s" % (type(e).__name__, e))
+        if not isinstance(e, Failure):
+            diag("".join(traceback.format_tb(e.__traceback__)))
+        else:
+            last = traceback.extract_tb(e.__traceback__)
+            diag("at " + ", ".join("%s:%d" % (os.path.basename(f.filename), f.lineno)
+                                   for f in last[1:-1]))
+        return False
+    finally:
+        signal.alarm(0)
+    print("ok %d - %s" % (number, name))
+    diag("%.1f s" % (time.monotonic() - begun))
+    return True
+
+
+def main():
+    words = [a for a in sys.argv[1:] if not a.startswith("--")]
+    chosen = [c for c in _cases if not words or any(w in c[0] for w in words)]
+    if "--list" in sys.argv:
+        print("\n".join(c[0] for c in chosen))
+        return
+    sys.stdout.reconfigure(line_buffering=True)
+    if os.geteuid() != 0:
+        print("1..0 # SKIP needs root, for network namespaces")
+        return
+    signal.signal(signal.SIGALRM, _on_alarm)
+    for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(s, _on_end)
+    print("1..%d" % len(chosen))
+    good = True
+    for number, (name, function, timeout) in enumerate(chosen, 1):
+        good = _run(number, name, function, timeout) and good
+    sys.exit(0 if good else 1)

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packets: servers that answer with the address they were asked from, and what asks them.
+
+All sockets are made inside their namespace and then used by threads of the test.
+"""
+
+import hashlib
+import select
+import socket
+import struct
+import threading
+import time
+
+PORT = 5000
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+class _Server:
+    def __init__(self, ns, kind, address, port):
+        self.socket = ns.socket(family_of(address), kind)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((address, port))
+        self.going = True
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        ns.world.closing.append(self.stop)
+
+    def _ready(self):
+        return select.select([self.socket], [], [], 0.1)[0]
+
+    def stop(self):
+        self.going = False
+        if self.thread.is_alive():
+            self.thread.join(2)
+        self.socket.close()
+
+
+class UdpEcho(_Server):
+    """Answers each datagram with the address it came from, a space, and the datagram."""
+
+    def __init__(self, ns, address, port=PORT):
+        super().__init__(ns, socket.SOCK_DGRAM, address, port)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.thread.start()
+
+    def _serve(self):
+        while self.going:
+            if self._ready():
+                data, peer = self.socket.recvfrom(65536)
+                try:
+                    self.socket.sendto(peer[0].encode() + b" " + data, peer)
+                except OSError:
+                    pass  # no way back: the asker will notice
+
+
+class TcpEcho(_Server):
+    """Says where the connection comes from, takes all that is sent, and ends with its SHA-256."""
+
+    def __init__(self, ns, address, port=PORT):
+        super().__init__(ns, socket.SOCK_STREAM, address, port)
+        self.socket.listen(64)
+        self.thread.start()
+
+    def _serve(self):
+        while self.going:
+            if self._ready():
+                connection, peer = self.socket.accept()
+                threading.Thread(target=self._one, args=(connection, peer[0]),
+                                 daemon=True).start()
+
+    @staticmethod
+    def _one(connection, peer):
+        digest = hashlib.sha256()
+        try:
+            with connection:
+                connection.sendall(peer.encode() + b"\n")
+                while True:
+                    data = connection.recv(1 << 18)
+                    if not data:
+                        break
+                    digest.update(data)
+                connection.sendall(digest.hexdigest().encode() + b"\n")
+        except OSError:
+            pass  # the other side has noticed too
+
+
+def udp_peer(ns, address, port=PORT, timeout=3.0, source=None):
+    """The address a new UDP flow from here is seen from at the server; None: no answer."""
+    with ns.socket(family_of(address), socket.SOCK_DGRAM) as s:
+        if source:
+            s.bind((source, 0))
+        s.settimeout(0.25)
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                s.connect((address, port))
+                s.send(b"who am I")
+                return s.recv(65536).split(b" ")[0].decode()
+            except socket.timeout:
+                pass
+            except OSError:
+                time.sleep(0.02)
+            if time.monotonic() > end:
+                return None
+
+
+def tcp_peer(ns, address, port=PORT, timeout=3.0):
+    """The same for a TCP connection."""
+    with ns.socket(family_of(address), socket.SOCK_STREAM) as s:
+        s.settimeout(timeout)
+        try:
+            s.connect((address, port))
+            return s.makefile().readline().strip() or None
+        except OSError:
+            return None
+
+
+def ping(ns, address):
+    return ns.run("ping", "-n", "-q", "-c", "1", "-W", "3", address, check=False).returncode == 0
+
+
+class UdpStream:
+    """One UDP flow, a numbered datagram every `interval` seconds; who answered, what is lost."""
+
+    def __init__(self, ns, address, port=PORT, interval=0.002):
+        self.socket = ns.socket(family_of(address), socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.socket.connect((address, port))
+        self.socket.setblocking(False)
+        self.interval = interval
+        self.sent = 0
+        self.refused = 0
+        self.answers = {}  # number: the address the server saw
+        self.last_peer = None
+        self.going = True
+        self.thread = threading.Thread(target=self._stream, daemon=True)
+        self.thread.start()
+        ns.world.closing.insert(0, self.stop)
+
+    def _stream(self):
+        due = time.monotonic()
+        while self.going:
+            now = time.monotonic()
+            if now >= due:
+                try:
+                    self.socket.send(struct.pack("!Q", self.sent))
+                except OSError:
+                    self.refused += 1
+                self.sent += 1
+                due = max(due + self.interval, now - 0.1)
+            self._take(max(0.0, due - time.monotonic()))
+
+    def _take(self, wait):
+        if not select.select([self.socket], [], [], wait)[0]:
+            return False
+        try:
+            peer, _, number = self.socket.recv(65536).partition(b" ")
+        except OSError:
+            return False
+        self.last_peer = peer.decode()
+        self.answers[struct.unpack("!Q", number)[0]] = self.last_peer
+        return True
+
+    def stop(self):
+        """Ends the flow when all that was sent is answered, or nothing more comes."""
+        if not self.going:
+            return self
+        self.going = False
+        self.thread.join(5)
+        while len(self.answers) < self.sent and self._take(1.0):
+            pass
+        self.socket.close()
+        return self
+
+    @property
+    def lost(self):
+        return [n for n in range(self.sent) if n not in self.answers]
+
+    @property
+    def peers(self):
+        return set(self.answers.values())
+
+
+class TcpTransfer:
+    """A steady transfer to a TcpEcho, paced so that it leaves the machine to others."""
+
+    def __init__(self, ns, address, port=PORT, block=1 << 14, interval=0.005):
+        self.socket = ns.socket(family_of(address), socket.SOCK_STREAM)
+        self.socket.settimeout(30)
+        self.socket.connect((address, port))
+        self.reader = self.socket.makefile()
+        self.peer = self.reader.readline().strip()
+        self.digest = hashlib.sha256()
+        self.total = 0
+        self.error = None
+        self.block, self.interval = block, interval
+        self.going = threading.Event()
+        self.going.set()
+        self.thread = threading.Thread(target=self._send, daemon=True)
+        self.thread.start()
+        ns.world.closing.insert(0, self.abort)
+
+    def _send(self):
+        number = 0
+        try:
+            while self.going.is_set():
+                data = struct.pack("!I", number) * (self.block // 4)
+                self.socket.sendall(data)
+                self.digest.update(data)
+                self.total += len(data)
+                number = (number + 1) & 0xffffffff
+                time.sleep(self.interval)
+        except OSError as e:
+            self.error = e
+
+    def finish(self):
+        """True if the server got exactly what was sent."""
+        self.going.clear()
+        self.thread.join(40)
+        if self.error:
+            return False
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+            answer = self.reader.readline().strip()
+        except OSError as e:
+            self.error = e
+            return False
+        return answer == self.digest.hexdigest()
+
+    def abort(self):
+        self.going.clear()
+        self.socket.close()
+
+
+def router_advertisement(ns, device, lifetime=1800):
+    """Sends one to all nodes on the link, from the device's link-local address."""
+    with ns.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as s:
+        with ns.inside():
+            index = socket.if_nametoindex(device)
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        # type 134, code, checksum (the kernel's), hop limit, flags, lifetime, two timers
+        s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, lifetime, 0, 0),
+                 ("ff02::1", 0, 0, index))

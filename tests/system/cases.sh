@@ -1,0 +1,407 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# cases.sh - runs inside the container as root: /tree is what `meson install` made. Each case is a
+# function; it fails when one of its commands does, and says what it found. TAP.
+set -u
+exec </dev/null
+
+config=/etc/netshared.yaml
+unit=netshared.service
+
+#### what the cases are made of
+
+# wait_for COMMAND...: polls a condition for ten seconds.
+wait_for() {
+    local end=$((SECONDS + 11))
+    until "$@" >/dev/null 2>&1; do
+        if [ $SECONDS -ge $end ]; then
+            echo "never came true: $*"
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
+# expect WANTED COMMAND...: runs it and compares the exit code.
+expect() {
+    local want=$1 got out
+    shift
+    out=$("$@" 2>&1)
+    got=$?
+    [ "$got" = "$want" ] && return
+    echo "exit code $got instead of $want: $*"
+    printf '%s\n' "$out"
+    return 1
+}
+
+# has PATTERN COMMAND...: its output has a line like that.
+has() {
+    local pattern=$1 out
+    shift
+    out=$("$@" 2>&1)
+    grep -qE -- "$pattern" <<<"$out" && return
+    echo "no line like \"$pattern\" from: $*"
+    printf '%s\n' "$out"
+    return 1
+}
+
+lacks() {
+    local pattern=$1 out
+    shift
+    out=$("$@" 2>&1)
+    grep -qE -- "$pattern" <<<"$out" || return 0
+    echo "a line like \"$pattern\" from: $*"
+    printf '%s\n' "$out"
+    return 1
+}
+
+property() {
+    systemctl show --value -p "$1" $unit
+}
+
+# The journal since mark(), as JSON.
+mark() {
+    cursor=$(journalctl -n 0 --show-cursor --no-pager | sed -n 's/^-- cursor: //p')
+}
+journal() {
+    journalctl --no-pager -u $unit ${cursor:+--after-cursor="$cursor"} -o json
+}
+
+# entry FIELD=PATTERN...: an entry since mark() has all of these.
+entry() {
+    journal | python3 -c '
+import json, re, sys
+wanted = [w.split("=", 1) for w in sys.argv[1:]]
+for line in sys.stdin:
+    found = json.loads(line)
+    if all(re.search(p, str(found.get(f, ""))) for f, p in wanted):
+        sys.exit(0)
+sys.exit(1)' "$@"
+}
+
+write_config() {
+    printf 'version: 1\n' >$config
+    cat >>$config
+}
+
+usual_config() {
+    write_config <<'YAML'
+routes:
+  - to: 10.20.0.0/16
+    via: 203.0.113.1
+    dev: wan0
+  - to: "2001:db8:20::/48"
+    via: "2001:db8:1::1"
+    dev: wan0
+masquerade:
+  - name: lan-out
+    from: [10.0.0.0/24, "2001:db8:2::/64"]
+    out: [wan0]
+YAML
+}
+
+route4() { ip -4 route show 10.20.0.0/16 proto 110; }
+route6() { ip -6 route show 2001:db8:20::/48 proto 110; }
+nat4() { iptables-legacy -w -t nat -S; }
+nat6() { ip6tables-legacy -w -t nat -S; }
+forwarding() { cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding | tr -d '\n'; }
+
+# All that the usual configuration wants is there.
+holds() {
+    has 'via 203.0.113.1 dev wan0' route4 && has 'via 2001:db8:1::1 dev wan0' route6 &&
+        has '-s 10.0.0.0/24 -o wan0 -j MASQUERADE' nat4 &&
+        has '-A POSTROUTING -j NETSHARED-' nat4 &&
+        has '-s 2001:db8:2::/64 -o wan0 -j MASQUERADE' nat6 && has '^11$' forwarding
+}
+
+# None of it is.
+clean() {
+    lacks . route4 && lacks . route6 && lacks NETSHARED nat4 && lacks NETSHARED nat6 &&
+        has '^00$' forwarding
+}
+
+# Routes and rules, and the counters of those that only the client's packets meet.
+snapshot() {
+    local save
+    ip route show table all
+    ip -6 route show table all
+    for save in iptables-legacy-save ip6tables-legacy-save; do
+        $save | sed 's/^\(:[^ ]* [^ ]*\).*/\1/' | grep -v '^#'
+        $save -c | grep MASQUERADE
+    done
+}
+
+# unchanged SNAPSHOT: nothing changed since.
+unchanged() {
+    local now
+    now=$(snapshot)
+    [ "$1" = "$now" ] && return
+    echo "the kernel changed:"
+    diff <(printf '%s\n' "$1") <(printf '%s\n' "$now")
+    return 1
+}
+
+fresh() {
+    systemctl stop $unit
+    systemctl reset-failed $unit 2>/dev/null
+    netshared remove >/dev/null 2>&1
+    rm -rf /var/lib/netshared /etc/netshared.d
+    rm -rf /etc/systemd/system/netshared.service.d /run/systemd/system/netshared.service.d
+    systemctl daemon-reload
+    sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+    mark
+}
+
+running() {
+    fresh && usual_config && expect 0 systemctl start $unit && holds
+}
+
+drop_in() {
+    mkdir -p /run/systemd/system/netshared.service.d
+    printf '[Service]\n%s\n' "$1" >/run/systemd/system/netshared.service.d/test.conf
+    systemctl daemon-reload
+}
+
+#### the cases
+
+install_tree() {
+    # /lib may be a link to /usr/lib: what is in it goes there.
+    tar -C /tree -c . | tar -C / -x --keep-directory-symlink --no-same-owner &&
+        systemctl daemon-reload && expect 0 netshared --version &&
+        expect 0 test -f /etc/iproute2/rt_protos.d/netshared.conf &&
+        expect 0 netshared check
+}
+
+make_network() {
+    ip netns add client && ip netns add server &&
+        ip link add lan0 type veth peer name eth0 netns client &&
+        ip link add wan0 type veth peer name eth0 netns server &&
+        ip addr add 10.0.0.1/24 dev lan0 && ip addr add 2001:db8:2::1/64 dev lan0 nodad &&
+        ip addr add 203.0.113.2/24 dev wan0 && ip addr add 2001:db8:1::2/64 dev wan0 nodad &&
+        ip link set lan0 up && ip link set wan0 up &&
+        ip -n client addr add 10.0.0.2/24 dev eth0 && ip -n client link set eth0 up &&
+        ip -n client route add default via 10.0.0.1 &&
+        ip -n server addr add 203.0.113.1/24 dev eth0 &&
+        ip -n server addr add 2001:db8:1::1/64 dev eth0 nodad && ip -n server link set eth0 up
+}
+
+unit_is_sound() {
+    expect 0 systemd-analyze verify --man=no $unit &&
+        expect 0 systemd-analyze security --no-pager --threshold=25 $unit
+}
+
+starts_with_what_is_delivered() {
+    cp /tree/etc/netshared.yaml $config && mark && expect 0 systemctl start $unit &&
+        has '^active$' property ActiveState && clean && expect 0 systemctl stop $unit &&
+        has '^success$' property Result
+}
+
+starts_and_holds() {
+    running && has '^active$' property ActiveState && has '^notify$' property Type &&
+        has '[0-9]' property StatusText &&
+        has 'Status: ".*[0-9].*"' systemctl status --no-pager -n 0 $unit
+}
+
+packets_are_masqueraded() {
+    running && expect 0 ip netns exec client ping -c 1 -W 2 203.0.113.1
+}
+
+journal_has_fields() {
+    running &&
+        wait_for entry 'MESSAGE_ID=^[0-9a-f]{32}$' 'PRIORITY=^[0-7]$' 'NETSHARED_ACTION=^started$' &&
+        wait_for entry 'SYSLOG_IDENTIFIER=^netshared$' '_SYSTEMD_UNIT=^netshared.service$'
+}
+
+messages_are_in_the_catalog() {
+    local id bad=0
+    journalctl --update-catalog || return
+    for id in $(journalctl --no-pager -u $unit -o json | python3 -c '
+import json, sys
+print(*sorted({e["MESSAGE_ID"] for e in map(json.loads, sys.stdin) if "NETSHARED_ACTION" in e}))'); do
+        journalctl --list-catalog "$id" | grep -q . || { echo "not in the catalog: $id" && bad=1; }
+    done
+    [ -n "${id:-}" ] && [ $bad = 0 ]
+}
+
+reload_takes_a_good_file() {
+    running || return
+    cat >>$config <<'YAML'
+  - name: second
+    from: [10.0.5.0/24]
+    out: [wan0]
+YAML
+    sed -i 's,10.20.0.0/16,[10.20.0.0/16\, 10.21.0.0/16],' $config
+    mark
+    expect 0 systemctl reload $unit && holds && has '^active$' property ActiveState &&
+        has 'via 203.0.113.1 dev wan0' ip route show 10.21.0.0/16 proto 110 &&
+        has '-s 10.0.5.0/24 -o wan0 -j MASQUERADE' nat4 && entry 'NETSHARED_ACTION=^reloaded$'
+}
+
+reload_refuses_a_bad_file() {
+    running || return
+    local before
+    before=$(snapshot)
+    write_config <<'YAML'
+routes:
+  - to: 10.0.0.1/24
+    via: 203.0.113.1
+mascarade: []
+YAML
+    mark
+    expect 1 systemctl reload $unit && has '^active$' property ActiveState &&
+        has '^running$' property SubState && wait_for entry 'MESSAGE=netshared.yaml:3:9' &&
+        wait_for entry 'MESSAGE=netshared.yaml:5:1' && entry 'PRIORITY=^3$' && unchanged "$before"
+}
+
+reload_by_signal() {
+    running || return
+    sed -i 's,10.20.0.0/16,[10.20.0.0/16\, 10.22.0.0/16],' $config
+    mark
+    systemctl kill --kill-whom=main -s HUP $unit
+    wait_for entry 'NETSHARED_ACTION=^reloaded$' &&
+        has 'via 203.0.113.1 dev wan0' ip route show 10.22.0.0/16 proto 110
+}
+
+repairs_a_route() {
+    running || return
+    mark
+    ip route del 10.20.0.0/16 && ip -6 route del 2001:db8:20::/48 &&
+        wait_for holds &&
+        wait_for entry 'NETSHARED_ACTION=^restored$' 'NETSHARED_OBJECT=^route$' \
+            'NETSHARED_NAME=10.20.0.0/16' 'NETSHARED_CAUSE=.' 'NETSHARED_CONFIG_LINE=^[0-9]+$' \
+            'NETSHARED_CONFIG_FILE=^/etc/netshared.yaml$' 'MESSAGE_ID=^[0-9a-f]{32}$'
+}
+
+repairs_after_link_down() {
+    running || return
+    ip link set wan0 down && ip link set wan0 up &&
+        wait_for has 'via 203.0.113.1 dev wan0' route4
+    local code=$?
+    ip addr replace 2001:db8:1::2/64 dev wan0 nodad
+    [ $code = 0 ] && wait_for holds
+}
+
+repairs_the_nat_table() {
+    running || return
+    mark
+    iptables-legacy -w -t nat -F && ip6tables-legacy -w -t nat -F && wait_for holds &&
+        wait_for entry 'NETSHARED_ACTION=^restored$' 'NETSHARED_OBJECT=^masquerade$' \
+            'NETSHARED_POLICY=^lan-out$'
+}
+
+repairs_forwarding() {
+    running || return
+    mark
+    sysctl -qw net.ipv4.ip_forward=0 && wait_for holds &&
+        sysctl -qw net.ipv6.conf.all.forwarding=0 && wait_for holds &&
+        wait_for entry 'NETSHARED_ACTION=^restored$' 'NETSHARED_OBJECT=^forwarding$'
+}
+
+restart_has_no_gap() {
+    running && ip netns exec client ping -q -c 3 -i 0.2 203.0.113.1 || return
+    local before events
+    before=$(snapshot)
+    grep -qE '^\[[1-9][0-9]*:[0-9]+\].*MASQUERADE' <<<"$before" ||
+        { echo "no counter to keep" && return 1; }
+    events=$(mktemp)
+    ip -o monitor route >"$events" &
+    local monitor=$!
+    # It listens when a change of our own is in its output.
+    wait_for sh -c "ip route replace blackhole 192.0.2.9; ip route del blackhole 192.0.2.9
+        grep -q 192.0.2.9 $events"
+    expect 0 systemctl restart $unit
+    local code=$?
+    ip route add blackhole 192.0.2.10
+    wait_for grep -q 192.0.2.10 "$events"
+    kill $monitor
+    wait $monitor 2>/dev/null
+    ip route del blackhole 192.0.2.10
+    [ $code = 0 ] && lacks '10\.20\.|2001:db8:20:' cat "$events" && unchanged "$before"
+}
+
+survives_kill() {
+    running || return
+    local before
+    before=$(snapshot)
+    drop_in RestartSec=0
+    systemctl kill --kill-whom=main -s KILL $unit
+    wait_for has '^1$' property NRestarts && wait_for has '^active$' property ActiveState &&
+        unchanged "$before"
+}
+
+watchdog_restarts_it() {
+    fresh && usual_config && drop_in $'WatchdogSec=2s\nRestartSec=0' &&
+        expect 0 systemctl start $unit && has '^0$' property NRestarts || return
+    systemctl kill --kill-whom=main -s STOP $unit
+    wait_for has '^1$' property NRestarts && wait_for has '^active$' property ActiveState && holds
+}
+
+stop_keeps() {
+    running && mark && expect 0 systemctl stop $unit && has '^success$' property Result && holds &&
+        entry 'NETSHARED_ACTION=^stopped$'
+}
+
+stop_removes() {
+    fresh && usual_config && printf 'settings:\n  on-stop: remove\n' >>$config &&
+        expect 0 systemctl start $unit && holds && expect 0 systemctl stop $unit && clean
+}
+
+bad_start_runs_the_accepted() {
+    running && expect 0 systemctl stop $unit && netshared remove >/dev/null && clean || return
+    echo 'routes: 7' >>$config
+    mark
+    expect 0 systemctl start $unit && holds && has '^active$' property ActiveState &&
+        wait_for entry 'PRIORITY=^3$' 'MESSAGE=netshared.yaml' &&
+        has 'accepted|error' property StatusText
+}
+
+bad_start_with_nothing_accepted() {
+    fresh && drop_in Restart=no && write_config <<<'routes: 7' || return
+    mark
+    expect 1 systemctl start $unit && has '^1$' property ExecMainStatus &&
+        has '^exit-code$' property Result && clean && wait_for entry 'MESSAGE=netshared.yaml:2:9'
+}
+
+needs_no_lock_file() {
+    fresh && usual_config && rm -f /run/xtables.lock && expect 0 systemctl start $unit && holds
+}
+
+a_second_one_is_refused() {
+    running && expect 1 netshared run && has '^active$' property ActiveState && holds
+}
+
+status_is_answered() {
+    running && has 'lan-out' netshared status && expect 0 netshared plan &&
+        expect 0 sh -c 'netshared status --json | python3 -m json.tool'
+}
+
+is_enabled() {
+    expect 0 systemctl enable $unit && expect 0 systemctl is-enabled $unit
+}
+
+cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered starts_and_holds
+    packets_are_masqueraded journal_has_fields status_is_answered reload_takes_a_good_file
+    reload_refuses_a_bad_file reload_by_signal repairs_a_route repairs_after_link_down
+    repairs_the_nat_table repairs_forwarding restart_has_no_gap survives_kill watchdog_restarts_it
+    stop_keeps stop_removes bad_start_runs_the_accepted bad_start_with_nothing_accepted
+    needs_no_lock_file a_second_one_is_refused messages_are_in_the_catalog is_enabled)
+
+rm -rf /var/lib/netshared /etc/netshared.d $config
+echo "1..${#cases[@]}"
+n=0 failed=0 cursor='' log=$(mktemp)
+for case in "${cases[@]}"; do
+    n=$((n + 1))
+    # Not in a subshell: mark() is to last.
+    if $case >"$log" 2>&1; then
+        echo "ok $n - ${case//_/ }"
+        continue
+    fi
+    failed=1
+    echo "not ok $n - ${case//_/ }"
+    {
+        tail -n 40 "$log"
+        echo "journal:"
+        journalctl --no-pager -u $unit ${cursor:+--after-cursor="$cursor"} -o cat | tail -n 25
+    } | sed 's/^/#   /'
+done
+exit $failed

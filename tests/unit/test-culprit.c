@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who is named, and above all who is not. Each suspect is a child of ours that holds a routing
+ * socket under its own pid, as every program that does not choose a port id itself.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "culprit.h"
+
+static uint64_t now_usec(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* A routing socket bound to `port`. */
+static int open_socket(uint32_t port)
+{
+    const struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_pid = port};
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+struct suspect {
+    pid_t pid;
+    int leash; /* it lives until this is closed */
+};
+
+/* Forks one that calls `prepare` and says when it is done. False where `prepare` may not. */
+static bool start_suspect(bool (*prepare)(void), struct suspect *ret)
+{
+    int ready[2], leash[2];
+    char done = 0;
+
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(leash), 0);
+    ret->pid = fork();
+    assert_true(ret->pid >= 0);
+    if (ret->pid == 0) {
+        close(ready[0]);
+        close(leash[1]);
+        if (!prepare() || write(ready[1], "!", 1) != 1)
+            _exit(1);
+        (void)!read(leash[0], &done, 1);
+        _exit(0);
+    }
+    close(ready[1]);
+    close(leash[0]);
+    ssize_t n = read(ready[0], &done, 1);
+    close(ready[0]);
+    ret->leash = leash[1];
+    return n == 1;
+}
+
+static void end_suspect(struct suspect *s)
+{
+    close(s->leash);
+    waitpid(s->pid, NULL, 0);
+}
+
+static bool find(pid_t pid, uint64_t at_usec)
+{
+    char comm[NSH_COMM_LEN * 4] = "untouched";
+    pid_t found = -1;
+
+    if (nsh_culprit_find((uint32_t)pid, at_usec, comm, &found))
+        return found == pid;
+    assert_string_equal(comm, "untouched");
+    assert_int_equal(found, -1);
+    return false;
+}
+
+static bool prepare_plain(void)
+{
+    return open_socket((uint32_t)getpid()) >= 0;
+}
+
+static bool prepare_strange_name(void)
+{
+    return prctl(PR_SET_NAME, "a) R (1\n\x1b\xff") == 0 && prepare_plain();
+}
+
+static bool prepare_without_socket(void)
+{
+    return true;
+}
+
+static bool prepare_other_protocol(void)
+{
+    const struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_pid = (uint32_t)getpid()};
+    int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
+
+    return fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+static bool prepare_own_network(void)
+{
+    return unshare(CLONE_NEWNET) == 0 && prepare_plain();
+}
+
+/* Its socket stays in our network. */
+static bool prepare_socket_before_own_network(void)
+{
+    return prepare_plain() && unshare(CLONE_NEWNET) == 0;
+}
+
+static void test_certain(void **state)
+{
+    char comm[NSH_COMM_LEN * 4];
+    struct suspect s;
+    pid_t pid;
+
+    (void)state;
+    assert_true(start_suspect(prepare_strange_name, &s));
+    assert_true(nsh_culprit_find((uint32_t)s.pid, now_usec(), comm, &pid));
+    assert_int_equal(pid, s.pid);
+    assert_string_equal(comm, "a) R (1\\x0a\\x1b\\xff");
+    end_suspect(&s);
+    assert_false(find(s.pid, now_usec()));
+}
+
+static void test_started_later(void **state)
+{
+    struct suspect s;
+    uint64_t before = now_usec() - 1000000;
+
+    (void)state;
+    assert_true(start_suspect(prepare_plain, &s));
+    assert_true(find(s.pid, now_usec()));
+    assert_false(find(s.pid, before));
+    end_suspect(&s);
+}
+
+static void test_no_such_socket(void **state)
+{
+    struct suspect s;
+
+    (void)state;
+    assert_true(start_suspect(prepare_without_socket, &s));
+    assert_false(find(s.pid, now_usec()));
+    end_suspect(&s);
+    assert_true(start_suspect(prepare_other_protocol, &s));
+    assert_false(find(s.pid, now_usec()));
+    end_suspect(&s);
+}
+
+/* The port id is the suspect's pid, but another process holds the socket. */
+static void test_socket_of_another(void **state)
+{
+    struct suspect s;
+
+    (void)state;
+    assert_true(start_suspect(prepare_without_socket, &s));
+    int fd = open_socket((uint32_t)s.pid);
+    assert_true(fd >= 0);
+    assert_false(find(s.pid, now_usec()));
+    close(fd);
+    end_suspect(&s);
+}
+
+/* A dead child that nobody has waited for is not looked at. */
+static void test_zombie(void **state)
+{
+    struct suspect s;
+    siginfo_t info;
+
+    (void)state;
+    assert_true(start_suspect(prepare_plain, &s));
+    close(s.leash);
+    assert_int_equal(waitid(P_PID, (id_t)s.pid, &info, WEXITED | WNOWAIT), 0);
+    assert_false(find(s.pid, now_usec()));
+    waitpid(s.pid, NULL, 0);
+}
+
+static void test_impossible_ports(void **state)
+{
+    static const uint32_t ports[] = {0, 4194305, INT32_MAX, UINT32_MAX - 4096, UINT32_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(ports); i++) {
+        char comm[NSH_COMM_LEN * 4];
+        pid_t pid;
+        int fd = ports[i] ? open_socket(ports[i]) : -1;
+
+        assert_false(nsh_culprit_find(ports[i], now_usec(), comm, &pid));
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+/* The kernel's own threads (the parent of them all has pid 2) and our init. */
+static void test_kernel_thread_and_init(void **state)
+{
+    (void)state;
+    for (pid_t pid = 1; pid <= 2; pid++) {
+        int fd = open_socket((uint32_t)pid);
+
+        assert_false(find(pid, now_usec()));
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+static void test_other_network(void **state)
+{
+    struct suspect s;
+
+    (void)state;
+    if (geteuid() != 0)
+        return; /* namespaces are root's */
+    assert_true(start_suspect(prepare_own_network, &s));
+    assert_false(find(s.pid, now_usec()));
+    end_suspect(&s);
+    assert_true(start_suspect(prepare_socket_before_own_network, &s));
+    assert_false(find(s.pid, now_usec()));
+    end_suspect(&s);
+}
+
+/* A child in a pid namespace of its own, holding a socket named by the pid that we know it by. */
+static void test_other_pids(void **state)
+{
+    struct suspect s;
+
+    (void)state;
+    if (geteuid() != 0)
+        return;
+    NSH_CLEANUP(fclosep) FILE *ours = fopen("/proc/self/ns/pid", "re");
+    assert_non_null(ours);
+    assert_int_equal(unshare(CLONE_NEWPID), 0);
+    bool started = start_suspect(prepare_without_socket, &s);
+    assert_int_equal(setns(fileno(ours), CLONE_NEWPID), 0);
+    assert_true(started);
+    /* It is 1 to itself: what it would send bears port id 1, which must not be our init's. */
+    int fd = open_socket(1);
+    assert_false(find(1, now_usec()));
+    assert_false(find(s.pid, now_usec()));
+    if (fd >= 0)
+        close(fd);
+    end_suspect(&s);
+}
+
+/* Without CAP_SYS_PTRACE a process of another user is never certain. */
+static void test_not_privileged(void **state)
+{
+    struct suspect s;
+    int status = 0;
+
+    (void)state;
+    if (geteuid() != 0)
+        return;
+    assert_true(start_suspect(prepare_plain, &s));
+    assert_true(find(s.pid, now_usec()));
+    pid_t asker = fork();
+    if (asker == 0) {
+        char comm[NSH_COMM_LEN * 4];
+        pid_t pid;
+
+        if (setgid(65534) < 0 || setuid(65534) < 0)
+            _exit(2);
+        _exit(nsh_culprit_find((uint32_t)s.pid, now_usec(), comm, &pid) ? 1 : 0);
+    }
+    assert_int_equal(waitpid(asker, &status, 0), asker);
+    assert_int_equal(status, 0);
+    end_suspect(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_certain),
+            cmocka_unit_test(test_started_later),
+            cmocka_unit_test(test_no_such_socket),
+            cmocka_unit_test(test_socket_of_another),
+            cmocka_unit_test(test_zombie),
+            cmocka_unit_test(test_impossible_ports),
+            cmocka_unit_test(test_kernel_thread_and_init),
+            cmocka_unit_test(test_other_network),
+            cmocka_unit_test(test_other_pids),
+            cmocka_unit_test(test_not_privileged),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "state.h"
+
+static char base[64], directory[80];
+
+static const char *path_of(const char *name)
+{
+    static char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return path;
+}
+
+static void write_file(const char *name, const char *text)
+{
+    NSH_CLEANUP(fclosep) FILE *f = fopen(path_of(name), "we");
+
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+}
+
+/* The content of a file, "(none)" when there is none. */
+static const char *content(const char *name)
+{
+    static char text[4096];
+    NSH_CLEANUP(fclosep) FILE *f = fopen(path_of(name), "re");
+
+    if (!f)
+        return "(none)";
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    return text;
+}
+
+static int count_files(void)
+{
+    NSH_CLEANUP(closedirp) DIR *d = opendir(directory);
+    int n = 0;
+
+    for (const struct dirent *e; (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    return n;
+}
+
+static int set_up(void **state)
+{
+    strcpy(base, "/tmp/nsh-state-XXXXXX");
+    if (!mkdtemp(base))
+        return -1;
+    snprintf(directory, sizeof(directory), "%s/state", base);
+    return nsh_state_open(directory, (struct nsh_state **)state);
+}
+
+static int tear_down(void **state)
+{
+    DIR *d = opendir(directory);
+
+    nsh_state_free(*state);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        (void)unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+    (void)rmdir(directory);
+    return rmdir(base);
+}
+
+/* ---- the directory ---- */
+
+static void test_directory_is_private(void **state)
+{
+    struct stat st;
+    struct nsh_state *s = NULL;
+
+    (void)state;
+    assert_int_equal(stat(directory, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    static const mode_t unsafe[] = {0720, 0702, 0777};
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(unsafe); i++) {
+        assert_int_equal(chmod(directory, unsafe[i]), 0);
+        assert_int_equal(nsh_state_open(directory, &s), -EPERM);
+    }
+    assert_int_equal(chmod(directory, 0700), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(directory, 65534, 65534), 0);
+        assert_int_equal(nsh_state_open(directory, &s), -EPERM);
+        assert_int_equal(chown(directory, 0, 0), 0);
+    }
+    assert_null(s);
+    nsh_state_free(NULL);
+}
+
+static void test_directory_errors(void **state)
+{
+    struct nsh_state *s = NULL;
+    char path[128];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/no/such", base);
+    assert_int_equal(nsh_state_open(path, &s), -ENOENT);
+    write_file("plain", "x");
+    assert_int_equal(nsh_state_open(path_of("plain"), &s), -ENOTDIR);
+    assert_null(s);
+}
+
+/* Leftovers go when nobody else has it open; else they may be another's work. */
+static void test_leftovers(void **state)
+{
+    struct nsh_state *second;
+
+    write_file("accepted.1.0.tmp", "half");
+    write_file("sysctls", "");
+    write_file("tmp", "no leftover");
+    assert_int_equal(nsh_state_open(directory, &second), 0);
+    assert_string_equal(content("accepted.1.0.tmp"), "half");
+    nsh_state_free(second);
+    nsh_state_free(*state);
+    *state = NULL;
+    assert_int_equal(nsh_state_open(directory, (struct nsh_state **)state), 0);
+    assert_string_equal(content("accepted.1.0.tmp"), "(none)");
+    assert_string_equal(content("tmp"), "no leftover");
+    assert_string_equal(content("sysctls"), "");
+}
+
+/* ---- the archive ---- */
+
+static void archive(struct nsh_state *s, const char *text)
+{
+    nsh_autoclose int fd = nsh_state_archive_begin(s);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(nsh_state_archive_accept(s, fd), 0);
+}
+
+static void test_archive(void **state)
+{
+    struct nsh_state *s = *state;
+    char text[32] = "";
+    struct stat st;
+
+    assert_int_equal(nsh_state_archive_open(s), -ENOENT);
+    archive(s, "the first");
+    archive(s, "the second");
+    assert_string_equal(content("accepted"), "the second");
+    assert_int_equal(count_files(), 1);
+    assert_int_equal(stat(path_of("accepted"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    nsh_autoclose int fd = nsh_state_archive_open(s);
+    assert_true(fd >= 0);
+    archive(s, "the third"); /* the reader keeps what it has opened */
+    assert_int_equal(read(fd, text, sizeof(text)), 10);
+    assert_string_equal(text, "the second");
+}
+
+static void test_archive_dropped(void **state)
+{
+    struct nsh_state *s = *state;
+    int fd;
+
+    archive(s, "kept");
+    fd = nsh_state_archive_begin(s);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "bad", 3), 3);
+    close(fd);
+    assert_string_equal(content("accepted"), "kept");
+    assert_int_equal(count_files(), 1);
+}
+
+/* A file that can get no name again, as where O_TMPFILE does not exist: its content is copied. */
+static void test_archive_copied(void **state)
+{
+    struct nsh_state *s = *state;
+    int fd = open(path_of("x"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(path_of("x")), 0);
+    assert_int_equal(write(fd, "copied", 6), 6);
+    assert_int_equal(nsh_state_archive_accept(s, fd), 0);
+    close(fd);
+    assert_string_equal(content("accepted"), "copied");
+    assert_int_equal(count_files(), 1);
+}
+
+static void test_archive_not_a_file(void **state)
+{
+    struct nsh_state *s = *state;
+
+    assert_int_equal(mkfifo(path_of("accepted"), 0600), 0);
+    assert_int_equal(nsh_state_archive_open(s), -EBADMSG);
+    assert_int_equal(unlink(path_of("accepted")), 0);
+    assert_int_equal(symlink("/etc/passwd", path_of("accepted")), 0);
+    assert_int_equal(nsh_state_archive_open(s), -EBADMSG);
+    archive(s, "replaces the link, not what it leads to");
+    assert_string_equal(content("accepted"), "replaces the link, not what it leads to");
+}
+
+static void *save_archives(void *s)
+{
+    for (int i = 0; i < 20; i++) {
+        nsh_autoclose int fd = nsh_state_archive_begin(s);
+
+        if (fd < 0 || write(fd, "threaded", 8) != 8 || nsh_state_archive_accept(s, fd) < 0)
+            return (void *)1;
+    }
+    return NULL;
+}
+
+/* Both at once, as when a reload runs in its thread. */
+static void test_two_threads(void **state)
+{
+    const struct nsh_sysctl_before one = {.key = "net/a", .before = 1, .ours = 2};
+    struct nsh_state *s = *state;
+    pthread_t thread;
+    void *failed;
+
+    assert_int_equal(pthread_create(&thread, NULL, save_archives, s), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(nsh_state_sysctls_save(s, &one, 1), 0);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    assert_string_equal(content("accepted"), "threaded");
+    assert_string_equal(content("sysctls"), "net/a 1 2\n");
+    assert_int_equal(count_files(), 2);
+}
+
+/* ---- sysctls ---- */
+
+static void test_sysctls(void **state)
+{
+    static const struct nsh_sysctl_before list[] = {
+            {"net/ipv4/ip_forward", 0, 1},
+            {"net/ipv6/conf/eth0.100/accept_ra", -1, 2},
+            {"net/ipv6/conf/\xc3\xa9/forwarding", INT_MIN, INT_MAX},
+    };
+    struct nsh_state *s = *state;
+    struct nsh_sysctl_before *got = NULL;
+    size_t n = 99;
+
+    assert_int_equal(nsh_state_sysctls_load(s, &got, &n), 0);
+    assert_int_equal(n, 0);
+    free(got);
+    assert_int_equal(nsh_state_sysctls_save(s, list, NSH_ARRAY_SIZE(list)), 0);
+    assert_string_equal(content("sysctls"), "net/ipv4/ip_forward 0 1\n"
+                                            "net/ipv6/conf/eth0.100/accept_ra -1 2\n"
+                                            "net/ipv6/conf/\xc3\xa9/forwarding -2147483648 "
+                                            "2147483647\n");
+    assert_int_equal(nsh_state_sysctls_load(s, &got, &n), 0);
+    assert_int_equal(n, NSH_ARRAY_SIZE(list));
+    assert_memory_equal(got, list, sizeof(list));
+    free(got);
+    assert_int_equal(nsh_state_sysctls_save(s, NULL, 0), 0);
+    assert_int_equal(nsh_state_sysctls_load(s, &got, &n), 0);
+    assert_int_equal(n, 0);
+    free(got);
+}
+
+static void test_sysctls_most(void **state)
+{
+    struct nsh_state *s = *state;
+    nsh_autofree struct nsh_sysctl_before *list = calloc(NSH_SYSCTLS_MAX + 1, sizeof(*list));
+    struct nsh_sysctl_before *got = NULL;
+    size_t n = 0;
+
+    assert_non_null(list);
+    for (size_t i = 0; i <= NSH_SYSCTLS_MAX; i++) {
+        list[i].before = list[i].ours = INT_MIN;
+        snprintf(list[i].key, sizeof(list[i].key), "net/%0123zu", i); /* 127, the longest */
+    }
+    assert_int_equal(nsh_state_sysctls_save(s, list, NSH_SYSCTLS_MAX + 1), -E2BIG);
+    assert_int_equal(nsh_state_sysctls_save(s, list, NSH_SYSCTLS_MAX), 0);
+    assert_int_equal(nsh_state_sysctls_load(s, &got, &n), 0);
+    assert_int_equal(n, NSH_SYSCTLS_MAX);
+    assert_memory_equal(got, list, n * sizeof(*got));
+    free(got);
+}
+
+static void test_sysctls_rubbish(void **state)
+{
+    static const char *const bad[] = {
+            "net/a 1",
+            "net/a 1 2",
+            "net/a 1 2\n\n",
+            "\n",
+            "net/a  1 2\n",
+            "net/a 1 2 \n",
+            "net/a 1 2 3\n",
+            "net/a 01 2\n",
+            "net/a +1 2\n",
+            "net/a -0 2\n",
+            "net/a - 2\n",
+            "net/a 0x1 2\n",
+            "net/a 2147483648 2\n",
+            "net/a 99999999999999999999 2\n",
+            "net/a 1 2\r\n",
+            "kernel/core_pattern 1 2\n",
+            "net/../kernel/x 1 2\n",
+            "net/./x 1 2\n",
+            "net//x 1 2\n",
+            "net/x/ 1 2\n",
+            "net/x/.. 1 2\n",
+            "net/ 1 2\n",
+            "/net/x 1 2\n",
+            "net/a\x1b 1 2\n",
+            "net/"
+            "0123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234 1 2\n",
+    };
+    struct nsh_state *s = *state;
+    struct nsh_sysctl_before *got = NULL;
+    size_t n = 7;
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(bad); i++) {
+        write_file("sysctls", bad[i]);
+        int e = nsh_state_sysctls_load(s, &got, &n);
+        if (e != -EBADMSG)
+            fail_msg("%s: %d", bad[i], e);
+    }
+    assert_null(got);
+    assert_int_equal(n, 7);
+}
+
+/* A NUL would hide what follows it; a huge file would fill memory. */
+static void test_sysctls_hostile(void **state)
+{
+    static const char nul[] = "net/a 1 2\n\0net/b";
+    struct nsh_state *s = *state;
+    struct nsh_sysctl_before *got = NULL;
+    size_t n;
+    int fd = open(path_of("sysctls"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_int_equal(write(fd, nul, sizeof(nul)), sizeof(nul));
+    assert_int_equal(nsh_state_sysctls_load(s, &got, &n), -EBADMSG);
+    assert_int_equal(ftruncate(fd, 1LL << 40), 0);
+    assert_int_equal(nsh_state_sysctls_load(s, &got, &n), -EBADMSG);
+    close(fd);
+    assert_null(got);
+}
+
+static void test_sysctls_not_saved(void **state)
+{
+    static const struct nsh_sysctl_before good = {"net/a", 1, 2}, bad = {"net/a b", 1, 2};
+    struct nsh_state *s = *state;
+
+    assert_int_equal(nsh_state_sysctls_save(s, &good, 1), 0);
+    assert_int_equal(nsh_state_sysctls_save(s, &bad, 1), -EINVAL);
+    assert_string_equal(content("sysctls"), "net/a 1 2\n");
+    assert_int_equal(count_files(), 1);
+}
+
+/* ---- the protocol ---- */
+
+static void test_protocol(void **state)
+{
+    static const char *const bad[] = {"", "110", "0\n", "256\n", "-1\n", "110\n\n", "x\n", "110 \n",
+            "0110\n", "11000000000\n"};
+    struct nsh_state *s = *state;
+    uint8_t protocol = 7;
+
+    assert_int_equal(nsh_state_protocol_load(s, &protocol), -ENOENT);
+    assert_int_equal(nsh_state_protocol_save(s, 0), -EINVAL);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(bad); i++) {
+        write_file("protocol", bad[i]);
+        assert_int_equal(nsh_state_protocol_load(s, &protocol), -EBADMSG);
+    }
+    assert_int_equal(protocol, 7);
+    assert_int_equal(nsh_state_protocol_save(s, 255), 0);
+    assert_int_equal(nsh_state_protocol_load(s, &protocol), 0);
+    assert_int_equal(protocol, 255);
+    assert_string_equal(content("protocol"), "255\n");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            TEST(test_directory_is_private),
+            TEST(test_directory_errors),
+            TEST(test_leftovers),
+            TEST(test_archive),
+            TEST(test_archive_dropped),
+            TEST(test_archive_copied),
+            TEST(test_archive_not_a_file),
+            TEST(test_two_threads),
+            TEST(test_sysctls),
+            TEST(test_sysctls_most),
+            TEST(test_sysctls_rubbish),
+            TEST(test_sysctls_hostile),
+            TEST(test_sysctls_not_saved),
+            TEST(test_protocol),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
