@@ -41,6 +41,14 @@ struct trigger {
     uint32_t sender;
 };
 
+/* The sysctls we switched, as the state directory remembers them. */
+struct before_list {
+    struct nsh_sysctl_before *items;
+    size_t n;
+    bool loaded;
+    bool changed;
+};
+
 struct nsh_reconciler {
     struct nsh_fib *fib;
     struct nsh_firewall *firewall;
@@ -53,6 +61,7 @@ struct nsh_reconciler {
     uint8_t *chain_states;
     struct nsh_route_plan *route_plan; /* made anew with the configuration */
     uint8_t forwarding_states[NSH_FAMILIES];
+    struct before_list before;
     struct nsh_notes *notes;
     uint8_t also_ours; /* protocol from before, until nothing carries it any more; 0: none */
 

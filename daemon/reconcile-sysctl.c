@@ -28,21 +28,15 @@ static const char *const forwarding_keys[NSH_FAMILIES] = {
 
 /* ---- the list of what was switched ---- */
 
-struct before_list {
-    struct nsh_sysctl_before *items;
-    size_t n;
-    bool changed;
-};
-
-static void list_free(struct before_list *l)
+static int list_load(struct nsh_reconciler *r)
 {
-    free(l->items);
-}
+    struct before_list *l = &r->before;
+    int q = 0;
 
-static int list_load(const struct nsh_reconciler *r, struct before_list *ret)
-{
-    *ret = (struct before_list){0};
-    return r->state ? nsh_state_sysctls_load(r->state, &ret->items, &ret->n) : 0;
+    if (!l->loaded && r->state)
+        q = nsh_state_sysctls_load(r->state, &l->items, &l->n);
+    l->loaded = q == 0;
+    return q;
 }
 
 static int list_save(const struct nsh_reconciler *r, struct before_list *l)
@@ -279,7 +273,6 @@ static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list
 
 int reconcile_forwarding_on(struct nsh_reconciler *r)
 {
-    NSH_CLEANUP(list_free) struct before_list list = {0};
     uint64_t now = reconcile_now(r);
     int q = 0;
 
@@ -294,12 +287,12 @@ int reconcile_forwarding_on(struct nsh_reconciler *r)
     r->forwarding_dirty = false;
     if (!r->desired->forwarding[NSH_V4] && !r->desired->forwarding[NSH_V6])
         return 0;
-    q = list_load(r, &list);
+    q = list_load(r);
     if (q < 0)
         return q;
     for (int f = 0; f < NSH_FAMILIES && q == 0; f++)
         if (r->desired->forwarding[f] && r->forwarding_wait[f] == 0)
-            q = forwarding_family(r, f, &list);
+            q = forwarding_family(r, f, &r->before);
     return q;
 }
 
@@ -344,8 +337,7 @@ static void give_back_those(struct nsh_reconciler *r, struct before_list *list, 
 
 int reconcile_forwarding_off(struct nsh_reconciler *r)
 {
-    NSH_CLEANUP(list_free) struct before_list list = {0};
-    int q = list_load(r, &list);
+    int q = list_load(r);
 
     if (q < 0)
         return q;
@@ -353,7 +345,7 @@ int reconcile_forwarding_off(struct nsh_reconciler *r)
         if (!r->desired->forwarding[f])
             r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
     /* While forwarding is on, accept_ra=1 would lose the learned default route. */
-    give_back_those(r, &list, false);
-    give_back_those(r, &list, true);
-    return list_save(r, &list);
+    give_back_those(r, &r->before, false);
+    give_back_those(r, &r->before, true);
+    return list_save(r, &r->before);
 }

@@ -19,6 +19,7 @@
 #define LOCK_RETRY_USEC 50000ULL
 #define LOCK_PATIENCE_USEC 5000000ULL
 #define FAILURE_RETRY_USEC 1000000ULL
+#define DISTURBED_RETRY_USEC 100000ULL
 
 int nsh_reconciler_new(struct nsh_fib *fib, struct nsh_firewall *firewall, struct nsh_state *state,
         const struct nsh_reconciler_hooks *hooks, struct nsh_reconciler **ret)
@@ -54,6 +55,7 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     free(r->chain_states);
     free(r->keys);
     free(r->last_repair);
+    free(r->before.items);
     nsh_notes_free(r->notes);
     nsh_arena_free(r->mark_arena);
     nsh_conntrack_free(r->conntrack);
@@ -97,10 +99,21 @@ static void mark_everything(struct nsh_reconciler *r)
     mark_routes(r, ROUTES_OURS);
 }
 
+static size_t count_states(const uint8_t *states, size_t n, enum nsh_object_state state)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        count += states[i] == state;
+    return count;
+}
+
 void nsh_reconciler_resync(struct nsh_reconciler *r)
 {
     mark_everything(r);
-    mark_routes(r, ROUTES_ALL);
+    /* Who stands in our way is looked at again; else our own routes tell all there is to know. */
+    if (count_states(r->route_states, r->desired->n_routes, NSH_OBJECT_CONFLICTING) > 0)
+        mark_routes(r, ROUTES_ALL);
     set_trigger(r, 0, "resync");
 }
 
@@ -145,15 +158,6 @@ static void mark_key(struct nsh_reconciler *r, size_t wanted, const struct nsh_f
     k->seen.props = k->gone ? NULL : copy_props(r->mark_arena, e->route.props);
     r->n_keys++;
     mark_routes(r, !k->gone && !k->seen.props ? ROUTES_ALL : ROUTES_KEYS);
-}
-
-static size_t count_states(const uint8_t *states, size_t n, enum nsh_object_state state)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < n; i++)
-        count += states[i] == state;
-    return count;
 }
 
 static bool any_waiting(const struct nsh_reconciler *r)
@@ -213,7 +217,8 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
     char text[64];
 
     /* An interface that comes back with its defaults may have to be guarded again. */
-    r->forwarding_dirty = true;
+    if (r->desired->forwarding[NSH_V6])
+        r->forwarding_dirty = true;
     if (!link_in_use(r, e->ifindex, e->name))
         return;
     snprintf(text, sizeof text, "link %s %s", e->name[0] ? e->name : "?",
@@ -446,16 +451,21 @@ static void follow_foreign_routes(struct nsh_reconciler *r)
         r->events_all = all;
 }
 
-static int pass_up(struct nsh_reconciler *r, bool *ret_wait)
+/* Another program has the lock: a timer brings us back. */
+static void lock_is_held(struct nsh_reconciler *r)
 {
-    int q = reconcile_firewall_up(r, ret_wait);
+    uint64_t now = reconcile_now(r);
 
-    if (q < 0 || *ret_wait)
-        return q;
-    q = reconcile_forwarding_on(r);
-    if (q < 0)
-        return q;
-    return reconcile_routes(r);
+    if (r->lock_since == 0)
+        r->lock_since = now;
+    reconcile_retry_at(r, now + LOCK_RETRY_USEC);
+}
+
+/* The order of start and reload is worth waiting for the lock, for a while. */
+static bool order_waits(const struct nsh_reconciler *r)
+{
+    return r->settling && r->lock_since != 0 &&
+           reconcile_now(r) - r->lock_since < LOCK_PATIENCE_USEC;
 }
 
 static int pass_down(struct nsh_reconciler *r)
@@ -470,18 +480,24 @@ static int pass_down(struct nsh_reconciler *r)
     q = reconcile_firewall_down(r);
     if (q < 0)
         return q;
-    r->unwanted_dirty = q > 0; /* the lock was not to be had: once more */
+    r->unwanted_dirty = q > 0;
     if (q > 0)
-        reconcile_retry_at(r, reconcile_now(r) + LOCK_RETRY_USEC);
+        lock_is_held(r);
     return 0;
 }
 
-static bool lock_patience(struct nsh_reconciler *r, uint64_t now)
+static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
 {
-    if (r->lock_since == 0)
-        r->lock_since = now;
-    reconcile_retry_at(r, now + LOCK_RETRY_USEC);
-    return now - r->lock_since < LOCK_PATIENCE_USEC;
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (r->firewall_dirty[f] && r->firewall_wait[f] <= now)
+            return true;
+    return false;
+}
+
+bool nsh_reconciler_complete(const struct nsh_reconciler *r)
+{
+    return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->unwanted_dirty &&
+           !firewall_due(r, reconcile_now(r)) && r->lock_since == 0;
 }
 
 static void finish_pass(struct nsh_reconciler *r)
@@ -500,25 +516,24 @@ static void finish_pass(struct nsh_reconciler *r)
 static int run_pass(struct nsh_reconciler *r)
 {
     bool wait = false;
-    int q = pass_up(r, &wait);
+    int q = reconcile_firewall_up(r, &wait);
 
     if (q < 0)
         return q;
-    if (wait) {
-        if (lock_patience(r, reconcile_now(r)))
-            return 0;
-        /* Long enough: the routes go in without it, forwarding stays as it is. */
-        q = reconcile_routes(r);
-        if (q < 0)
-            return q;
-    } else {
+    if (wait)
+        lock_is_held(r);
+    else
         r->lock_since = 0;
+    if (order_waits(r))
+        return 0;
+    q = reconcile_forwarding_on(r);
+    if (q == 0)
+        q = reconcile_routes(r);
+    if (q == 0 && !wait)
         q = pass_down(r);
-        if (q < 0)
-            return q;
-    }
-    finish_pass(r);
-    return 0;
+    if (q == 0)
+        finish_pass(r);
+    return q;
 }
 
 int nsh_reconciler_run(struct nsh_reconciler *r)
@@ -536,6 +551,11 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
     report_begin(r);
     q = run_pass(r);
     report_end(r);
+    if (q == -EAGAIN) {
+        /* Routes changed under every dump: again, when it is quieter. */
+        reconcile_retry_at(r, now + DISTURBED_RETRY_USEC);
+        return 0;
+    }
     if (q < 0) {
         struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-q)};
 
@@ -549,14 +569,6 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
     return 0;
 }
 
-static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
-{
-    for (int f = 0; f < NSH_FAMILIES; f++)
-        if (r->firewall_dirty[f] && r->firewall_wait[f] <= now)
-            return true;
-    return false;
-}
-
 bool nsh_reconciler_due(const struct nsh_reconciler *r)
 {
     uint64_t now = reconcile_now(r);
@@ -566,10 +578,12 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
     if (nsh_reconciler_next(r) <= now || r->flows_family != AF_UNSPEC || r->flows_wanted[NSH_V4] ||
             r->flows_wanted[NSH_V6])
         return true;
-    if (r->retry != NSH_NEVER && r->lock_since != 0)
-        return false; /* waiting for the lock: the timer brings us back */
-    return r->routes_dirty != ROUTES_CLEAN || r->links_dirty || r->forwarding_dirty ||
-           (r->unwanted_dirty && r->retry == NSH_NEVER) || firewall_due(r, now);
+    if (order_waits(r))
+        return false;
+    /* What needs a held lock, or was put off, comes back by the timer. */
+    if (r->retry == NSH_NEVER && (r->unwanted_dirty || firewall_due(r, now)))
+        return true;
+    return r->routes_dirty != ROUTES_CLEAN || r->links_dirty || r->forwarding_dirty;
 }
 
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
@@ -583,12 +597,6 @@ uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
             next = r->forwarding_wait[f];
     }
     return next;
-}
-
-bool nsh_reconciler_complete(const struct nsh_reconciler *r)
-{
-    return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->unwanted_dirty &&
-           r->lock_since == 0;
 }
 
 /* ---- repairs and fights ---- */

@@ -386,7 +386,8 @@ int nsh_state_protocol_load(struct nsh_state *s, uint8_t *ret)
 
     if (e < 0)
         return e;
-    if (!parse_int(text, '\n', &value, &after) || *after != '\0' || value < 1 || value > UINT8_MAX)
+    if (!text || !parse_int(text, '\n', &value, &after) || *after != '\0' || value < 1 ||
+            value > UINT8_MAX)
         return -EBADMSG;
     *ret = (uint8_t)value;
     return 0;

@@ -27,6 +27,7 @@ int nsh_fibnl_events_all_routes(struct nsh_fib *fib, bool all)
 
     if (!nl->events.sock)
         return -EINVAL;
+    nl->events_all = all;
     return nsh_fibnl_events_filter(nl->events.fd, nl->command.port, nl->events_protocol, all);
 }
 
@@ -67,9 +68,11 @@ int nsh_fibnl_events_open(struct nsh_fib *fib, uint8_t protocol)
     struct nsh_fibnl *nl = nsh_fibnl_of(fib);
     int r;
 
-    if (nl->events.sock)
-        return -EBUSY;
     nl->events_protocol = protocol;
+    if (nl->events.sock) {
+        r = nsh_fibnl_events_all_routes(fib, nl->events_all);
+        return r < 0 ? r : nl->events.fd;
+    }
     r = open_events(nl);
     if (r < 0) {
         nsh_fibnl_channel_close(&nl->events);

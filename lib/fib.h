@@ -116,7 +116,7 @@ struct nsh_fib_ops {
     /*
      * Subscribes to events of links, addresses, routes and forwarding; `protocol` marks our
      * routes. Returns a descriptor to poll for input, owned by the fib. Changes made through this
-     * fib itself cause no event.
+     * fib itself cause no event. Again with another protocol: the same descriptor, now for that.
      */
     int (*events_open)(struct nsh_fib *fib, uint8_t protocol);
     /* Reads what is queued, without waiting. Returns the number of messages read. */

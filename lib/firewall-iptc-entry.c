@@ -263,9 +263,10 @@ static void clean_name(struct nsh_xt_entry *e, size_t at)
 static bool same_bytes(const struct nsh_xt *xt, const void *rule, const struct nsh_xt_entry *ours,
         enum nsh_nat_action action)
 {
-    struct nsh_xt_entry seen = {.size = nsh_xt_next_offset(xt, rule)}, want = *ours;
+    struct nsh_xt_entry seen = {.size = nsh_xt_next_offset(xt, rule)}, want;
     uint16_t at = nsh_xt_target_offset(xt, rule);
 
+    memcpy(&want, ours, sizeof want);
     if (seen.size != want.size || at != nsh_xt_target_offset(xt, want.bytes))
         return false;
     memcpy(seen.bytes, rule, seen.size);
@@ -290,7 +291,7 @@ void nsh_xt_decode(
         const struct nsh_xt *xt, const void *rule, const char *target, struct nsh_nat_rule *ret)
 {
     struct nsh_nat_rule r = {.action = guess_action(xt, rule, target)};
-    struct nsh_xt_entry ours = {0};
+    struct nsh_xt_entry ours;
 
     if (r.action != NSH_NAT_OTHER) {
         get_header(xt, rule, &r);

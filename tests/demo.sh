@@ -39,7 +39,7 @@ if [ -t 1 ]; then
 fi
 
 heading() {
-    printf '\n%s== %s%s\n\n' "$bold" "$*" "$plain"
+    printf '\n%s== %s%s\n' "$bold" "$*" "$plain"
 }
 
 on() {
@@ -116,6 +116,7 @@ breaks() {
 }
 
 heading "Three machines: client -- router -- the Internet"
+say
 cat <<'TEXT'
   client            router                        server, "the Internet"
   10.0.0.2  ------  eth0 10.0.0.1
@@ -153,6 +154,7 @@ say "  Without netshared:"
 if reaches; then die "the client reaches the server before there is a route"; fi
 
 heading "The router's netshared.yaml"
+say
 cat >"$config" <<'YAML'
 version: 1
 routes:
@@ -167,6 +169,7 @@ YAML
 sed 's/^/  /' "$config"
 
 heading "netshared starts"
+say
 ip netns exec router netshared run >>"$log" 2>&1 &
 daemon=$!
 answers() { on router netshared status >/dev/null 2>&1; }
@@ -189,6 +192,7 @@ link_flap='ip link set eth1 down; ip link set eth1 up'
 breaks default_route "is up" -- sh -c "$link_flap"
 
 heading "Change it: two more networks behind the client, then reload"
+say
 sed -i '/^masquerade:/i\  - to: [10.20.0.0/16, 10.30.0.0/16]\n    via: 10.0.0.2' "$config"
 sed 's/^/  /' "$config"
 say
@@ -199,11 +203,13 @@ typed router ip route show proto 110
 on router ip route show proto 110 | grep -q '^10.30.0.0/16 via 10.0.0.2' || good=false
 
 heading "And a mistake: nothing changes"
+say
 sed -i 's/10.30.0.0/10.30.0.1/; s/masquerade/mascarade/' "$config"
 if typed router netshared reload; then good=false; fi
 asked 203.0.113.2 || good=false
 
 heading "What holds now"
+say
 typed router netshared status || good=false
 
 kill "$daemon"

@@ -181,10 +181,10 @@ static int open_at(const struct world *w, enum place p, int type, const char *bo
     enter(p);
     fd = socket(w->family, type | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bound) {
         socklen_t n = address(w, bound, PORT, &a);
 
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
         assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
     }
     enter(ROUTER);

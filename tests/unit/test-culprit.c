@@ -129,6 +129,15 @@ static bool prepare_socket_before_own_network(void)
     return prepare_plain() && unshare(CLONE_NEWNET) == 0;
 }
 
+/* Under the pid that the rest of the machine knows it by, whatever it is to itself. */
+static bool prepare_outer_pid(void)
+{
+    char pid[16] = "";
+
+    return readlink("/proc/self", pid, sizeof(pid) - 1) > 0 &&
+           open_socket((uint32_t)strtoul(pid, NULL, 10)) >= 0;
+}
+
 static void test_certain(void **state)
 {
     char comm[NSH_COMM_LEN * 4];
@@ -252,7 +261,7 @@ static void test_other_pids(void **state)
     NSH_CLEANUP(fclosep) FILE *ours = fopen("/proc/self/ns/pid", "re");
     assert_non_null(ours);
     assert_int_equal(unshare(CLONE_NEWPID), 0);
-    bool started = start_suspect(prepare_without_socket, &s);
+    bool started = start_suspect(prepare_outer_pid, &s);
     assert_int_equal(setns(fileno(ours), CLONE_NEWPID), 0);
     assert_true(started);
     /* It is 1 to itself: what it would send bears port id 1, which must not be our init's. */

@@ -13,7 +13,11 @@
 #define OLD 111
 #define KERNEL_MAX 256
 #define WANTED_MAX 24
-#define ROUNDS_MAX 3 /* IPv6 leftovers and routes that were not observed need another one */
+/*
+ * Nearly always one. Where several of ours stand on one key a deletion may mean another than the
+ * one that was seen, but each round takes one away.
+ */
+#define ROUNDS_MAX 8
 
 static const struct nsh_link links[] = {
         {.name = "eth0", .ifindex = 3},
