@@ -123,8 +123,6 @@ static int apply_once(struct once *o, const struct nsh_options *options)
         loaded.error = nsh_reconciler_set(o->reconciler, loaded.desired, NSH_OCCASION_START);
     if (loaded.error == 0) {
         loaded.desired = NULL;
-        if (loaded.archive_fd >= 0)
-            nsh_state_archive_accept(o->state, loaded.archive_fd);
         code = converge(o) == 0 ? verdict(o) : NSH_EXIT_FAILED;
     }
     nsh_loaded_done(&loaded);

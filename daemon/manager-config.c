@@ -72,21 +72,16 @@ static int take(struct manager *m, struct nsh_loaded *l, enum nsh_occasion why)
     return 0;
 }
 
-static void store_accepted(struct manager *m, const struct nsh_loaded *l)
+static void report_unstored(struct manager *m, const struct nsh_loaded *l)
 {
-    int q = -ENOENT;
+    nsh_autofree char *text = NULL;
 
-    if (l->archive_fd >= 0)
-        q = nsh_state_archive_accept(m->state, l->archive_fd);
-    if (q < 0) {
-        nsh_autofree char *text = NULL;
-
-        if (asprintf(&text,
+    if (l->store_error < 0 &&
+            asprintf(&text,
                     "the accepted configuration could not be stored in %s (%s): a start with a "
                     "bad file will have nothing to fall back on",
-                    m->options->state_directory, strerror(-q)) >= 0)
-            manager_report(m, NSH_REPORT_WARNING, text);
-    }
+                    m->options->state_directory, strerror(-l->store_error)) >= 0)
+        manager_report(m, NSH_REPORT_WARNING, text);
 }
 
 static void report_warnings(struct manager *m, const struct nsh_loaded *l)
@@ -117,7 +112,7 @@ void manager_loaded(void *userdata, struct nsh_loaded *l)
     if (q == 0)
         q = l->error = take(m, l, NSH_OCCASION_RELOAD);
     if (q == 0) {
-        store_accepted(m, l);
+        report_unstored(m, l);
         report_warnings(m, l);
         set_problem(m, NULL);
     } else {
@@ -183,7 +178,7 @@ void manager_request_load(struct manager *m, struct nsh_control_reply *reply)
 
 int manager_load_first(struct manager *m)
 {
-    struct nsh_loaded loaded, accepted = {.archive_fd = -1};
+    struct nsh_loaded loaded, accepted = {0};
     nsh_autofree char *errors = NULL;
     int q;
 
@@ -192,7 +187,7 @@ int manager_load_first(struct manager *m)
     if (q == 0) {
         q = take(m, &loaded, NSH_OCCASION_START);
         if (q == 0) {
-            store_accepted(m, &loaded);
+            report_unstored(m, &loaded);
             report_warnings(m, &loaded);
         }
         nsh_loaded_done(&loaded);

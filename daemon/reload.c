@@ -25,9 +25,7 @@ void nsh_loaded_done(struct nsh_loaded *l)
 {
     nsh_desired_free(l->desired);
     nsh_diags_free(l->diags);
-    if (l->archive_fd >= 0)
-        close(l->archive_fd);
-    *l = (struct nsh_loaded){.archive_fd = -1};
+    *l = (struct nsh_loaded){0};
 }
 
 static int to_desired(struct nsh_config *config, struct nsh_loaded *l)
@@ -43,22 +41,22 @@ void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_stat
         struct nsh_loaded *ret)
 {
     struct nsh_config_source source = {.path = path, .trust = trust, .archive_fd = -1};
+    nsh_autoclose int archive = -1;
     struct nsh_config *config = NULL;
 
-    *ret = (struct nsh_loaded){.archive_fd = -1, .error = -ENOMEM};
+    *ret = (struct nsh_loaded){.error = -ENOMEM};
     ret->diags = nsh_diags_new();
     if (!ret->diags)
         return;
-    if (state) {
-        /* Without an archive the file still counts; only a later start with a bad one suffers. */
-        int fd = nsh_state_archive_begin(state);
-
-        ret->archive_fd = fd >= 0 ? fd : -1;
-    }
-    source.archive_fd = ret->archive_fd;
+    /* Without an archive the file still counts; only a later start with a bad one suffers. */
+    if (state)
+        archive = nsh_state_archive_begin(state);
+    source.archive_fd = archive >= 0 ? archive : -1;
     ret->error = nsh_config_load(&source, ret->diags, &config);
     if (ret->error == 0)
         ret->error = to_desired(config, ret);
+    if (ret->error == 0 && state)
+        ret->store_error = archive < 0 ? archive : nsh_state_archive_accept(state, archive);
 }
 
 void nsh_load_accepted(struct nsh_state *state, struct nsh_loaded *ret)
@@ -66,7 +64,7 @@ void nsh_load_accepted(struct nsh_state *state, struct nsh_loaded *ret)
     nsh_autoclose int fd = -1;
     struct nsh_config *config = NULL;
 
-    *ret = (struct nsh_loaded){.archive_fd = -1, .error = -ENOENT};
+    *ret = (struct nsh_loaded){.error = -ENOENT};
     if (!state)
         return;
     fd = nsh_state_archive_open(state);
@@ -105,7 +103,7 @@ static int on_wake(sd_event_source *s, int fd, uint32_t revents, void *userdata)
     pthread_join(l->thread, NULL);
     l->running = false;
     result = l->result;
-    l->result = (struct nsh_loaded){.archive_fd = -1};
+    l->result = (struct nsh_loaded){0};
     l->ready(l->userdata, &result);
     return 0;
 }
@@ -124,7 +122,6 @@ int nsh_loader_new(sd_event *event, const char *path, struct nsh_state *state,
             .ready = ready,
             .userdata = userdata,
             .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-            .result = {.archive_fd = -1},
     };
     q = l->wake_fd < 0 ? -errno
                        : sd_event_add_io(event, &l->source, l->wake_fd, EPOLLIN, on_wake, l);

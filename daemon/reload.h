@@ -18,8 +18,8 @@ struct nsh_loader;
 struct nsh_loaded {
     struct nsh_desired *desired; /* NULL: the file is bad */
     struct nsh_diags *diags;     /* NULL: no memory */
-    int archive_fd;              /* -1: none */
     int error;                   /* 0 or negative errno */
+    int store_error; /* why it is not in the state directory; 0: it is, or was not to be */
 };
 void nsh_loaded_done(struct nsh_loaded *l);
 
@@ -33,7 +33,10 @@ int nsh_loader_new(sd_event *event, const char *path, struct nsh_state *state,
 void nsh_loader_free(struct nsh_loader *l);
 /* Begins a load; -EBUSY while one runs, -errno. */
 int nsh_loader_start(struct nsh_loader *l);
-/* The same in the caller's thread, for the start and for commands. */
+/*
+ * The same in the caller's thread, for the start and for commands. With a `state` a good file
+ * becomes the last accepted configuration, synced to the disk: not a thing to do on the loop.
+ */
 void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
         struct nsh_loaded *ret);
 /* The last accepted configuration from the state directory; error -ENOENT: there is none. */

@@ -233,6 +233,8 @@ static void say_pending(FILE *to, const struct nsh_report *r)
     put_subject(to, r);
     fputs(" is pending", to);
     put_detail(to, r->detail ? r->detail : r->cause);
+    if (r->detail && r->cause && !finding_said(r->cause))
+        put_aside(to, r->cause);
 }
 
 static void say_conflict(FILE *to, const struct nsh_report *r)

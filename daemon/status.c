@@ -68,8 +68,8 @@ static void list_object(void *userdata, const struct nsh_object_view *v)
         json_object_set_new(o, "reason", json_string(v->reason));
     json_object_set_new(o, "repairs", json_integer(v->repairs ? (json_int_t)v->repairs->count : 0));
     if (v->repairs && v->repairs->count > 0)
-        json_object_set_new(o, "last_repair_ago_usec",
-                json_integer((json_int_t)(l->now - v->repairs->last)));
+        json_object_set_new(
+                o, "last_repair_ago_usec", json_integer((json_int_t)(l->now - v->repairs->last)));
     if (v->path) {
         json_object_set_new(o, "file", json_string(v->path));
         json_object_set_new(o, "line", json_integer(v->line));

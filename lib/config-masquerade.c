@@ -160,6 +160,8 @@ static void check_covered(struct nsh_loader *l, struct masquerade_draft *d, unsi
     const struct nsh_prefixes *list = prefixes(d, key);
     const char *name = keys[key].name;
 
+    if (key != KEY_FROM && key != KEY_TO)
+        return;
     for (unsigned family = NSH_FAMILY_IPV4; family <= NSH_FAMILY_IPV6; family <<= 1)
         if (list->n > 0 && d->families & family && !find_family(list, family))
             nsh_loader_error(l, d->draft.marks[key],
@@ -169,16 +171,17 @@ static void check_covered(struct nsh_loader *l, struct masquerade_draft *d, unsi
 }
 
 /* No list has a prefix of a family the policy is not for. */
-static void check_reachable(struct nsh_loader *l, struct masquerade_draft *d, unsigned key)
+static bool check_reachable(struct nsh_loader *l, struct masquerade_draft *d, unsigned key)
 {
     const struct nsh_prefix *p = NULL;
     char shown[NSH_PREFIX_TEXT];
 
     if (d->families == BOTH || !(p = find_family(prefixes(d, key), BOTH & ~d->families)))
-        return;
+        return true;
     nsh_loader_error(l, d->draft.marks[key], "leave it out, or say family: [ipv4, ipv6]",
             "the policy is for %s, and %s is %s", family_name(d->families),
             nsh_prefix_format(p, shown), family_name(family_bit(p)));
+    return false;
 }
 
 static void settle_families(struct nsh_loader *l, struct masquerade_draft *d)
@@ -186,10 +189,9 @@ static void settle_families(struct nsh_loader *l, struct masquerade_draft *d)
     if (!lists_are_right(d) || !check_common(l, d))
         return;
     d->families = choose_families(d);
-    check_covered(l, d, KEY_FROM);
-    check_covered(l, d, KEY_TO);
     for (unsigned key = KEY_FROM; key <= KEY_EXCEPT_TO; key++)
-        check_reachable(l, d, key);
+        if (check_reachable(l, d, key))
+            check_covered(l, d, key);
 }
 
 static int compare_prefixes(const void *a, const void *b)

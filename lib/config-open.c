@@ -207,6 +207,11 @@ static int open_last(struct opener *o)
         return -errno;
     if (o->directory ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode))
         return refuse_kind(o, st.st_mode);
+    if (!o->directory && (uint64_t)st.st_size > NSH_CONFIG_FILE_MAX) {
+        nsh_diag_add(o->diags, NSH_DIAG_ERROR, o->path, 0, 0, "use several files",
+                "the file is larger than 256 MiB");
+        return -EINVAL;
+    }
     judge(o, &st, real);
     return NSH_TAKE_FD(fd);
 }

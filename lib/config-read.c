@@ -102,7 +102,7 @@ static const char *empty_hint(const struct nsh_key *key)
         return key->type->hint;
     if (key->flags & NSH_KEY_LIST)
         return "leave the key out to mean any; an empty list would have meant everything";
-    return "leave the key out to have its default";
+    return key->missing ? key->missing : "give it a value, or leave the key out";
 }
 
 static void read_scalar(struct nsh_loader *l, const struct nsh_key *key, void *field,

@@ -305,24 +305,24 @@ static const struct nsh_route *find_family(
 /* `family` against the prefixes: each of the one is among the other. */
 static void check_family_key(struct nsh_loader *l, struct route_draft *d)
 {
-    static const int both[] = {AF_INET, AF_INET6};
+    static const char hint[] = "leave the key out: the prefixes tell the family";
+    const struct nsh_route *v4 = find_family(l, d, AF_INET), *v6 = find_family(l, d, AF_INET6);
+    const struct nsh_route *stranger = NULL;
     char dst[NSH_PREFIX_TEXT];
 
     if (!nsh_given(&d->draft, KEY_FAMILY) || !nsh_given(&d->draft, KEY_TO))
         return;
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(both); i++) {
-        const struct nsh_route *r = find_family(l, d, both[i]);
-        bool wanted = (d->families & family_bit(both[i])) != 0;
-
-        if (r && !wanted)
-            nsh_loader_error(l, d->draft.marks[KEY_FAMILY],
-                    "leave the key out: the prefixes tell the family", "%s is not of this family",
-                    format_dst(r, dst));
-        else if (!r && wanted)
-            nsh_loader_error(l, d->draft.marks[KEY_FAMILY],
-                    "leave the key out: the prefixes tell the family", "none of the prefixes is %s",
-                    family_name(both[i]));
-    }
+    if (!(d->families & NSH_FAMILY_IPV4))
+        stranger = v4;
+    if (!(d->families & NSH_FAMILY_IPV6))
+        stranger = v6;
+    if (stranger)
+        nsh_loader_error(l, d->draft.marks[KEY_FAMILY], hint, "the family is %s, and %s is %s",
+                family_name(stranger->family == AF_INET ? AF_INET6 : AF_INET),
+                format_dst(stranger, dst), family_name(stranger->family));
+    else if ((d->families & NSH_FAMILY_IPV4 && !v4) || (d->families & NSH_FAMILY_IPV6 && !v6))
+        nsh_loader_error(l, d->draft.marks[KEY_FAMILY], hint, "none of the prefixes is %s",
+                family_name(v4 ? AF_INET6 : AF_INET));
 }
 
 /* An IPv4 gateway can't take IPv6; the other way round the kernel knows how (RFC 5549). */

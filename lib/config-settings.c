@@ -192,7 +192,8 @@ static const struct nsh_key_type type_masquerade = {.shape = NSH_SHAPE_OBJECTS,
         .object = &nsh_object_masquerade};
 
 static const struct nsh_key root_keys[] = {
-        [ROOT_VERSION] = {"version", &type_version, .help = "of the file's format: 1"},
+        [ROOT_VERSION] = {"version", &type_version, .missing = "begin the file with 'version: 1'",
+                .help = "of the file's format: 1"},
         [ROOT_SETTINGS] = {"settings", &type_settings, .flags = NSH_KEY_EMPTY,
                 .known_as = "options config", .help = "how the daemon works"},
         [ROOT_ROUTES] = {"routes", &type_routes, .flags = NSH_KEY_EMPTY, .known_as = "route",

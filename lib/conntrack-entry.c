@@ -2,21 +2,16 @@
 #include "conntrack-entry.h"
 
 #include <errno.h>
-#include <linux/if_addr.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
-
-/* ---- entries ---- */
 
 /*
  * Protocols with connections: an entry may go only in the states before one is established, since
@@ -41,7 +36,7 @@ static int nested(struct nlattr **tb, int max, struct nlattr *in, const struct n
 {
     if (!in)
         return -EINVAL;
-    return nla_parse_nested(tb, max, in, (struct nla_policy *)(uintptr_t)policy);
+    return nla_parse_nested(tb, max, in, policy);
 }
 
 static bool is_torn(uint8_t protocol, struct nlattr *protoinfo)
@@ -116,8 +111,7 @@ bool nsh_ct_entry_parse(struct nlmsghdr *h, int family, struct nsh_ct_entry *ret
     if (!nlmsg_valid_hdr(h, sizeof *nf))
         return false;
     nf = nlmsg_data(h);
-    if (nf->nfgen_family != family ||
-            nlmsg_parse(h, sizeof *nf, tb, CTA_MAX, (struct nla_policy *)(uintptr_t)policy) < 0 ||
+    if (nf->nfgen_family != family || nlmsg_parse(h, sizeof *nf, tb, CTA_MAX, policy) < 0 ||
             !tb[CTA_STATUS] || !tb[CTA_ID] || !parse_tuple(tb[CTA_TUPLE_ORIG], family, &orig) ||
             !parse_tuple(tb[CTA_TUPLE_REPLY], family, &reply))
         return false;
@@ -172,62 +166,4 @@ bool nsh_ct_addr_stays(int family, const union nsh_addr *addr)
     if (family == AF_INET)
         return addr->bytes[0] == 127 || addr->bytes[0] >= 224; /* loopback; multicast and up */
     return IN6_IS_ADDR_LOOPBACK(&addr->v6) || IN6_IS_ADDR_MULTICAST(&addr->v6);
-}
-
-/* ---- addresses ---- */
-
-int nsh_ct_addrs_add(struct nsh_ct_addrs *s, struct nlmsghdr *h, int family)
-{
-    static const struct nla_policy policies[2][IFA_MAX + 1] = {
-            {[IFA_ADDRESS] = {.minlen = 4}, [IFA_LOCAL] = {.minlen = 4}},
-            {[IFA_ADDRESS] = {.minlen = 16}, [IFA_LOCAL] = {.minlen = 16}},
-    };
-    struct nlattr *tb[IFA_MAX + 1], *attr;
-    const struct ifaddrmsg *ifa;
-    union nsh_addr addr = {0};
-
-    if (h->nlmsg_type != RTM_NEWADDR || !nlmsg_valid_hdr(h, sizeof *ifa))
-        return 0;
-    ifa = nlmsg_data(h);
-    if (ifa->ifa_family != family ||
-            nlmsg_parse(h, sizeof *ifa, tb, IFA_MAX,
-                    (struct nla_policy *)(uintptr_t)policies[family == AF_INET6]) < 0)
-        return 0;
-    attr = tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS];
-    if (!attr)
-        return 0;
-    if (s->n == s->max) {
-        size_t more = s->max ? s->max * 2 : 16;
-        union nsh_addr *items = reallocarray(s->items, more, sizeof *items);
-
-        if (!items)
-            return -ENOMEM;
-        s->items = items;
-        s->max = more;
-    }
-    memcpy(addr.bytes, nla_data(attr), nsh_addr_size(family));
-    s->items[s->n++] = addr;
-    return 0;
-}
-
-static int compare(const void *a, const void *b)
-{
-    return nsh_addr_cmp(a, b);
-}
-
-void nsh_ct_addrs_sort(struct nsh_ct_addrs *s)
-{
-    if (s->n > 0)
-        qsort(s->items, s->n, sizeof *s->items, compare);
-}
-
-bool nsh_ct_addrs_has(const struct nsh_ct_addrs *s, const union nsh_addr *addr)
-{
-    return s->n > 0 && bsearch(addr, s->items, s->n, sizeof *s->items, compare);
-}
-
-void nsh_ct_addrs_done(struct nsh_ct_addrs *s)
-{
-    free(s->items);
-    *s = (struct nsh_ct_addrs){0};
 }

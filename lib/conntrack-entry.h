@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What conntrack-netlink reads of the kernel's messages, and the sets it keeps; internal to it.
+ * What conntrack-netlink reads of the kernel's messages; internal to it.
  */
 #pragma once
 
@@ -29,15 +29,3 @@ bool nsh_ct_entry_parse(struct nlmsghdr *h, int family, struct nsh_ct_entry *ret
 size_t nsh_ct_entry_put_delete(const struct nsh_ct_entry *e, uint32_t seq, void *buf, size_t room);
 /* True for an address that no router forwards from or to. */
 bool nsh_ct_addr_stays(int family, const union nsh_addr *addr);
-
-/* The addresses of this host, in one family, sorted. */
-struct nsh_ct_addrs {
-    union nsh_addr *items;
-    size_t n, max;
-};
-
-/* Appends the address of an RTM_NEWADDR; 0 or -ENOMEM. */
-int nsh_ct_addrs_add(struct nsh_ct_addrs *s, struct nlmsghdr *h, int family);
-void nsh_ct_addrs_sort(struct nsh_ct_addrs *s);
-bool nsh_ct_addrs_has(const struct nsh_ct_addrs *s, const union nsh_addr *addr);
-void nsh_ct_addrs_done(struct nsh_ct_addrs *s);

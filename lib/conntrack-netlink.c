@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Three sockets: one on which the kernel's table of flows is read in pieces, one on which entries
- * are deleted while that goes on, and, for a moment at the start, one for this host's addresses.
- * A piece is one receive of at most 32 KiB, and what it names is deleted before the next.
+ * Two sockets: one on which the kernel's table of flows is read in pieces, and one on which entries
+ * are deleted while that goes on. A piece is one receive of at most 32 KiB, and what it names is
+ * deleted before the next.
  *
  * Which way a flow goes is asked of the kernel twice: towards its source (the device it comes in
- * by), then towards its destination as if it came in there. Flows come in groups between the same
+ * by), then towards its destination as if it came in there. A way by the loopback is one from or to
+ * this host itself, whatever made the address its own. Flows come in groups between the same
  * hosts, so the last answers are kept for the pass.
  */
 #include "conntrack.h"
@@ -14,7 +15,6 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <linux/rtnetlink.h>
 #include <netlink/msg.h>
 #include <stdalign.h>
 #include <stdlib.h>
@@ -42,7 +42,6 @@ struct nsh_conntrack {
     bool running;
     uint32_t seq, dump_seq;
     size_t deleted, candidates;
-    struct nsh_ct_addrs local;
     struct answer cache[CACHE];
     size_t cache_next;
     char *piece; /* PIECE bytes, during a pass */
@@ -82,7 +81,7 @@ static int send_all(int fd, const void *data, size_t size)
  * The kernel has its answer ready when the request was sent, and the next piece of a dump when
  * the one before was taken, so that this never waits. Only the kernel is listened to.
  */
-static int receive(int fd, char *buf, size_t size)
+static int receive(int fd, void *buf, size_t size)
 {
     struct sockaddr_nl from = {0};
     struct iovec iov = {.iov_base = buf, .iov_len = size};
@@ -121,44 +120,6 @@ static int request_dump(int fd, uint16_t type, uint32_t seq, const void *body, s
     memcpy(m.body, body, size);
     m.h.nlmsg_len = (uint32_t)NLMSG_LENGTH(size);
     return send_all(fd, &m, m.h.nlmsg_len);
-}
-
-/* ---- this host's addresses ---- */
-
-static int read_addresses(struct nsh_conntrack *ct, int fd)
-{
-    for (;;) {
-        int n = receive(fd, ct->piece, PIECE);
-        struct nlmsghdr *h = (struct nlmsghdr *)ct->piece;
-
-        if (n < 0)
-            return n;
-        for (; nlmsg_ok(h, n); h = nlmsg_next(h, &n)) {
-            int r;
-
-            if (h->nlmsg_seq != ct->seq)
-                continue;
-            if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
-                return message_error(h);
-            r = nsh_ct_addrs_add(&ct->local, h, ct->family);
-            if (r < 0)
-                return r;
-        }
-    }
-}
-
-static int learn_addresses(struct nsh_conntrack *ct)
-{
-    struct ifaddrmsg ifa = {.ifa_family = (uint8_t)ct->family};
-    nsh_autoclose int fd = -1;
-    int r = open_socket(&fd, NETLINK_ROUTE);
-
-    if (r >= 0)
-        r = request_dump(fd, RTM_GETADDR, ++ct->seq, &ifa, sizeof ifa);
-    if (r >= 0)
-        r = read_addresses(ct, fd);
-    nsh_ct_addrs_sort(&ct->local);
-    return r;
 }
 
 /* ---- deleting ---- */
@@ -266,8 +227,7 @@ static bool judge(struct nsh_conntrack *ct, struct nsh_fib *fib,
 static bool is_candidate(const struct nsh_conntrack *ct, const struct nsh_ct_entry *e)
 {
     return !e->translated && !e->torn && !nsh_ct_addr_stays(ct->family, &e->src) &&
-           !nsh_ct_addr_stays(ct->family, &e->dst) && !nsh_ct_addrs_has(&ct->local, &e->src) &&
-           !nsh_ct_addrs_has(&ct->local, &e->dst);
+           !nsh_ct_addr_stays(ct->family, &e->dst);
 }
 
 /* ---- a pass ---- */
@@ -283,7 +243,6 @@ static int finish(struct nsh_conntrack *ct, int result)
     ct->batch_count = 0;
     free(ct->piece);
     ct->piece = NULL;
-    nsh_ct_addrs_done(&ct->local);
     return result;
 }
 
@@ -324,8 +283,6 @@ int nsh_conntrack_begin(struct nsh_conntrack *ct, int family)
     r = ct->piece ? open_socket(&ct->dump_fd, NETLINK_NETFILTER) : -ENOMEM;
     if (r >= 0)
         r = open_socket(&ct->delete_fd, NETLINK_NETFILTER);
-    if (r >= 0)
-        r = learn_addresses(ct);
     if (r >= 0)
         r = start_dump(ct);
     ct->running = r >= 0;

@@ -216,9 +216,10 @@ static int check(struct edit *e, const struct nsh_firewall_op *op)
 int nsh_xt_edit(const struct nsh_xt *xt, enum nsh_table table, struct xtc_handle *h,
         const struct nsh_firewall_op *ops, size_t n, bool *ret_changed, char *ret_why, size_t size)
 {
-    struct edit e = {.xt = xt, .table = table, .h = h, .why = ret_why, .size = size};
+    struct edit e = {.xt = xt, .table = table, .h = h, .size = size};
     int r = NSH_FIREWALL_OK;
 
+    e.why = ret_why;
     for (size_t i = 0; r == NSH_FIREWALL_OK && i < n; i++) {
         r = check(&e, &ops[i]);
         if (r == NSH_FIREWALL_OK)

@@ -70,8 +70,8 @@ static const struct nsh_xt families[2] = {
 };
 
 /* One set of socket options serves both families. */
-_Static_assert((int)IPT_SO_GET_INFO == (int)IP6T_SO_GET_INFO, "socket options differ");
-_Static_assert((int)IPT_SO_GET_ENTRIES == (int)IP6T_SO_GET_ENTRIES, "socket options differ");
+_Static_assert(IPT_SO_GET_INFO == 64 && IP6T_SO_GET_INFO == 64, "socket options differ");
+_Static_assert(IPT_SO_GET_ENTRIES == 65 && IP6T_SO_GET_ENTRIES == 65, "socket options differ");
 _Static_assert(sizeof(struct ipt_getinfo) == sizeof(struct ip6t_getinfo), "getinfo differs");
 _Static_assert(
         sizeof(struct ipt_get_entries) == sizeof(struct ip6t_get_entries), "get_entries differs");

@@ -71,9 +71,9 @@ int nsh_route_plan_observe(struct nsh_route_plan *p, const struct nsh_route *see
 /*
  * Closes the comparison. Steps are ordered so that they can be written one after the other:
  * additions and replacements before deletions; routes without a gateway before those that may
- * resolve through them; deletions the other way round. Kernel-facts: an IPv4 route of ours that a
- * foreign one was prepended to is deleted before its REPLACE, since the kernel replaces the first
- * of a key and refuses a second equal one.
+ * resolve through them; deletions the other way round. The exception are deletions of ours on a
+ * wanted key (`wanted` is set), each right before the write of that key: the kernel replaces the
+ * first of a key and refuses a second equal one, and may take a deletion to mean the right one.
  */
 int nsh_route_plan_finish(struct nsh_route_plan *p);
 
@@ -113,6 +113,7 @@ const struct nsh_firewall_op *nsh_firewall_plan_steps(
 bool nsh_firewall_plan_touches(const struct nsh_firewall_plan *p, size_t chain);
 /*
  * What is wrong with it, in a word for journal and `plan`: "missing", "flushed",
- * "2 of 5 rules changed", "jump missing", "jump doubled", "jump altered", "out of order"; "" when nothing is.
+ * "2 of 5 rules changed", "jump missing", "jump doubled", "jump altered", "out of order"; "" when
+ * nothing is.
  */
 const char *nsh_firewall_plan_reason(const struct nsh_firewall_plan *p, size_t chain);

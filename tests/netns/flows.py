@@ -68,6 +68,7 @@ for family, text, far, near, client, router, near_net in FAMILIES:
             w.serve(far)
             d = Daemon(w.router, text).start()
             transfer, stream = TcpTransfer(w.client, far), UdpStream(w.client, far)
+            wait_until(lambda: stream.last_peer == router, "the flow is translated")
             for _ in range(3):
                 mark = d.mark()
                 w.router.iptables("-t nat -F", family)

@@ -29,6 +29,7 @@ def _():
         transfer = TcpTransfer(w.client, FAR4, block=1 << 13, interval=0.01)
         equal(transfer.peer, WAN4, "seen from")
         stream = UdpStream(w.client, FAR4, interval=0.01)
+        wait_until(lambda: stream.last_peer == WAN4, "the flow is translated")
         longest = 0.0
         for number in range(ROUNDS):
             begun = time.monotonic()

@@ -874,6 +874,32 @@ static void test_changed_by_order(void **state)
     assert_int_equal(changed(NSH_TABLE_RAW), 0); /* as it was */
 }
 
+/*
+ * The kernel leaves bytes behind a name unwritten; what another table left there in the buffer is
+ * no change.
+ */
+static void test_changed_of_two_tables(void **state)
+{
+    static const char comment[] = "-m comment --comment "
+                                  "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-"
+                                  "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-"
+                                  "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-"
+                                  "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz";
+    char words[384];
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        snprintf(words, sizeof words, "-t nat -A PREROUTING %s -j ACCEPT", comment);
+        ipt(words);
+        ipt("-t raw -A PREROUTING -m conntrack --ctstate INVALID -j CT --notrack");
+    }
+    (void)look(AF_INET, NSH_TABLE_RAW, "OUTPUT");
+    (void)look(AF_INET, NSH_TABLE_NAT, "OUTPUT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+    assert_int_equal(changed(NSH_TABLE_NAT), 0);
+}
+
 static void test_changed_after_commit(void **state)
 {
     struct nsh_firewall_op jump = op_of(NSH_JUMP_ADD, CHAIN);
@@ -964,6 +990,7 @@ int main(void)
             TEST(test_reading_brings_nothing_into_being),
             TEST(test_changed),
             TEST(test_changed_by_order),
+            TEST(test_changed_of_two_tables),
             TEST(test_changed_after_commit),
             TEST(test_probe),
             TEST(test_refused_by_kernel),

@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -271,20 +272,29 @@ static void run_leftovers(struct nsh_scenario_run *s)
     nsh_assert_route(s, AF_INET6, "2001:db8:97::/48", "");
 }
 
-/* The wanted one stands, but behind another one of ours. */
+/* The wanted one stands behind others, or not at all among several. */
 static void run_own_aliases(struct nsh_scenario_run *s)
 {
+    static const char *const dsts[] = {
+            "10.20.0.0/16", "10.21.0.0/16", "10.22.0.0/16", "10.23.0.0/16"};
+
     start(s);
     nsh_run(s, "ip route add 10.20.0.0/16 via 192.168.1.3 proto 110");
     nsh_run(s, "ip route append 10.20.0.0/16 via 192.168.1.2 proto 110");
     nsh_run(s, "ip route add 10.21.0.0/16 via 192.168.1.9 proto 4");
     nsh_run(s, "ip route append 10.21.0.0/16 via 192.168.1.2 proto 110");
-    want_all(s, ROUTES "  - {to: 10.20.0.0/16, via: 192.168.1.2}\n"
-                       "  - {to: 10.21.0.0/16, via: 192.168.1.2}\n");
-    nsh_assert_route(
-            s, AF_INET, "10.20.0.0/16", "10.20.0.0/16 via 192.168.1.2 dev lan0 proto 110\n");
-    nsh_assert_route(
-            s, AF_INET, "10.21.0.0/16", "10.21.0.0/16 via 192.168.1.2 dev lan0 proto 110\n");
+    nsh_run(s, "ip route add 10.22.0.0/16 via 192.168.1.3 proto 110");
+    nsh_run(s, "ip route append 10.22.0.0/16 via 192.168.1.4 proto 110");
+    nsh_run(s, "ip route add 10.23.0.0/16 via 192.168.1.9 proto 4");
+    nsh_run(s, "ip route append 10.23.0.0/16 via 192.168.1.3 proto 110");
+    want_all(s, ROUTES "  - {to: [10.20.0.0/16, 10.21.0.0/16, 10.22.0.0/16, 10.23.0.0/16],"
+                       " via: 192.168.1.2}\n");
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(dsts); i++) {
+        char line[96];
+
+        snprintf(line, sizeof(line), "%s via 192.168.1.2 dev lan0 proto 110\n", dsts[i]);
+        nsh_assert_route(s, AF_INET, dsts[i], line);
+    }
 }
 
 /* A reload touches only what differs. */

@@ -472,16 +472,26 @@ void nsh_assert_stable(struct nsh_scenario_run *s)
 
 static int (*make_world)(struct nsh_world **ret);
 
+/* Outside of the test, so that a failed one is cleaned up too: it may hold a lock. */
+static struct nsh_scenario_run current;
+
 static void run_one(void **state)
 {
     const struct nsh_scenario *scenario = *state;
-    struct nsh_scenario_run s = {.words = scenario->words};
 
-    assert_int_equal(make_world(&s.world), 0);
-    scenario->run(&s);
-    nsh_world_free(s.world);
-    nsh_desired_free(s.want);
-    free(s.flags);
+    current = (struct nsh_scenario_run){.words = scenario->words};
+    assert_int_equal(make_world(&current.world), 0);
+    scenario->run(&current);
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    nsh_world_free(current.world);
+    nsh_desired_free(current.want);
+    free(current.flags);
+    current = (struct nsh_scenario_run){0};
+    return 0;
 }
 
 static size_t count(const struct nsh_scenario *list)
@@ -511,6 +521,7 @@ int nsh_scenarios_main(int (*world_new)(struct nsh_world **ret))
         for (const struct nsh_scenario *each = lists[i]; each->name; each++)
             tests[n++] = (struct CMUnitTest){.name = each->name,
                     .test_func = run_one,
+                    .teardown_func = clean_up,
                     .initial_state = (void *)(uintptr_t)each};
     rc = _cmocka_run_group_tests("scenarios", tests, n, NULL, NULL);
     free(tests);

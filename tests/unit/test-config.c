@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,21 +90,12 @@ static void copy_directory(const char *from, const char *to)
     }
 }
 
-static void remove_directory(const char *path)
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-    NSH_CLEANUP(closedirp) DIR *d = opendir(path);
-    const struct dirent *e;
-
-    while (d && (e = readdir(d))) {
-        char below[PATH_MAX];
-
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-                snprintf(below, sizeof(below), "%s/%s", path, e->d_name) >= PATH_MAX)
-            continue;
-        if (unlink(below) < 0)
-            remove_directory(below);
-    }
-    (void)rmdir(path);
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
 }
 
 /* ---- a configuration as text ---- */
@@ -330,19 +322,22 @@ static void test_archive_rubbish(void **state)
     }
 }
 
+static void put_file(int fd, const char *path, const char *text)
+{
+    dprintf(fd, "file %020zu %zu %s\n%s\n", strlen(text), strlen(path), path, text);
+}
+
 /* Errors in an archive name the file that was archived and show its line. */
 static void test_archive_errors(void **state)
 {
-    static const char text[] = "netshared-archive 1\n"
-                               "file 00000000000000000011 6 a.yaml\nversion: 1\n\n"
-                               "file 00000000000000000041 10 a.d/1.yaml\n"
-                               "routes:\n  - {to: 10.0.0.0/8, via: nobody}\n\n"
-                               "end\n";
     nsh_autoclose int fd = memfd_create("archive", MFD_CLOEXEC);
     nsh_autofree char *errors = NULL;
 
     (void)state;
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    dprintf(fd, "netshared-archive 1\n");
+    put_file(fd, "a.yaml", "version: 1\n");
+    put_file(fd, "a.d/1.yaml", "routes:\n  - {to: 10.0.0.0/8, via: nobody}\n");
+    dprintf(fd, "end\n");
     assert_int_equal(load_archive(fd, &errors), -EINVAL);
     assert_string_equal(errors, "a.d/1.yaml:2:27: error: 'nobody' is not an address\n"
                                 "    2 |   - {to: 10.0.0.0/8, via: nobody}\n"
@@ -353,19 +348,14 @@ static void test_archive_errors(void **state)
 /* The names of tables are kept with what they meant. */
 static void test_archive_tables(void **state)
 {
-    static const char text[] =
-            "netshared-archive 1\n"
-            "file 00000000000000000070 6 a.yaml\n"
-            "version: 1\nroutes:\n  - {to: 10.0.0.0/8, dev: eth0, table: of-old}\n"
-            "# --\n\n"
-            "table 4711 of-old\n"
-            "end\n";
     nsh_autoclose int fd = memfd_create("archive", MFD_CLOEXEC);
     struct nsh_diags *d = nsh_diags_new();
     struct nsh_config *c = NULL;
 
     (void)state;
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    dprintf(fd, "netshared-archive 1\n");
+    put_file(fd, "a.yaml", "version: 1\nroutes:\n  - {to: 10.0.0.0/8, dev: eth0, table: of-old}\n");
+    dprintf(fd, "table 4711 of-old\nend\n");
     assert_int_equal(nsh_config_load_archive(fd, d, &c), 0);
     assert_int_equal(c->n_routes, 1);
     assert_int_equal(c->routes[0].table, 4711);
@@ -430,8 +420,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    remove_directory(scratch);
-    return 0;
+    return chdir("/") | nftw(scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 int main(void)

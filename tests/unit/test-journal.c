@@ -330,7 +330,7 @@ static void test_report_to_stderr(void **state)
 
 static void test_stream(void **state)
 {
-    char good[64], more[80];
+    char good[64], more[80], other[64];
     struct stat st;
     int ends[2];
 
@@ -340,6 +340,8 @@ static void test_stream(void **state)
     snprintf(good, sizeof(good), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
     snprintf(more, sizeof(more), "%s:1", good);
     assert_true(nsh_journal_stream_is(good, ends[0]));
+    snprintf(other, sizeof(other), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino + 1);
+    assert_false(nsh_journal_stream_is(other, ends[0]));
     assert_false(nsh_journal_stream_is(more, ends[0]));
     assert_false(nsh_journal_stream_is("1:2", ends[0]));
     assert_false(nsh_journal_stream_is("-1:2", ends[0]));

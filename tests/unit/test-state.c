@@ -213,7 +213,7 @@ static void test_archive_not_a_file(void **state)
 
 static void *save_archives(void *s)
 {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 100; i++) {
         nsh_autoclose int fd = nsh_state_archive_begin(s);
 
         if (fd < 0 || write(fd, "threaded", 8) != 8 || nsh_state_archive_accept(s, fd) < 0)
@@ -222,19 +222,23 @@ static void *save_archives(void *s)
     return NULL;
 }
 
-/* Both at once, as when a reload runs in its thread. */
-static void test_two_threads(void **state)
+/* All at once, as when a reload runs in its thread. */
+static void test_threads(void **state)
 {
     const struct nsh_sysctl_before one = {.key = "net/a", .before = 1, .ours = 2};
     struct nsh_state *s = *state;
-    pthread_t thread;
-    void *failed;
+    pthread_t threads[2];
 
-    assert_int_equal(pthread_create(&thread, NULL, save_archives, s), 0);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, save_archives, s), 0);
     for (int i = 0; i < 20; i++)
         assert_int_equal(nsh_state_sysctls_save(s, &one, 1), 0);
-    assert_int_equal(pthread_join(thread, &failed), 0);
-    assert_null(failed);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(threads); i++) {
+        void *failed;
+
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
     assert_string_equal(content("accepted"), "threaded");
     assert_string_equal(content("sysctls"), "net/a 1 2\n");
     assert_int_equal(count_files(), 2);
@@ -398,7 +402,7 @@ int main(void)
             TEST(test_archive_dropped),
             TEST(test_archive_copied),
             TEST(test_archive_not_a_file),
-            TEST(test_two_threads),
+            TEST(test_threads),
             TEST(test_sysctls),
             TEST(test_sysctls_most),
             TEST(test_sysctls_rubbish),
