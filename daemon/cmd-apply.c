@@ -175,6 +175,7 @@ static int remove_once(struct once *o, const struct nsh_options *options)
     struct nsh_settings settings;
     struct nsh_config *config = NULL;
     struct nsh_desired *empty = NULL;
+    struct nsh_work work;
 
     if (once_open(o, options) != 0)
         return NSH_EXIT_FAILED;
@@ -189,7 +190,10 @@ static int remove_once(struct once *o, const struct nsh_options *options)
         nsh_desired_free(empty);
         return nsh_complain("%s", strerror(ENOMEM));
     }
-    return converge(o) == 0 ? NSH_EXIT_OK : NSH_EXIT_FAILED;
+    if (converge(o) != 0)
+        return NSH_EXIT_FAILED;
+    nsh_reconciler_work(o->reconciler, &work);
+    return work.failures == 0 ? NSH_EXIT_OK : NSH_EXIT_FAILED;
 }
 
 int nsh_command_remove(const struct nsh_options *options)

@@ -263,10 +263,23 @@ int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait)
 
 /* ---- down ---- */
 
-static void report_removed(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan)
+static bool plans_deletion(const struct nsh_firewall_plan *plan, const char *chain)
 {
     size_t n;
     const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(plan, &n);
+
+    for (size_t i = 0; i < n; i++)
+        if (steps[i].verb == NSH_CHAIN_DELETE && strcmp(steps[i].chain, chain) == 0)
+            return true;
+    return false;
+}
+
+/* `still`: what would be done now. A chain that a foreign rule leads to could only be emptied. */
+static void report_removed(struct nsh_reconciler *r, const struct nsh_firewall_plan *done,
+        const struct nsh_firewall_plan *still)
+{
+    size_t n;
+    const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(done, &n);
 
     for (size_t i = 0; i < n; i++) {
         struct nsh_chain gone = {.family = steps[i].family, .table = steps[i].table};
@@ -274,6 +287,12 @@ static void report_removed(struct nsh_reconciler *r, const struct nsh_firewall_p
 
         if (steps[i].verb != NSH_CHAIN_DELETE)
             continue;
+        if (plans_deletion(still, steps[i].chain)) {
+            if (!r->settling)
+                continue; /* said before */
+            args.kind = NSH_REPORT_FAILED;
+            args.detail = "its chain was emptied but stays, because a foreign rule jumps to it";
+        }
         memcpy(gone.name, steps[i].chain, sizeof gone.name);
         if (gone.table == NSH_TABLE_NAT)
             snprintf(
@@ -306,10 +325,12 @@ static int look_down(struct nsh_reconciler *r, bool *ret_any)
 
 static int down_table(struct nsh_reconciler *r, int family, enum nsh_table table)
 {
-    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL, *still = NULL;
     char why[WHY_SIZE] = "";
     int q = nsh_firewall_plan_new(r->desired, family, table, &plan);
 
+    if (q == 0)
+        q = nsh_firewall_plan_new(r->desired, family, table, &still);
     if (q < 0)
         return q;
     q = look(r, plan, family, table, NSH_PHASE_DOWN);
@@ -319,7 +340,8 @@ static int down_table(struct nsh_reconciler *r, int family, enum nsh_table table
     q = nsh_apply_firewall(
             r->firewall, plan, family, table, NSH_PHASE_DOWN, COMMIT_TRIES, why, sizeof why);
     if (q == NSH_FIREWALL_OK) {
-        report_removed(r, plan);
+        if (look(r, still, family, table, NSH_PHASE_DOWN) >= 0)
+            report_removed(r, plan, still);
     } else if (q < 0) {
         struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = why};
 

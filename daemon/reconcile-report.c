@@ -126,6 +126,7 @@ static void send_report(struct nsh_reconciler *r, struct nsh_report *report,
     if (args->kind == NSH_REPORT_RESTORED)
         report->duration_usec = reconcile_now(r) - at;
     report->path = nsh_origins_resolve(r->desired->config->origins, origin, &report->line);
+    r->work.failures += args->kind == NSH_REPORT_FAILED;
     remember_repair(r, report);
     r->hooks.report(r->hooks.userdata, report);
 }

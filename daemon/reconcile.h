@@ -103,5 +103,6 @@ struct nsh_work {
     uint64_t writes;   /* route messages written */
     uint64_t commits;  /* tables committed */
     uint64_t overruns; /* times events were lost */
+    uint64_t failures; /* reports of what the kernel refused */
 };
 void nsh_reconciler_work(const struct nsh_reconciler *r, struct nsh_work *ret);

@@ -64,7 +64,7 @@ static bool hint_short(const char *text, char *hint, size_t size)
         dots += text[i] == '.';
     if (dots > 2 || text[n - 1] == '.')
         return false;
-    (void)snprintf(padded, sizeof(padded), "%.*s%s", (int)n, text, &".0.0.0"[dots * 2]);
+    (void)snprintf(padded, sizeof(padded), "%.*s%s", (int)n, text, &".0.0.0"[(size_t)dots * 2]);
     if (inet_pton(AF_INET, padded, &addr) != 1)
         return false;
     if (text[n] == '/')

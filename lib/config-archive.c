@@ -150,47 +150,60 @@ static int expect(struct cursor *c, const char *text)
     return memcmp(buf, text, n) == 0 ? 0 : -EBADMSG;
 }
 
-static int add_file(struct nsh_archive *a, char *path, const struct cursor *c, uint64_t size)
+/* Makes room for one more file. */
+static int grow(struct nsh_archive *a)
 {
+    struct nsh_archive_file *files;
+
     if (a->n_files > NSH_DROP_INS_MAX)
         return -EBADMSG;
-    if (a->n_files == a->room) {
-        struct nsh_archive_file *files = reallocarray(a->files, a->room * 2 + 4, sizeof(*files));
-
-        if (!files)
-            return -ENOMEM;
-        a->files = files;
-        a->room = a->room * 2 + 4;
-    }
-    a->files[a->n_files++] = (struct nsh_archive_file){
-            .path = path, .source = {.fd = c->source.fd, .start = c->at, .length = size}};
+    if (a->n_files < a->room)
+        return 0;
+    files = reallocarray(a->files, a->room * 2 + 4, sizeof(*files));
+    if (!files)
+        return -ENOMEM;
+    a->files = files;
+    a->room = a->room * 2 + 4;
     return 0;
 }
 
-static int take_file(struct cursor *c, struct nsh_archive *a)
+static int take_path(struct cursor *c, uint64_t n, char **ret)
 {
-    nsh_autofree char *path = NULL;
-    uint64_t size, n;
-    int r = take_number(c, NSH_CONFIG_FILE_MAX, &size);
+    nsh_autofree char *path = calloc(1, n + 1);
+    int r;
 
-    if (r == 0)
-        r = take_number(c, PATH_MAX - 1, &n);
-    if (r < 0)
-        return r;
-    path = calloc(1, n + 1);
     if (!path)
         return -ENOMEM;
     r = take(c, path, n);
     if (r == 0)
         r = expect(c, "\n");
-    if (r == 0 && (n == 0 || strlen(path) != n))
-        r = -EBADMSG;
     if (r < 0)
         return r;
-    r = add_file(a, path, c, size);
+    if (n == 0 || strlen(path) != n)
+        return -EBADMSG;
+    *ret = NSH_TAKE_PTR(path);
+    return 0;
+}
+
+static int take_file(struct cursor *c, struct nsh_archive *a)
+{
+    struct nsh_archive_file *file;
+    uint64_t size, n;
+    int r = take_number(c, NSH_CONFIG_FILE_MAX, &size);
+
+    if (r == 0)
+        r = take_number(c, PATH_MAX - 1, &n);
+    if (r == 0)
+        r = grow(a);
     if (r < 0)
         return r;
-    path = NULL;
+    file = &a->files[a->n_files];
+    *file = (struct nsh_archive_file){.source = {.fd = c->source.fd, .length = size}};
+    r = take_path(c, n, &file->path);
+    if (r < 0)
+        return r;
+    a->n_files++;
+    file->source.start = c->at;
     c->at += size;
     return expect(c, "\n");
 }

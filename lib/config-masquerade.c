@@ -357,14 +357,14 @@ static int compare_names(const void *a, const void *b)
 
 static void find_doubles(struct nsh_loader *l)
 {
-    const struct nsh_masquerade **byname = NULL, *first;
-    nsh_autofree void *owned = NULL;
+    nsh_autofree const struct nsh_masquerade **byname = NULL;
+    const struct nsh_masquerade *first;
     char place[NSH_PLACE_TEXT], hint[NSH_HINT_TEXT];
     uint32_t line;
 
     if (l->n_masquerades < 2)
         return;
-    owned = byname = calloc(l->n_masquerades, sizeof(const struct nsh_masquerade *));
+    byname = calloc(l->n_masquerades, sizeof(const struct nsh_masquerade *));
     if (!byname) {
         nsh_loader_no_memory(l);
         return;

@@ -73,21 +73,29 @@ static int read_line(struct nsh_names *names, char *line)
     return nsh_names_add(names, text, (uint32_t)value);
 }
 
+/* NULL: there is none that can be read. */
+static FILE *open_file(int directory, const char *name)
+{
+    int fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    struct stat st;
+    FILE *f = NULL;
+
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= FILE_BYTES_MAX)
+        f = fdopen(fd, "re");
+    if (!f)
+        close(fd);
+    return f;
+}
+
 static int read_file(struct nsh_names *names, int directory, const char *name)
 {
-    NSH_CLEANUP(fclosep) FILE *f = NULL;
-    nsh_autoclose int fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    struct stat st;
+    NSH_CLEANUP(fclosep) FILE *f = open_file(directory, name);
     char line[512];
     int r = 0;
 
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_BYTES_MAX)
-        return 0;
-    f = fdopen(fd, "re");
-    if (!f)
-        return -ENOMEM;
-    fd = -1;
-    while (r == 0 && fgets(line, sizeof(line), f) && ftell(f) <= FILE_BYTES_MAX)
+    while (f && r == 0 && fgets(line, sizeof(line), f) && ftell(f) <= FILE_BYTES_MAX)
         r = read_line(names, line);
     return r;
 }

@@ -57,7 +57,7 @@ static const struct nsh_key keys[] = {
                 .min = 5, .max = 255, .known_as = "protocol proto",
                 .help = "the protocol number that marks our routes"},
         [KEY_RESYNC] = {"resync", &nsh_type_duration, FIELD(resync_usec), .min = SECOND,
-                .max = 365 * 86400 * SECOND, .known_as = "interval poll",
+                .max = 365ULL * 86400 * SECOND, .known_as = "interval poll",
                 .help = "how often everything is compared with the kernel"},
         [KEY_ON_STOP] = {"on-stop", &nsh_type_word, FIELD(on_stop), .words = on_stops,
                 .help = "whether routes and rules stay when the service is stopped"},

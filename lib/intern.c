@@ -11,8 +11,8 @@
 
 #include "intern.h"
 
-#define BLOCK_FIRST 2048U
-#define BLOCK_MAX (256U * 1024)
+#define BLOCK_FIRST 2048UL
+#define BLOCK_MAX (256UL * 1024)
 #define SLOTS_FIRST 32U
 #define ALIGNMENT _Alignof(max_align_t)
 

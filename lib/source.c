@@ -6,7 +6,7 @@
 #include "cleanup.h"
 #include "source.h"
 
-#define CHUNK (16U * 1024)
+#define CHUNK (16UL * 1024)
 
 ssize_t nsh_source_read(const struct nsh_source *s, uint64_t offset, void *buf, size_t size)
 {

@@ -12,7 +12,7 @@
 
 #define NSH_SOURCE_TO_END UINT64_MAX
 /* Longest part of a line that nsh_source_lines shows. */
-#define NSH_SOURCE_LINE_SHOWN (64U * 1024)
+#define NSH_SOURCE_LINE_SHOWN (64UL * 1024)
 
 struct nsh_source {
     int fd;

@@ -39,12 +39,19 @@ static void begin_line(struct nsh_yaml_reader *r)
     r->line_inner = 0;
 }
 
+/* Back to the beginning of the character under way, of which `n` bytes were counted. */
+static void step_back(struct nsh_yaml_reader *r, unsigned n)
+{
+    r->line_bytes -= n;
+    r->line_inner -= n - 1;
+}
+
 static bool refuse_byte(struct nsh_yaml_reader *r, unsigned char c)
 {
     if (r->line == 1 && r->line_bytes == 0 && (c == 0xff || c == 0xfe))
         fail(r, "save it as UTF-8", "the file is UTF-16 or UTF-32, not UTF-8");
     else
-        fail(r, NULL, "invalid UTF-8 (byte 0x%02x)", c);
+        fail(r, "save the file as UTF-8", "invalid UTF-8 (byte 0x%02x)", c);
     return false;
 }
 
@@ -66,15 +73,12 @@ static bool accept_wide(struct nsh_yaml_reader *r)
     uint32_t c = r->value;
 
     if (c < least[r->length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
-        r->line_bytes -= r->length;
-        r->line_inner -= r->length - 1U;
-        fail(r, NULL, "invalid UTF-8");
-        return false;
+        step_back(r, r->length);
+        return refuse_byte(r, r->lead);
     }
     if (c >= 0xa0 && c != 0x2028 && c != 0x2029 && c != 0xfeff && c != 0xfffe && c != 0xffff)
         return true;
-    r->line_bytes -= r->length;
-    r->line_inner -= r->length - 1U;
+    step_back(r, r->length);
     return refuse_control(r, c);
 }
 
@@ -83,9 +87,8 @@ static bool accept_special(struct nsh_yaml_reader *r, unsigned char c)
 {
     if (r->wanted > 0) {
         if ((c & 0xc0) != 0x80) {
-            r->line_bytes -= (uint32_t)(r->length - r->wanted);
-            r->line_inner -= (uint32_t)(r->length - r->wanted) - 1U;
-            return refuse_byte(r, c);
+            step_back(r, (unsigned)(r->length - r->wanted));
+            return refuse_byte(r, r->lead);
         }
         r->value = r->value << 6 | (c & 0x3fU);
         r->line_bytes++;
@@ -95,6 +98,7 @@ static bool accept_special(struct nsh_yaml_reader *r, unsigned char c)
     if (c >= 0xc2 && c < 0xf5) {
         r->length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
         r->wanted = r->length - 1;
+        r->lead = c;
         r->value = c & (0x7fU >> r->length);
         r->line_bytes++;
         return true;
@@ -198,6 +202,7 @@ int nsh_yaml_reader_read(void *data, unsigned char *buffer, size_t size, size_t 
     if (n < 0)
         return 0;
     if (n == 0 && r->wanted > 0) {
+        step_back(r, (unsigned)(r->length - r->wanted));
         fail(r, NULL, "the file ends inside of a UTF-8 character");
         return 0;
     }

@@ -13,7 +13,7 @@
 #include "source.h"
 
 /* A single value, or comments without a value, larger than this are an error: memory. */
-#define NSH_YAML_GAP_MAX (16U * 1024 * 1024)
+#define NSH_YAML_GAP_MAX (16ULL * 1024 * 1024)
 
 struct nsh_yaml_reader {
     struct nsh_source source;
@@ -27,6 +27,7 @@ struct nsh_yaml_reader {
     /* the UTF-8 character under way */
     uint8_t wanted;
     uint8_t length;
+    uint8_t lead; /* its first byte */
     uint32_t value;
     /* what went wrong; text is "" while nothing has */
     int error; /* negative errno: could not be read or archived */

@@ -272,22 +272,26 @@ static const struct {
                                            "    2 | routes:\\x00\n"
                                            "      |        ^\n"
                                            "  hint: is this a text file, saved as UTF-8?\n"},
-        {BYTES("version: 1\n# caf\xe9\n"), "b.yaml:2:6: error: invalid UTF-8 (byte 0x0a)\n"
+        {BYTES("version: 1\n# caf\xe9\n"), "b.yaml:2:6: error: invalid UTF-8 (byte 0xe9)\n"
                                            "    2 | # caf\\xe9\n"
-                                           "      |      ^\n"},
+                                           "      |      ^\n"
+                                           "  hint: save the file as UTF-8\n"},
         {BYTES("version: 1\n# \xc3\xa4 \xff\n"), "b.yaml:2:5: error: invalid UTF-8 (byte 0xff)\n"
                                                  "    2 | # \xc3\xa4 \\xff\n"
-                                                 "      |     ^\n"},
+                                                 "      |     ^\n"
+                                                 "  hint: save the file as UTF-8\n"},
         {BYTES("version: 1\n# \xc0\xaf\n"), "b.yaml:2:3: error: invalid UTF-8 (byte 0xc0)\n"
                                             "    2 | # \\xc0\\xaf\n"
-                                            "      |   ^\n"},
-        {BYTES("version: 1\n# \xed\xa0\x80\n"), "b.yaml:2:3: error: invalid UTF-8\n"
+                                            "      |   ^\n"
+                                            "  hint: save the file as UTF-8\n"},
+        {BYTES("version: 1\n# \xed\xa0\x80\n"), "b.yaml:2:3: error: invalid UTF-8 (byte 0xed)\n"
                                                 "    2 | # \\xed\\xa0\\x80\n"
-                                                "      |   ^\n"},
+                                                "      |   ^\n"
+                                                "  hint: save the file as UTF-8\n"},
         {BYTES("version: 1\n# x\xc3"),
-                "b.yaml:2:5: error: the file ends inside of a UTF-8 character\n"
+                "b.yaml:2:4: error: the file ends inside of a UTF-8 character\n"
                 "    2 | # x\\xc3\n"
-                "      |     ^\n"},
+                "      |    ^\n"},
         {BYTES("\xff\xfev\0e\0r\0"), "b.yaml:1:1: error: the file is UTF-16 or UTF-32, not UTF-8\n"
                                      "    1 | \\xff\\xfev\\x00e\\x00r\\x00\n"
                                      "      | ^\n"
@@ -299,13 +303,13 @@ static const struct {
                 "b\n"
                 "      |    ^\n"
                 "  hint: end lines with a line feed\n"},
-        {BYTES("version: 1\nroutes:\n  - {to: 10.0.0.1/8, dev: a}\n# \x1b[2J\n"),
-                "b.yaml:3:10: error: 10.0.0.1/8 has host bits set\n"
-                "    3 |   - {to: 10.0.0.1/8, dev: a}\n"
-                "      |          ^\n"
+        {BYTES("version: 1\nroutes:\n  - to: 10.0.0.1/8\n    dev: a\n# \x1b[2J\n"),
+                "b.yaml:3:9: error: 10.0.0.1/8 has host bits set\n"
+                "    3 |   - to: 10.0.0.1/8\n"
+                "      |         ^\n"
                 "  hint: write 10.0.0.0/8\n"
-                "b.yaml:4:3: error: the control character U+001B is not allowed\n"
-                "    4 | # \\x1b[2J\n"
+                "b.yaml:5:3: error: the control character U+001B is not allowed\n"
+                "    5 | # \\x1b[2J\n"
                 "      |   ^\n"},
 };
 
