@@ -115,7 +115,8 @@ static size_t show_source(
 {
     if (text[0] != '\t')
         return show_one(text, n, out, ret_bytes, ret_cells);
-    memcpy(out, "\\t", 2);
+    out[0] = '\\';
+    out[1] = 't';
     *ret_bytes = *ret_cells = 2;
     return 1;
 }

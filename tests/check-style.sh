@@ -51,7 +51,7 @@ clang_tool() {
 
 tidy() {
     printf '%s\0' "${sources[@]}" | grep -zE '^(lib|daemon)/' |
-        xargs -0 -n 4 -P "$(nproc)" "$1" -p "$build" --quiet 2>&1 |
+        xargs -0 -n 1 -P "$(nproc)" "$1" -p "$build" --quiet 2>&1 |
         { ! grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header|^$'; }
 }
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """kill -9, restart and stop under traffic: no packet lost, nothing touched."""
 
+import os
 import signal
 import subprocess
-import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Starts, stops, second daemons, bad files at start, clients that say nothing."""
 
+import os
 import signal
 import socket
 import subprocess
-import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reload: the verdict of a load begun after it was asked for; all or nothing; never a gap."""
 
+import os
 import signal
 import subprocess
-import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))

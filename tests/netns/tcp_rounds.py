@@ -5,9 +5,9 @@ A round begins over a second after the repair before it: something that undoes r
 is a fight, and is met with patience. So this takes a few minutes.
 """
 
-import time
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
