@@ -68,7 +68,7 @@ static void print_help(void)
             DEFAULT_RUNTIME_DIRECTORY, DEFAULT_STATE_DIRECTORY);
 }
 
-static int usage(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static int usage(const char *format, ...)
 {
     va_list args;
 

@@ -399,7 +399,7 @@ static int flows_step(struct nsh_reconciler *r)
     nsh_autofree const struct nsh_chain **chains = NULL;
     size_t n = 0;
 
-    chains = calloc(r->desired->n_chains + 1, sizeof *chains);
+    chains = calloc(r->desired->n_chains + 1, sizeof(struct nsh_chain *));
     if (!chains)
         return -ENOMEM;
     for (size_t i = 0; i < r->desired->n_chains; i++)

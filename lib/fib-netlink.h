@@ -61,7 +61,7 @@ struct nsh_fibnl {
 
     struct nsh_fibnl_dump dump;
     uint8_t events_protocol;
-    bool events_all; /* foreign routes that are new or go pass too */
+    bool events_all;           /* foreign routes that are new or go pass too */
     int forwarding_written[2]; /* IPv4, IPv6: last written through this fib; -1: never */
 };
 
