@@ -27,6 +27,7 @@ const char *nsh_object_state_name(enum nsh_object_state s);
 typedef uint64_t nsh_object_id;
 #define NSH_OBJECT_CHAIN (1ULL << 62)
 #define NSH_OBJECT_FORWARDING (1ULL << 61)
+#define NSH_OBJECT_TABLE (1ULL << 60)
 
 struct nsh_repairs {
     struct nsh_backoff backoff;

@@ -22,7 +22,7 @@ static const enum nsh_table tables_up[] = {NSH_TABLE_RAW, NSH_TABLE_NAT};
 
 NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
 
-static bool has_chains(const struct nsh_reconciler *r, int family)
+bool reconcile_has_chains(const struct nsh_reconciler *r, int family)
 {
     for (size_t i = 0; i < r->desired->n_chains; i++)
         if (r->desired->chains[i].family == family)
@@ -35,14 +35,9 @@ static bool in_table(const struct nsh_chain *c, int family, enum nsh_table table
     return c->family == family && c->table == table;
 }
 
-/* The number under which a table's repairs are counted: its first chain. */
-static nsh_object_id table_id(const struct nsh_reconciler *r, int family, enum nsh_table table)
+static nsh_object_id table_id(int family, enum nsh_table table)
 {
-    size_t i = 0;
-
-    while (i < r->desired->n_chains && !in_table(&r->desired->chains[i], family, table))
-        i++;
-    return NSH_OBJECT_CHAIN + i;
+    return NSH_OBJECT_TABLE + (unsigned)nsh_family_index(family) * NSH_TABLE_COUNT + table;
 }
 
 static void table_failed(
@@ -76,17 +71,19 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
             .detail = drift && r->trigger.text[0] ? r->trigger.text : NULL,
     };
 
-    if (drift) {
+    if (drift)
         reconcile_repaired(r, NSH_OBJECT_CHAIN + i);
-        if (c->table == NSH_TABLE_NAT)
-            r->flows_wanted[nsh_family_index(c->family)] = true;
-    }
+    if (c->table == NSH_TABLE_NAT &&
+            (drift || (r->settling && r->occasion == NSH_OCCASION_START && r->earlier_run)))
+        r->flows_wanted[nsh_family_index(c->family)] = true;
     report_chain(r, c, &args);
 }
 
 static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table, bool wrote)
 {
+    if (wrote && !r->settling)
+        reconcile_repaired(r, table_id(family, table));
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         if (!in_table(&r->desired->chains[i], family, table))
             continue;
@@ -123,12 +120,12 @@ static int look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int fa
 static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table)
 {
-    nsh_object_id id = table_id(r, family, table);
+    nsh_object_id id = table_id(family, table);
     uint64_t until;
     bool fight;
     char text[96];
 
-    if (r->settling || r->chain_states[id - NSH_OBJECT_CHAIN] == NSH_OBJECT_UNKNOWN)
+    if (r->settling)
         return false;
     if (reconcile_may_repair(r, id, &until, &fight))
         return false;
@@ -236,7 +233,7 @@ int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait)
         if (!r->firewall_dirty[f] || r->firewall_wait[f] > now)
             continue;
         r->firewall_wait[f] = 0;
-        if (!has_chains(r, family) || !family_can(r, family)) {
+        if (!reconcile_has_chains(r, family) || !family_can(r, family)) {
             r->firewall_ready[f] = false;
             r->firewall_dirty[f] = false;
             continue;

@@ -54,6 +54,7 @@ struct nsh_reconciler {
     struct nsh_firewall *firewall;
     struct nsh_state *state;
     struct nsh_reconciler_hooks hooks;
+    bool earlier_run; /* netshared kept this machine before: what is missing at start is a gap */
 
     struct nsh_desired *desired;
     uint8_t *route_flags;  /* NSH_ROUTE_*, for the plan */
@@ -64,6 +65,7 @@ struct nsh_reconciler {
     struct before_list before;
     struct nsh_notes *notes;
     uint8_t also_ours; /* protocol from before, until nothing carries it any more; 0: none */
+    bool earlier_seen; /* the last dump showed routes with it */
 
     /* marks */
     bool links_dirty;
@@ -88,6 +90,8 @@ struct nsh_reconciler {
     uint64_t noticed;                  /* when what is being repaired was noticed */
 
     uint64_t retry;      /* something asked to be run again then */
+    uint64_t pause;      /* the kernel could not be asked: nothing is due before then */
+    int failure;         /* why, as it was told; 0: it could */
     uint64_t lock_since; /* the xtables lock is not to be had since then; 0: it is */
     uint64_t firewall_wait[NSH_FAMILIES]; /* backing off until then */
     bool firewall_ready[NSH_FAMILIES];    /* the family's policies hold: forwarding may go on */
@@ -115,6 +119,8 @@ int reconcile_routes(struct nsh_reconciler *r);
 const struct key_mark *reconcile_find_mark(const struct nsh_reconciler *r, size_t wanted);
 
 /* reconcile-firewall.c */
+/* Policies of this family are wanted. */
+bool reconcile_has_chains(const struct nsh_reconciler *r, int family);
 /* true in *ret_wait: another program holds the lock, the pass is to wait for it. */
 int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait);
 int reconcile_firewall_down(struct nsh_reconciler *r);

@@ -175,6 +175,8 @@ static int observe(void *userdata, const struct nsh_route *seen)
 {
     struct nsh_reconciler *r = userdata;
 
+    if (r->also_ours != 0 && seen->protocol == r->also_ours)
+        r->earlier_seen = true;
     return nsh_route_plan_observe(r->route_plan, seen);
 }
 
@@ -203,6 +205,7 @@ static int feed_dump(struct nsh_reconciler *r, enum route_mark scope)
     if (q < 0)
         return q;
     r->work.full++;
+    r->earlier_seen = false;
     if (scope != ROUTES_ALL)
         filter.protocol = r->desired->protocol;
     q = nsh_fib_dump(r->fib, &filter, observe, r);
@@ -287,8 +290,11 @@ static void written(void *userdata, const struct nsh_route_step *step,
         route_done(r, step);
         break;
     case NSH_WRITE_OCCUPIED:
-        /* Who holds it is known already; that it still does is no news. */
-        if (r->route_states[step->wanted] != NSH_OBJECT_CONFLICTING)
+        /*
+         * Who holds it is known already; that it still does is no news. But a new configuration
+         * may have other ideas of what to do about it.
+         */
+        if (r->route_states[step->wanted] != NSH_OBJECT_CONFLICTING || r->settling)
             r->occupied = true;
         break;
     case NSH_WRITE_PENDING:
@@ -359,12 +365,28 @@ static int resolve(struct nsh_reconciler *r)
     return 0;
 }
 
-static bool any_absent_resolved_by_routes(const struct nsh_reconciler *r)
+/* A single route put back leads where it did before: then only what had no way may have one now. */
+static bool any_way_may_differ(const struct nsh_reconciler *r, enum route_mark scope)
 {
     for (size_t i = 0; i < r->desired->n_links; i++)
-        if (r->desired->links[i].gateway_family != AF_UNSPEC && r->desired->links[i].ifindex == 0)
+        if (r->desired->links[i].gateway_family != AF_UNSPEC &&
+                (scope != ROUTES_KEYS || r->desired->links[i].ifindex == 0))
             return true;
     return false;
+}
+
+/* One round, and what it leaves to a further one: a route just written may be a gateway's way. */
+static int round_and_ways(struct nsh_reconciler *r, enum route_mark scope)
+{
+    uint64_t writes = r->work.writes;
+    bool moved = false;
+    int q = round_of(r, scope);
+
+    if (q == 0 && r->work.writes > writes && any_way_may_differ(r, scope))
+        q = nsh_desired_resolve(r->fib, r->desired, &moved);
+    if (q == 0)
+        r->routes_dirty = r->occupied ? ROUTES_ALL : moved ? ROUTES_OURS : ROUTES_CLEAN;
+    return q;
 }
 
 int reconcile_routes(struct nsh_reconciler *r)
@@ -379,16 +401,10 @@ int reconcile_routes(struct nsh_reconciler *r)
             return q;
     }
     for (int i = 0; i < ROUNDS_MAX && r->routes_dirty != ROUTES_CLEAN; i++) {
-        q = round_of(r, r->routes_dirty);
+        q = round_and_ways(r, r->routes_dirty);
         if (q < 0)
             return q;
-        r->routes_dirty = r->occupied ? ROUTES_ALL : ROUTES_CLEAN;
     }
     r->routes_dirty = ROUTES_CLEAN;
-    /* A route just written may be the way to a gateway that had none. */
-    if (any_absent_resolved_by_routes(r))
-        q = nsh_desired_resolve(r->fib, r->desired, &(bool){false});
-    else
-        q = 0;
-    return q;
+    return 0;
 }

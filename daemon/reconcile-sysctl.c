@@ -35,6 +35,13 @@ static int list_load(struct nsh_reconciler *r)
 
     if (!l->loaded && r->state)
         q = nsh_state_sysctls_load(r->state, &l->items, &l->n);
+    if (q < 0 && q != -ENOMEM) {
+        /* Then there is nothing to give back; it must not keep anything else from being done. */
+        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-q)};
+
+        report_plain(r, "list of sysctls from before", NULL, &args);
+        q = 0;
+    }
     l->loaded = q == 0;
     return q;
 }
@@ -133,7 +140,8 @@ static void guard_one(void *userdata, const char *name)
     g->error = list_add(g->list, key, ACCEPT_RA_HOST, ACCEPT_RA_ROUTER);
 }
 
-static int write_guards(struct nsh_reconciler *r, const struct before_list *list)
+/* Also for those that we switched and that came back with their default. */
+static void write_guards(struct nsh_reconciler *r, const struct before_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {
         const struct nsh_sysctl_before *b = &list->items[i];
@@ -145,25 +153,21 @@ static int write_guards(struct nsh_reconciler *r, const struct before_list *list
         if (r->fib->ops->sysctl_set(r->fib, b->key, b->ours) == 0)
             report_key(r, b->key, NSH_REPORT_ADDED);
     }
-    return 0;
 }
 
-/*
- * Before IPv6 forwarding goes on: every interface that listens goes on listening. Later: those
- * that we switched and that came back with their default.
- */
-static int guard_accept_ra(struct nsh_reconciler *r, struct before_list *list, bool all)
+/* Before IPv6 forwarding goes on: every interface that listens goes on listening. */
+static int guard_accept_ra(struct nsh_reconciler *r, struct before_list *list)
 {
     struct guard g = {.r = r, .list = list};
-    int q = 0;
+    int q = r->fib->ops->sysctl_each_ipv6_conf(r->fib, guard_one, &g);
 
-    if (all)
-        q = r->fib->ops->sysctl_each_ipv6_conf(r->fib, guard_one, &g);
     if (q == 0)
         q = g.error;
     if (q == 0)
         q = list_save(r, list);
-    return q == 0 ? write_guards(r, list) : q;
+    if (q == 0)
+        write_guards(r, list);
+    return q;
 }
 
 static void forwarding_wrong(
@@ -215,6 +219,7 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
             .kind = drift ? NSH_REPORT_RESTORED : NSH_REPORT_ADDED,
             .cause = drift ? "switched off" : NULL,
     };
+    size_t known = list->n;
     char why[160];
     int q;
 
@@ -223,10 +228,11 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
     /* Drift: what it was before is known already, or was on before we came. */
     q = drift ? 0 : list_add(list, forwarding_keys[f], 0, 1);
     if (q == 0 && f == NSH_V6)
-        q = guard_accept_ra(r, list, true);
+        q = guard_accept_ra(r, list);
     if (q == 0)
         q = list_save(r, list);
     if (q < 0) {
+        list->n = known; /* nothing was switched yet */
         snprintf(why, sizeof why, "cannot note in the state directory what it was before: %s",
                 strerror(-q));
         forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
@@ -260,9 +266,9 @@ static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list
     }
     if (value != 0) {
         if (f == NSH_V6 && list_find(list, forwarding_keys[f]))
-            q = guard_accept_ra(r, list, false);
+            write_guards(r, list);
         forwarding_held(r, f);
-        return q;
+        return 0;
     }
     if (!r->firewall_ready[f]) {
         forwarding_wrong(r, f, NSH_OBJECT_PENDING, "it waits until the masquerade rules hold");
@@ -347,5 +353,7 @@ int reconcile_forwarding_off(struct nsh_reconciler *r)
     /* While forwarding is on, accept_ra=1 would lose the learned default route. */
     give_back_those(r, &r->before, false);
     give_back_those(r, &r->before, true);
-    return list_save(r, &r->before);
+    /* If the list can't be saved now: that these were given back shows by their values. */
+    list_save(r, &r->before);
+    return 0;
 }

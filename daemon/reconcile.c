@@ -32,6 +32,7 @@ int nsh_reconciler_new(struct nsh_fib *fib, struct nsh_firewall *firewall, struc
     r->firewall = firewall;
     r->state = state;
     r->hooks = *hooks;
+    r->earlier_run = state && nsh_state_protocol_load(state, &(uint8_t){0}) == 0;
     r->retry = NSH_NEVER;
     r->routes_wait = NSH_NEVER;
     r->flows_family = AF_UNSPEC;
@@ -246,6 +247,7 @@ static void overrun_event(struct nsh_reconciler *r)
     r->work.overruns++;
     report_plain(r, "events", NULL, &args);
     mark_everything(r);
+    mark_routes(r, ROUTES_ALL); /* what shadows ours shows only among the foreign ones */
     set_trigger(r, 0, "events were lost");
 }
 
@@ -284,13 +286,14 @@ void nsh_reconciler_poll(struct nsh_reconciler *r)
     if (!nsh_reconciler_wants_poll(r))
         return;
     for (int f = 0; f < NSH_FAMILIES; f++) {
-        if (!r->desired->forwarding[f] && !r->firewall_ready[f])
+        if (!reconcile_has_chains(r, nsh_family_of(f)))
             continue;
         for (int t = 0; t < NSH_TABLE_COUNT; t++) {
             if (r->firewall->ops->changed(r->firewall, nsh_family_of(f), (enum nsh_table)t) <= 0)
                 continue;
             set_trigger(r, 0, "");
             r->firewall_dirty[f] = true;
+            r->unwanted_dirty = true;
             break;
         }
     }
@@ -338,6 +341,18 @@ static int carry_chains(struct nsh_reconciler *r, const struct nsh_desired *to, 
     return 0;
 }
 
+/* What has the same number in every configuration. */
+static int carry_fixed(struct nsh_reconciler *r, struct nsh_notes *notes)
+{
+    int q = 0;
+
+    for (unsigned i = 0; q == 0 && i < NSH_FAMILIES; i++)
+        q = nsh_notes_move(r->notes, NSH_OBJECT_FORWARDING + i, notes, NSH_OBJECT_FORWARDING + i);
+    for (unsigned i = 0; q == 0 && i < NSH_FAMILIES * NSH_TABLE_COUNT; i++)
+        q = nsh_notes_move(r->notes, NSH_OBJECT_TABLE + i, notes, NSH_OBJECT_TABLE + i);
+    return q;
+}
+
 static void drop_marks(struct nsh_reconciler *r)
 {
     r->n_keys = 0;
@@ -353,7 +368,7 @@ static uint8_t earlier_protocol(const struct nsh_reconciler *r, const struct nsh
 {
     uint8_t before = 0;
 
-    if (r->also_ours != 0 && r->also_ours != to->protocol)
+    if (r->settling && r->also_ours != 0 && r->also_ours != to->protocol)
         return r->also_ours;
     if (r->desired)
         before = r->desired->protocol;
@@ -378,12 +393,13 @@ int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, en
         return -ENOMEM;
     }
     if (carry_routes(r, desired, flags, states, notes) < 0 ||
-            carry_chains(r, desired, chains, notes) < 0) {
+            carry_chains(r, desired, chains, notes) < 0 || carry_fixed(r, notes) < 0) {
         nsh_notes_free(notes);
         nsh_route_plan_free(plan);
         return -ENOMEM;
     }
     r->also_ours = also_ours;
+    r->earlier_seen = also_ours != 0;
     drop_marks(r);
     nsh_notes_free(r->notes);
     nsh_route_plan_free(r->route_plan);
@@ -401,6 +417,7 @@ int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, en
     r->settling = true;
     r->occasion = why;
     r->lock_since = 0;
+    r->pause = 0;
     for (int f = 0; f < NSH_FAMILIES; f++) {
         r->firewall_wait[f] = r->forwarding_wait[f] = 0;
         if (!desired->forwarding[f])
@@ -500,16 +517,46 @@ bool nsh_reconciler_complete(const struct nsh_reconciler *r)
            !firewall_due(r, reconcile_now(r)) && r->lock_since == 0;
 }
 
+static int forget_earlier_protocol(struct nsh_reconciler *r)
+{
+    struct nsh_route_plan *plan;
+    int q = nsh_route_plan_new(r->desired, r->route_flags, 0, &plan);
+
+    if (q < 0)
+        return q;
+    nsh_route_plan_free(r->route_plan);
+    r->route_plan = plan;
+    r->also_ours = 0;
+    return 0;
+}
+
+/* That nothing carries the earlier protocol any more shows in a further look. */
+static void settle_protocol(struct nsh_reconciler *r)
+{
+    bool news = r->settling;
+
+    if (r->also_ours != 0) {
+        if (r->earlier_seen && r->settling)
+            mark_routes(r, ROUTES_OURS);
+        if (r->earlier_seen || forget_earlier_protocol(r) < 0)
+            return;
+        news = true;
+    }
+    if (r->state && news)
+        nsh_state_protocol_save(r->state, r->desired->protocol);
+}
+
 static void finish_pass(struct nsh_reconciler *r)
 {
     r->work.finished++;
+    r->failure = 0;
     r->n_keys = 0;
     nsh_arena_reset(r->mark_arena);
     r->trigger = (struct trigger){0};
-    if (r->state && r->settling && nsh_reconciler_complete(r))
-        nsh_state_protocol_save(r->state, r->desired->protocol);
-    if (nsh_reconciler_complete(r))
+    if (nsh_reconciler_complete(r)) {
+        settle_protocol(r);
         r->settling = false;
+    }
     follow_foreign_routes(r);
 }
 
@@ -536,6 +583,23 @@ static int run_pass(struct nsh_reconciler *r)
     return q;
 }
 
+/* The marks stay, and so does everything else until the pause is over: it would fail as well. */
+static void pause_until(struct nsh_reconciler *r, uint64_t when)
+{
+    r->pause = when;
+    reconcile_retry_at(r, when);
+}
+
+static void pass_failed(struct nsh_reconciler *r, int error)
+{
+    struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-error)};
+
+    if (r->failure != error)
+        report_plain(r, "configuration", NULL, &args);
+    r->failure = error;
+    mark_everything(r);
+}
+
 int nsh_reconciler_run(struct nsh_reconciler *r)
 {
     uint64_t now = reconcile_now(r);
@@ -545,6 +609,7 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
         return 0;
     r->work.passes++;
     r->noticed = r->trigger.at ? r->trigger.at : now;
+    r->pause = 0;
     if (r->retry <= now)
         r->retry = NSH_NEVER;
     settle_marks(r);
@@ -553,15 +618,12 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
     report_end(r);
     if (q == -EAGAIN) {
         /* Routes changed under every dump: again, when it is quieter. */
-        reconcile_retry_at(r, now + DISTURBED_RETRY_USEC);
+        pause_until(r, now + DISTURBED_RETRY_USEC);
         return 0;
     }
     if (q < 0) {
-        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-q)};
-
-        report_plain(r, "configuration", NULL, &args);
-        mark_everything(r);
-        reconcile_retry_at(r, now + FAILURE_RETRY_USEC);
+        pass_failed(r, q);
+        pause_until(r, now + FAILURE_RETRY_USEC);
         return q;
     }
     if (r->flows_family != AF_UNSPEC || r->flows_wanted[NSH_V4] || r->flows_wanted[NSH_V6])
@@ -573,7 +635,7 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
 {
     uint64_t now = reconcile_now(r);
 
-    if (!r->desired)
+    if (!r->desired || now < r->pause)
         return false;
     if (nsh_reconciler_next(r) <= now || r->flows_family != AF_UNSPEC || r->flows_wanted[NSH_V4] ||
             r->flows_wanted[NSH_V6])
@@ -596,7 +658,7 @@ uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
         if (r->forwarding_wait[f] != 0 && r->forwarding_wait[f] < next)
             next = r->forwarding_wait[f];
     }
-    return next;
+    return next < r->pause ? r->pause : next;
 }
 
 /* ---- repairs and fights ---- */

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NSH_BACKOFF_WINDOW 1000000ULL /* all in microseconds */
+#define NSH_BACKOFF_WINDOW 1500000ULL /* all in microseconds; longer than the poll of iptables */
 #define NSH_BACKOFF_FREE 8U           /* repairs without waiting */
 #define NSH_BACKOFF_FIRST 1000000ULL
 #define NSH_BACKOFF_MAX 300000000ULL

@@ -173,6 +173,17 @@ def _():
         equal(differences(before, w.router.snapshot()), "", "what differs from before netshared")
 
 
+@case("remove knows another route-protocol than the default, without the file")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC.replace("1h", "1h\n  route-protocol: 111")).start()
+        check(w.router.has_route(BASIC_ROUTE, proto="111"), w.router.routes(4, proto="111"))
+        d.kill9()
+        os.unlink(d.config)
+        d.cli("remove", check=True)
+        equal(w.router.routes(4, proto="111"), [], "routes after remove")
+
+
 @case("remove while the daemon runs is refused, or the daemon would put all back")
 def _():
     with Router() as w:

@@ -51,7 +51,7 @@ def broken(family, *commands):
         except Exception:
             check(False, "not repaired:\n%s\nwas:\n%s" % (
                 "\n".join(w.router.nat_ours(family)), "\n".join(ours)))
-        d.wait_log(r"restored", mark)
+        d.wait_log(r"restored|removed", mark)
         flushed = any(c.endswith("nat -F") or "-F POSTROUTING" in c for c in commands)
         equal(foreign.split(" ", 2)[2] in w.router.nat(family), not flushed, "the foreign rule")
         d.stop()
