@@ -313,7 +313,9 @@ static void take_verdict(struct nsh_reconciler *r, size_t wanted)
         become_held(r, wanted);
         break;
     case NSH_ROUTE_CONFLICT:
-        become_conflicting(r, wanted);
+        /* Who holds the key of one that can't be written anyhow may change before it can. */
+        if (!(r->route_flags[wanted] & NSH_ROUTE_SKIP))
+            become_conflicting(r, wanted);
         break;
     case NSH_ROUTE_UNKNOWN:
     case NSH_ROUTE_WRONG:

@@ -49,8 +49,8 @@ def route_repair(count):
         monitor, deleter = rtnl.Monitor(w.router, ("route",)), rtnl.Deleter(w.router)
         for n in range(count):
             prefix = PREFIXES[n % len(PREFIXES)]
-            # No fight: each route lasts a good second before it is deleted again.
-            time.sleep(1.1 / len(PREFIXES))
+            # No fight: each route lasts a second and a half before it is deleted again.
+            time.sleep(1.6 / len(PREFIXES))
             monitor.take()
             begun = time.perf_counter()
             assert deleter.delete(prefix)

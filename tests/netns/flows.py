@@ -17,6 +17,16 @@ FAMILIES = ((4, BASIC, FAR4, SERVER4, CLIENT4, WAN4, "192.0.2.0/24"),
             (6, BASIC6, FAR6, SERVER6, CLIENT6, WAN6, "2001:db8:b::/64"))
 
 
+def no_way_back(w, family, far):
+    """From now on the far server can't answer a private address, as on the Internet.
+
+    Before, it can: the control. Were it so when the repair has deleted a flow's entry, an answer
+    under way could be the first packet to be tracked anew, and would turn the flow around.
+    """
+    lan = "10.0.0.0/24" if family == 4 else "2001:db8:a::/64"
+    w.server.ip("-%d rule add from %s to %s priority 10 unreachable" % (family, far, lan))
+
+
 def born_in_gap(w, d, family, address, client):
     """A flow that began untranslated: flushes until one does, for the poll may be quicker."""
     for _ in range(5):
@@ -26,6 +36,7 @@ def born_in_gap(w, d, family, address, client):
         stream = UdpStream(w.client, address)
         wait_until(lambda: stream.answers, "answers")
         if client in stream.peers:
+            no_way_back(w, family, address)
             return stream, mark
         stream.stop()
     check(False, "no flow began in the gap")
@@ -89,6 +100,7 @@ def _():
         w.router.iptables("-t nat -F")
         stream = UdpStream(w.client, FAR4)
         wait_until(lambda: stream.last_peer == CLIENT4, "untranslated without netshared")
+        no_way_back(w, 4, FAR4)
         d.start()
         wait_until(lambda: stream.last_peer == WAN4, "the router's address is seen")
         stream.stop()

@@ -24,8 +24,7 @@ static void assert_all_is_well(struct world *w)
 {
     assert_route(w, "10.20.0.0/16", ONE_LINE);
     assert_route(w, "10.30.0.0/16", "10.30.0.0/16 via 192.168.1.1 dev eth0 proto 110\n");
-    assert_route(
-            w, "fd00:9::/48", "fd00:9::/48 via fd00:1::9 dev eth0 proto 110 metric 1024\n");
+    assert_route(w, "fd00:9::/48", "fd00:9::/48 via fd00:1::9 dev eth0 proto 110 metric 1024\n");
     assert_int_equal(count_routes(w, AF_INET, "110"), 2);
     assert_int_equal(sysctl_value(w, "net/ipv4/ip_forward"), 1);
     assert_int_equal(sysctl_value(w, "net/ipv6/conf/all/forwarding"), 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packet rules through the reconciler: repairs found by the poll, a lock that somebody holds, races,
- * fights, and a kernel that refuses.
+ * Packet rules through the reconciler: repairs found by the poll, a lock that somebody holds,
+ * races, fights, and a kernel that refuses.
  */
 #include "reconcile-internal.h"
 #include "reconcile-world.h"
@@ -109,9 +109,8 @@ static void test_flows_are_looked_for_after_a_repair_only(void **state)
 
 static void test_foreign_rules_stay_as_they_are(void **state)
 {
-    static const char before[] =
-            "-A POSTROUTING -s 172.17.0.0/16 -o eth1 -j MASQUERADE\n"
-            "-A POSTROUTING -p tcp -j SNAT --to-source 192.168.1.2\n";
+    static const char before[] = "-A POSTROUTING -s 172.17.0.0/16 -o eth1 -j MASQUERADE\n"
+                                 "-A POSTROUTING -p tcp -j SNAT --to-source 192.168.1.2\n";
     struct world *w = world_new();
 
     (void)state;
@@ -292,8 +291,7 @@ static void test_without_tables_forwarding_stays_off(void **state)
     assert_state(w, "masquerade", "out (ipv4)", NSH_OBJECT_HELD);
     assert_state(w, "masquerade", "out (ipv6)", NSH_OBJECT_WRONG);
     assert_reason(w, "masquerade", "out (ipv6)", words);
-    assert_string_equal(
-            the_told(w, NSH_REPORT_FAILED, "masquerade", "out (ipv6)")->detail, words);
+    assert_string_equal(the_told(w, NSH_REPORT_FAILED, "masquerade", "out (ipv6)")->detail, words);
     assert_int_equal(sysctl_value(w, FORWARD), 1);
     assert_int_equal(sysctl_value(w, "net/ipv6/conf/all/forwarding"), 0);
     assert_state(w, "forwarding", "ipv6", NSH_OBJECT_PENDING);
@@ -329,11 +327,9 @@ static void test_a_commit_may_fail_with_anything(void **state)
             nsh_firewall_fake_fail_commit(w->tables, nth, -errors[i], "no such target");
             start(w, ROUTE "masquerade: [" LAN "]\n");
             assert_true(nsh_reconciler_complete(w->r));
-            assert_string_equal(
-                    the_told(w, NSH_REPORT_FAILED, kind, "")->detail, "no such target");
+            assert_string_equal(the_told(w, NSH_REPORT_FAILED, kind, "")->detail, "no such target");
             assert_int_equal(sysctl_value(w, FORWARD), nth == 1);
-            assert_route(
-                    w, "10.20.0.0/16", "10.20.0.0/16 via 192.168.1.1 dev eth0 proto 110\n");
+            assert_route(w, "10.20.0.0/16", "10.20.0.0/16 via 192.168.1.1 dev eth0 proto 110\n");
             if (nth == 2)
                 assert_state(w, "masquerade", "lan", NSH_OBJECT_WRONG);
             resync(w);

@@ -8,12 +8,11 @@
 #define ONE "routes:\n  - {to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0}\n"
 #define ONE_LINE "10.20.0.0/16 via 192.168.1.1 dev eth0 proto 110\n"
 
-static const char one_of_each[] =
-        "routes:\n"
-        "  - {to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0}\n"
-        "  - {to: \"fd00:9::/48\", via: \"fd00:1::9\", dev: eth0}\n"
-        "masquerade:\n"
-        "  - {name: out, out: [eth0], family: [ipv4, ipv6]}\n";
+static const char one_of_each[] = "routes:\n"
+                                  "  - {to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0}\n"
+                                  "  - {to: \"fd00:9::/48\", via: \"fd00:1::9\", dev: eth0}\n"
+                                  "masquerade:\n"
+                                  "  - {name: out, out: [eth0], family: [ipv4, ipv6]}\n";
 
 /* ---- the order ---- */
 
@@ -182,8 +181,7 @@ static void test_ipv6_nexthops_that_merged_with_ours_go(void **state)
     somebody(w, "ip -6 route del fd00:9::/48");
     run(w);
     assert_told(w, 1);
-    assert_string_equal(
-            the_told(w, NSH_REPORT_RESTORED, "route", "fd00:9::/48")->cause, "removed");
+    assert_string_equal(the_told(w, NSH_REPORT_RESTORED, "route", "fd00:9::/48")->cause, "removed");
     assert_route(w, "fd00:9::/48", SIX_LINE);
     assert_stable(w);
 }
@@ -233,8 +231,7 @@ static void test_lost_events_lose_no_repair(void **state)
     assert_route(w, "10.20.0.0/16", ONE_LINE);
     assert_route(w, "10.30.0.0/16", "10.30.0.0/16 via 192.168.1.1 dev eth0 proto 110\n");
     assert_route(w, "10.40.0.0/16", "10.40.0.0/16 via 192.168.1.1 dev eth0 proto 110\n");
-    assert_route(w, "fd00:9::/48",
-            "fd00:9::/48 via fd00:1::9 dev eth0 proto 110 metric 1024\n");
+    assert_route(w, "fd00:9::/48", "fd00:9::/48 via fd00:1::9 dev eth0 proto 110 metric 1024\n");
     assert_route(w, "10.88.0.0/16", "");
     assert_int_equal(sysctl_value(w, "net/ipv4/ip_forward"), 1);
     nsh_reconciler_work(w->r, &work);
@@ -311,7 +308,8 @@ static void test_an_unreachable_gateway_is_waited_for_in_the_kernels_words(void 
             "Nexthop has invalid gateway");
     for (int i = 0; i < 5; i++) {
         resync(w);
-        somebody(w, i & 1 ? "ip addr del 10.6.0.1/24 dev eth1" : "ip addr add 10.6.0.1/24 dev eth1");
+        somebody(
+                w, i & 1 ? "ip addr del 10.6.0.1/24 dev eth1" : "ip addr add 10.6.0.1/24 dev eth1");
         run(w);
         pass_time(w, SECOND);
     }
@@ -386,8 +384,7 @@ static void test_without_a_device_it_follows_the_gateway(void **state)
     start(w, "routes:\n  - {to: 10.50.0.0/16, via: 10.9.0.1}\n"
              "  - {to: \"fd00:9::/48\", via: \"fd00:2::9\"}\n");
     assert_route(w, "10.50.0.0/16", "10.50.0.0/16 via 10.9.0.1 dev eth0 proto 110\n");
-    assert_route(w, "fd00:9::/48",
-            "fd00:9::/48 via fd00:2::9 dev eth1 proto 110 metric 1024\n");
+    assert_route(w, "fd00:9::/48", "fd00:9::/48 via fd00:2::9 dev eth1 proto 110 metric 1024\n");
     somebody(w, "ip addr del 10.9.0.2/24 dev eth0");
     somebody(w, "ip addr add 10.9.0.2/24 dev eth1");
     run(w);
@@ -511,8 +508,8 @@ static void test_a_reload_carries_over_what_is_known(void **state)
         somebody(w, "ip route del 10.50.0.0/16");
         run(w);
     }
-    assert_string_equal(nsh_reconciler_last_repair(w->r, &at),
-            "route 10.50.0.0/16 via 192.168.1.1 dev eth0");
+    assert_string_equal(
+            nsh_reconciler_last_repair(w->r, &at), "route 10.50.0.0/16 via 192.168.1.1 dev eth0");
     assert_int_equal(at, w->now);
     forget(w);
     /* One changed, one new before all others, one gone. */

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A world in which anything happens: routes and rules are damaged, links and addresses come and
+ * go, events are lost, calls fail, the lock is held, the file is reloaded, time passes. At every
+ * write: it is one that may be made. From time to time all is quiet, and after one resync what is
+ * wanted stands, but for what can't, and what is not ours is as it was.
+ *
+ * NSH_SEED repeats a run, NSH_STEPS makes it longer, NSH_TRACE says what is done.
+ */
+#include "apply.h"
+#include "plan.h"
+#include "reconcile-internal.h"
+#include "reconcile-world.h"
+#include "resolve.h"
+
+#define STEPS 20000U
+#define STEPS_BETWEEN_QUIET 100U
+#define LONGEST_FIGHT (310 * SECOND)
+
+/* ---- chance ---- */
+
+static uint64_t seed_first, seed;
+static bool trace;
+
+static uint32_t chance(uint32_t below)
+{
+    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (uint32_t)((seed >> 33) % below);
+}
+
+#define pick(array) ((array)[chance(NSH_ARRAY_SIZE(array))])
+
+static void say(const char *what)
+{
+    if (trace)
+        print_message("# %s\n", what);
+}
+
+/* ---- what is wanted ---- */
+
+static const char *const wanted_routes[] = {
+        "{to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0}",
+        "{to: 10.20.0.0/16, via: 192.168.1.7, dev: eth0}",
+        "{to: 10.30.0.0/16, via: 10.0.0.9}",
+        "{to: 10.30.0.0/16, via: 172.16.0.1, on-conflict: replace}",
+        "{to: 10.30.1.0/24, type: blackhole}",
+        "{to: 10.40.0.0/16, dev: eth2}",
+        "{to: 10.40.0.0/16, dev: eth1, metric: 7}",
+        "{to: 172.16.0.0/24, dev: eth1}",
+        "{to: 10.20.0.0/16, via: 192.168.1.1, table: 100, on-conflict: replace}",
+        "{to: \"fd00:9::/48\", via: \"fd00:1::9\", dev: eth0}",
+        "{to: \"fd00:9::/48\", via: \"fe80::9\", dev: eth2}",
+        "{to: \"fd00:a::/48\", via: \"fd00:2::9\"}",
+        "{to: \"fd00:b::/48\", dev: eth1, on-conflict: replace}",
+        "{to: \"fd00:b::/48\", type: unreachable}",
+};
+
+static const char *const wanted_policies[] = {
+        "{name: lan, out: [eth0], from: [10.0.0.0/24]}",
+        "{name: guest, out: [eth0, eth2], from: [10.0.1.0/24], position: first}",
+        "{name: six, out: [eth0], family: [ipv4, ipv6], except-to: [10.0.0.0/8]}",
+};
+
+static void put_some(FILE *to, const char *const *items, size_t n)
+{
+    uint64_t chosen = chance(1U << 16);
+    const char *last = "";
+
+    for (size_t i = 0; i < n; i++) {
+        const char *end = strpbrk(items[i] + 2, ",");
+        size_t same = (size_t)(end - items[i]);
+
+        /* Two of one key may not stand in one file, so of equals the first chosen one does. */
+        if (!(chosen >> i & 1) || strncmp(last, items[i], same + 1) == 0)
+            continue;
+        fprintf(to, "  - %s\n", items[i]);
+        last = items[i];
+    }
+}
+
+static char *random_config(void)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+
+    assert_non_null(to);
+    fprintf(to, "settings: {route-protocol: %u%s}\n", chance(4) ? 110 : 111,
+            chance(8) ? "" : ", forwarding: leave");
+    if (chance(10)) {
+        fprintf(to, "routes:\n");
+        put_some(to, wanted_routes, NSH_ARRAY_SIZE(wanted_routes));
+    }
+    if (chance(4)) {
+        fprintf(to, "masquerade:\n");
+        put_some(to, wanted_policies, NSH_ARRAY_SIZE(wanted_policies));
+    }
+    fclose(to);
+    return text;
+}
+
+/* ---- what must never be written ---- */
+
+static void check_write(struct world *w, const struct nsh_fib_op *op)
+{
+    const struct nsh_desired *d = nsh_reconciler_desired(w->r);
+    char key[96];
+
+    nsh_route_format_key(&op->route, key, sizeof(key));
+    if (op->verb != NSH_FIB_DELETE && (op->route.protocol != d->protocol ||
+                                              nsh_desired_find_route(d, &op->route) == SIZE_MAX))
+        fail_msg("seed %llu: %s is written and not wanted", (unsigned long long)seed_first, key);
+    if (op->verb == NSH_FIB_DELETE && op->route.protocol != d->protocol &&
+            (w->r->also_ours == 0 || op->route.protocol != w->r->also_ours))
+        fail_msg("seed %llu: %s is deleted and not ours", (unsigned long long)seed_first, key);
+}
+
+/* Everything that nobody wants: foreign routes on other keys, foreign rules. */
+static char *foreign_of(struct world *w)
+{
+    char *all = NULL;
+    size_t size;
+    FILE *to = open_memstream(&all, &size);
+
+    assert_non_null(to);
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        nsh_autofree char *bare =
+                rw_lines(nsh_fib_fake_show(w->kernel, nsh_family_of(f)), "6 10.9", "");
+        nsh_autofree char *kernels =
+                rw_lines(nsh_fib_fake_show(w->kernel, nsh_family_of(f)), "", "table 255");
+
+        fprintf(to, "%s%s", bare, kernels);
+        for (int t = 0; t < NSH_TABLE_COUNT; t++) {
+            char *text = table_text(w, nsh_family_of(f), (enum nsh_table)t), *rest = text;
+
+            for (char *line; (line = strsep(&rest, "\n"));)
+                if (line[0] == '-' && !strstr(line, "NETSHARED-"))
+                    fprintf(to, "%s\n", line);
+            free(text);
+        }
+    }
+    fclose(to);
+    return all;
+}
+
+/* ---- what happens ---- */
+
+static const char *const accidents[] = {
+        "ip route del 10.20.0.0/16",
+        "ip route del 10.20.0.0/16 table 100",
+        "ip route del 10.30.0.0/16",
+        "ip route del 10.30.1.0/24",
+        "ip route del 10.40.0.0/16",
+        "ip route del 172.16.0.0/24",
+        "ip route replace 10.20.0.0/16 via 192.168.1.7 dev eth0",
+        "ip route replace 10.20.0.0/16 via 192.168.1.1 dev eth0",
+        "ip route replace 10.30.0.0/16 dev eth1",
+        "ip route replace 10.20.0.0/16 via 192.168.1.1 dev eth0 table 100",
+        "ip route append 10.20.0.0/16 via 192.168.1.5 dev eth0",
+        "ip route prepend 10.20.0.0/16 via 192.168.1.6 dev eth0",
+        "ip route prepend 10.30.1.0/24 dev eth1",
+        "ip route append 10.20.0.0/16 via 192.168.1.1 dev eth0 proto 110",
+        "ip route add 10.77.0.0/16 via 192.168.1.1 dev eth0 proto 110",
+        "ip route add 10.40.0.0/16 dev eth1 metric 7",
+        "ip route add blackhole 10.90.0.0/16",
+        "ip route del 10.90.0.0/16",
+        "ip route add blackhole 10.91.0.0/16 metric 5",
+        "ip route del 10.91.0.0/16",
+        "ip -6 route del fd00:9::/48",
+        "ip -6 route del fd00:9::/48 via fd00:1::9 dev eth0",
+        "ip -6 route append fd00:9::/48 via fd00:1::7 dev eth0",
+        "ip -6 route replace fd00:a::/48 via fd00:2::7 dev eth1",
+        "ip -6 route append fd00:a::/48 via fd00:2::6 dev eth1",
+        "ip -6 route del fd00:b::/48",
+        "ip -6 route add fd00:b::/48 via fd00:1::4 dev eth0",
+        "ip -6 route add fd00:c::/48 via fd00:1::4 dev eth0 proto 110",
+        "ip link set eth0 down",
+        "ip link set eth0 up",
+        "ip link set eth0 up",
+        "ip link set eth1 down",
+        "ip link set eth1 up",
+        "ip link set eth1 up",
+        "ip link add eth1",
+        "ip link add eth2",
+        "ip link set eth2 up",
+        "ip link del eth2",
+        "ip link set eth2 name eth1",
+        "ip link set eth1 name eth2",
+        "ip addr add 192.168.1.2/24 dev eth0",
+        "ip addr del 192.168.1.2/24 dev eth0",
+        "ip addr add 10.0.0.1/24 dev eth1",
+        "ip addr del 10.0.0.1/24 dev eth1",
+        "ip addr add 10.0.0.1/24 dev eth2",
+        "ip addr add 172.16.0.9/24 dev eth0",
+        "ip addr del 172.16.0.9/24 dev eth0",
+        "ip addr add fd00:1::2/64 dev eth0",
+        "ip addr add fd00:2::1/64 dev eth1",
+        "ip addr del fd00:2::1/64 dev eth1",
+        "iptables -t nat -F",
+        "iptables -t nat -X",
+        "iptables -t nat -F NETSHARED-lan",
+        "iptables -t nat -D POSTROUTING 1",
+        "iptables -t nat -A POSTROUTING -j NETSHARED-guest",
+        "iptables -t nat -I POSTROUTING -o ppp0 -j MASQUERADE",
+        "iptables -t nat -A POSTROUTING -p tcp -j SNAT --to-source 192.168.1.2",
+        "iptables -t nat -A NETSHARED-lan -j RETURN",
+        "iptables -t nat -N NETSHARED-old",
+        "iptables -t raw -F",
+        "iptables -t raw -A PREROUTING -j NOTRACK",
+        "ip6tables -t nat -F",
+        "ip6tables -t nat -I POSTROUTING -j NETSHARED-six",
+        "sysctl net/ipv4/ip_forward=0",
+        "sysctl net/ipv4/ip_forward=1",
+        "sysctl net/ipv6/conf/all/forwarding=0",
+        "sysctl net/ipv6/conf/eth0/accept_ra=1",
+};
+
+static void accident(struct world *w)
+{
+    const char *what = pick(accidents);
+
+    say(what);
+    try_run(w, what);
+}
+
+static void random_failure(struct world *w)
+{
+    static const int errors[] = {ENOBUFS, EPERM, ENOMEM, EAGAIN, ENETUNREACH, EEXIST};
+    static const enum nsh_fib_fake_call calls[] = {NSH_FIB_FAKE_DUMP_BEGIN, NSH_FIB_FAKE_DUMP_READ,
+            NSH_FIB_FAKE_SUBMIT, NSH_FIB_FAKE_WRITE, NSH_FIB_FAKE_LINK_INDEX, NSH_FIB_FAKE_LOOKUP,
+            NSH_FIB_FAKE_SYSCTL_GET, NSH_FIB_FAKE_SYSCTL_SET, NSH_FIB_FAKE_EVENTS_READ};
+
+    say("a failure");
+    switch (chance(4)) {
+    case 0:
+        nsh_firewall_fake_busy(w->tables, chance(200));
+        break;
+    case 1:
+        nsh_firewall_fake_race(w->tables, chance(12), NULL, NULL);
+        break;
+    case 2:
+        nsh_firewall_fake_fail_commit(w->tables, 1 + chance(4), -pick(errors), "not now");
+        break;
+    default:
+        nsh_fib_fake_fail(w->kernel, pick(calls), 1 + chance(5), pick(errors));
+        break;
+    }
+}
+
+static void new_config(struct world *w)
+{
+    nsh_autofree char *text = random_config();
+
+    say(text);
+    want(w, text, NSH_OCCASION_RELOAD);
+}
+
+static void restart(struct world *w)
+{
+    nsh_autofree char *text = random_config();
+
+    /* Two changes of the mark, the first one unfinished, are more than is remembered. */
+    if (w->r->also_ours != 0)
+        return;
+    say("restart");
+    world_restart(w);
+    want(w, text, NSH_OCCASION_START);
+}
+
+static void step(struct world *w)
+{
+    uint32_t what = chance(100);
+
+    if (what < 60) {
+        accident(w);
+    } else if (what < 65) {
+        say("events are lost");
+        nsh_fib_fake_set_queue(w->kernel, chance(4));
+    } else if (what < 70) {
+        nsh_fib_fake_set_queue(w->kernel, 10000);
+    } else if (what < 74) {
+        random_failure(w);
+    } else if (what < 76) {
+        new_config(w);
+    } else if (what < 77 && chance(4) == 0) {
+        restart(w);
+    } else if (what < 82) {
+        say("poll");
+        nsh_reconciler_poll(w->r);
+    } else if (what < 84) {
+        say("resync");
+        nsh_reconciler_resync(w->r);
+    } else if (what < 92) {
+        say("run");
+        run(w);
+    } else {
+        say("time");
+        pass_time(w, chance(2) ? chance(20000) : chance(3) * SECOND);
+    }
+}
+
+/* ---- quiet ---- */
+
+static void quieten(struct world *w)
+{
+    say("quiet");
+    for (int call = 0; call < NSH_FIB_FAKE_CALLS; call++)
+        nsh_fib_fake_fail(w->kernel, (enum nsh_fib_fake_call)call, 0, 0);
+    nsh_firewall_fake_busy(w->tables, 0);
+    nsh_firewall_fake_race(w->tables, 0, NULL, NULL);
+    nsh_firewall_fake_fail_commit(w->tables, 0, 0, "");
+    nsh_fib_fake_set_queue(w->kernel, 10000);
+    run(w);
+    nsh_reconciler_poll(w->r);
+    pass_time(w, LONGEST_FIGHT);
+    resync(w);
+    poll_tables(w);
+    pass_time(w, LONGEST_FIGHT);
+}
+
+struct verdict {
+    struct world *w;
+    struct nsh_route_plan *plan;
+    unsigned bad;
+};
+
+static int feed(void *userdata, const struct nsh_route *seen)
+{
+    return nsh_route_plan_observe(((struct verdict *)userdata)->plan, seen);
+}
+
+/* A step is left only for what can't be done; that it can't is tried. */
+static void on_written(void *userdata, const struct nsh_route_step *s,
+        enum nsh_route_outcome outcome, int error, const char *why)
+{
+    struct verdict *v = userdata;
+    char key[96];
+
+    (void)error;
+    if (s->wanted != SIZE_MAX && outcome == NSH_WRITE_PENDING &&
+            v->w->r->route_states[s->wanted] == NSH_OBJECT_PENDING)
+        return;
+    nsh_route_format_key(&s->route, key, sizeof(key));
+    print_error("left to do: action %d on %s: outcome %d, %s, state %d\n", s->action, key, outcome,
+            why, s->wanted != SIZE_MAX ? v->w->r->route_states[s->wanted] : -1);
+    v->bad++;
+}
+
+static unsigned judge_routes(struct world *w)
+{
+    struct nsh_fib_filter everything = {0};
+    struct nsh_desired *d = w->r->desired;
+    struct verdict v = {.w = w};
+    bool moved;
+
+    assert_int_equal(nsh_desired_resolve(w->fib, d, &moved), 0);
+    v.bad += moved;
+    assert_int_equal(nsh_route_plan_new(d, w->r->route_flags, 0, &v.plan), 0);
+    assert_int_equal(nsh_route_plan_begin(v.plan, NSH_SCOPE_ALL, NULL, 0), 0);
+    assert_int_equal(nsh_fib_dump(w->fib, &everything, feed, &v), 0);
+    assert_int_equal(nsh_route_plan_finish(v.plan), 0);
+    for (size_t i = 0; i < d->n_routes; i++) {
+        enum nsh_route_verdict verdict = nsh_route_plan_verdict(v.plan, i);
+        uint8_t state = w->r->route_states[i];
+        char key[96];
+
+        /* What can't be written does not meet what stands there. */
+        if (verdict == NSH_ROUTE_CONFLICT && state == NSH_OBJECT_PENDING)
+            continue;
+        if ((verdict == NSH_ROUTE_RIGHT) == (state == NSH_OBJECT_HELD) &&
+                (verdict == NSH_ROUTE_CONFLICT) == (state == NSH_OBJECT_CONFLICTING))
+            continue;
+        nsh_route_format_key(&d->routes[i], key, sizeof(key));
+        print_error("%s: verdict %d, state %d\n", key, verdict, state);
+        v.bad++;
+    }
+    assert_int_equal(nsh_apply_routes(w->fib, d, v.plan, on_written, &v), 0);
+    nsh_route_plan_free(v.plan);
+    return v.bad;
+}
+
+static int observe(void *userdata, const struct nsh_chain_seen *seen)
+{
+    return nsh_firewall_plan_observe(userdata, seen);
+}
+
+static unsigned judge_table(struct world *w, int family, enum nsh_table table)
+{
+    static const enum nsh_firewall_phase phases[] = {NSH_PHASE_UP, NSH_PHASE_DOWN};
+    struct nsh_firewall_plan *plan = NULL;
+    unsigned bad = 0;
+    size_t n;
+
+    assert_int_equal(w->firewall->ops->open(w->firewall, NSH_FIREWALL_READ), NSH_FIREWALL_OK);
+    assert_int_equal(nsh_firewall_plan_new(w->r->desired, family, table, &plan), 0);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(phases); i++) {
+        nsh_firewall_plan_begin(plan);
+        assert_int_equal(w->firewall->ops->observe(w->firewall, family, table, observe, plan), 0);
+        assert_int_equal(nsh_firewall_plan_finish(plan, phases[i]), 0);
+        nsh_firewall_plan_steps(plan, &n);
+        if (n > 0)
+            print_error("%zu steps left in table %d of %d\n", n, (int)table, family);
+        bad += n > 0;
+    }
+    nsh_firewall_plan_free(plan);
+    w->firewall->ops->close(w->firewall);
+    return bad;
+}
+
+static unsigned judge_forwarding(struct world *w)
+{
+    static const char *const keys[] = {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"};
+    unsigned bad = 0;
+
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (w->r->desired->forwarding[f] && sysctl_value(w, keys[f]) != 1) {
+            print_error("%s is off\n", keys[f]);
+            bad++;
+        }
+    return bad;
+}
+
+static void judge(struct world *w)
+{
+    nsh_autofree char *foreign = foreign_of(w), *after = NULL;
+    size_t writes = nsh_fib_fake_counts(w->kernel)->writes;
+    size_t commits = nsh_firewall_fake_counts(w->tables)->commits;
+    unsigned bad = judge_routes(w) + judge_forwarding(w);
+
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        for (int t = 0; t < NSH_TABLE_COUNT; t++)
+            bad += judge_table(w, nsh_family_of(f), (enum nsh_table)t);
+    forget(w);
+    resync(w);
+    poll_tables(w);
+    after = foreign_of(w);
+    if (bad > 0 || writes != nsh_fib_fake_counts(w->kernel)->writes ||
+            commits != nsh_firewall_fake_counts(w->tables)->commits || w->n_told > 0 ||
+            w->r->also_ours != 0 || nsh_reconciler_due(w->r) || !nsh_reconciler_complete(w->r) ||
+            nsh_reconciler_next(w->r) != UINT64_MAX || strcmp(foreign, after) != 0) {
+        print_told(w);
+        fail_msg("it is not as it should be; NSH_SEED=%llu repeats it",
+                (unsigned long long)seed_first);
+    }
+}
+
+/* What we do changes nothing that is not ours. */
+static void checked_run(struct world *w)
+{
+    nsh_autofree char *before = foreign_of(w), *after = NULL;
+
+    run(w);
+    after = foreign_of(w);
+    if (strcmp(before, after) != 0)
+        fail_msg("seed %llu: what is foreign changed from\n%sto\n%s",
+                (unsigned long long)seed_first, before, after);
+}
+
+static void test_anything_happens(void **state)
+{
+    const char *steps = getenv("NSH_STEPS");
+    unsigned n = steps ? (unsigned)strtoul(steps, NULL, 10) : STEPS;
+    struct world *w = world_with_state();
+
+    (void)state;
+    w->before_write = check_write;
+    start(w, "");
+    for (unsigned i = 1; i <= n; i++) {
+        forget(w);
+        step(w);
+        if (i % 10 == 0)
+            checked_run(w);
+        if (i % STEPS_BETWEEN_QUIET == 0) {
+            quieten(w);
+            judge(w);
+        }
+    }
+
+    /* And in the end nothing of it stays. */
+    want(w, "", NSH_OCCASION_STOP);
+    quieten(w);
+    assert_int_equal(count_routes(w, AF_INET, "110") + count_routes(w, AF_INET6, "110"), 0);
+    assert_int_equal(count_routes(w, AF_INET, "111") + count_routes(w, AF_INET6, "111"), 0);
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        assert_false(table_has(w, nsh_family_of(f), NSH_TABLE_NAT, "NETSHARED-"));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {rw_test(test_anything_happens)};
+    const char *given = getenv("NSH_SEED");
+
+    seed_first = given ? strtoull(given, NULL, 10) : 20260101;
+    seed = seed_first;
+    trace = getenv("NSH_TRACE") != NULL;
+    print_message("# NSH_SEED=%llu\n", (unsigned long long)seed_first);
+    rw_leave_the_network();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
