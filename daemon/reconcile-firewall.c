@@ -220,6 +220,19 @@ static void open_failed(struct nsh_reconciler *r, int error)
     }
 }
 
+/* Something changed, and what can't be seen before the lock is free: no more "held" until then. */
+static void waiting_for_lock(struct nsh_reconciler *r)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        if (!r->firewall_dirty[nsh_family_index(r->desired->chains[i].family)])
+            continue;
+        if (r->chain_states[i] == NSH_OBJECT_HELD)
+            r->chain_states[i] = NSH_OBJECT_WRONG;
+        nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i,
+                "the table may have changed; another program holds the xtables lock");
+    }
+}
+
 int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait)
 {
     uint64_t now = reconcile_now(r);
@@ -241,6 +254,7 @@ int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait)
         if (!opened) {
             q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_WRITE);
             if (q == NSH_FIREWALL_BUSY) {
+                waiting_for_lock(r);
                 *ret_wait = true;
                 return 0;
             }

@@ -142,6 +142,16 @@ static void find_next(struct attach *a, uint32_t after)
     }
 }
 
+/* Where a line is known but no place in it: the first thing it says, behind blanks and dashes. */
+static uint32_t first_word(const char *text, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && (text[i] == ' ' || text[i] == '-'))
+        i++;
+    return i < n ? (uint32_t)i + 1 : 0;
+}
+
 static bool attach_line(void *userdata, uint32_t line, const char *text, size_t n)
 {
     struct attach *a = userdata;
@@ -151,8 +161,11 @@ static bool attach_line(void *userdata, uint32_t line, const char *text, size_t 
     for (size_t i = 0; i < a->diags->n_entries; i++) {
         struct entry *e = a->diags->entries[i];
 
-        if (lacks_source(e, a->path) && e->diag.line == line)
-            e->diag.source = nsh_diag_render(text, n, e->diag.column, &e->caret);
+        if (!lacks_source(e, a->path) || e->diag.line != line)
+            continue;
+        if (e->diag.column == 0)
+            e->diag.column = first_word(text, n);
+        e->diag.source = nsh_diag_render(text, n, e->diag.column, &e->caret);
     }
     find_next(a, line);
     return a->next != 0;

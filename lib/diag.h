@@ -21,7 +21,7 @@ struct nsh_diag {
     enum nsh_severity severity;
     char *path;      /* as the user gave it; NULL: no file */
     uint32_t line;   /* from 1; 0: the file as a whole */
-    uint32_t column; /* from 1, in characters; 0: the line as a whole */
+    uint32_t column; /* from 1, in characters; 0: unknown, then the line's first word */
     char *text;      /* one sentence, lower case first, no full stop */
     char *hint;      /* what to do; NULL: none */
     char *source;    /* the source line without its end; NULL: not shown */

@@ -51,8 +51,9 @@ static void test_print(void **state)
     attach(d, "/etc/other.yaml", "a\nb\nc\n");
     attach(d, "/etc/netshared.yaml", "version: 1\r\nroutes:\n  - to: 10.0.0.1/24");
     assert_format(d, "/etc/netshared.yaml: warning: all of it\n"
-                     "/etc/netshared.yaml:2: error: the line\n"
+                     "/etc/netshared.yaml:2:1: error: the line\n"
                      "    2 | routes:\n"
+                     "      | ^\n"
                      "/etc/netshared.yaml:3:9: error: 10.0.0.1/24 has host bits set\n"
                      "    3 |   - to: 10.0.0.1/24\n"
                      "      |         ^\n"
