@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "common.h"
 #include "journal.h"
 #include "lock.h"
 #include "options.h"
@@ -30,15 +30,6 @@ struct once {
     struct nsh_reconciler *reconciler;
     int lock_fd;
 };
-
-static uint64_t clock_now(void *userdata)
-{
-    struct timespec t;
-
-    (void)userdata;
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 static void on_report(void *userdata, const struct nsh_report *report)
 {
@@ -60,12 +51,11 @@ static void once_done(struct once *o)
 
 static int once_open(struct once *o, const struct nsh_options *options)
 {
-    struct nsh_reconciler_hooks hooks = {.userdata = o, .now = clock_now, .report = on_report};
-    int q = nsh_state_open(options->state_directory, &o->state);
+    struct nsh_reconciler_hooks hooks = {.userdata = o, .now = nsh_clock, .report = on_report};
+    int q;
 
-    if (q < 0)
-        return nsh_complain(
-                "cannot use the state directory %s: %s", options->state_directory, strerror(-q));
+    if (nsh_writer_state(options, &o->state) != 0)
+        return NSH_EXIT_FAILED;
     q = nsh_journal_new(&o->journal);
     if (q == 0)
         q = nsh_fib_netlink_new(&o->fib);
@@ -79,7 +69,7 @@ static int once_open(struct once *o, const struct nsh_options *options)
 /* Runs until all is compared and written, or what holds it up has held it up for too long. */
 static int converge(struct once *o)
 {
-    uint64_t deadline = clock_now(NULL) + PATIENCE_USEC;
+    uint64_t deadline = nsh_clock(NULL) + PATIENCE_USEC;
 
     for (;;) {
         int q = nsh_reconciler_run(o->reconciler);
@@ -88,7 +78,7 @@ static int converge(struct once *o)
             return nsh_complain("cannot compare with the kernel: %s", strerror(-q));
         if (nsh_reconciler_complete(o->reconciler))
             return 0;
-        if (clock_now(NULL) > deadline)
+        if (nsh_clock(NULL) > deadline)
             return nsh_complain("another program holds the xtables lock; try again");
         poll(NULL, 0, 20); /* flock has no event to wait for */
     }

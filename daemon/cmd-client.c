@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "common.h"
 #include "control.h"
 #include "lock.h"
 #include "options.h"

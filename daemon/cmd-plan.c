@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cleanup.h"
+#include "common.h"
+#include "diag.h"
 #include "options.h"
 #include "plan.h"
 #include "reload.h"
@@ -28,15 +29,33 @@ struct planner {
     size_t changes;
 };
 
+/* Names of devices and chains are anybody's bytes. */
+static void print_clean(const char *format, va_list args)
+{
+    char text[1536], clean[sizeof text * 4];
+
+    vsnprintf(text, sizeof text, format, args);
+    puts(nsh_printable(text, strlen(text), clean, sizeof clean));
+}
+
 __attribute__((format(printf, 2, 3))) static void line(struct planner *p, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    vprintf(format, args);
+    print_clean(format, args);
     va_end(args);
-    putchar('\n');
     p->changes++;
+}
+
+/* What would not be written, and why. */
+__attribute__((format(printf, 1, 2))) static void remark(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    print_clean(format, args);
+    va_end(args);
 }
 
 /* ---- routes ---- */
@@ -72,10 +91,10 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
 
     nsh_route_format(&p->desired->routes[i], p->desired->links, text, sizeof text);
     if (other)
-        printf("# route %s is held by another: %s\n", text,
+        remark("# route %s is held by another: %s", text,
                 nsh_route_format_seen(p->fib, other, foreign, sizeof foreign));
     else if (missing)
-        printf("# route %s is pending: interface %s does not exist\n", text, missing);
+        remark("# route %s is pending: interface %s does not exist", text, missing);
 }
 
 static int plan_routes(struct planner *p)
@@ -254,8 +273,7 @@ int nsh_command_plan(const struct nsh_options *o)
     p.desired = loaded.desired;
     if (loaded.error == 0) {
         /* Without it `plan` does not know what an earlier configuration switched on: fine. */
-        if (access(o->state_directory, F_OK) < 0 ||
-                nsh_state_open(o->state_directory, &p.state) < 0)
+        if (nsh_state_open_reader(o->state_directory, &p.state) < 0)
             p.state = NULL;
         if (nsh_fib_netlink_new(&p.fib) < 0 || nsh_firewall_iptc_new(&p.firewall) < 0)
             nsh_complain("cannot open rtnetlink and iptables");

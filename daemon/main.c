@@ -35,18 +35,6 @@ static const struct command commands[] = {
         {"status", nsh_command_status, false, true, "what is held, pending or conflicting"},
 };
 
-int nsh_complain(const char *format, ...)
-{
-    va_list args;
-
-    fputs("netshared: ", stderr);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    return NSH_EXIT_FAILED;
-}
-
 static void print_help(void)
 {
     printf("netshared - keeps routes and masquerading as " DEFAULT_CONFIG " says\n\n"

@@ -12,14 +12,21 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "common.h"
 #include "manager.h"
 #include "status.h"
 
-static void reply_all(struct manager *m, bool accepted, const char *text)
+static void reply_all(struct reply_list *to, bool accepted, const char *text)
 {
-    for (size_t i = 0; i < m->n_replies; i++)
-        nsh_control_reply_reload(m->replies[i], accepted, text);
-    m->n_replies = 0;
+    for (size_t i = 0; i < to->n; i++)
+        nsh_control_reply_reload(to->items[i], accepted, text);
+    to->n = 0;
+}
+
+static void move_all(struct reply_list *from, struct reply_list *to)
+{
+    *to = *from;
+    from->n = 0;
 }
 
 void manager_applied(struct manager *m)
@@ -34,9 +41,9 @@ void manager_applied(struct manager *m)
         manager_report(m, NSH_REPORT_STARTED, counts);
         m->ready = true;
     }
-    reply_all(m, true, m->warnings ? m->warnings : "");
+    reply_all(&m->applying_replies, true, m->warnings ? m->warnings : "");
     free(NSH_TAKE_PTR(m->warnings));
-    manager_notify(m, "READY=1\n");
+    manager_notify(m, m->loading ? "" : "READY=1\n");
     malloc_trim(0); /* what loading needed goes back to the system */
 }
 
@@ -58,6 +65,9 @@ static int take(struct manager *m, struct nsh_loaded *l, enum nsh_occasion why)
     if (q < 0)
         return q;
     l->desired = NULL;
+    /* Who waits for a configuration that this one replaces was right: it had been accepted. */
+    reply_all(&m->applying_replies, true, m->warnings ? m->warnings : "");
+    move_all(&m->loading_replies, &m->applying_replies);
     m->applying = true;
     m->applied_mark = manager_passes_finished(m);
     free(m->warnings);
@@ -65,7 +75,7 @@ static int take(struct manager *m, struct nsh_loaded *l, enum nsh_occasion why)
     if (m->resync) {
         uint64_t period = manager_resync_period(m);
 
-        sd_event_source_set_time(m->resync, manager_clock(NULL) + period);
+        sd_event_source_set_time(m->resync, nsh_clock(NULL) + period);
         sd_event_source_set_time_accuracy(m->resync, period / 20);
         sd_event_source_set_enabled(m->resync, SD_EVENT_ON);
     }
@@ -119,8 +129,8 @@ void manager_loaded(void *userdata, struct nsh_loaded *l)
         nsh_autofree char *text = errors_of(l);
 
         manager_report(m, NSH_REPORT_RELOAD_BAD, text);
-        reply_all(m, false, text ? text : "out of memory");
-        manager_notify(m, "READY=1\n");
+        reply_all(&m->loading_replies, false, text ? text : "out of memory");
+        manager_notify(m, m->applying ? "" : "READY=1\n");
     }
     nsh_loaded_done(l);
     if (m->load_again)
@@ -139,23 +149,18 @@ static void notify_reloading(void)
             (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 }
 
-/* Replies that wait for a configuration still being applied would be overtaken: answer them. */
 static int begin_load(struct manager *m)
 {
     int q;
 
-    if (m->applying && m->ready)
-        reply_all(m, true, m->warnings ? m->warnings : "");
-    memcpy(m->replies, m->later, sizeof m->replies);
-    m->n_replies = m->n_later;
-    m->n_later = 0;
+    move_all(&m->waiting_replies, &m->loading_replies);
     m->load_again = false;
     notify_reloading();
     q = nsh_loader_start(m->loader);
     if (q < 0) {
         manager_report(m, NSH_REPORT_RELOAD_BAD, strerror(-q));
-        reply_all(m, false, strerror(-q));
-        manager_notify(m, "READY=1\n");
+        reply_all(&m->loading_replies, false, strerror(-q));
+        manager_notify(m, m->applying ? "" : "READY=1\n");
         return q;
     }
     m->loading = true;
@@ -164,12 +169,14 @@ static int begin_load(struct manager *m)
 
 void manager_request_load(struct manager *m, struct nsh_control_reply *reply)
 {
-    if (reply && m->n_later == REPLIES_MAX) {
+    struct reply_list *waiting = &m->waiting_replies;
+
+    if (reply && waiting->n == REPLIES_MAX) {
         nsh_control_reply_reload(reply, false, "too many reloads at once; try again");
         return;
     }
     if (reply)
-        m->later[m->n_later++] = reply;
+        waiting->items[waiting->n++] = reply;
     if (m->loading)
         m->load_again = true;
     else

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "common.h"
 #include "lock.h"
 #include "manager.h"
 #include "status.h"
@@ -27,15 +27,6 @@
 #define PRIORITY_WORK 100
 /* How long taking everything away at the end may wait for the xtables lock. */
 #define STOP_PATIENCE_USEC 10000000ULL
-
-uint64_t manager_clock(void *userdata)
-{
-    struct timespec t;
-
-    (void)userdata;
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 static void on_report(void *userdata, const struct nsh_report *report)
 {
@@ -65,16 +56,20 @@ static struct nsh_status status_of(const struct manager *m)
             .config = m->options->config,
             .firewall = m->firewall->ops->name,
             .problem = m->problem,
-            .now = manager_clock(NULL),
+            .now = nsh_clock(NULL),
     };
 }
 
 void manager_notify(struct manager *m, const char *state)
 {
     struct nsh_status status = status_of(m);
-    char line[512];
+    char line[sizeof m->status_line];
 
-    sd_notifyf(0, "%sSTATUS=%s", state, nsh_status_line(&status, line, sizeof line));
+    nsh_status_line(&status, line, sizeof line);
+    if (state[0] == '\0' && strcmp(line, m->status_line) == 0)
+        return;
+    memcpy(m->status_line, line, sizeof line);
+    sd_notifyf(0, "%sSTATUS=%s", state, line);
 }
 
 static char *on_status(void *userdata)
@@ -131,7 +126,7 @@ int manager_schedule(struct manager *m)
         return q;
     q = sd_event_source_get_enabled(m->poll, &enabled);
     if (q >= 0 && poll != (enabled != SD_EVENT_OFF)) {
-        sd_event_source_set_time(m->poll, manager_clock(NULL) + POLL_USEC);
+        sd_event_source_set_time(m->poll, nsh_clock(NULL) + POLL_USEC);
         q = sd_event_source_set_enabled(m->poll, poll ? SD_EVENT_ON : SD_EVENT_OFF);
     }
     return q;
@@ -143,7 +138,7 @@ static int on_poll(sd_event_source *s, uint64_t at, void *userdata)
 
     (void)at;
     nsh_reconciler_poll(m->reconciler);
-    sd_event_source_set_time(s, manager_clock(NULL) + POLL_USEC);
+    sd_event_source_set_time(s, nsh_clock(NULL) + POLL_USEC);
     return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
 }
 
@@ -158,7 +153,7 @@ static int on_resync(sd_event_source *s, uint64_t at, void *userdata)
 
     (void)at;
     nsh_reconciler_resync(m->reconciler);
-    sd_event_source_set_time(s, manager_clock(NULL) + manager_resync_period(m));
+    sd_event_source_set_time(s, nsh_clock(NULL) + manager_resync_period(m));
     return manager_schedule(m);
 }
 
@@ -186,12 +181,12 @@ int manager_watch_kernel(struct manager *m, uint8_t protocol)
 
     if (m->kernel && m->events_protocol == protocol)
         return 0;
-    m->kernel = sd_event_source_unref(m->kernel);
     fd = m->fib->ops->events_open(m->fib, protocol);
     if (fd < 0)
         return fd;
     m->events_protocol = protocol;
-    return sd_event_add_io(m->event, &m->kernel, fd, EPOLLIN, on_kernel, m);
+    /* With another protocol the descriptor is the same. */
+    return m->kernel ? 0 : sd_event_add_io(m->event, &m->kernel, fd, EPOLLIN, on_kernel, m);
 }
 
 /* ---- start ---- */
@@ -211,8 +206,7 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
 static int add_timer(struct manager *m, sd_event_source **ret, uint64_t accuracy,
         sd_event_time_handler_t handler)
 {
-    int q = sd_event_add_time(
-            m->event, ret, CLOCK_BOOTTIME, manager_clock(NULL), accuracy, handler, m);
+    int q = sd_event_add_time(m->event, ret, CLOCK_BOOTTIME, nsh_clock(NULL), accuracy, handler, m);
 
     return q < 0 ? q : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
 }
@@ -251,15 +245,13 @@ static int open_event_loop(struct manager *m)
 
 static int open_adapters(struct manager *m)
 {
-    struct nsh_reconciler_hooks hooks = {.userdata = m, .now = manager_clock, .report = on_report};
+    struct nsh_reconciler_hooks hooks = {.userdata = m, .now = nsh_clock, .report = on_report};
     int q = nsh_journal_new(&m->journal);
 
     if (q < 0)
         return nsh_complain("cannot open the journal: %s", strerror(-q));
-    q = nsh_state_open(m->options->state_directory, &m->state);
-    if (q < 0)
-        return nsh_complain(
-                "cannot use the state directory %s: %s", m->options->state_directory, strerror(-q));
+    if (nsh_writer_state(m->options, &m->state) != 0)
+        return NSH_EXIT_FAILED;
     q = nsh_fib_netlink_new(&m->fib);
     if (q < 0)
         return nsh_complain("cannot open rtnetlink: %s", strerror(-q));
@@ -312,7 +304,7 @@ static int take_lock(struct manager *m)
 static void take_everything_away(struct manager *m)
 {
     struct nsh_settings settings = nsh_reconciler_desired(m->reconciler)->config->settings;
-    uint64_t deadline = manager_clock(NULL) + STOP_PATIENCE_USEC;
+    uint64_t deadline = nsh_clock(NULL) + STOP_PATIENCE_USEC;
     struct nsh_config *config = NULL;
     struct nsh_desired *empty = NULL;
 
@@ -326,7 +318,7 @@ static void take_everything_away(struct manager *m)
         nsh_desired_free(empty);
         return;
     }
-    while (!nsh_reconciler_complete(m->reconciler) && manager_clock(NULL) < deadline) {
+    while (!nsh_reconciler_complete(m->reconciler) && nsh_clock(NULL) < deadline) {
         nsh_reconciler_run(m->reconciler);
         if (!nsh_reconciler_complete(m->reconciler))
             usleep(20000);
@@ -398,6 +390,12 @@ int nsh_command_run(const struct nsh_options *o)
 
     mallopt(M_ARENA_MAX, 1); /* the loading thread leaves nothing behind in an arena of its own */
     code = run(&m);
+    if (nsh_loader_busy(m.loader)) {
+        /* It may hang on a file system that is gone; the kernel frees the rest. */
+        nsh_control_free(m.control);
+        fflush(stderr);
+        _exit(code);
+    }
     manager_done(&m);
     return code;
 }

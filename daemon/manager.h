@@ -15,6 +15,12 @@
 
 #define REPLIES_MAX 64
 
+/* Callers of Reload, in the order they asked. */
+struct reply_list {
+    struct nsh_control_reply *items[REPLIES_MAX];
+    size_t n;
+};
+
 struct manager {
     const struct nsh_options *options;
     struct nsh_journal *journal;
@@ -27,24 +33,24 @@ struct manager {
     int lock_fd;
     char *problem; /* why the file on disk is not what runs; NULL: it is */
     uint8_t events_protocol;
+    char status_line[512]; /* as systemd knows it */
 
     sd_event *event;
-    sd_event_source *work, *retry, *poll, *resync, *kernel;
+    sd_event_source *work, *retry, *poll, *hint, *resync, *kernel;
+    uint64_t poll_due; /* when the poll comes without a hint */
 
-    bool ready;            /* READY was sent */
-    bool loading;          /* a load runs */
-    bool load_again;       /* and another one was asked for meanwhile */
-    bool applying;         /* a new configuration waits for its first pass */
-    uint64_t applied_mark; /* passes finished when it came */
-    char *warnings;        /* of the configuration being applied */
-    struct nsh_control_reply *replies[REPLIES_MAX]; /* wait for the load that runs */
-    size_t n_replies;
-    struct nsh_control_reply *later[REPLIES_MAX]; /* wait for the next one */
-    size_t n_later;
+    bool ready;                         /* READY was sent */
+    bool loading;                       /* a load runs */
+    bool load_again;                    /* and another one was asked for meanwhile */
+    bool applying;                      /* a new configuration waits for its first pass */
+    uint64_t applied_mark;              /* passes finished when it came */
+    char *warnings;                     /* of the configuration being applied */
+    struct reply_list waiting_replies;  /* for a load begun after they asked */
+    struct reply_list loading_replies;  /* for the verdict of the load that runs */
+    struct reply_list applying_replies; /* accepted; for the first pass over it */
 };
 
 /* manager.c */
-uint64_t manager_clock(void *userdata);
 void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail);
 /* "READY=1\n" or "" before the status line. */
 void manager_notify(struct manager *m, const char *state);

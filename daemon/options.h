@@ -29,6 +29,3 @@ int nsh_command_plan(const struct nsh_options *o);
 int nsh_command_apply(const struct nsh_options *o);
 int nsh_command_remove(const struct nsh_options *o);
 int nsh_command_status(const struct nsh_options *o);
-
-/* "netshared: TEXT" on stderr; returns NSH_EXIT_FAILED. */
-__attribute__((format(printf, 1, 2))) int nsh_complain(const char *format, ...);

@@ -353,28 +353,33 @@ static int carry_fixed(struct nsh_reconciler *r, struct nsh_notes *notes)
     return q;
 }
 
+/* Everything is compared anyhow; but that the foreign ones were to be looked at too stays. */
 static void drop_marks(struct nsh_reconciler *r)
 {
     r->n_keys = 0;
     nsh_arena_reset(r->mark_arena);
-    r->routes_dirty = ROUTES_CLEAN;
+    if (r->routes_dirty != ROUTES_ALL)
+        r->routes_dirty = ROUTES_CLEAN;
+    /* Flows from a gap are still there; the search that began goes by the chains as they were. */
+    if (r->flows_family != AF_UNSPEC)
+        r->flows_wanted[nsh_family_index(r->flows_family)] = true;
     r->flows_family = AF_UNSPEC;
-    r->flows_wanted[NSH_V4] = r->flows_wanted[NSH_V6] = false;
     r->trigger = (struct trigger){0};
 }
 
-/* The protocol under which an earlier run marked its routes, if it is another one than now. */
+/* The protocol with which routes of ours are marked now, if it is another one than is to be. */
 static uint8_t earlier_protocol(const struct nsh_reconciler *r, const struct nsh_desired *to)
 {
-    uint8_t before = 0;
+    uint8_t earlier = r->also_ours != to->protocol ? r->also_ours : 0, now = 0;
 
-    if (r->settling && r->also_ours != 0 && r->also_ours != to->protocol)
-        return r->also_ours;
     if (r->desired)
-        before = r->desired->protocol;
-    else if (r->state && nsh_state_protocol_load(r->state, &before) < 0)
-        before = 0;
-    return before == to->protocol ? 0 : before;
+        now = r->desired->protocol;
+    else if (r->state && nsh_state_protocol_load(r->state, &now) < 0)
+        now = 0;
+    if (now == to->protocol || now == 0)
+        return earlier;
+    /* Of two changes in a row the second may come before the first was carried out. */
+    return r->settling && earlier != 0 ? earlier : now;
 }
 
 int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum nsh_occasion why)

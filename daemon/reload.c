@@ -37,26 +37,41 @@ static int to_desired(struct nsh_config *config, struct nsh_loaded *l)
     return q;
 }
 
-void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
-        struct nsh_loaded *ret)
+/* One try; `archive` -1: what is read is not kept. */
+static void load_once(
+        const char *path, enum nsh_config_trust trust, int archive, struct nsh_loaded *ret)
 {
-    struct nsh_config_source source = {.path = path, .trust = trust, .archive_fd = -1};
-    nsh_autoclose int archive = -1;
+    struct nsh_config_source source = {.path = path, .trust = trust, .archive_fd = archive};
     struct nsh_config *config = NULL;
 
     *ret = (struct nsh_loaded){.error = -ENOMEM};
     ret->diags = nsh_diags_new();
     if (!ret->diags)
         return;
-    /* Without an archive the file still counts; only a later start with a bad one suffers. */
-    if (state)
-        archive = nsh_state_archive_begin(state);
-    source.archive_fd = archive >= 0 ? archive : -1;
     ret->error = nsh_config_load(&source, ret->diags, &config);
     if (ret->error == 0)
         ret->error = to_desired(config, ret);
-    if (ret->error == 0 && state)
-        ret->store_error = archive < 0 ? archive : nsh_state_archive_accept(state, archive);
+}
+
+/*
+ * A file counts even where it can't be stored; only a later start with a bad one suffers. A full
+ * disk shows while it is read, as an error that is not of the file: then it is read once more.
+ */
+void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
+        struct nsh_loaded *ret)
+{
+    nsh_autoclose int archive = state ? nsh_state_archive_begin(state) : -1;
+    int store_error = state && archive < 0 ? archive : 0;
+
+    load_once(path, trust, archive >= 0 ? archive : -1, ret);
+    if (archive >= 0 && ret->error < 0 && ret->error != -EINVAL) {
+        store_error = ret->error;
+        nsh_loaded_done(ret);
+        load_once(path, trust, -1, ret);
+    } else if (archive >= 0 && ret->error == 0) {
+        store_error = nsh_state_archive_accept(state, archive);
+    }
+    ret->store_error = ret->error == 0 ? store_error : 0;
 }
 
 void nsh_load_accepted(struct nsh_state *state, struct nsh_loaded *ret)
@@ -144,6 +159,11 @@ void nsh_loader_free(struct nsh_loader *l)
     if (l->wake_fd >= 0)
         close(l->wake_fd);
     free(l);
+}
+
+bool nsh_loader_busy(const struct nsh_loader *l)
+{
+    return l && l->running;
 }
 
 int nsh_loader_start(struct nsh_loader *l)

@@ -31,6 +31,8 @@ int nsh_loader_new(sd_event *event, const char *path, struct nsh_state *state,
         nsh_loaded_ready *ready, void *userdata, struct nsh_loader **ret);
 /* Waits for a running load. */
 void nsh_loader_free(struct nsh_loader *l);
+/* True while a load runs: freeing it then waits for whatever the file lies on. */
+bool nsh_loader_busy(const struct nsh_loader *l);
 /* Begins a load; -EBUSY while one runs, -errno. */
 int nsh_loader_start(struct nsh_loader *l);
 /*

@@ -4,8 +4,8 @@
  * synced and renamed, and then the directory is synced. Nothing here is shared between threads
  * but that descriptor and a counter, so every function may be called from any.
  *
- * What a crash leaves behind ends in ".tmp" and is swept at the next open, but only when nobody
- * else has the directory open (each holds a shared flock on it): another process may be writing.
+ * One process at a time writes: it holds a lock on the directory itself. What a crash leaves behind
+ * ends in ".tmp" and is swept at the next open.
  */
 #include "state.h"
 
@@ -34,7 +34,7 @@
 
 /* A line is key, two numbers of at most 11 characters, two blanks and the line end. */
 #define SYSCTLS_SIZE_MAX \
-    ((size_t)NSH_SYSCTLS_MAX * (sizeof(((struct nsh_sysctl_before *)0)->key) + 25))
+    (128 + (size_t)NSH_SYSCTLS_MAX * (sizeof(((struct nsh_sysctl_before *)0)->key) + 25))
 
 struct nsh_state {
     int dir;
@@ -52,8 +52,6 @@ static bool is_leftover(const char *name)
 
 static void sweep(int dir)
 {
-    if (flock(dir, LOCK_EX | LOCK_NB) < 0)
-        return;
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     NSH_CLEANUP(closedirp) DIR *names = fd >= 0 ? fdopendir(fd) : NULL;
     if (!names && fd >= 0)
@@ -74,20 +72,14 @@ static int check_directory(int dir)
     return 0;
 }
 
-int nsh_state_open(const char *directory, struct nsh_state **ret)
+static int open_directory(const char *directory, struct nsh_state **ret)
 {
-    if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-        return -errno;
     nsh_autoclose int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return -errno;
     int e = check_directory(dir);
     if (e < 0)
         return e;
-    sweep(dir);
-    if (flock(dir, LOCK_SH) < 0)
-        return -errno;
-
     struct nsh_state *s = malloc(sizeof(*s));
     if (!s)
         return -ENOMEM;
@@ -95,6 +87,30 @@ int nsh_state_open(const char *directory, struct nsh_state **ret)
     atomic_init(&s->counter, 0);
     *ret = s;
     return 0;
+}
+
+int nsh_state_open(const char *directory, struct nsh_state **ret)
+{
+    struct nsh_state *s;
+
+    if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    int e = open_directory(directory, &s);
+    if (e < 0)
+        return e;
+    if (flock(s->dir, LOCK_EX | LOCK_NB) < 0) {
+        e = errno == EWOULDBLOCK ? -EBUSY : -errno;
+        nsh_state_free(s);
+        return e;
+    }
+    sweep(s->dir);
+    *ret = s;
+    return 0;
+}
+
+int nsh_state_open_reader(const char *directory, struct nsh_state **ret)
+{
+    return open_directory(directory, ret);
 }
 
 void nsh_state_free(struct nsh_state *s)
@@ -282,7 +298,7 @@ int nsh_state_archive_open(struct nsh_state *s)
 /* ---- sysctls ---- */
 
 /* It will be written to below /proc/sys: only a plain path in net/, with no way up in it. */
-static bool key_is_safe(const char *key, size_t n)
+static bool key_is_safe_n(const char *key, size_t n)
 {
     if (n >= sizeof(((struct nsh_sysctl_before *)0)->key) || n < 5 || strncmp(key, "net/", 4) != 0)
         return false;
@@ -299,6 +315,11 @@ static bool key_is_safe(const char *key, size_t n)
         start = i + 1;
     }
     return true;
+}
+
+bool nsh_state_key_is_safe(const char *key)
+{
+    return key_is_safe_n(key, strnlen(key, sizeof(((struct nsh_sysctl_before *)0)->key)));
 }
 
 /* A decimal as printf writes it, no other form; it ends at `end`. */
@@ -319,34 +340,49 @@ static bool parse_int(const char *text, char end, int *ret, const char **ret_aft
     return true;
 }
 
+/*
+ * The first line: the boot and the network namespace in which the values were switched. In any
+ * other they are not ours, whatever they are.
+ */
+static int sysctls_head(char *buf, size_t size)
+{
+    char boot[64] = "";
+    struct stat st;
+    NSH_CLEANUP(fclosep) FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    if (!f || !fgets(boot, sizeof(boot), f))
+        return -EIO;
+    if (stat("/proc/self/ns/net", &st) < 0)
+        return -errno;
+    boot[strcspn(boot, "\n")] = '\0';
+    snprintf(buf, size, "boot %s netns %ju\n", boot, (uintmax_t)st.st_ino);
+    return 0;
+}
+
 /* One line; true with `at` behind it. */
 static bool parse_sysctl(const char **at, struct nsh_sysctl_before *ret)
 {
     size_t n = strcspn(*at, " \n");
 
-    if ((*at)[n] != ' ' || !key_is_safe(*at, n))
+    if ((*at)[n] != ' ' || !key_is_safe_n(*at, n))
         return false;
     memset(ret, 0, sizeof(*ret));
     memcpy(ret->key, *at, n);
     return parse_int(*at + n + 1, ' ', &ret->before, at) && parse_int(*at, '\n', &ret->ours, at);
 }
 
-int nsh_state_sysctls_load(struct nsh_state *s, struct nsh_sysctl_before **ret, size_t *ret_n)
+static int parse_sysctls(const char *text, struct nsh_sysctl_before **ret, size_t *ret_n)
 {
-    nsh_autofree char *text = NULL;
     size_t n = 0, lines = 0;
-    int e = load_file(s, SYSCTLS, SYSCTLS_SIZE_MAX, &text);
 
-    if (e < 0 && e != -ENOENT)
-        return e;
-    for (const char *p = text; p && *p; p++)
+    for (const char *p = text; *p; p++)
         lines += *p == '\n';
     if (lines > NSH_SYSCTLS_MAX)
         return -EBADMSG;
     nsh_autofree struct nsh_sysctl_before *list = calloc(lines + 1, sizeof(*list));
     if (!list)
         return -ENOMEM;
-    for (const char *at = text; at && *at; n++)
+    for (const char *at = text; *at; n++)
         if (n == lines || !parse_sysctl(&at, &list[n]))
             return -EBADMSG;
     *ret = NSH_TAKE_PTR(list);
@@ -354,19 +390,44 @@ int nsh_state_sysctls_load(struct nsh_state *s, struct nsh_sysctl_before **ret, 
     return 0;
 }
 
+int nsh_state_sysctls_load(struct nsh_state *s, struct nsh_sysctl_before **ret, size_t *ret_n)
+{
+    nsh_autofree char *text = NULL;
+    char head[128];
+    int e = load_file(s, SYSCTLS, SYSCTLS_SIZE_MAX, &text);
+
+    if (e < 0 && e != -ENOENT)
+        return e;
+    e = sysctls_head(head, sizeof(head));
+    if (e < 0)
+        return e;
+    if (!text || *text == '\0')
+        return parse_sysctls("", ret, ret_n);
+    if (strncmp(text, "boot ", 5) != 0)
+        return -EBADMSG;
+    if (strncmp(text, head, strlen(head)) != 0)
+        return parse_sysctls("", ret, ret_n);
+    return parse_sysctls(text + strlen(head), ret, ret_n);
+}
+
 int nsh_state_sysctls_save(struct nsh_state *s, const struct nsh_sysctl_before *list, size_t n)
 {
     nsh_autofree char *text = NULL;
     size_t size = 0;
+    char head[128];
 
     if (n > NSH_SYSCTLS_MAX)
         return -E2BIG;
+    int e = sysctls_head(head, sizeof(head));
+    if (e < 0)
+        return e;
     FILE *to = open_memstream(&text, &size);
     if (!to)
         return -ENOMEM;
     bool safe = true;
+    fputs(head, to);
     for (size_t i = 0; i < n && safe; i++) {
-        safe = key_is_safe(list[i].key, strnlen(list[i].key, sizeof(list[i].key)));
+        safe = nsh_state_key_is_safe(list[i].key);
         if (safe)
             fprintf(to, "%s %d %d\n", list[i].key, list[i].before, list[i].ours);
     }

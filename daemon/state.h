@@ -4,11 +4,13 @@
  * and renamed; a reader sees the old or the new, never half.
  *
  *     accepted   the archive of the last accepted configuration (config.h)
- *     sysctls    "KEY BEFORE OURS" a line: what we switched and what it was
+ *     sysctls    "KEY BEFORE OURS" a line: what we switched and what it was; of this boot and this
+ *                network namespace alone, as its first line says
  *     protocol   the route protocol in use
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,9 +24,12 @@ struct nsh_sysctl_before {
 #define NSH_SYSCTLS_MAX 4096
 
 /*
- * Opens (and makes, 0700) the directory. -errno; a directory that others may write is -EPERM.
+ * Opens (and makes, 0700) the directory for the one process that writes in it. -EBUSY: there is one
+ * already; a directory that others may write is -EPERM; other -errno.
  */
 int nsh_state_open(const char *directory, struct nsh_state **ret);
+/* Only to load from what is there, beside a writer. */
+int nsh_state_open_reader(const char *directory, struct nsh_state **ret);
 void nsh_state_free(struct nsh_state *s);
 
 /* A descriptor for a new archive, to be given to nsh_config_load; -errno. Thread-safe. */
@@ -36,6 +41,8 @@ int nsh_state_archive_open(struct nsh_state *s);
 
 /* All remembered sysctls: an array, the caller's to free, empty when there are none. */
 int nsh_state_sysctls_load(struct nsh_state *s, struct nsh_sysctl_before **ret, size_t *ret_n);
+/* Whether the list can hold the key: a plain path below net/, without blanks or control bytes. */
+bool nsh_state_key_is_safe(const char *key);
 /* Replaces the list. */
 int nsh_state_sysctls_save(struct nsh_state *s, const struct nsh_sysctl_before *list, size_t n);
 

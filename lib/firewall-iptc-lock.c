@@ -8,19 +8,29 @@
 
 #include "cleanup.h"
 
-/*
- * The file every iptables program locks, opened as they do: for reading, created 0600. The lock
- * goes with the descriptor, whatever way the process ends.
- */
-int nsh_xt_lock(void)
+const char *nsh_xt_lock_path(void)
 {
     const char *path = secure_getenv("XTABLES_LOCKFILE");
-    nsh_autoclose int fd = -1;
 
-    fd = open(path && *path ? path : "/run/xtables.lock",
-            O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    return path && *path ? path : "/run/xtables.lock";
+}
+
+/* Opened as every iptables program does it: for reading, created 0600. */
+int nsh_xt_lock_file(void)
+{
+    int fd = open(
+            nsh_xt_lock_path(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* The lock goes with the descriptor, whatever way the process ends. */
+int nsh_xt_lock(void)
+{
+    nsh_autoclose int fd = nsh_xt_lock_file();
+
     if (fd < 0)
-        return -errno;
+        return fd;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return -errno;
     return NSH_TAKE_FD(fd);

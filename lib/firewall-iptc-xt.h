@@ -118,8 +118,24 @@ int nsh_xt_probe(struct nsh_xt_poll *p, const struct nsh_xt *xt, char *ret_why, 
 
 /* ---- the lock (firewall-iptc-lock.c) ---- */
 
+const char *nsh_xt_lock_path(void);
+/* The file, made if need be, without the lock on it. */
+int nsh_xt_lock_file(void);
 /* The lock all xtables programs share, as a descriptor that holds it; -EWOULDBLOCK: taken. */
 int nsh_xt_lock(void);
+
+/* ---- a hint that tables may have changed (firewall-iptc-hint.c) ---- */
+
+struct nsh_xt_hint {
+    int fd;    /* inotify; -1 until needed */
+    int watch; /* on the lock file; -1: not to be had at present */
+};
+
+void nsh_xt_hint_init(struct nsh_xt_hint *h);
+void nsh_xt_hint_done(struct nsh_xt_hint *h);
+/* Readable when somebody has used the lock file; negative errno: can't be had. */
+int nsh_xt_hint_fd(struct nsh_xt_hint *h);
+void nsh_xt_hint_take(struct nsh_xt_hint *h);
 
 /* ---- operations (firewall-iptc-commit.c) ---- */
 

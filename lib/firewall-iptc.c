@@ -28,6 +28,7 @@ struct iptc {
     enum nsh_firewall_mode mode;
     int lock_fd;
     struct nsh_xt_poll poll;
+    struct nsh_xt_hint hint;
     struct table tables[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
 };
 
@@ -323,6 +324,16 @@ static int iptc_changed(struct nsh_firewall *fw, int family, enum nsh_table tabl
     return nsh_xt_mark_compare(&f->poll, xt, table, &t->mark);
 }
 
+static int iptc_hint_fd(struct nsh_firewall *fw)
+{
+    return nsh_xt_hint_fd(&iptc_of(fw)->hint);
+}
+
+static void iptc_hint_take(struct nsh_firewall *fw)
+{
+    nsh_xt_hint_take(&iptc_of(fw)->hint);
+}
+
 static int iptc_probe(struct nsh_firewall *fw, int family, char *ret_why, size_t size)
 {
     const struct nsh_xt *xt = nsh_xt_of(family);
@@ -338,6 +349,7 @@ static void iptc_free_object(struct nsh_firewall *fw)
 
     iptc_close(fw);
     nsh_xt_poll_done(&f->poll);
+    nsh_xt_hint_done(&f->hint);
     free(f);
 }
 
@@ -350,6 +362,8 @@ static const struct nsh_firewall_ops iptc_firewall = {
         .commit = iptc_commit_ops,
         .close = iptc_close,
         .changed = iptc_changed,
+        .hint_fd = iptc_hint_fd,
+        .hint_take = iptc_hint_take,
 };
 
 int nsh_firewall_iptc_new(struct nsh_firewall **ret)
@@ -361,6 +375,7 @@ int nsh_firewall_iptc_new(struct nsh_firewall **ret)
     f->fw.ops = &iptc_firewall;
     f->lock_fd = -1;
     nsh_xt_poll_init(&f->poll);
+    nsh_xt_hint_init(&f->hint);
     *ret = &f->fw;
     return 0;
 }

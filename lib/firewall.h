@@ -107,6 +107,15 @@ struct nsh_firewall_ops {
      * through this object, 1 if it changed, or negative errno.
      */
     int (*changed)(struct nsh_firewall *fw, int family, enum nsh_table table);
+    /*
+     * A descriptor that becomes readable when somebody may have changed something, which makes it
+     * worth asking `changed`; it misses changes, and tells of some that are none. The firewall's
+     * own, the same at every call. Negative: there is none.
+     */
+    int (*hint_fd)(struct nsh_firewall *fw);
+    /* Takes what is queued there. Also to be called before a regular look: a lost source of hints
+     * is sought again. */
+    void (*hint_take)(struct nsh_firewall *fw);
 };
 
 struct nsh_firewall {

@@ -107,6 +107,40 @@ static void test_flows_are_looked_for_after_a_repair_only(void **state)
     assert_false(nsh_reconciler_due(w->r));
 }
 
+static void test_flows_are_looked_for_after_a_reload_in_between(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    start(w, POLICIES);
+    somebody(w, "iptables -t nat -F");
+    nsh_reconciler_poll(w->r);
+    nsh_reconciler_run(w->r);
+    w->r->flows_wanted[NSH_V4] = w->r->flows_family == AF_UNSPEC;
+    want(w, POLICIES, NSH_OCCASION_RELOAD);
+    assert_true(w->r->flows_wanted[NSH_V4]);
+    run(w);
+    assert_false(w->r->flows_wanted[NSH_V4]);
+    assert_int_equal(w->r->flows_family, AF_UNSPEC);
+}
+
+/* What an earlier run of ours held and is missing at start was a gap as well. */
+static void test_flows_are_looked_for_at_a_start_after_another(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, POLICIES);
+    assert_null(w->r->conntrack);
+    world_restart(w);
+    start(w, POLICIES);
+    assert_null(w->r->conntrack);
+    somebody(w, "iptables -t nat -F");
+    world_restart(w);
+    start(w, POLICIES);
+    assert_non_null(w->r->conntrack);
+}
+
 static void test_foreign_rules_stay_as_they_are(void **state)
 {
     static const char before[] = "-A POSTROUTING -s 172.17.0.0/16 -o eth1 -j MASQUERADE\n"
@@ -482,6 +516,8 @@ int main(void)
             rw_test(test_a_poll_finds_what_somebody_did),
             rw_test(test_the_conntrack_chain_is_kept_too),
             rw_test(test_flows_are_looked_for_after_a_repair_only),
+            rw_test(test_flows_are_looked_for_after_a_reload_in_between),
+            rw_test(test_flows_are_looked_for_at_a_start_after_another),
             rw_test(test_foreign_rules_stay_as_they_are),
             rw_test(test_a_reload_writes_what_changed),
             rw_test(test_at_start_the_rest_waits_for_the_lock_but_not_for_ever),

@@ -302,6 +302,14 @@ static void test_a_state_directory_that_can_not_be_written(void **state)
     assert_int_equal(count_told(w, NSH_REPORT_FAILED), 2);
     resync(w);
     assert_int_equal(count_told(w, NSH_REPORT_FAILED), 2);
+
+    /* Who switched it on then was not us. */
+    somebody(w, "sysctl " V4 "=1");
+    run(w);
+    assert_state(w, "forwarding", "ipv4", NSH_OBJECT_HELD);
+    want(w, "", NSH_OCCASION_STOP);
+    run(w);
+    assert_int_equal(sysctl_value(w, V4), 1);
 }
 
 /* Nothing is known of before, and everything else is done. */

@@ -49,6 +49,31 @@ static const char *content(const char *name)
     return text;
 }
 
+/* The list of sysctls without its first line, which has to be of this boot and namespace. */
+static const char *sysctls(void)
+{
+    const char *text = content("sysctls"), *end = strchr(text, '\n');
+
+    assert_memory_equal(text, "boot ", 5);
+    assert_non_null(end);
+    return end + 1;
+}
+
+static const char *head(void)
+{
+    static char line[160];
+    char boot[64] = "";
+    struct stat st;
+    NSH_CLEANUP(fclosep) FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    assert_non_null(f);
+    assert_non_null(fgets(boot, sizeof(boot), f));
+    boot[strcspn(boot, "\n")] = '\0';
+    assert_int_equal(stat("/proc/self/ns/net", &st), 0);
+    snprintf(line, sizeof(line), "boot %s netns %ju\n", boot, (uintmax_t)st.st_ino);
+    return line;
+}
+
 static int count_files(void)
 {
     NSH_CLEANUP(closedirp) DIR *d = opendir(directory);
@@ -119,15 +144,17 @@ static void test_directory_errors(void **state)
     assert_null(s);
 }
 
-/* Leftovers go when nobody else has it open; else they may be another's work. */
+/* Leftovers go when nobody else writes there; else they may be another's work. */
 static void test_leftovers(void **state)
 {
-    struct nsh_state *second;
+    struct nsh_state *second = NULL;
 
     write_file("accepted.1.0.tmp", "half");
     write_file("sysctls", "");
     write_file("tmp", "no leftover");
-    assert_int_equal(nsh_state_open(directory, &second), 0);
+    assert_int_equal(nsh_state_open(directory, &second), -EBUSY);
+    assert_null(second);
+    assert_int_equal(nsh_state_open_reader(directory, &second), 0);
     assert_string_equal(content("accepted.1.0.tmp"), "half");
     nsh_state_free(second);
     nsh_state_free(*state);
@@ -240,7 +267,7 @@ static void test_threads(void **state)
         assert_null(failed);
     }
     assert_string_equal(content("accepted"), "threaded");
-    assert_string_equal(content("sysctls"), "net/a 1 2\n");
+    assert_string_equal(sysctls(), "net/a 1 2\n");
     assert_int_equal(count_files(), 2);
 }
 
@@ -261,10 +288,10 @@ static void test_sysctls(void **state)
     assert_int_equal(n, 0);
     free(got);
     assert_int_equal(nsh_state_sysctls_save(s, list, NSH_ARRAY_SIZE(list)), 0);
-    assert_string_equal(content("sysctls"), "net/ipv4/ip_forward 0 1\n"
-                                            "net/ipv6/conf/eth0.100/accept_ra -1 2\n"
-                                            "net/ipv6/conf/\xc3\xa9/forwarding -2147483648 "
-                                            "2147483647\n");
+    assert_string_equal(sysctls(), "net/ipv4/ip_forward 0 1\n"
+                                   "net/ipv6/conf/eth0.100/accept_ra -1 2\n"
+                                   "net/ipv6/conf/\xc3\xa9/forwarding -2147483648 "
+                                   "2147483647\n");
     assert_int_equal(nsh_state_sysctls_load(s, &got, &n), 0);
     assert_int_equal(n, NSH_ARRAY_SIZE(list));
     assert_memory_equal(got, list, sizeof(list));
@@ -331,13 +358,40 @@ static void test_sysctls_rubbish(void **state)
     size_t n = 7;
 
     for (size_t i = 0; i < NSH_ARRAY_SIZE(bad); i++) {
-        write_file("sysctls", bad[i]);
+        char text[512];
+        snprintf(text, sizeof(text), "%s%s", head(), bad[i]);
+        write_file("sysctls", text);
         int e = nsh_state_sysctls_load(s, &got, &n);
         if (e != -EBADMSG)
             fail_msg("%s: %d", bad[i], e);
     }
     assert_null(got);
     assert_int_equal(n, 7);
+}
+
+/* What was switched before a reboot, or elsewhere, is not ours to give back. */
+static void test_sysctls_of_another_boot(void **state)
+{
+    static const char *const others[] = {
+            "boot 00000000-0000-0000-0000-000000000000 netns 4026531840\nnet/a 1 2\n",
+            "boot 00000000-0000-0000-0000-000000000000 netns 4026531840\nrubbish\n",
+    };
+    struct nsh_state *s = *state;
+    char text[256];
+
+    for (size_t i = 0; i <= NSH_ARRAY_SIZE(others); i++) {
+        struct nsh_sysctl_before *got = NULL;
+        size_t n = 7;
+
+        snprintf(text, sizeof(text), "%.46s1\nnet/a 1 2\n", head()); /* another namespace */
+        write_file("sysctls", i < NSH_ARRAY_SIZE(others) ? others[i] : text);
+        assert_int_equal(nsh_state_sysctls_load(s, &got, &n), 0);
+        assert_int_equal(n, 0);
+        free(got);
+    }
+    write_file("sysctls", "net/a 1 2\n"); /* no first line at all */
+    assert_int_equal(
+            nsh_state_sysctls_load(s, &(struct nsh_sysctl_before *){NULL}, &(size_t){0}), -EBADMSG);
 }
 
 /* A NUL would hide what follows it; a huge file would fill memory. */
@@ -364,7 +418,7 @@ static void test_sysctls_not_saved(void **state)
 
     assert_int_equal(nsh_state_sysctls_save(s, &good, 1), 0);
     assert_int_equal(nsh_state_sysctls_save(s, &bad, 1), -EINVAL);
-    assert_string_equal(content("sysctls"), "net/a 1 2\n");
+    assert_string_equal(sysctls(), "net/a 1 2\n");
     assert_int_equal(count_files(), 1);
 }
 
@@ -406,6 +460,7 @@ int main(void)
             TEST(test_sysctls),
             TEST(test_sysctls_most),
             TEST(test_sysctls_rubbish),
+            TEST(test_sysctls_of_another_boot),
             TEST(test_sysctls_hostile),
             TEST(test_sysctls_not_saved),
             TEST(test_protocol),
