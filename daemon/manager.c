@@ -23,6 +23,10 @@
 
 #define POLL_USEC 1000000ULL
 #define POLL_ACCURACY_USEC 1000
+/* Who uses iptables is often not through after one command: a look waits for so long a rest... */
+#define HINT_REST_USEC 50000ULL
+/* ...but no longer than this: some ask iptables something all the time. */
+#define HINT_PATIENCE_USEC 250000ULL
 #define RETRY_ACCURACY_USEC 1000
 #define PRIORITY_WORK 100
 /* How long taking everything away at the end may wait for the xtables lock. */
@@ -109,12 +113,71 @@ static int on_retry(sd_event_source *s, uint64_t at, void *userdata)
     return manager_schedule(userdata);
 }
 
+static int arm_poll(struct manager *m)
+{
+    m->poll_due = nsh_clock(NULL) + POLL_USEC;
+    return sd_event_source_set_time(m->poll, m->poll_due);
+}
+
+static int on_poll(sd_event_source *s, uint64_t at, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)s;
+    (void)at;
+    m->firewall->ops->hint_take(m->firewall);
+    m->hinted = false;
+    nsh_reconciler_poll(m->reconciler);
+    arm_poll(m);
+    return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
+}
+
+/*
+ * Somebody may have changed the tables: the poll comes early. But not at once, in the middle of a
+ * script, where we would take the lock between two of its commands, or fill again what it has just
+ * emptied to delete it.
+ */
+static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+    struct manager *m = userdata;
+    uint64_t now = nsh_clock(NULL), at;
+
+    (void)s;
+    (void)fd;
+    (void)revents;
+    m->firewall->ops->hint_take(m->firewall);
+    if (!m->hinted && m->poll_due > now + HINT_PATIENCE_USEC)
+        m->poll_due = now + HINT_PATIENCE_USEC;
+    m->hinted = true;
+    at = now + HINT_REST_USEC;
+    return sd_event_source_set_time(m->poll, at < m->poll_due ? at : m->poll_due);
+}
+
+/* Without a policy nothing of iptables wakes us. */
+static int start_or_stop_poll(struct manager *m)
+{
+    bool poll = nsh_reconciler_wants_poll(m->reconciler);
+    int enabled, fd, q;
+
+    q = sd_event_source_get_enabled(m->poll, &enabled);
+    if (q < 0 || poll == (enabled != SD_EVENT_OFF))
+        return q;
+    m->hint = sd_event_source_unref(m->hint);
+    if (!poll)
+        return sd_event_source_set_enabled(m->poll, SD_EVENT_OFF);
+    fd = m->firewall->ops->hint_fd(m->firewall);
+    if (fd >= 0)
+        q = sd_event_add_io(m->event, &m->hint, fd, EPOLLIN, on_hint, m);
+    if (q >= 0)
+        q = arm_poll(m);
+    return q < 0 ? q : sd_event_source_set_enabled(m->poll, SD_EVENT_ON);
+}
+
 int manager_schedule(struct manager *m)
 {
     uint64_t next = nsh_reconciler_next(m->reconciler);
     bool due = nsh_reconciler_due(m->reconciler);
-    bool poll = nsh_reconciler_wants_poll(m->reconciler);
-    int enabled, q;
+    int q;
 
     q = sd_event_source_set_enabled(m->work, due ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
     if (q >= 0 && next != UINT64_MAX)
@@ -122,24 +185,7 @@ int manager_schedule(struct manager *m)
     if (q >= 0)
         q = sd_event_source_set_enabled(
                 m->retry, next != UINT64_MAX && !due ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-    if (q < 0)
-        return q;
-    q = sd_event_source_get_enabled(m->poll, &enabled);
-    if (q >= 0 && poll != (enabled != SD_EVENT_OFF)) {
-        sd_event_source_set_time(m->poll, nsh_clock(NULL) + POLL_USEC);
-        q = sd_event_source_set_enabled(m->poll, poll ? SD_EVENT_ON : SD_EVENT_OFF);
-    }
-    return q;
-}
-
-static int on_poll(sd_event_source *s, uint64_t at, void *userdata)
-{
-    struct manager *m = userdata;
-
-    (void)at;
-    nsh_reconciler_poll(m->reconciler);
-    sd_event_source_set_time(s, nsh_clock(NULL) + POLL_USEC);
-    return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
+    return q < 0 ? q : start_or_stop_poll(m);
 }
 
 uint64_t manager_resync_period(const struct manager *m)
@@ -344,6 +390,7 @@ static void manager_done(struct manager *m)
     sd_event_source_unref(m->work);
     sd_event_source_unref(m->retry);
     sd_event_source_unref(m->poll);
+    sd_event_source_unref(m->hint);
     sd_event_source_unref(m->resync);
     sd_event_source_unref(m->kernel);
     nsh_reconciler_free(m->reconciler);

@@ -37,7 +37,8 @@ struct manager {
 
     sd_event *event;
     sd_event_source *work, *retry, *poll, *hint, *resync, *kernel;
-    uint64_t poll_due; /* when the poll comes without a hint */
+    uint64_t poll_due; /* when the poll comes at the latest */
+    bool hinted;       /* it was brought forward */
 
     bool ready;                         /* READY was sent */
     bool loading;                       /* a load runs */

@@ -16,6 +16,7 @@
 
 #define COMMIT_TRIES 8
 #define WHY_SIZE 512
+#define FAILURE_RETRY_USEC 1000000ULL
 
 /* The inert conntrack chain first: connections are tracked before the first one is translated. */
 static const enum nsh_table tables_up[] = {NSH_TABLE_RAW, NSH_TABLE_NAT};
@@ -43,6 +44,7 @@ static nsh_object_id table_id(int family, enum nsh_table table)
 static void table_failed(
         struct nsh_reconciler *r, int family, enum nsh_table table, const char *why)
 {
+    r->firewall_again[nsh_family_index(family)] = reconcile_now(r) + FAILURE_RETRY_USEC;
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         const struct nsh_chain *c = &r->desired->chains[i];
         struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = why};
@@ -75,7 +77,7 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
         reconcile_repaired(r, NSH_OBJECT_CHAIN + i);
     if (c->table == NSH_TABLE_NAT &&
             (drift || (r->settling && r->occasion == NSH_OCCASION_START && r->earlier_run)))
-        r->flows_wanted[nsh_family_index(c->family)] = true;
+        reconcile_flows_want(r, nsh_family_index(c->family));
     report_chain(r, c, &args);
 }
 
@@ -240,15 +242,23 @@ int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait)
     int q = 0;
 
     *ret_wait = false;
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        if (r->firewall_wait[f] <= now)
+            r->firewall_wait[f] = 0;
+        if (r->firewall_again[f] != 0 && r->firewall_again[f] <= now)
+            r->firewall_dirty[f] = true;
+        if (r->firewall_dirty[f])
+            r->firewall_again[f] = 0;
+    }
     for (int f = 0; f < NSH_FAMILIES && q >= 0; f++) {
         int family = nsh_family_of(f);
 
         if (!r->firewall_dirty[f] || r->firewall_wait[f] > now)
             continue;
-        r->firewall_wait[f] = 0;
         if (!reconcile_has_chains(r, family) || !family_can(r, family)) {
             r->firewall_ready[f] = false;
-            r->firewall_dirty[f] = false;
+            r->firewall_dirty[f] = false; /* a kernel that can't will not learn it by itself */
+            r->firewall_again[f] = 0;
             continue;
         }
         if (!opened) {
@@ -344,6 +354,10 @@ static int down_table(struct nsh_reconciler *r, int family, enum nsh_table table
         q = nsh_firewall_plan_new(r->desired, family, table, &still);
     if (q < 0)
         return q;
+    /* What changed since the way up was judged there no more: it has to be, by another pass. */
+    if (reconcile_has_chains(r, family) &&
+            r->firewall->ops->changed(r->firewall, family, table) > 0)
+        r->firewall_dirty[nsh_family_index(family)] = true;
     q = look(r, plan, family, table, NSH_PHASE_DOWN);
     if (q <= 0)
         return 0; /* a table that can't be read holds nothing of ours */
@@ -384,72 +398,4 @@ int reconcile_firewall_down(struct nsh_reconciler *r)
     }
     r->firewall->ops->close(r->firewall);
     return q < 0 ? q : again;
-}
-
-/* ---- flows born in a gap ---- */
-
-static int flows_begin(struct nsh_reconciler *r)
-{
-    int f = r->flows_wanted[NSH_V4] ? NSH_V4 : NSH_V6;
-    int q;
-
-    r->flows_wanted[f] = false;
-    if (!r->conntrack) {
-        q = nsh_conntrack_new(&r->conntrack);
-        if (q < 0)
-            return q;
-    }
-    q = nsh_conntrack_begin(r->conntrack, nsh_family_of(f));
-    if (q == 0)
-        r->flows_family = nsh_family_of(f);
-    return q;
-}
-
-static int flows_step(struct nsh_reconciler *r)
-{
-    nsh_autofree const struct nsh_chain **chains = NULL;
-    size_t n = 0;
-
-    chains = calloc(r->desired->n_chains + 1, sizeof(struct nsh_chain *));
-    if (!chains)
-        return -ENOMEM;
-    for (size_t i = 0; i < r->desired->n_chains; i++)
-        if (in_table(&r->desired->chains[i], r->flows_family, NSH_TABLE_NAT))
-            chains[n++] = &r->desired->chains[i];
-    return nsh_conntrack_step(r->conntrack, r->fib, chains, n);
-}
-
-static void flows_end(struct nsh_reconciler *r)
-{
-    struct report_args args = {
-            .kind = NSH_REPORT_FLOWS, .count = nsh_conntrack_deleted(r->conntrack)};
-
-    if (args.count > 0)
-        report_plain(r, "masquerade", r->flows_family == AF_INET6 ? "ipv6" : "ipv4", &args);
-    r->flows_family = AF_UNSPEC;
-}
-
-bool reconcile_flows(struct nsh_reconciler *r)
-{
-    int q = 0;
-
-    if (r->flows_family == AF_UNSPEC) {
-        if (!r->flows_wanted[NSH_V4] && !r->flows_wanted[NSH_V6])
-            return false;
-        q = flows_begin(r);
-    }
-    if (q == 0)
-        q = flows_step(r);
-    if (q > 0)
-        return true;
-    if (q == 0) {
-        flows_end(r);
-    } else {
-        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-q)};
-
-        if (q != -EOPNOTSUPP)
-            report_plain(r, "search for untranslated flows", NULL, &args);
-        r->flows_family = AF_UNSPEC;
-    }
-    return r->flows_wanted[NSH_V4] || r->flows_wanted[NSH_V6];
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the reconciler share: reconcile.c (marks and the order of a pass),
- * reconcile-routes.c, reconcile-firewall.c, reconcile-sysctl.c, reconcile-report.c.
+ * reconcile-routes.c, reconcile-firewall.c, reconcile-flows.c, reconcile-sysctl.c,
+ * reconcile-report.c.
  */
 #pragma once
 
@@ -32,6 +33,8 @@ struct key_mark {
 /* More than this many single keys are not cheaper than one dump. */
 #define KEY_MARKS_MAX 1024
 
+#define NEW_LINKS_MAX 16
+
 enum route_mark { ROUTES_CLEAN, ROUTES_KEYS, ROUTES_OURS, ROUTES_ALL };
 
 /* What set off the present pass, for the journal. */
@@ -46,6 +49,7 @@ struct before_list {
     struct nsh_sysctl_before *items;
     size_t n;
     bool loaded;
+    bool kept_from_us; /* it could not be read, and is not to be written over */
     bool changed;
 };
 
@@ -67,13 +71,22 @@ struct nsh_reconciler {
     uint8_t also_ours; /* protocol from before, until nothing carries it any more; 0: none */
     bool earlier_seen; /* the last dump showed routes with it */
 
+    bool sources; /* an IPv6 route has a preferred source */
+
     /* marks */
+    uint64_t waiting_due, waiting_last, waiting_delay; /* foreign routes appeared; 0: none due */
+    uint64_t all_cost; /* what the last dump with foreign routes took, in microseconds */
+    uint32_t resyncs;
+    uint32_t guarded_index; /* interfaces up to this one have been looked at for accept_ra */
+    char new_links[NEW_LINKS_MAX][IFNAMSIZ]; /* came since */
+    size_t n_new_links;                      /* more than fit: all of them */
     bool links_dirty;
     enum route_mark routes_dirty;
     struct key_mark *keys;
     size_t n_keys;
     struct nsh_arena *mark_arena;
     bool firewall_dirty[NSH_FAMILIES];
+    uint64_t firewall_again[NSH_FAMILIES]; /* it failed and is tried again then; 0: it did not */
     bool forwarding_dirty;
     uint64_t forwarding_wait[NSH_FAMILIES]; /* backing off until then; 0: not */
     bool unwanted_dirty; /* chains and sysctls that are no longer wanted may stand */
@@ -100,6 +113,9 @@ struct nsh_reconciler {
     struct nsh_conntrack *conntrack;
     int flows_family; /* AF_UNSPEC: no look in progress */
     bool flows_wanted[NSH_FAMILIES];
+    uint64_t flows_again[NSH_FAMILIES]; /* another look is due then; 0: none */
+    uint8_t flows_left[NSH_FAMILIES];   /* looks to come after the next one */
+    uint8_t flows_looks[NSH_FAMILIES];  /* since the repair */
 
     bool events_all;
     char *last_repair;
@@ -124,12 +140,18 @@ bool reconcile_has_chains(const struct nsh_reconciler *r, int family);
 /* true in *ret_wait: another program holds the lock, the pass is to wait for it. */
 int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait);
 int reconcile_firewall_down(struct nsh_reconciler *r);
-/* A piece of the search for untranslated flows; true while there is more. */
-bool reconcile_flows(struct nsh_reconciler *r);
+
+/* reconcile-flows.c */
+/* After a gap in a family's translation: flows born in it are looked for. */
+void reconcile_flows_want(struct nsh_reconciler *r, int f);
+/* A piece of the search, if there is one to be done now. */
+void reconcile_flows(struct nsh_reconciler *r);
 
 /* reconcile-sysctl.c */
 int reconcile_forwarding_on(struct nsh_reconciler *r);
 int reconcile_forwarding_off(struct nsh_reconciler *r);
+/* A link was announced: if it is new, router advertisements on it need their guard as well. */
+void reconcile_new_link(struct nsh_reconciler *r, uint32_t ifindex, const char *name);
 
 /* reconcile-report.c */
 void report_begin(struct nsh_reconciler *r);

@@ -199,6 +199,7 @@ static int feed_keys(struct nsh_reconciler *r)
 static int feed_dump(struct nsh_reconciler *r, enum route_mark scope)
 {
     struct nsh_fib_filter filter = {0};
+    uint64_t begun;
     int q = nsh_route_plan_begin(
             r->route_plan, scope == ROUTES_ALL ? NSH_SCOPE_ALL : NSH_SCOPE_OURS, NULL, 0);
 
@@ -208,7 +209,10 @@ static int feed_dump(struct nsh_reconciler *r, enum route_mark scope)
     r->earlier_seen = false;
     if (scope != ROUTES_ALL)
         filter.protocol = r->desired->protocol;
+    begun = reconcile_now(r);
     q = nsh_fib_dump(r->fib, &filter, observe, r);
+    if (scope == ROUTES_ALL)
+        r->all_cost = reconcile_now(r) - begun;
     if (q == 0 && scope != ROUTES_ALL && r->also_ours != 0) {
         filter.protocol = r->also_ours;
         q = nsh_fib_dump(r->fib, &filter, observe, r);

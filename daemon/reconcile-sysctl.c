@@ -31,24 +31,29 @@ static const char *const forwarding_keys[NSH_FAMILIES] = {
 static int list_load(struct nsh_reconciler *r)
 {
     struct before_list *l = &r->before;
-    int q = 0;
+    struct report_args args = {.kind = NSH_REPORT_FAILED};
+    int q;
 
-    if (!l->loaded && r->state)
-        q = nsh_state_sysctls_load(r->state, &l->items, &l->n);
-    if (q < 0 && q != -ENOMEM) {
+    if (l->loaded || !r->state)
+        return 0;
+    q = nsh_state_sysctls_load(r->state, &l->items, &l->n);
+    if (q == -ENOMEM)
+        return q;
+    if (q < 0) {
         /* Then there is nothing to give back; it must not keep anything else from being done. */
-        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-q)};
-
+        args.detail = strerror(-q);
         report_plain(r, "list of sysctls from before", NULL, &args);
-        q = 0;
     }
-    l->loaded = q == 0;
-    return q;
+    /* Rubbish is written over; what only can't be read now is left as it is. */
+    l->kept_from_us = q < 0 && q != -EBADMSG;
+    l->loaded = true;
+    return 0;
 }
 
 static int list_save(const struct nsh_reconciler *r, struct before_list *l)
 {
-    int q = r->state && l->changed ? nsh_state_sysctls_save(r->state, l->items, l->n) : 0;
+    bool save = r->state && l->changed && !l->kept_from_us;
+    int q = save ? nsh_state_sysctls_save(r->state, l->items, l->n) : 0;
 
     if (q == 0)
         l->changed = false;
@@ -116,58 +121,104 @@ static void report_key(struct nsh_reconciler *r, const char *key, enum nsh_repor
 
 /* ---- on ---- */
 
+/* Interfaces whose accept_ra is to be raised: noted down first, then written. */
 struct guard {
     struct nsh_reconciler *r;
-    struct before_list *list;
+    char (*keys)[sizeof(((struct nsh_sysctl_before *)0)->key)];
+    size_t n;
     int error;
 };
+
+static void guard_free(struct guard *g)
+{
+    free(g->keys);
+}
+
+static void guard_unsafe(struct nsh_reconciler *r, const char *name)
+{
+    struct report_args args = {.kind = NSH_REPORT_WARNING,
+            .detail = "its name can't be noted in the state directory, so it is left at 1 and "
+                      "hears no router while forwarding is on"};
+
+    report_plain(r, "accept-ra", name, &args);
+}
 
 static void guard_one(void *userdata, const char *name)
 {
     struct guard *g = userdata;
-    char key[128];
+    char key[sizeof *g->keys];
+    uint32_t ifindex;
+    void *grown;
     int value, n;
 
     /* `all` is no interface; `lo` hears no router; `default` would open interfaces yet unknown. */
+    if (g->r->fib->ops->link_index(g->r->fib, name, &ifindex) == 0 && ifindex > g->r->guarded_index)
+        g->r->guarded_index = ifindex;
     if (g->error < 0 || strcmp(name, "all") == 0 || strcmp(name, "default") == 0 ||
             strcmp(name, "lo") == 0)
         return;
     n = snprintf(key, sizeof key, ACCEPT_RA_HEAD "%s" ACCEPT_RA_TAIL, name);
-    if (n < 0 || (size_t)n >= sizeof key)
+    if (n < 0 || (size_t)n >= sizeof key ||
+            g->r->fib->ops->sysctl_get(g->r->fib, key, &value) < 0 || value != ACCEPT_RA_HOST)
         return;
-    if (g->r->fib->ops->sysctl_get(g->r->fib, key, &value) < 0 || value != ACCEPT_RA_HOST)
+    if (!nsh_state_key_is_safe(key)) {
+        guard_unsafe(g->r, name);
         return;
-    g->error = list_add(g->list, key, ACCEPT_RA_HOST, ACCEPT_RA_ROUTER);
+    }
+    grown = realloc(g->keys, (g->n + 1) * sizeof *g->keys);
+    if (!grown) {
+        g->error = -ENOMEM;
+        return;
+    }
+    g->keys = grown;
+    memcpy(g->keys[g->n++], key, sizeof key);
+    g->error = list_add(&g->r->before, key, ACCEPT_RA_HOST, ACCEPT_RA_ROUTER);
 }
 
-/* Also for those that we switched and that came back with their default. */
-static void write_guards(struct nsh_reconciler *r, const struct before_list *list)
+static int guard_write(struct guard *g)
 {
-    for (size_t i = 0; i < list->n; i++) {
-        const struct nsh_sysctl_before *b = &list->items[i];
-        int value;
+    int q = g->error < 0 ? g->error : list_save(g->r, &g->r->before);
 
-        if (!is_accept_ra(b->key) || r->fib->ops->sysctl_get(r->fib, b->key, &value) < 0 ||
-                value != b->before)
-            continue;
-        if (r->fib->ops->sysctl_set(r->fib, b->key, b->ours) == 0)
-            report_key(r, b->key, NSH_REPORT_ADDED);
-    }
+    for (size_t i = 0; q == 0 && i < g->n; i++)
+        if (g->r->fib->ops->sysctl_set(g->r->fib, g->keys[i], ACCEPT_RA_ROUTER) == 0)
+            report_key(g->r, g->keys[i], NSH_REPORT_ADDED);
+    return q;
 }
 
 /* Before IPv6 forwarding goes on: every interface that listens goes on listening. */
-static int guard_accept_ra(struct nsh_reconciler *r, struct before_list *list)
+static int guard_all(struct nsh_reconciler *r)
 {
-    struct guard g = {.r = r, .list = list};
+    NSH_CLEANUP(guard_free) struct guard g = {.r = r};
     int q = r->fib->ops->sysctl_each_ipv6_conf(r->fib, guard_one, &g);
 
-    if (q == 0)
-        q = g.error;
-    if (q == 0)
-        q = list_save(r, list);
-    if (q == 0)
-        write_guards(r, list);
-    return q;
+    r->n_new_links = 0;
+    return q == 0 ? guard_write(&g) : q;
+}
+
+/* Later: those that came since. What somebody set on the others meanwhile is their business. */
+static int guard_new(struct nsh_reconciler *r)
+{
+    NSH_CLEANUP(guard_free) struct guard g = {.r = r};
+
+    if (r->n_new_links > NEW_LINKS_MAX)
+        return guard_all(r);
+    for (size_t i = 0; i < r->n_new_links; i++)
+        guard_one(&g, r->new_links[i]);
+    r->n_new_links = 0;
+    return guard_write(&g);
+}
+
+/* The kernel numbers interfaces upwards: a higher number than any before is a new one. */
+void reconcile_new_link(struct nsh_reconciler *r, uint32_t ifindex, const char *name)
+{
+    if (ifindex <= r->guarded_index || name[0] == '\0')
+        return;
+    r->guarded_index = ifindex;
+    if (r->n_new_links < NEW_LINKS_MAX)
+        snprintf(r->new_links[r->n_new_links], IFNAMSIZ, "%s", name);
+    if (r->n_new_links <= NEW_LINKS_MAX)
+        r->n_new_links++;
+    r->forwarding_dirty = true;
 }
 
 static void forwarding_wrong(
@@ -228,7 +279,7 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
     /* Drift: what it was before is known already, or was on before we came. */
     q = drift ? 0 : list_add(list, forwarding_keys[f], 0, 1);
     if (q == 0 && f == NSH_V6)
-        q = guard_accept_ra(r, list);
+        q = guard_all(r);
     if (q == 0)
         q = list_save(r, list);
     if (q < 0) {
@@ -253,6 +304,22 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
     return 0;
 }
 
+/* IPv6 forwarding is on. By us: interfaces that came since, or while we were away, count too. */
+static void guard_the_rest(struct nsh_reconciler *r, bool ours)
+{
+    bool start = r->settling && r->occasion == NSH_OCCASION_START;
+    int q = 0;
+
+    if (ours)
+        q = start ? guard_all(r) : guard_new(r);
+    r->n_new_links = 0;
+    if (q < 0) {
+        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-q)};
+
+        report_plain(r, "accept-ra", NULL, &args);
+    }
+}
+
 static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list *list)
 {
     char why[160];
@@ -265,8 +332,8 @@ static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list
         return 0;
     }
     if (value != 0) {
-        if (f == NSH_V6 && list_find(list, forwarding_keys[f]))
-            write_guards(r, list);
+        if (f == NSH_V6)
+            guard_the_rest(r, list_find(list, forwarding_keys[f]) != NULL);
         forwarding_held(r, f);
         return 0;
     }

@@ -18,6 +18,12 @@
 
 #define LOCK_RETRY_USEC 50000ULL
 #define LOCK_PATIENCE_USEC 5000000ULL
+/* What a dump with all foreign routes may take at every resync; and else, at every so manieth. */
+#define ALL_CHEAP_USEC 20000ULL
+#define ALL_RARELY 10U
+/* How long additions of foreign routes are gathered before what waits for one is tried again. */
+#define WAITING_MIN_USEC 100000ULL
+#define WAITING_MAX_USEC 2000000ULL
 #define FAILURE_RETRY_USEC 1000000ULL
 #define DISTURBED_RETRY_USEC 100000ULL
 
@@ -112,9 +118,14 @@ static size_t count_states(const uint8_t *states, size_t n, enum nsh_object_stat
 void nsh_reconciler_resync(struct nsh_reconciler *r)
 {
     mark_everything(r);
-    /* Who stands in our way is looked at again; else our own routes tell all there is to know. */
-    if (count_states(r->route_states, r->desired->n_routes, NSH_OBJECT_CONFLICTING) > 0)
+    /*
+     * A foreign route that was put in front of ours shows only when foreign ones are read too.
+     * Where they are so many that this takes long, it is done now and then.
+     */
+    if (r->all_cost < ALL_CHEAP_USEC || r->resyncs % ALL_RARELY == 0 ||
+            count_states(r->route_states, r->desired->n_routes, NSH_OBJECT_CONFLICTING) > 0)
         mark_routes(r, ROUTES_ALL);
+    r->resyncs++;
     set_trigger(r, 0, "resync");
 }
 
@@ -167,6 +178,35 @@ static bool any_waiting(const struct nsh_reconciler *r)
 }
 
 /*
+ * What waits may wait for this one: it is tried again, at once for the first of them, and less and
+ * less often while a routing daemon goes on adding thousands.
+ */
+static void a_route_appeared(struct nsh_reconciler *r)
+{
+    uint64_t now = reconcile_now(r);
+
+    if (r->waiting_due != 0)
+        return;
+    if (now - r->waiting_last > 2 * WAITING_MAX_USEC)
+        r->waiting_delay = 0;
+    r->waiting_due = now + r->waiting_delay;
+    r->waiting_delay = r->waiting_delay == 0 ? WAITING_MIN_USEC : r->waiting_delay * 2;
+    if (r->waiting_delay > WAITING_MAX_USEC)
+        r->waiting_delay = WAITING_MAX_USEC;
+}
+
+static void take_waiting(struct nsh_reconciler *r, uint64_t now)
+{
+    if (r->waiting_due == 0 || r->waiting_due > now)
+        return;
+    r->waiting_due = 0;
+    r->waiting_last = now;
+    set_trigger(r, 0, "a route appeared");
+    r->links_dirty = true;
+    mark_routes(r, ROUTES_OURS);
+}
+
+/*
  * An event says exactly what stands on the key only when it names the one entry there: a removal,
  * or an addition to an empty key, or a replacement. An append or a prepend leaves others beside
  * it, and an IPv6 message of those kinds may have merged with ours.
@@ -192,9 +232,7 @@ static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
         set_trigger(r, e->sender, "an unknown route with our mark appeared");
         mark_routes(r, ROUTES_OURS);
     } else if (any_waiting(r)) {
-        set_trigger(r, e->sender, "a route appeared");
-        r->links_dirty = true;
-        mark_routes(r, ROUTES_OURS);
+        a_route_appeared(r);
     }
 }
 
@@ -217,9 +255,8 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
 {
     char text[64];
 
-    /* An interface that comes back with its defaults may have to be guarded again. */
-    if (r->desired->forwarding[NSH_V6])
-        r->forwarding_dirty = true;
+    if (r->desired->forwarding[NSH_V6] && !e->gone)
+        reconcile_new_link(r, e->ifindex, e->name);
     if (!link_in_use(r, e->ifindex, e->name))
         return;
     snprintf(text, sizeof text, "link %s %s", e->name[0] ? e->name : "?",
@@ -233,7 +270,8 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
 
 static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
 {
-    if (!link_in_use(r, e->ifindex, ""))
+    /* An IPv6 route loses its preferred source without a word, whatever device had the address. */
+    if (!(e->family == AF_INET6 && r->sources) && !link_in_use(r, e->ifindex, ""))
         return;
     set_trigger(r, e->sender, e->gone ? "an address was removed" : "an address was added");
     r->links_dirty = true;
@@ -382,6 +420,14 @@ static uint8_t earlier_protocol(const struct nsh_reconciler *r, const struct nsh
     return r->settling && earlier != 0 ? earlier : now;
 }
 
+static bool any_ipv6_source(const struct nsh_desired *d)
+{
+    for (size_t i = 0; i < d->n_routes; i++)
+        if (d->routes[i].family == AF_INET6 && d->routes[i].props->has_source)
+            return true;
+    return false;
+}
+
 int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum nsh_occasion why)
 {
     nsh_autofree uint8_t *flags = calloc(desired->n_routes + 1, 1);
@@ -424,11 +470,14 @@ int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, en
     r->lock_since = 0;
     r->pause = 0;
     for (int f = 0; f < NSH_FAMILIES; f++) {
-        r->firewall_wait[f] = r->forwarding_wait[f] = 0;
+        r->firewall_wait[f] = r->firewall_again[f] = r->forwarding_wait[f] = 0;
         if (!desired->forwarding[f])
             r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
     }
+    r->sources = any_ipv6_source(desired);
     mark_everything(r);
+    if (why == NSH_OCCASION_START)
+        mark_routes(r, ROUTES_ALL);
     return 0;
 }
 
@@ -469,8 +518,14 @@ static void follow_foreign_routes(struct nsh_reconciler *r)
 
     if (all == r->events_all)
         return;
-    if (r->fib->ops->events_all_routes(r->fib, all) == 0)
-        r->events_all = all;
+    if (r->fib->ops->events_all_routes(r->fib, all) < 0)
+        return;
+    r->events_all = all;
+    if (all) {
+        /* What came between the failed write and this was dropped: once more. */
+        r->links_dirty = true;
+        mark_routes(r, ROUTES_OURS);
+    }
 }
 
 /* Another program has the lock: a timer brings us back. */
@@ -612,6 +667,7 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
 
     if (!r->desired)
         return 0;
+    take_waiting(r, now);
     r->work.passes++;
     r->noticed = r->trigger.at ? r->trigger.at : now;
     r->pause = 0;
@@ -631,8 +687,7 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
         pause_until(r, now + FAILURE_RETRY_USEC);
         return q;
     }
-    if (r->flows_family != AF_UNSPEC || r->flows_wanted[NSH_V4] || r->flows_wanted[NSH_V6])
-        reconcile_flows(r);
+    reconcile_flows(r);
     return 0;
 }
 
@@ -658,11 +713,18 @@ uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
     uint64_t next = r->retry < r->routes_wait ? r->retry : r->routes_wait;
 
     for (int f = 0; f < NSH_FAMILIES; f++) {
-        if (r->firewall_wait[f] != 0 && r->firewall_wait[f] < next)
+        if (r->firewall_dirty[f] && r->firewall_wait[f] != 0 && r->lock_since == 0 &&
+                r->firewall_wait[f] < next)
             next = r->firewall_wait[f];
+        if (r->firewall_again[f] != 0 && r->firewall_again[f] < next)
+            next = r->firewall_again[f];
         if (r->forwarding_wait[f] != 0 && r->forwarding_wait[f] < next)
             next = r->forwarding_wait[f];
+        if (r->flows_again[f] != 0 && r->flows_again[f] < next)
+            next = r->flows_again[f];
     }
+    if (r->waiting_due != 0 && r->waiting_due < next)
+        next = r->waiting_due;
     return next < r->pause ? r->pause : next;
 }
 

@@ -17,7 +17,7 @@ struct nsh_status {
 };
 
 /* Up to so many objects are listed; those not held come first. */
-#define NSH_STATUS_OBJECTS_MAX 10000
+#define NSH_STATUS_OBJECTS_MAX 2000
 
 /* The JSON text, the caller's to free; NULL: no memory. */
 char *nsh_status_json(const struct nsh_status *s);

@@ -60,11 +60,6 @@ static bool is_torn(uint8_t protocol, struct nlattr *protoinfo)
     return false;
 }
 
-struct tuple {
-    union nsh_addr src, dst;
-    uint8_t protocol;
-};
-
 static const struct nla_policy ip_policy[CTA_IP_MAX + 1] = {
         [CTA_IP_V4_SRC] = {.minlen = 4},
         [CTA_IP_V4_DST] = {.minlen = 4},
@@ -73,9 +68,16 @@ static const struct nla_policy ip_policy[CTA_IP_MAX + 1] = {
 };
 static const struct nla_policy proto_policy[CTA_PROTO_MAX + 1] = {
         [CTA_PROTO_NUM] = {.type = NLA_U8},
+        [CTA_PROTO_SRC_PORT] = {.type = NLA_U16},
+        [CTA_PROTO_DST_PORT] = {.type = NLA_U16},
 };
 
-static bool parse_tuple(struct nlattr *attr, int family, struct tuple *ret)
+static uint16_t number(struct nlattr *attr)
+{
+    return attr ? nla_get_u16(attr) : 0;
+}
+
+static bool parse_tuple(struct nlattr *attr, int family, struct nsh_ct_tuple *ret)
 {
     struct nlattr *tb[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *proto[CTA_PROTO_MAX + 1];
     bool v4 = family == AF_INET;
@@ -93,6 +95,8 @@ static bool parse_tuple(struct nlattr *attr, int family, struct tuple *ret)
     memcpy(ret->src.bytes, nla_data(src), nsh_addr_size(family));
     memcpy(ret->dst.bytes, nla_data(dst), nsh_addr_size(family));
     ret->protocol = nla_get_u8(proto[CTA_PROTO_NUM]);
+    ret->src_port = number(proto[CTA_PROTO_SRC_PORT]);
+    ret->dst_port = number(proto[CTA_PROTO_DST_PORT]);
     return true;
 }
 
@@ -104,7 +108,7 @@ bool nsh_ct_entry_parse(struct nlmsghdr *h, int family, struct nsh_ct_entry *ret
             [CTA_ID] = {.minlen = 4},
     };
     struct nlattr *tb[CTA_MAX + 1];
-    struct tuple orig, reply;
+    struct nsh_ct_tuple orig, reply;
     const struct nfgenmsg *nf;
     uint32_t status;
 
@@ -115,14 +119,17 @@ bool nsh_ct_entry_parse(struct nlmsghdr *h, int family, struct nsh_ct_entry *ret
             !tb[CTA_STATUS] || !tb[CTA_ID] || !parse_tuple(tb[CTA_TUPLE_ORIG], family, &orig) ||
             !parse_tuple(tb[CTA_TUPLE_REPLY], family, &reply))
         return false;
+    orig.zone = reply.zone = number(tb[CTA_ZONE]);
     status = ntohl(nla_get_u32(tb[CTA_STATUS]));
     *ret = (struct nsh_ct_entry){
             .family = (uint8_t)family,
             .src = orig.src,
             .dst = reply.src,
+            .began = orig,
+            .answers = reply,
             .translated =
                     status & (IPS_SRC_NAT | IPS_DYING) || nsh_addr_cmp(&orig.src, &reply.dst) != 0,
-            .torn = is_torn(orig.protocol, tb[CTA_PROTOINFO]),
+            .torn = is_torn((uint8_t)orig.protocol, tb[CTA_PROTOINFO]),
             .orig = tb[CTA_TUPLE_ORIG],
             .zone = tb[CTA_ZONE],
             .id = tb[CTA_ID],

@@ -13,13 +13,24 @@
 
 struct nlattr;
 
+/* Packets of one direction. Compared byte by byte: what a protocol has not is 0. */
+struct nsh_ct_tuple {
+    union nsh_addr src, dst;
+    uint16_t src_port, dst_port; /* network order */
+    uint16_t zone;               /* network order */
+    uint16_t protocol;
+};
+_Static_assert(sizeof(struct nsh_ct_tuple) == 2 * sizeof(union nsh_addr) + 8, "no padding");
+
 /* One tracked flow. The attributes point into the message. */
 struct nsh_ct_entry {
     uint8_t family;
     union nsh_addr src;
-    union nsh_addr dst; /* where it really goes: behind a destination translation */
-    bool translated;    /* its source is, or is about to be gone */
-    bool torn;          /* deleting it would break a connection that stands */
+    union nsh_addr dst;          /* where it really goes: behind a destination translation */
+    struct nsh_ct_tuple began;   /* the direction of its first packet */
+    struct nsh_ct_tuple answers; /* the other one */
+    bool translated;             /* its source is, or is about to be gone */
+    bool torn;                   /* deleting it would break a connection that stands */
     const struct nlattr *orig, *zone, *id;
 };
 

@@ -8,6 +8,11 @@
  * by), then towards its destination as if it came in there. A way by the loopback is one from or to
  * this host itself, whatever made the address its own. Flows come in groups between the same
  * hosts, so the last answers are kept for the pass.
+ *
+ * A packet of the other side may be under way when a flow's entry is deleted. It is then the first
+ * one to be tracked, as a flow of its own from there to here, and all that follows belongs to that:
+ * the first direction decides about translation, and it is the wrong one. So what was deleted is
+ * remembered, and a later pass deletes such a reversed entry too, whatever its route.
  */
 #include "conntrack.h"
 
@@ -23,6 +28,7 @@
 
 #include "cleanup.h"
 #include "conntrack-entry.h"
+#include "conntrack-memory.h"
 
 #define PIECE 32768          /* the kernel fills no more than this in one receive */
 #define BATCH_BYTES 8192     /* deletions in one send */
@@ -44,7 +50,8 @@ struct nsh_conntrack {
     size_t deleted, candidates;
     struct answer cache[CACHE];
     size_t cache_next;
-    char *piece; /* PIECE bytes, during a pass */
+    struct nsh_ct_memory memories[2]; /* IPv4, IPv6 */
+    char *piece;                      /* PIECE bytes, during a pass */
     size_t batch_size;
     uint32_t batch_count;
     char batch[BATCH_BYTES];
@@ -208,6 +215,11 @@ static bool judge_path(struct nsh_conntrack *ct, struct nsh_fib *fib,
     return nsh_chains_translate(chains, n_chains, ct->family, &e->src, &e->dst, name);
 }
 
+static struct nsh_ct_memory *memory_of(struct nsh_conntrack *ct, int family)
+{
+    return &ct->memories[family == AF_INET6];
+}
+
 static bool judge(struct nsh_conntrack *ct, struct nsh_fib *fib,
         const struct nsh_chain *const *chains, size_t n_chains, const struct nsh_ct_entry *e)
 {
@@ -278,6 +290,7 @@ int nsh_conntrack_begin(struct nsh_conntrack *ct, int family)
     ct->family = family;
     ct->deleted = ct->candidates = 0;
     ct->cache_next = 0;
+    nsh_ct_memory_settle(memory_of(ct, family));
     memset(ct->cache, 0, sizeof ct->cache);
     ct->piece = malloc(PIECE);
     r = ct->piece ? open_socket(&ct->dump_fd, NETLINK_NETFILTER) : -ENOMEM;
@@ -304,12 +317,13 @@ static int look_at(struct nsh_conntrack *ct, struct nsh_fib *fib,
         return 1;
     if (++ct->candidates > CANDIDATES_MAX)
         return 0; /* the rest keeps its address until it ends, as after any missed gap */
-    if (judge(ct, fib, chains, n_chains, &e)) {
-        r = delete_entry(ct, &e);
-        if (r < 0)
-            return r;
+    if (!nsh_ct_memory_has(memory_of(ct, ct->family), &e.began)) {
+        if (!judge(ct, fib, chains, n_chains, &e))
+            return 1;
+        nsh_ct_memory_add(memory_of(ct, ct->family), &e.answers);
     }
-    return 1;
+    r = delete_entry(ct, &e);
+    return r < 0 ? r : 1;
 }
 
 int nsh_conntrack_step(struct nsh_conntrack *ct, struct nsh_fib *fib,
@@ -330,6 +344,11 @@ int nsh_conntrack_step(struct nsh_conntrack *ct, struct nsh_fib *fib,
     if (flushed < 0)
         r = flushed;
     return r == 1 ? 1 : finish(ct, r);
+}
+
+void nsh_conntrack_forget(struct nsh_conntrack *ct, int family)
+{
+    nsh_ct_memory_done(memory_of(ct, family));
 }
 
 size_t nsh_conntrack_deleted(const struct nsh_conntrack *ct)
@@ -353,5 +372,7 @@ void nsh_conntrack_free(struct nsh_conntrack *ct)
     if (!ct)
         return;
     finish(ct, 0);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(ct->memories); i++)
+        nsh_ct_memory_done(&ct->memories[i]);
     free(ct);
 }

@@ -8,6 +8,10 @@
  * not this host's; leaves, by the kernel's present choice of route, through a device the chain's
  * MASQUERADE rules name, and is matched by them (exemptions respected); and would not be torn by
  * it: TCP only while no connection is established.
+ *
+ * And, from a flow's deletion until it is forgotten, an entry that began with an answer to it: a
+ * packet that was under way just then. One pass can't find those, so a pass that deleted something
+ * is to be followed by others.
  */
 #pragma once
 
@@ -33,6 +37,8 @@ int nsh_conntrack_step(struct nsh_conntrack *ct, struct nsh_fib *fib,
         const struct nsh_chain *const *chains, size_t n_chains);
 /* Entries deleted since begin. */
 size_t nsh_conntrack_deleted(const struct nsh_conntrack *ct);
+/* The deletions of earlier passes are long ago. */
+void nsh_conntrack_forget(struct nsh_conntrack *ct, int family);
 
 /* Pure part: does one of the chains translate a flow from `src` to `dst` leaving by `out`? */
 bool nsh_chains_translate(const struct nsh_chain *const *chains, size_t n_chains, int family,

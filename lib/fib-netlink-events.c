@@ -135,6 +135,7 @@ static bool parse_netconf(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh
 {
     struct nlattr *tb[NETCONFA_MAX + 1];
     const struct netconfmsg *conf;
+    int *written;
 
     if (nlmsg_parse(nlh, sizeof(*conf), tb, NETCONFA_MAX, NULL) < 0)
         return false;
@@ -143,10 +144,11 @@ static bool parse_netconf(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh
             !tb[NETCONFA_FORWARDING] || nla_len(tb[NETCONFA_IFINDEX]) < (int)sizeof(int32_t) ||
             nla_len(tb[NETCONFA_FORWARDING]) < (int)sizeof(int32_t))
         return false;
+    written = &nl->forwarding_written[conf->ncm_family == AF_INET6];
     if (nla_get_s32(tb[NETCONFA_IFINDEX]) != NETCONFA_IFINDEX_ALL ||
-            nla_get_s32(tb[NETCONFA_FORWARDING]) ==
-                    nl->forwarding_written[conf->ncm_family == AF_INET6])
+            nla_get_s32(tb[NETCONFA_FORWARDING]) == *written)
         return false;
+    *written = -1; /* somebody else's from now on: our old value from them is news too */
     event->type = NSH_FIB_FORWARDING;
     event->family = conf->ncm_family;
     return true;

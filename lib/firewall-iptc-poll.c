@@ -190,8 +190,6 @@ int nsh_xt_mark_compare(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh
 
     if (mark->state == NSH_XT_UNKNOWN)
         return 1;
-    if (mark->state == NSH_XT_ABSENT)
-        return nsh_xt_table_listed(xt, table);
     r = get_info(p, xt, table, &info);
     if (r >= 0) {
         if (memcmp(&info, &mark->info, sizeof info) != 0)

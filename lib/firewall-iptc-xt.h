@@ -87,7 +87,6 @@ void nsh_xt_decode(
 
 enum nsh_xt_mark_state {
     NSH_XT_UNKNOWN,
-    NSH_XT_ABSENT, /* the table was not in being */
     NSH_XT_SEEN,
 };
 

@@ -215,6 +215,22 @@ static int see_chains(const struct nsh_xt *xt, enum nsh_table table, struct xtc_
     return 0;
 }
 
+/* Only a look: what changed since the last session under the lock is still a change. */
+static int look(const struct nsh_xt *xt, enum nsh_table table, struct table *t,
+        nsh_chain_observed *observed, void *userdata)
+{
+    int r = nsh_xt_table_listed(xt, table);
+
+    if (r <= 0)
+        return r;
+    r = take_handle(xt, table, t);
+    if (r < 0)
+        return r;
+    r = see_chains(xt, table, t->handle, observed, userdata);
+    forget_handle(xt, t);
+    return r;
+}
+
 static int iptc_observe(struct nsh_firewall *fw, int family, enum nsh_table table,
         nsh_chain_observed *observed, void *userdata)
 {
@@ -225,27 +241,20 @@ static int iptc_observe(struct nsh_firewall *fw, int family, enum nsh_table tabl
 
     if (!f->open || !find(f, family, table, &xt, &t))
         return -EINVAL;
-    t->mark.state = NSH_XT_UNKNOWN;
-    if (f->mode == NSH_FIREWALL_READ) {
-        r = nsh_xt_table_listed(xt, table);
-        if (r < 0)
-            return r;
-        if (r == 0) {
-            t->mark.state = NSH_XT_ABSENT;
-            return 0;
-        }
-    }
+    if (f->mode == NSH_FIREWALL_READ)
+        return look(xt, table, t, observed, userdata);
     /* The mark before the copy: what changes in between makes a difference later. */
+    t->mark.state = NSH_XT_UNKNOWN;
     r = nsh_xt_mark_read(&f->poll, xt, table, &t->mark);
     if (r >= 0)
         r = take_handle(xt, table, t);
     if (r < 0)
         return r;
     r = see_chains(xt, table, t->handle, observed, userdata);
-    if (r != 0)
+    if (r != 0) {
         t->mark.state = NSH_XT_UNKNOWN;
-    if (r != 0 || f->mode == NSH_FIREWALL_READ)
         forget_handle(xt, t);
+    }
     return r;
 }
 

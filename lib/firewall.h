@@ -104,7 +104,7 @@ struct nsh_firewall_ops {
     void (*close)(struct nsh_firewall *fw);
     /*
      * The cheap check, without a lock: 0 if the table is as it was when last observed or committed
-     * through this object, 1 if it changed, or negative errno.
+     * in a session of NSH_FIREWALL_WRITE, 1 if it changed, or negative errno.
      */
     int (*changed)(struct nsh_firewall *fw, int family, enum nsh_table table);
     /*

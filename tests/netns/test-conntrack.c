@@ -240,28 +240,34 @@ static void echo(int a, int b)
 /* ---- the pass ---- */
 
 /* The policy: all that goes out by wan, but for one destination. */
-static size_t pass(const struct world *w, const char *out)
+static size_t pass_with(struct nsh_conntrack *ct, const struct world *w, const char *out)
 {
     struct nsh_nat_rule rules[2] = {{.action = NSH_NAT_RETURN}, {.action = NSH_NAT_MASQUERADE}};
     struct nsh_chain chain = {.family = (uint8_t)w->family, .rules = rules, .n_rules = 2};
     const struct nsh_chain *chains[] = {&chain};
-    struct nsh_conntrack *ct = NULL;
     struct nsh_fib *fib = NULL;
-    size_t deleted;
     int r;
 
     assert_int_equal(nsh_prefix_parse(w->exempt, &rules[0].to), NSH_PREFIX_OK);
     snprintf(rules[1].out, sizeof rules[1].out, "%s", out);
     assert_int_equal(nsh_fib_netlink_new(&fib), 0);
-    assert_int_equal(nsh_conntrack_new(&ct), 0);
     assert_int_equal(nsh_conntrack_begin(ct, w->family), 0);
     do
         r = nsh_conntrack_step(ct, fib, chains, 1);
     while (r == 1);
     assert_int_equal(r, 0);
-    deleted = nsh_conntrack_deleted(ct);
-    nsh_conntrack_free(ct);
     nsh_fib_free(fib);
+    return nsh_conntrack_deleted(ct);
+}
+
+static size_t pass(const struct world *w, const char *out)
+{
+    struct nsh_conntrack *ct = NULL;
+    size_t deleted;
+
+    assert_int_equal(nsh_conntrack_new(&ct), 0);
+    deleted = pass_with(ct, w, out);
+    nsh_conntrack_free(ct);
     return deleted;
 }
 
@@ -330,6 +336,80 @@ static void test_gap(void **state)
     (void)state;
     for (size_t i = 0; i < NSH_ARRAY_SIZE(worlds); i++)
         check_gap(&worlds[i]);
+}
+
+static void answer(const struct world *w, int server, const char *to, int client)
+{
+    struct sockaddr_storage a;
+    socklen_t n = address(w, to, PORT, &a);
+    char c;
+
+    assert_int_equal(sendto(server, "y", 1, 0, (struct sockaddr *)&a, n), 1);
+    wait_for(client);
+    assert_int_equal(recv(client, &c, 1, 0), 1);
+}
+
+/*
+ * An answer that was under way while the entry was deleted turns the flow around. Only who
+ * remembers what was deleted knows it from a flow that somebody out there began.
+ */
+static void check_turned_around(const struct world *w)
+{
+    int client = open_at(w, CLIENT, SOCK_DGRAM, w->client);
+    int other = open_at(w, OTHER, SOCK_DGRAM, w->other);
+    int server = open_at(w, SERVER, SOCK_DGRAM, w->server);
+    struct nsh_conntrack *ct = NULL;
+
+    assert_int_equal(nsh_conntrack_new(&ct), 0);
+    assert_string_equal(exchange(w, client, w->server, server), w->client);
+    answer(w, server, w->other, other); /* began over there, and is to stay so */
+    repair(w);
+    assert_int_equal(pass_with(ct, w, "wan"), 1);
+    answer(w, server, w->client, client);
+    assert_string_equal(exchange(w, client, w->server, server), w->client);
+    assert_int_equal(pass(w, "wan"), 0);
+    assert_int_equal(pass_with(ct, w, "wan"), 1);
+    /* It may happen again. */
+    answer(w, server, w->client, client);
+    assert_int_equal(pass_with(ct, w, "wan"), 1);
+    assert_string_equal(exchange(w, client, w->server, server), w->wan);
+    assert_string_equal(exchange(w, other, w->server, server), w->other);
+    assert_int_equal(pass_with(ct, w, "wan"), 0);
+    nsh_conntrack_free(ct);
+    close(client);
+    close(other);
+    close(server);
+    forget(w);
+}
+
+static void test_turned_around(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(worlds); i++)
+        check_turned_around(&worlds[i]);
+}
+
+/* Once it is forgotten, a flow from out there is a flow of its own. */
+static void test_forgotten(void **state)
+{
+    const struct world *w = &worlds[0];
+    int client = open_at(w, CLIENT, SOCK_DGRAM, w->client);
+    int server = open_at(w, SERVER, SOCK_DGRAM, w->server);
+    struct nsh_conntrack *ct = NULL;
+
+    (void)state;
+    assert_int_equal(nsh_conntrack_new(&ct), 0);
+    assert_string_equal(exchange(w, client, w->server, server), w->client);
+    repair(w);
+    assert_int_equal(pass_with(ct, w, "wan"), 1);
+    answer(w, server, w->client, client);
+    nsh_conntrack_forget(ct, AF_INET6); /* another family's */
+    nsh_conntrack_forget(ct, AF_INET);
+    assert_int_equal(pass_with(ct, w, "wan"), 0);
+    nsh_conntrack_free(ct);
+    close(client);
+    close(server);
+    forget(w);
 }
 
 /* A connection that nobody has answered is none yet. */
@@ -437,6 +517,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_gap),
+            cmocka_unit_test(test_turned_around),
+            cmocka_unit_test(test_forgotten),
             cmocka_unit_test(test_unanswered_tcp),
             cmocka_unit_test(test_to_the_router),
             cmocka_unit_test(test_translated_destination),

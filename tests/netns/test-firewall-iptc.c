@@ -181,7 +181,7 @@ static const struct seen_chain *seen_chain(const char *name)
 /* A look of its own, in a session of its own. */
 static const struct seen_chain *look(int family, enum nsh_table table, const char *name)
 {
-    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_READ), NSH_FIREWALL_OK);
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_WRITE), NSH_FIREWALL_OK);
     observe(family, table);
     fw->ops->close(fw);
     return seen_chain(name);
@@ -793,12 +793,12 @@ static void test_reading_brings_nothing_into_being(void **state)
         assert_int_equal(n_seen, 0);
     }
     fw->ops->close(fw);
-    assert_int_equal(fw->ops->changed(fw, AF_INET, NSH_TABLE_NAT), 0);
-    assert_int_equal(fw->ops->changed(fw, AF_INET6, NSH_TABLE_RAW), 0);
+    assert_int_equal(fw->ops->changed(fw, AF_INET, NSH_TABLE_NAT), 1); /* a look tells nothing */
+    assert_int_equal(fw->ops->changed(fw, AF_INET6, NSH_TABLE_RAW), 1);
     assert_int_equal(tables_in_being(), 0);
     ipt("-t nat -S");
     assert_int_equal(fw->ops->changed(fw, AF_INET, NSH_TABLE_NAT), 1);
-    assert_int_equal(fw->ops->changed(fw, AF_INET, NSH_TABLE_RAW), 0);
+    assert_int_equal(fw->ops->changed(fw, AF_INET, NSH_TABLE_RAW), 1);
     assert_int_equal(tables_in_being(), 1);
 }
 
@@ -872,6 +872,19 @@ static void test_changed_by_order(void **state)
     ipt("-t raw -D OUTPUT 1");
     ipt("-t raw -A OUTPUT -s 10.0.0.2 -j ACCEPT");
     assert_int_equal(changed(NSH_TABLE_RAW), 0); /* as it was */
+}
+
+/* To look without the lock is not to have judged: the change is still to be found. */
+static void test_a_look_hides_no_change(void **state)
+{
+    (void)state;
+    (void)look(AF_INET, NSH_TABLE_RAW, "OUTPUT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+    ipt("-t raw -A OUTPUT -s 10.0.0.1 -j ACCEPT");
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_READ), NSH_FIREWALL_OK);
+    observe(AF_INET, NSH_TABLE_RAW);
+    fw->ops->close(fw);
+    assert_int_equal(changed(NSH_TABLE_RAW), 1);
 }
 
 /*
@@ -990,6 +1003,7 @@ int main(void)
             TEST(test_reading_brings_nothing_into_being),
             TEST(test_changed),
             TEST(test_changed_by_order),
+            TEST(test_a_look_hides_no_change),
             TEST(test_changed_of_two_tables),
             TEST(test_changed_after_commit),
             TEST(test_probe),
