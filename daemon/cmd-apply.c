@@ -28,7 +28,7 @@ struct once {
     struct nsh_fib *fib;
     struct nsh_firewall *firewall;
     struct nsh_reconciler *reconciler;
-    int lock_fd;
+    struct nsh_writer writer;
 };
 
 static void on_report(void *userdata, const struct nsh_report *report)
@@ -45,8 +45,7 @@ static void once_done(struct once *o)
     nsh_fib_free(o->fib);
     nsh_state_free(o->state);
     nsh_journal_free(o->journal);
-    if (o->lock_fd >= 0)
-        close(o->lock_fd);
+    nsh_writer_done(&o->writer);
 }
 
 static int once_open(struct once *o, const struct nsh_options *options)
@@ -121,19 +120,17 @@ static int apply_once(struct once *o, const struct nsh_options *options)
 
 int nsh_command_apply(const struct nsh_options *options)
 {
-    struct once o = {.lock_fd = -1};
-    pid_t holder = 0;
-    int code;
+    struct once o = {.writer = NSH_WRITER_NONE};
+    pid_t holder;
+    int code = nsh_writer_take(options, &o.writer, &holder);
 
-    o.lock_fd = nsh_lock_take(options->runtime_directory, &holder);
-    if (o.lock_fd == -EBUSY) {
+    if (code == -EBUSY) {
         fprintf(stderr, "netshared: the daemon (process %d) runs: asking it to reload\n",
                 (int)holder);
         return nsh_command_reload(options);
     }
-    if (o.lock_fd < 0)
-        return nsh_complain(
-                "cannot take the lock in %s: %s", options->runtime_directory, strerror(-o.lock_fd));
+    if (code != NSH_EXIT_OK)
+        return code;
     code = apply_once(&o, options);
     once_done(&o);
     return code;
@@ -188,18 +185,16 @@ static int remove_once(struct once *o, const struct nsh_options *options)
 
 int nsh_command_remove(const struct nsh_options *options)
 {
-    struct once o = {.lock_fd = -1};
-    pid_t holder = 0;
-    int code;
+    struct once o = {.writer = NSH_WRITER_NONE};
+    pid_t holder;
+    int code = nsh_writer_take(options, &o.writer, &holder);
 
-    o.lock_fd = nsh_lock_take(options->runtime_directory, &holder);
-    if (o.lock_fd == -EBUSY)
+    if (code == -EBUSY)
         return nsh_complain("the daemon (process %d) runs and would put everything back; stop it "
                             "first: systemctl stop netshared",
                 (int)holder);
-    if (o.lock_fd < 0)
-        return nsh_complain(
-                "cannot take the lock in %s: %s", options->runtime_directory, strerror(-o.lock_fd));
+    if (code != NSH_EXIT_OK)
+        return code;
     code = remove_once(&o, options);
     once_done(&o);
     return code;

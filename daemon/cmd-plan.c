@@ -65,6 +65,44 @@ static int observe_route(void *userdata, const struct nsh_route *seen)
     return nsh_route_plan_observe(userdata, seen);
 }
 
+/* A wanted route without a gateway that covers the address and has not yet its place. */
+static bool will_be_on_link(
+        const struct nsh_route_step *steps, size_t n, int family, const union nsh_addr *via)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct nsh_route *r = &steps[i].route;
+        struct nsh_prefix p = {.addr = r->dst, .family = r->family, .length = r->dst_length};
+
+        if (steps[i].action != NSH_ROUTE_DELETE && r->props->n_nexthops > 0 &&
+                r->props->nexthops[0].via_family == AF_UNSPEC && r->props->type == RTN_UNICAST &&
+                nsh_prefix_contains(&p, family, via))
+            return true;
+    }
+    return false;
+}
+
+/* The gateway that the kernel would refuse now, or NULL: what a daemon calls pending. */
+static const struct nsh_nexthop *unreachable(struct planner *p, const struct nsh_route_step *s,
+        const struct nsh_route_step *steps, size_t n)
+{
+    for (uint32_t i = 0; i < s->route.props->n_nexthops; i++) {
+        const struct nsh_nexthop *nh = &s->route.props->nexthops[i];
+        uint32_t ifindex = nh->link == NSH_NO_LINK ? 0 : p->desired->links[nh->link].ifindex;
+        struct nsh_fib_path path;
+        int q;
+
+        if (nh->via_family == AF_UNSPEC || (nh->flags & RTNH_F_ONLINK) != 0 ||
+                nsh_addr_is_link_local(nh->via_family, &nh->via))
+            continue;
+        q = p->fib->ops->lookup(p->fib, nh->via_family, &nh->via, 0, NULL, &path);
+        if (q == 0 && path.on_link && (ifindex == 0 || ifindex == path.ifindex))
+            continue;
+        if (!will_be_on_link(steps, n, nh->via_family, &nh->via))
+            return nh;
+    }
+    return NULL;
+}
+
 static void print_route_step(struct planner *p, const struct nsh_route_step *s)
 {
     static const char marks[] = {
@@ -81,6 +119,16 @@ static void print_route_step(struct planner *p, const struct nsh_route_step *s)
         nsh_route_format(&s->route, p->desired->links, text, sizeof text);
     line(p, "%c route %s%s", marks[s->action], text,
             s->action == NSH_ROUTE_ADOPT ? " (adopted: it stands there without our mark)" : "");
+}
+
+static void print_pending(
+        struct planner *p, const struct nsh_route *route, const struct nsh_nexthop *nh)
+{
+    char text[512], via[NSH_ADDR_TEXT];
+
+    nsh_route_format(route, p->desired->links, text, sizeof text);
+    remark("# route %s is pending: no way to the gateway %s now", text,
+            nsh_addr_format(nh->via_family, &nh->via, via));
 }
 
 static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan, size_t i)
@@ -124,8 +172,15 @@ static int plan_routes(struct planner *p)
     if (q < 0)
         return q;
     steps = nsh_route_plan_steps(plan, &n);
-    for (size_t i = 0; i < n; i++)
-        print_route_step(p, &steps[i]);
+    for (size_t i = 0; i < n; i++) {
+        const struct nsh_nexthop *nh =
+                steps[i].action == NSH_ROUTE_DELETE ? NULL : unreachable(p, &steps[i], steps, n);
+
+        if (nh)
+            print_pending(p, &steps[i].route, nh);
+        else
+            print_route_step(p, &steps[i]);
+    }
     for (size_t i = 0; i < p->desired->n_routes; i++)
         if (nsh_route_plan_verdict(plan, i) == NSH_ROUTE_CONFLICT || flags[i] != 0)
             print_unplanned(p, plan, i);
@@ -219,6 +274,19 @@ static int plan_firewall(struct planner *p, enum nsh_firewall_phase phase)
 
 /* ---- forwarding ---- */
 
+static void plan_accept_ra(void *userdata, const char *name)
+{
+    struct planner *p = userdata;
+    char key[128];
+    int value;
+
+    if (strcmp(name, "all") == 0 || strcmp(name, "default") == 0 || strcmp(name, "lo") == 0)
+        return;
+    snprintf(key, sizeof key, "net/ipv6/conf/%s/accept_ra", name);
+    if (p->fib->ops->sysctl_get(p->fib, key, &value) == 0 && value == 1)
+        line(p, "~ accept-ra %s: 2", name);
+}
+
 static void plan_forwarding(struct planner *p)
 {
     static const char *const keys[] = {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"};
@@ -228,8 +296,11 @@ static void plan_forwarding(struct planner *p)
 
     for (int f = 0; f < NSH_FAMILIES; f++)
         if (p->desired->forwarding[f] && p->fib->ops->sysctl_get(p->fib, keys[f], &value) == 0 &&
-                value == 0)
+                value == 0) {
+            if (f == NSH_V6)
+                p->fib->ops->sysctl_each_ipv6_conf(p->fib, plan_accept_ra, p);
             line(p, "+ forwarding %s", family_name(nsh_family_of(f)));
+        }
     if (!p->state || nsh_state_sysctls_load(p->state, &before, &n) < 0)
         return;
     for (size_t i = 0; i < n; i++) {

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "cleanup.h"
+#include "lock.h"
+
 int nsh_complain(const char *format, ...)
 {
     va_list args;
@@ -28,6 +31,47 @@ uint64_t nsh_clock(void *userdata)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+/* For a directory that others could change, and for one of somebody else's. */
+static const char *reason(int error)
+{
+    if (error == -EPERM)
+        return "it can be written by others, or belongs to somebody else (chmod go-w, chown root)";
+    if (error == -EACCES)
+        return "only root may";
+    return strerror(-error);
+}
+
+int nsh_writer_take(const struct nsh_options *o, struct nsh_writer *ret, pid_t *ret_holder)
+{
+    struct nsh_writer w = NSH_WRITER_NONE;
+
+    *ret_holder = 0;
+    w.lock_fd = nsh_lock_take(o->runtime_directory, ret_holder);
+    if (w.lock_fd == -EBUSY)
+        return -EBUSY;
+    if (w.lock_fd < 0)
+        return nsh_complain(
+                "cannot take the lock in %s: %s", o->runtime_directory, reason(w.lock_fd));
+    w.name_fd = nsh_lock_claim(ret_holder);
+    if (w.name_fd == -EBUSY) {
+        nsh_writer_done(&w);
+        return -EBUSY;
+    }
+    if (w.name_fd == -EADDRINUSE)
+        nsh_complain("warning: somebody who is not root holds our name in this network namespace; "
+                     "only daemons with the runtime directory %s keep off each other",
+                o->runtime_directory);
+    *ret = w;
+    return NSH_EXIT_OK;
+}
+
+void nsh_writer_done(struct nsh_writer *w)
+{
+    nsh_closep(&w->lock_fd);
+    nsh_closep(&w->name_fd);
+    *w = (struct nsh_writer)NSH_WRITER_NONE;
+}
+
 int nsh_writer_state(const struct nsh_options *o, struct nsh_state **ret)
 {
     int q = nsh_state_open(o->state_directory, ret);
@@ -37,7 +81,6 @@ int nsh_writer_state(const struct nsh_options *o, struct nsh_state **ret)
                             "needs its own: --state-directory",
                 o->state_directory);
     if (q < 0)
-        return nsh_complain(
-                "cannot use the state directory %s: %s", o->state_directory, strerror(-q));
+        return nsh_complain("cannot use the state directory %s: %s", o->state_directory, reason(q));
     return NSH_EXIT_OK;
 }

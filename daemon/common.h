@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "options.h"
 #include "state.h"
@@ -13,5 +14,21 @@
 __attribute__((format(printf, 1, 2))) int nsh_complain(const char *format, ...);
 /* CLOCK_BOOTTIME in microseconds: the reconciler's clock. `userdata` is not used. */
 uint64_t nsh_clock(void *userdata);
+/* The right to write in this network namespace; -1: not taken. */
+struct nsh_writer {
+    int lock_fd;
+    int name_fd;
+};
+#define NSH_WRITER_NONE              \
+    {                                \
+        .lock_fd = -1, .name_fd = -1 \
+    }
+
+/*
+ * Takes it: NSH_EXIT_OK; -EBUSY when another process has it, its pid in *ret_holder (0: unknown);
+ * NSH_EXIT_FAILED, with words, when that can't be told.
+ */
+int nsh_writer_take(const struct nsh_options *o, struct nsh_writer *ret, pid_t *ret_holder);
+void nsh_writer_done(struct nsh_writer *w);
 /* Opens the state directory to write in it; NSH_EXIT_FAILED, with words, when that can't be. */
 int nsh_writer_state(const struct nsh_options *o, struct nsh_state **ret);

@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -91,6 +95,40 @@ int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder)
     }
     e = write_holder(fd);
     return e < 0 ? e : NSH_TAKE_FD(fd);
+}
+
+/* Who listens there; -EAGAIN: nobody that answers. */
+static int name_holder(const struct sockaddr_un *name, socklen_t length, struct ucred *ret)
+{
+    nsh_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    socklen_t size = sizeof(*ret);
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)name, length) < 0)
+        return -EAGAIN;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &size) < 0 ? -errno : 0;
+}
+
+int nsh_lock_claim(pid_t *ret_holder)
+{
+    static const char text[] = "netshared";
+    struct sockaddr_un name = {.sun_family = AF_UNIX}; /* sun_path[0] stays NUL: abstract */
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(text));
+    struct ucred holder = {0};
+
+    memcpy(name.sun_path + 1, text, sizeof(text) - 1);
+    nsh_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (const struct sockaddr *)&name, length) == 0)
+        return listen(fd, SOMAXCONN) < 0 ? -errno : NSH_TAKE_FD(fd);
+    if (errno != EADDRINUSE)
+        return -errno;
+    if (name_holder(&name, length, &holder) < 0 || (holder.uid != 0 && holder.uid != geteuid()))
+        return -EADDRINUSE;
+    *ret_holder = holder.pid;
+    return -EBUSY;
 }
 
 int nsh_control_path(const char *runtime_directory, char ret[static 108])

@@ -13,6 +13,13 @@
  */
 int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder);
 /*
+ * The same whatever the runtime directory: an abstract socket (unix(7)), whose name belongs to the
+ * network namespace. A descriptor that holds it; -EBUSY when a process of root or of our own user
+ * has it, its pid in *ret_holder. Another user can take the name but not keep us from working:
+ * then -EADDRINUSE, and the lock file has to do.
+ */
+int nsh_lock_claim(pid_t *ret_holder);
+/*
  * Path of the control socket for our network namespace: RUNTIME/netns-INODE.sock. 0, -ENAMETOOLONG
  * (108 bytes, unix(7)) or -errno.
  */

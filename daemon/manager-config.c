@@ -211,10 +211,10 @@ int manager_load_first(struct manager *m)
     } else {
         fprintf(stderr, "%s\n", errors ? errors : "out of memory");
         if (accepted.error != 0 && accepted.error != -ENOENT)
-            nsh_complain("the last accepted configuration can't be used either: %s",
-                    strerror(-accepted.error));
-        nsh_complain("%s is bad and there is no accepted configuration to fall back on; nothing "
-                     "was changed",
+            nsh_complain("the last accepted configuration, %s/accepted, can't be used: %s",
+                    m->options->state_directory,
+                    accepted.error == -EBADMSG ? "it is damaged" : strerror(-accepted.error));
+        nsh_complain("there is nothing good to run: correct %s; nothing was changed",
                 m->options->config);
         q = -EINVAL;
     }

@@ -331,18 +331,15 @@ static int open_control(struct manager *m)
 
 static int take_lock(struct manager *m)
 {
-    pid_t holder = 0;
+    pid_t holder;
+    int q = nsh_writer_take(m->options, &m->writer, &holder);
 
-    m->lock_fd = nsh_lock_take(m->options->runtime_directory, &holder);
-    if (m->lock_fd >= 0)
-        return 0;
-    if (m->lock_fd == -EBUSY && holder > 0)
+    if (q == -EBUSY && holder > 0)
         return nsh_complain(
                 "process %d keeps this network namespace already; stop it first", (int)holder);
-    if (m->lock_fd == -EBUSY)
+    if (q == -EBUSY)
         return nsh_complain("another process keeps this network namespace already");
-    return nsh_complain(
-            "cannot take the lock in %s: %s", m->options->runtime_directory, strerror(-m->lock_fd));
+    return q;
 }
 
 /* ---- end ---- */
@@ -401,8 +398,7 @@ static void manager_done(struct manager *m)
     sd_event_unref(m->event);
     free(m->problem);
     free(m->warnings);
-    if (m->lock_fd >= 0)
-        close(m->lock_fd);
+    nsh_writer_done(&m->writer);
 }
 
 static int run(struct manager *m)
@@ -432,7 +428,7 @@ static int run(struct manager *m)
 
 int nsh_command_run(const struct nsh_options *o)
 {
-    struct manager m = {.options = o, .lock_fd = -1};
+    struct manager m = {.options = o, .writer = NSH_WRITER_NONE};
     int code;
 
     mallopt(M_ARENA_MAX, 1); /* the loading thread leaves nothing behind in an arena of its own */

@@ -7,6 +7,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "common.h"
 #include "control.h"
 #include "journal.h"
 #include "options.h"
@@ -30,7 +31,7 @@ struct manager {
     struct nsh_reconciler *reconciler;
     struct nsh_loader *loader;
     struct nsh_control *control;
-    int lock_fd;
+    struct nsh_writer writer;
     char *problem; /* why the file on disk is not what runs; NULL: it is */
     uint8_t events_protocol;
     char status_line[512]; /* as systemd knows it */

@@ -17,7 +17,7 @@
 #include "cleanup.h"
 
 static const uint64_t again_after[] = {100000, 400000};
-#define LOOKS_MAX 10
+#define LOOKS_MAX 20
 
 void reconcile_flows_want(struct nsh_reconciler *r, int f)
 {
@@ -81,9 +81,12 @@ static void end(struct nsh_reconciler *r)
     struct report_args args = {
             .kind = NSH_REPORT_FLOWS, .count = nsh_conntrack_deleted(r->conntrack)};
 
-    if (args.count > 0)
+    int f = nsh_family_index(r->flows_family);
+
+    /* What a later look deletes are the same flows once more. */
+    if (args.count > 0 && r->flows_looks[f] == 0)
         report_plain(r, "masquerade", r->flows_family == AF_INET6 ? "ipv6" : "ipv4", &args);
-    follow_up(r, nsh_family_index(r->flows_family), args.count > 0);
+    follow_up(r, f, args.count > 0);
     r->flows_family = AF_UNSPEC;
 }
 

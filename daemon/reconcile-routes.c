@@ -72,6 +72,18 @@ static void become(struct nsh_reconciler *r, size_t wanted, enum nsh_object_stat
     tell(r, wanted, kind, NULL, reason);
 }
 
+/* Waiting, while a route that was wanted before goes on standing on the key: no gap, but tell. */
+static void become_pending(struct nsh_reconciler *r, size_t wanted, const char *why)
+{
+    char reason[320];
+
+    if (nsh_route_plan_stands(r->route_plan, wanted))
+        snprintf(reason, sizeof reason, "%s; the route from before stays meanwhile", why);
+    else
+        snprintf(reason, sizeof reason, "%s", why);
+    become(r, wanted, NSH_OBJECT_PENDING, NSH_REPORT_PENDING, reason);
+}
+
 static void become_conflicting(struct nsh_reconciler *r, size_t wanted)
 {
     const struct nsh_route *other = nsh_route_plan_conflict(r->route_plan, wanted);
@@ -105,17 +117,10 @@ static bool backing_off(struct nsh_reconciler *r, size_t wanted, uint64_t now)
 
 static void mark_skip(struct nsh_reconciler *r, size_t wanted, uint64_t now)
 {
-    const char *missing = nsh_desired_missing_link(r->desired, &r->desired->routes[wanted]);
-    char reason[64];
-
     r->route_flags[wanted] &= (uint8_t)~NSH_ROUTE_SKIP;
-    if (missing) {
+    if (nsh_desired_missing_link(r->desired, &r->desired->routes[wanted]) ||
+            backing_off(r, wanted, now))
         r->route_flags[wanted] |= NSH_ROUTE_SKIP;
-        snprintf(reason, sizeof reason, "interface %s does not exist", missing);
-        become(r, wanted, NSH_OBJECT_PENDING, NSH_REPORT_PENDING, reason);
-    } else if (backing_off(r, wanted, now)) {
-        r->route_flags[wanted] |= NSH_ROUTE_SKIP;
-    }
 }
 
 static void mark_skips(struct nsh_reconciler *r, enum route_mark scope)
@@ -302,7 +307,7 @@ static void written(void *userdata, const struct nsh_route_step *step,
             r->occupied = true;
         break;
     case NSH_WRITE_PENDING:
-        become(r, step->wanted, NSH_OBJECT_PENDING, NSH_REPORT_PENDING, why);
+        become_pending(r, step->wanted, why);
         break;
     case NSH_WRITE_REFUSED:
         become(r, step->wanted, NSH_OBJECT_WRONG, NSH_REPORT_FAILED, why);
@@ -310,19 +315,38 @@ static void written(void *userdata, const struct nsh_route_step *step,
     }
 }
 
+/* One that was left out since its device is not there. */
+static void take_missing(struct nsh_reconciler *r, size_t wanted)
+{
+    const char *missing = nsh_desired_missing_link(r->desired, &r->desired->routes[wanted]);
+    char reason[64];
+
+    if (!missing)
+        return;
+    snprintf(reason, sizeof reason, "interface %s does not exist", missing);
+    become_pending(r, wanted, reason);
+}
+
 static void take_verdict(struct nsh_reconciler *r, size_t wanted)
 {
+    bool skipped = (r->route_flags[wanted] & NSH_ROUTE_SKIP) != 0;
+
     switch (nsh_route_plan_verdict(r->route_plan, wanted)) {
     case NSH_ROUTE_RIGHT:
         become_held(r, wanted);
         break;
     case NSH_ROUTE_CONFLICT:
         /* Who holds the key of one that can't be written anyhow may change before it can. */
-        if (!(r->route_flags[wanted] & NSH_ROUTE_SKIP))
+        if (skipped)
+            take_missing(r, wanted);
+        else
             become_conflicting(r, wanted);
         break;
-    case NSH_ROUTE_UNKNOWN:
     case NSH_ROUTE_WRONG:
+        if (skipped)
+            take_missing(r, wanted);
+        break;
+    case NSH_ROUTE_UNKNOWN:
         break;
     }
 }

@@ -31,7 +31,8 @@ static const char *const forwarding_keys[NSH_FAMILIES] = {
 static int list_load(struct nsh_reconciler *r)
 {
     struct before_list *l = &r->before;
-    struct report_args args = {.kind = NSH_REPORT_FAILED};
+    struct report_args args = {.kind = NSH_REPORT_WARNING};
+    char why[200];
     int q;
 
     if (l->loaded || !r->state)
@@ -41,11 +42,14 @@ static int list_load(struct nsh_reconciler *r)
         return q;
     if (q < 0) {
         /* Then there is nothing to give back; it must not keep anything else from being done. */
-        args.detail = strerror(-q);
-        report_plain(r, "list of sysctls from before", NULL, &args);
+        snprintf(why, sizeof why, "%s: what was switched on before this start can't be given back",
+                q == -EBADMSG ? "it is damaged and is begun anew" : strerror(-q));
+        args.detail = why;
+        report_plain(r, "the list", "'sysctls' in the state directory", &args);
     }
     /* Rubbish is written over; what only can't be read now is left as it is. */
     l->kept_from_us = q < 0 && q != -EBADMSG;
+    l->changed = q == -EBADMSG;
     l->loaded = true;
     return 0;
 }

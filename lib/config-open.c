@@ -269,6 +269,13 @@ static int begin(struct opener *o)
     return r;
 }
 
+static bool is_link(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 static int open_path(
         const char *path, bool directory, enum nsh_config_trust trust, struct nsh_diags *diags)
 {
@@ -281,7 +288,8 @@ static int open_path(
 
     fd = r < 0 ? -1 : walk(&o);
     r = r < 0 ? r : fd;
-    if (r == -ENOENT && directory && !o.unsafe)
+    /* Absent is fine for a directory; a link to what is absent is somebody's mistake. */
+    if (r == -ENOENT && directory && !o.unsafe && !is_link(path))
         return r;
     if (r < 0) {
         if (nsh_diags_errors(diags) == errors)

@@ -497,12 +497,11 @@ enum nsh_route_verdict nsh_route_plan_verdict(const struct nsh_route_plan *p, si
     return (enum nsh_route_verdict)((p->state[wanted] & VERDICT_MASK) >> VERDICT_SHIFT);
 }
 
-const struct nsh_route *nsh_route_plan_conflict(const struct nsh_route_plan *p, size_t wanted)
+/* The first entry of a wanted key, or n_entries. */
+static size_t first_entry(const struct nsh_route_plan *p, size_t wanted)
 {
     size_t low = 0, high = p->n_entries;
 
-    if (nsh_route_plan_verdict(p, wanted) != NSH_ROUTE_CONFLICT)
-        return NULL;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
@@ -511,5 +510,21 @@ const struct nsh_route *nsh_route_plan_conflict(const struct nsh_route_plan *p, 
         else
             high = middle;
     }
-    return &p->entries[low].route; /* only foreign ones stand there, and only the first is kept */
+    return low < p->n_entries && p->entries[low].wanted == wanted ? low : p->n_entries;
+}
+
+const struct nsh_route *nsh_route_plan_conflict(const struct nsh_route_plan *p, size_t wanted)
+{
+    if (nsh_route_plan_verdict(p, wanted) != NSH_ROUTE_CONFLICT)
+        return NULL;
+    /* Only foreign ones stand there, and only the first is kept. */
+    return &p->entries[first_entry(p, wanted)].route;
+}
+
+bool nsh_route_plan_stands(const struct nsh_route_plan *p, size_t wanted)
+{
+    for (size_t i = first_entry(p, wanted); i < p->n_entries && p->entries[i].wanted == wanted; i++)
+        if (p->entries[i].kind == ENTRY_OURS)
+            return true;
+    return false;
 }

@@ -82,6 +82,9 @@ enum nsh_route_verdict nsh_route_plan_verdict(const struct nsh_route_plan *p, si
 /* The foreign route in a CONFLICT, valid until the next begin; NULL for other verdicts. */
 const struct nsh_route *nsh_route_plan_conflict(const struct nsh_route_plan *p, size_t wanted);
 
+/* True if a route of ours stands on the key that is not the wanted one: from before, as yet. */
+bool nsh_route_plan_stands(const struct nsh_route_plan *p, size_t wanted);
+
 /* ---- firewall ---- */
 
 enum nsh_firewall_phase {

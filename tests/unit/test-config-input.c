@@ -110,6 +110,10 @@ static void test_kinds(void **state)
 static void test_kinds_refused(void **state)
 {
     (void)state;
+    put_text("link.yaml", "version: 1\n");
+    assert_int_equal(symlink("nowhere", "link.d"), 0);
+    assert_errors(
+            "link.yaml", -EINVAL, "link.d: error: can't be opened: No such file or directory\n");
     assert_errors("directory.yaml", -EISDIR,
             "directory.yaml: error: this is a directory, not a regular file\n");
     assert_errors("fifo.yaml", -EINVAL, "fifo.yaml: error: this is a FIFO, not a regular file\n");

@@ -209,6 +209,40 @@ static void test_control_path(void **state)
     assert_string_equal(path, "untouched");
 }
 
+/* Whatever the runtime directories: one in a namespace. Another user's socket keeps nobody off. */
+static void test_claim(void **state)
+{
+    pid_t holder = 0, child;
+    int fd, status;
+
+    (void)state;
+    if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
+        return;
+    fd = nsh_lock_claim(&holder);
+    assert_true(fd >= 0);
+    assert_int_equal(nsh_lock_claim(&holder), -EBUSY);
+    assert_int_equal(holder, getpid());
+    close(fd);
+    child = fork();
+    if (child == 0) {
+        if (setgid(65534) < 0 || setuid(65534) < 0 || nsh_lock_claim(&holder) < 0)
+            _exit(1);
+        raise(SIGSTOP); /* it holds the name while the parent looks */
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    holder = 0;
+    assert_int_equal(nsh_lock_claim(&holder), -EADDRINUSE);
+    assert_int_equal(holder, 0);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    fd = nsh_lock_claim(&holder);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -220,6 +254,7 @@ int main(void)
             TEST(test_one_per_namespace),
             TEST(test_unsafe_directory),
             TEST(test_control_path),
+            TEST(test_claim), /* the last: it changes the namespace */
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
