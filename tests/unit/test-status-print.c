@@ -129,9 +129,9 @@ static void test_wide(void **state)
     snprintf(json, sizeof(json), "{\"objects\": [{\"name\": \"%s\"}, {\"name\": \"a\"}]}", name);
     nsh_autofree char *text = print(json, false, &e);
     assert_int_equal(e, 0);
-    const char *last = strstr(text, "-      -     a");
-    assert_non_null(last);
-    assert_int_equal(strlen(last), strlen("-      -     ") + 60 + strlen("  -            -\n"));
+    assert_non_null(strstr(text, "-      -     a"));
+    assert_int_equal(strlen(strstr(text, "-      -     a")),
+            strlen("-      -     ") + 60 + strlen("  -            -\n"));
 }
 
 static void test_json(void **state)
