@@ -30,7 +30,7 @@ struct planner {
 };
 
 /* Names of devices and chains are anybody's bytes. */
-static void print_clean(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static void print_clean(const char *format, va_list args)
 {
     char text[1536], clean[sizeof text * 4];
 

@@ -22,6 +22,7 @@
 #include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -342,21 +343,54 @@ static bool parse_int(const char *text, char end, int *ret, const char **ret_aft
 
 /*
  * The first line: the boot and the network namespace in which the values were switched. In any
- * other they are not ours, whatever they are.
+ * other they are not ours, whatever they are. A boot is known by its id, or by when it was: some
+ * containers have an id of their own that a sandboxed service in them does not see, and a clock
+ * that is set changes when it was, but hardly ever both.
  */
-static int sysctls_head(char *buf, size_t size)
+struct head {
+    char boot[64];
+    intmax_t began; /* seconds since the epoch */
+    uintmax_t netns;
+};
+#define BOOT_TOLERANCE 5 /* seconds: clocks are slewed */
+
+static int head_now(struct head *ret)
 {
-    char boot[64] = "";
+    struct head h = {0};
+    struct timespec real, up;
     struct stat st;
     NSH_CLEANUP(fclosep) FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
-    if (!f || !fgets(boot, sizeof(boot), f))
+    if (!f || !fgets(h.boot, sizeof(h.boot), f))
         return -EIO;
-    if (stat("/proc/self/ns/net", &st) < 0)
+    h.boot[strcspn(h.boot, "\n")] = '\0';
+    if (stat("/proc/self/ns/net", &st) < 0 || clock_gettime(CLOCK_REALTIME, &real) < 0 ||
+            clock_gettime(CLOCK_BOOTTIME, &up) < 0)
         return -errno;
-    boot[strcspn(boot, "\n")] = '\0';
-    snprintf(buf, size, "boot %s netns %ju\n", boot, (uintmax_t)st.st_ino);
+    h.netns = st.st_ino;
+    h.began = (intmax_t)real.tv_sec - (intmax_t)up.tv_sec;
+    *ret = h;
     return 0;
+}
+
+/* -EBADMSG: no such line. */
+static int head_parse(const char *text, struct head *ret, size_t *ret_length)
+{
+    int length = 0;
+
+    if (sscanf(text, "boot %63[0-9a-f-] at %jd netns %ju%n", ret->boot, &ret->began, &ret->netns,
+                &length) != 3 ||
+            length == 0 || text[length] != '\n')
+        return -EBADMSG;
+    *ret_length = (size_t)length + 1;
+    return 0;
+}
+
+static bool head_same(const struct head *a, const struct head *b)
+{
+    intmax_t apart = a->began > b->began ? a->began - b->began : b->began - a->began;
+
+    return a->netns == b->netns && (strcmp(a->boot, b->boot) == 0 || apart <= BOOT_TOLERANCE);
 }
 
 /* One line; true with `at` behind it. */
@@ -393,39 +427,38 @@ static int parse_sysctls(const char *text, struct nsh_sysctl_before **ret, size_
 int nsh_state_sysctls_load(struct nsh_state *s, struct nsh_sysctl_before **ret, size_t *ret_n)
 {
     nsh_autofree char *text = NULL;
-    char head[128];
+    struct head now, then;
+    size_t length;
     int e = load_file(s, SYSCTLS, SYSCTLS_SIZE_MAX, &text);
 
     if (e < 0 && e != -ENOENT)
         return e;
-    e = sysctls_head(head, sizeof(head));
-    if (e < 0)
-        return e;
     if (!text || *text == '\0')
         return parse_sysctls("", ret, ret_n);
-    if (strncmp(text, "boot ", 5) != 0)
-        return -EBADMSG;
-    if (strncmp(text, head, strlen(head)) != 0)
-        return parse_sysctls("", ret, ret_n);
-    return parse_sysctls(text + strlen(head), ret, ret_n);
+    e = head_parse(text, &then, &length);
+    if (e == 0)
+        e = head_now(&now);
+    if (e < 0)
+        return e;
+    return parse_sysctls(head_same(&now, &then) ? text + length : "", ret, ret_n);
 }
 
 int nsh_state_sysctls_save(struct nsh_state *s, const struct nsh_sysctl_before *list, size_t n)
 {
     nsh_autofree char *text = NULL;
     size_t size = 0;
-    char head[128];
+    struct head head;
 
     if (n > NSH_SYSCTLS_MAX)
         return -E2BIG;
-    int e = sysctls_head(head, sizeof(head));
+    int e = head_now(&head);
     if (e < 0)
         return e;
     FILE *to = open_memstream(&text, &size);
     if (!to)
         return -ENOMEM;
     bool safe = true;
-    fputs(head, to);
+    fprintf(to, "boot %s at %jd netns %ju\n", head.boot, head.began, head.netns);
     for (size_t i = 0; i < n && safe; i++) {
         safe = nsh_state_key_is_safe(list[i].key);
         if (safe)

@@ -117,7 +117,7 @@ static int wait_answer(int fd, uint32_t number)
     for (;;) {
         ssize_t n = recv(fd, answers, sizeof(answers), 0);
         struct nlmsghdr *h = (struct nlmsghdr *)(void *)answers;
-        int left = (int)n;
+        uint32_t left = n < 0 ? 0 : (uint32_t)n;
 
         if (n < 0)
             die("recv");
@@ -181,7 +181,7 @@ static size_t dump(uint8_t protocol)
     for (;;) {
         ssize_t n = recv(fd, answers, sizeof(answers), 0);
         struct nlmsghdr *h = (struct nlmsghdr *)(void *)answers;
-        int left = (int)n;
+        uint32_t left = n < 0 ? 0 : (uint32_t)n;
 
         if (n < 0)
             die("recv");

@@ -13,7 +13,7 @@ from netns import wait_until
 from tap import case, check, equal, main
 from topology import (BASIC, BASIC6, CLIENT4, CLIENT6, FAR4, FAR6, SERVER4, SERVER6, WAN4, WAN6,
                       Lan)
-from traffic import TcpTransfer, UdpStream, udp_peer
+from traffic import TcpTransfer, UdpEcho, UdpStream, udp_peer
 
 FAMILIES = ((4, BASIC, FAR4, SERVER4, CLIENT4, WAN4, "192.0.2.0/24"),
             (6, BASIC6, FAR6, SERVER6, CLIENT6, WAN6, "2001:db8:b::/64"))
@@ -65,7 +65,7 @@ for family, text, far, near, client, router, near_net in FAMILIES:
 
     def _(family=family, text=text, far=far, client=client, router=router):
         with Lan() as w:
-            w.serve(far)
+            UdpEcho(w.server, far, delay=0.005)
             d = Daemon(w.router, text).start()
             with gap(w, family):
                 streams = [UdpStream(w.client, far, interval=0.02) for _ in range(20)]

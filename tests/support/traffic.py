@@ -4,6 +4,7 @@
 All sockets are made inside their namespace and then used by threads of the test.
 """
 
+import collections
 import hashlib
 import select
 import socket
@@ -27,8 +28,8 @@ class _Server:
         self.thread = threading.Thread(target=self._serve, daemon=True)
         ns.world.closing.append(self.stop)
 
-    def _ready(self):
-        return select.select([self.socket], [], [], 0.1)[0]
+    def _ready(self, wait=0.1):
+        return select.select([self.socket], [], [], max(0.0, wait))[0]
 
     def stop(self):
         self.going = False
@@ -38,21 +39,31 @@ class _Server:
 
 
 class UdpEcho(_Server):
-    """Answers each datagram with the address it came from, a space, and the datagram."""
+    """Answers each datagram with the address it came from, a space, and the datagram.
 
-    def __init__(self, ns, address, port=PORT):
+    With a delay, in seconds, answers are under way for so long.
+    """
+
+    def __init__(self, ns, address, port=PORT, delay=0.0):
         super().__init__(ns, socket.SOCK_DGRAM, address, port)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.delay = delay
+        self.waiting = collections.deque()  # (when, data, peer)
         self.thread.start()
 
     def _serve(self):
         while self.going:
-            if self._ready():
+            if self._ready(self.waiting[0][0] - time.monotonic() if self.waiting else 0.1):
                 data, peer = self.socket.recvfrom(65536)
-                try:
-                    self.socket.sendto(peer[0].encode() + b" " + data, peer)
-                except OSError:
-                    pass  # no way back: the asker will notice
+                self.waiting.append((time.monotonic() + self.delay, data, peer))
+            while self.waiting and self.waiting[0][0] <= time.monotonic():
+                self._answer(*self.waiting.popleft()[1:])
+
+    def _answer(self, data, peer):
+        try:
+            self.socket.sendto(peer[0].encode() + b" " + data, peer)
+        except OSError:
+            pass  # no way back: the asker will notice
 
 
 class TcpEcho(_Server):

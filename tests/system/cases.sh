@@ -289,6 +289,20 @@ repairs_the_nat_table() {
             'NETSHARED_POLICY=^lan-out$'
 }
 
+# It can watch the lock file from within its sandbox, also one that is new.
+sees_iptables_used() {
+    running || return
+    watched() {
+        cat "/proc/$(property MainPID)/fdinfo/"* |
+            grep -q "^inotify .* ino:$(printf %x "$(stat -c %i /run/xtables.lock)") "
+    }
+    watched && ln /run/xtables.lock /run/xtables.lock.old && rm /run/xtables.lock &&
+        iptables-legacy -w -t nat -F && wait_for watched && wait_for holds
+    local code=$?
+    rm -f /run/xtables.lock.old
+    return $code
+}
+
 repairs_forwarding() {
     running || return
     mark
@@ -382,9 +396,10 @@ is_enabled() {
 cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered starts_and_holds
     packets_are_masqueraded journal_has_fields status_is_answered reload_takes_a_good_file
     reload_refuses_a_bad_file reload_by_signal repairs_a_route repairs_after_link_down
-    repairs_the_nat_table repairs_forwarding restart_has_no_gap survives_kill watchdog_restarts_it
-    stop_keeps stop_removes bad_start_runs_the_accepted bad_start_with_nothing_accepted
-    needs_no_lock_file a_second_one_is_refused messages_are_in_the_catalog is_enabled)
+    repairs_the_nat_table sees_iptables_used repairs_forwarding restart_has_no_gap survives_kill
+    watchdog_restarts_it stop_keeps stop_removes bad_start_runs_the_accepted
+    bad_start_with_nothing_accepted needs_no_lock_file a_second_one_is_refused
+    messages_are_in_the_catalog is_enabled)
 
 rm -rf /var/lib/netshared /etc/netshared.d $config
 echo "1..${#cases[@]}"

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -70,7 +71,7 @@ static const char *head(void)
     assert_non_null(fgets(boot, sizeof(boot), f));
     boot[strcspn(boot, "\n")] = '\0';
     assert_int_equal(stat("/proc/self/ns/net", &st), 0);
-    snprintf(line, sizeof(line), "boot %s netns %ju\n", boot, (uintmax_t)st.st_ino);
+    snprintf(line, sizeof(line), "boot %s at 1 netns %ju\n", boot, (uintmax_t)st.st_ino);
     return line;
 }
 
@@ -372,21 +373,27 @@ static void test_sysctls_rubbish(void **state)
 /* What was switched before a reboot, or elsewhere, is not ours to give back. */
 static void test_sysctls_of_another_boot(void **state)
 {
-    static const char *const others[] = {
-            "boot 00000000-0000-0000-0000-000000000000 netns 4026531840\nnet/a 1 2\n",
-            "boot 00000000-0000-0000-0000-000000000000 netns 4026531840\nrubbish\n",
-    };
+    static const char other_id[] = "00000000-0000-0000-0000-000000000000";
+    const char *netns = strstr(head(), "netns ");
     struct nsh_state *s = *state;
-    char text[256];
+    struct timespec real, up;
+    char texts[4][256];
 
-    for (size_t i = 0; i <= NSH_ARRAY_SIZE(others); i++) {
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &real), 0);
+    assert_int_equal(clock_gettime(CLOCK_BOOTTIME, &up), 0);
+    snprintf(texts[0], sizeof(texts[0]), "boot %s at 1 %snet/a 1 2\n", other_id, netns);
+    snprintf(texts[1], sizeof(texts[1]), "%.*snetns 1\nnet/a 1 2\n", (int)(netns - head()), head());
+    snprintf(texts[2], sizeof(texts[2]), "boot %s at 1 %srubbish\n", other_id, netns);
+    /* Another id, but the very same time: a container's sandbox. */
+    snprintf(texts[3], sizeof(texts[3]), "boot %s at %jd %snet/a 1 2\n", other_id,
+            (intmax_t)(real.tv_sec - up.tv_sec + 2), netns);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(texts); i++) {
         struct nsh_sysctl_before *got = NULL;
         size_t n = 7;
 
-        snprintf(text, sizeof(text), "%.46s1\nnet/a 1 2\n", head()); /* another namespace */
-        write_file("sysctls", i < NSH_ARRAY_SIZE(others) ? others[i] : text);
+        write_file("sysctls", texts[i]);
         assert_int_equal(nsh_state_sysctls_load(s, &got, &n), 0);
-        assert_int_equal(n, 0);
+        assert_int_equal(n, i == 3);
         free(got);
     }
     write_file("sysctls", "net/a 1 2\n"); /* no first line at all */
