@@ -236,7 +236,8 @@ static void cut(char *line, const char *part)
 
 /*
  * A line as it is compared: without what `ip` adds and netshared has no hand in. Left out are those
- * of the far ends of links ("x-p"), and the anycast addresses (type 4) every IPv6 router has.
+ * of the far ends of links ("x-p"), the anycast addresses (type 4) every IPv6 router has, and the
+ * IPv6 addresses of this host themselves: the kernel puts them in the table local when it likes.
  */
 static bool tidy_route(char *line)
 {
@@ -247,7 +248,8 @@ static bool tidy_route(char *line)
         cut(line, parts[i]);
     for (n = strlen(line); n > 0 && line[n - 1] == ' '; n--)
         line[n - 1] = '\0';
-    return n > 0 && !strstr(line, "-p ") && strncmp(line, "4 ", 2) != 0;
+    return n > 0 && !strstr(line, "-p ") && strncmp(line, "4 ", 2) != 0 &&
+           !(strchr(line, ':') && strstr(line, " table 255 "));
 }
 
 static int cmp_line(const void *a, const void *b)
