@@ -92,7 +92,7 @@ static int open_directory(const char *directory, struct nsh_state **ret)
 
 int nsh_state_open(const char *directory, struct nsh_state **ret)
 {
-    struct nsh_state *s;
+    struct nsh_state *s = NULL;
 
     if (mkdir(directory, 0700) < 0 && errno != EEXIST)
         return -errno;

@@ -85,7 +85,7 @@ def nat_repair(count):
         table = w.router.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
         complete = nat_entries(table)
         for n in range(count):
-            time.sleep(1.05 + (n * 7 % count + 0.5) / count)  # over a second: no fight
+            time.sleep(1.55 + (n * 7 % count + 0.5) / count)  # longer than what counts as a fight
             w.router.iptables("-t nat -F")
             begun = time.perf_counter()
             wait_until(lambda: nat_entries(table) == complete, "repaired", 10, 0.001)

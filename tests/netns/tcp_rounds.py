@@ -39,7 +39,7 @@ def _():
             wait_until(lambda: w.router.nat_ours() == ours, "repaired in round %d" % number)
             longest = max(longest, time.monotonic() - begun)
             check(not transfer.error, "the transfer broke in round %d" % number)
-            time.sleep(1.05)  # the round, not a wait
+            time.sleep(1.55)  # the round, not a wait
         check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
         stream.stop()
         equal((len(stream.lost), stream.peers), (0, {WAN4}), "lost of %d, seen from" % stream.sent)

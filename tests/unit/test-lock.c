@@ -248,12 +248,9 @@ static void test_claim(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-            TEST(test_taken_and_given_back),
-            TEST(test_second_is_refused),
-            TEST(test_dies_with_its_holder),
-            TEST(test_one_per_namespace),
-            TEST(test_unsafe_directory),
-            TEST(test_control_path),
+            TEST(test_taken_and_given_back), TEST(test_second_is_refused),
+            TEST(test_dies_with_its_holder), TEST(test_one_per_namespace),
+            TEST(test_unsafe_directory), TEST(test_control_path),
             TEST(test_claim), /* the last: it changes the namespace */
     };
 
