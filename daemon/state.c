@@ -97,8 +97,8 @@ int nsh_state_open(const char *directory, struct nsh_state **ret)
     if (mkdir(directory, 0700) < 0 && errno != EEXIST)
         return -errno;
     int e = open_directory(directory, &s);
-    if (e < 0)
-        return e;
+    if (e < 0 || !s)
+        return e < 0 ? e : -EIO;
     if (flock(s->dir, LOCK_EX | LOCK_NB) < 0) {
         e = errno == EWOULDBLOCK ? -EBUSY : -errno;
         nsh_state_free(s);
