@@ -244,4 +244,20 @@ def _():
         d.stop()
 
 
+@case("plan: what an interface is called does not reach the terminal raw")
+def _():
+    with Router() as w:
+        w.router.stub("\x1b[31mred")
+        w.router.ip("route add 10.77.0.0/16 dev \x1b[31mred proto 110")
+        d = Daemon(w.router, BASIC)
+        result = d.plan()
+        equal(result.returncode, 3, "exit code, with\n" + result.stderr)
+        check("\x1b" not in result.stdout + result.stderr, repr(result.stdout + result.stderr))
+        contains(result.stdout, "- route 10.77.0.0/16 dev \\x1b[31mred\n", "the name, escaped")
+        d.start()
+        d.cli("status", check=True)
+        check("\x1b" not in d.log_text(), repr(d.log_text()))
+        d.stop()
+
+
 main()

@@ -80,11 +80,14 @@ def _():
         equal(len(w.router.routes(4)), 2001, "routes")
         check("-A POSTROUTING -j NETSHARED-lan-out" in w.router.nat(), "the policy")
         d.write(BASIC)
+        monitor = rtnl.Monitor(w.router, ("route",))
         process = w.router.popen([d.binary, "reload"] + d.options(), stderr=subprocess.DEVNULL)
-        wait_until(lambda: len(w.router.routes(4)) < 2001, "the reload removes routes", 5, 0.001)
+        wait_until(lambda: any(e.verb == "del" for e in monitor.next(0.1)),
+                   "the reload removes routes", 10, 0)
         d.kill9()
         process.wait(20)
-        check(process.returncode != 0, "a reload whose daemon died is not a success")
+        if len(w.router.routes(4)) > 1:  # else it was through before the signal
+            check(process.returncode != 0, "a reload whose daemon died is not a success")
         d.start()
         equal(len(w.router.routes(4)), 1, "routes after the next start")
         d.stop()

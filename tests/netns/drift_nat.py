@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What others do to legacy iptables, which tells nobody: found by the poll and put back."""
+"""What others do to legacy iptables, which tells nobody: found by a look and put back."""
 
 import fcntl
 import os
+import re
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 from daemon import Daemon
 from netns import holds_for, wait_until
-from tap import case, check, equal, main
+from tap import case, check, contains, diag, equal, main
 from topology import Router
 
 TEXT = {4: """
@@ -113,6 +115,67 @@ def _():
         d.stop()
 
 
+def listened_to(d):
+    """Inodes of the files that can wake the daemon up: watches of an inotify it waits for."""
+    texts = {}
+    for fd in os.listdir("/proc/%d/fdinfo" % d.process.pid):
+        try:
+            with open("/proc/%d/fdinfo/%s" % (d.process.pid, fd)) as f:
+                texts[int(fd)] = f.read()
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    polled = {int(fd) for text in texts.values() for fd in re.findall(r"^tfd: *(\d+)", text, re.M)}
+    return {int(inode, 16) for fd in polled
+            for inode in re.findall(r"^inotify .*ino:([0-9a-f]+)", texts.get(fd, ""), re.M)}
+
+
+@case("who uses the xtables lock wakes netshared up, while there is a policy")
+def _():
+    with Router() as w:
+        lock = w.env["XTABLES_LOCKFILE"]
+        d = Daemon(w.router, TEXT[4]).start()
+        equal(listened_to(d), {os.stat(lock).st_ino}, "listened to")
+        for replace in (os.unlink, lambda lock: os.replace(d.write("", "another"), lock)):
+            with open(lock) as old:  # so that its inode is not used again
+                replace(lock)
+                wait_until(lambda: os.path.exists(lock) and listened_to(d) == {
+                    os.stat(lock).st_ino}, "the new file is listened to")
+                check(os.fstat(old.fileno()).st_ino != os.stat(lock).st_ino, "a new file")
+        ours = w.router.nat_ours()
+        w.router.iptables("-t nat -F")
+        wait_until(lambda: w.router.nat_ours() == ours, "as before")
+        d.write("version: 1\nroutes:\n  - {to: 198.51.100.0/24, via: 192.0.2.2}\n")
+        equal(d.cli("reload").returncode, 0, "reload")
+        equal(listened_to(d), set(), "listened to without a policy")
+        d.write(TEXT[4])
+        equal(d.cli("reload").returncode, 0, "reload")
+        equal(listened_to(d), {os.stat(lock).st_ino}, "listened to again")
+        d.stop()
+
+
+@case("a flush under the lock is repaired sooner than one that goes round it")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, TEXT[4]).start()
+        aside = dict(w.env, XTABLES_LOCKFILE=os.path.join(w.directory, "another.lock"))
+
+        def iptables(command, env):
+            return w.router.run("iptables-legacy", "-t", "nat", command, env=env).stdout
+
+        ours, spent = iptables("-S", aside), {}
+        for env in (aside, w.env, aside, w.env):
+            # Looks come a second after the one before. Now the last one was not long ago.
+            time.sleep(1.15)
+            begun = time.monotonic()
+            iptables("-F", env)
+            wait_until(lambda: iptables("-S", aside) == ours, "as before")
+            spent[id(env)] = spent.get(id(env), 0) + time.monotonic() - begun
+        by_look, by_hint = spent[id(aside)], spent[id(w.env)]
+        diag("%.3f s with the lock, %.3f s without" % (by_hint / 2, by_look / 2))
+        check(by_hint < by_look / 2, "no sooner: %.3f s, %.3f s" % (by_hint, by_look))
+        d.stop()
+
+
 @case("position first: the jump goes before foreign rules, also ones that come later")
 def _():
     with Router() as w:
@@ -160,6 +223,68 @@ def _():
             holds_for(d.running, "the daemon runs", 0.3)
         d.wait_notified("READY=1")
         wait_until(lambda: len(w.router.nat_ours()) >= 8, "the rules go in")
+        d.stop()
+
+
+@case("flushed in the middle of a long reload: found by the poll after it", timeout=120)
+def _():
+    many = "routes:\n" + "".join("  - {to: 10.%d.%d.0/24, type: blackhole}\n" % (
+        128 + n // 256, n % 256) for n in range(20000))
+    with Router() as w:
+        d = Daemon(w.router, TEXT[4]).start()
+        ours = w.router.nat_ours()
+        d.write(TEXT[4] + many)
+        reload = w.router.popen([d.binary, "reload"] + d.options())
+        wait_until(lambda: w.router.ip("route show 10.128.0.0/24"), "the first routes", 30, 0.001)
+        w.router.iptables("-t nat -F")
+        check(reload.poll() is None, "the reload was over before the flush")
+        equal(reload.wait(60), 0, "exit code of the reload")
+        wait_until(lambda: w.router.nat_ours() == ours, "the rules are back")
+        d.stop()
+
+
+@case("a lock file that can't be opened at start: the rules go in when it can")
+def _():
+    with Router() as w:
+        directory = os.path.join(w.directory, "later")
+        d = Daemon(w.router, TEXT[4] + "routes:\n  - {to: 198.51.100.0/24, via: 192.0.2.2}\n")
+        d.start(env={"XTABLES_LOCKFILE": os.path.join(directory, "xtables.lock")})
+        check(w.router.has_route("198.51.100.0/24"), "the route does not wait for it")
+        equal(w.router.nat_ours(), [], "rules without the lock")
+        o = d.object("lan-out", "masquerade")
+        equal(o["state"], "wrong", "state meanwhile")
+        contains(o["reason"], "lock", "the reason")
+        os.mkdir(directory)
+        wait_until(lambda: len(w.router.nat_ours()) >= 8, "the rules go in")
+        wait_until(lambda: w.router.sysctl("net.ipv4.ip_forward") == "1", "forwarding goes on")
+        d.wait_state("lan-out", "held")
+        d.stop()
+
+
+@case("fights over both families while the lock is held cost next to nothing", timeout=120)
+def _():
+    with Router() as w:
+        d = Daemon(w.router, TEXT[4] + TEXT[6].partition("masquerade:\n")[2]
+                   .replace("lan-out", "lan-out6").replace("guests", "guests6")).start()
+
+        def backing_off():
+            return all("backing off" in o.get("reason", "") for o in d.objects("masquerade"))
+
+        end = time.monotonic() + 60
+        while not backing_off():
+            check(time.monotonic() < end, "no fight was noticed")
+            for family in (4, 6):
+                if any("MASQUERADE" in line for line in w.router.nat_ours(family)):
+                    w.router.iptables("-t nat -F", family)
+        with open(w.env["XTABLES_LOCKFILE"]) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before = d.cpu_seconds()
+            holds_for(d.running, "it runs", 3)
+            used = d.cpu_seconds() - before
+        diag("%.2f s of processor time in 3 s" % used)
+        check(used < 0.5, "%.2f s of processor time in 3 s" % used)
+        wait_until(lambda: all(any("MASQUERADE" in line for line in w.router.nat_ours(family))
+                               for family in (4, 6)), "it ends with repairs", 40, 0.05)
         d.stop()
 
 

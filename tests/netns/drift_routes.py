@@ -330,4 +330,51 @@ def _():
         k.wait_back()
 
 
+@case("IPv4: a foreign route put before ours while netshared was down")
+def _():
+    with Kept() as k:
+        k.daemon.stop()
+        k.router.ip("route prepend 198.51.100.0/24 via 192.0.2.3 dev eth1")
+        check("via 192.0.2.3 " in k.router.ip("route get 198.51.100.1"), "it took the traffic")
+        k.daemon.start()
+        wait_until(lambda: "via 192.0.2.2 " in k.router.ip("route get 198.51.100.1"),
+                   "traffic goes by our route")
+        k.wait_back()
+
+
+@case("IPv4: a foreign route put before ours, of which no event tells, is found by the resync")
+def _():
+    with Kept(BOTH.replace("1h", "1s")) as k:
+        k.daemon.signal(signal.SIGSTOP)
+        k.router.ip("route prepend 198.51.100.0/24 via 192.0.2.3 dev eth1")
+        check(k.daemon.steal_events() > 0, "there was no event to lose")
+        k.daemon.signal(signal.SIGCONT)
+        wait_until(lambda: "via 192.0.2.2 " in k.router.ip("route get 198.51.100.1"),
+                   "traffic goes by our route")
+        k.wait_back()
+
+
+@case("IPv6: preferred source address of another interface removed and added")
+def _():
+    source = "2001:db8:f::1"
+    text = HOUR + """
+  - {to: "2001:db8:c::/48", via: "2001:db8:b::2", dev: eth1, source: "%s"}
+""" % source
+
+    def prepare(router):
+        router.ip("addr add %s/128 dev lo" % source)
+
+    with Kept(text, prepare) as k:
+        check("src " + source in k.routes(6)[0], "no src in %s" % k.routes(6))
+        k.router.ip("addr del %s/128 dev lo" % source)
+        k.router.ip("addr add %s/128 dev lo" % source)
+        k.wait_back()
+        k.daemon.signal(signal.SIGSTOP)
+        k.router.ip("addr del %s/128 dev lo" % source)
+        check(k.now() != k.ours, "the source was not lost")
+        k.router.ip("addr add %s/128 dev lo" % source)
+        k.daemon.signal(signal.SIGCONT)
+        k.wait_back()
+
+
 main()

@@ -3,6 +3,7 @@
 router advertisement brought survives it."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -145,6 +146,80 @@ def _():
         d.cli("remove", check=True)
         equal(w.router.sysctl("net.ipv6.conf.eth0.accept_ra"), "0", "accept_ra of eth0 after it")
         equal(w.router.sysctl("net.ipv6.conf.eth1.accept_ra"), "0", "accept_ra of eth1 after it")
+
+
+@case("what was switched in another boot is not given back")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        d.stop()
+        path = os.path.join(d.state, "sysctls")
+        with open(path) as f:
+            head, *lines = f.read().splitlines(True)
+        check("net/ipv4/ip_forward 0 1\n" in lines, "what is remembered: %s" % lines)
+        match = re.fullmatch(r"boot [0-9a-f-]+ at (\d+) (netns \d+\n)", head)
+        check(match, "the first line: " + head)
+        with open(path, "w") as f:
+            f.write("boot 00000000-0000-4000-8000-000000000000 at %d %s" % (
+                int(match.group(1)) - 86400, match.group(2)) + "".join(lines))
+        d.cli("remove", check=True)
+        equal(w.router.sysctl(KEY[4]), "1", "forwarding")
+        equal(w.router.nat_ours(), [], "rules")
+
+
+for family, text in ((4, BASIC), (6, BASIC6)):
+    def _(family=family, text=text):
+        with Router() as w:
+            d = Daemon(w.router, text).start()
+            d.reload(NOTHING + "settings: {resync: 1h}\n")
+            equal(w.router.sysctl(KEY[family]), "0", "forwarding without a policy")
+            w.router.sysctl(KEY[family], 1)
+            d.reload(text)
+            mark = d.mark()
+            w.router.sysctl(KEY[family], 0)
+            wait_until(lambda: w.router.sysctl(KEY[family]) == "1", "forwarding is on again")
+            d.wait_log(r"forwarding.*restored", mark)
+            d.stop()
+            d.cli("remove", check=True)
+            equal(w.router.sysctl(KEY[family]), "1", "forwarding, which somebody had switched on")
+    case("IPv%d: given back, switched on by somebody, wanted again: kept on" % family)(_)
+
+
+@case("an interface that comes later listens to router advertisements too; who was told "
+      "otherwise meanwhile is left alone")
+def _():
+    accept_ra = "net.ipv6.conf.%s.accept_ra"
+    with Router() as w:
+        d = Daemon(w.router, BASIC6).start()
+        equal(w.router.sysctl(accept_ra % "eth0"), "2", "accept_ra of eth0")
+        w.router.stub("new0")
+        wait_until(lambda: w.router.sysctl(accept_ra % "new0") == "2", "accept_ra of new0")
+        w.router.sysctl(accept_ra % "eth0", 1)
+        w.router.ip("link set new0 down")
+        w.router.ip("link set eth0 down")
+        w.router.ip("link set eth0 up")
+        w.router.stub("new1")
+        wait_until(lambda: w.router.sysctl(accept_ra % "new1") == "2", "accept_ra of new1")
+        equal(w.router.sysctl(accept_ra % "eth0"), "1", "accept_ra of eth0, set by somebody")
+        d.stop()
+        d.cli("remove", check=True)
+        for device in ("eth0", "eth1", "new0", "new1"):
+            equal(w.router.sysctl(accept_ra % device), "1", "accept_ra of %s at the end" % device)
+
+
+@case("a control character in an interface's name: a warning, and forwarding goes on")
+def _():
+    with Router() as w:
+        w.router.stub("w\x01x")
+        d = Daemon(w.router, BASIC6).start()
+        equal(w.router.sysctl(KEY[6]), "1", "IPv6 forwarding")
+        equal(w.router.sysctl("net.ipv6.conf.eth1.accept_ra"), "2", "accept_ra of another")
+        d.wait_log(r"accept-ra.*w\\x01x")
+        equal(d.object("ipv6", "forwarding")["state"], "held", "status")
+        check("\x01" not in d.log_text(), "the log shows the bare character:\n" + d.log_text())
+        d.stop()
+        d.cli("remove", check=True)
+        equal(w.router.sysctl(KEY[6]), "0", "IPv6 forwarding given back")
 
 
 main()

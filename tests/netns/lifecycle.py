@@ -279,4 +279,35 @@ def _():
         d.stop()
 
 
+@case("a daemon of another namespace with the same state directory is refused")
+def _():
+    with Router() as w:
+        first = Daemon(w.router, BASIC).start()
+        second = Daemon(w.peer, "version: 1\nroutes:\n  - {to: 10.9.0.0/16, type: blackhole}\n")
+        second.state = first.state
+
+        def kept():
+            found = {}
+            for name in os.listdir(first.state):
+                with open(os.path.join(first.state, name), "rb") as f:
+                    found[name] = f.read()
+            return found
+
+        before, here, there = kept(), rtnl.Monitor(w.router), rtnl.Monitor(w.peer)
+        rules = w.router.nat_ours()
+        second.start(wait=False)
+        equal(second.wait_exit(), 1, "exit code of the second")
+        contains(second.log_text(), first.state, "what it says")
+        contains(second.log_text(), "--state-directory", "the way out")
+        for monitor in (here, there):
+            equal([e for e in monitor.take("route") if e.proto == 110], [], "changes")
+        equal(kept(), before, "the state of the first")
+        equal(w.router.nat_ours(), rules, "the rules of the first")
+        w.router.ip("route del 198.51.100.0/24")
+        wait_until(lambda: w.router.has_route(BASIC_ROUTE), "the first goes on keeping it")
+        first.stop()
+        second.start()  # nobody uses it any more
+        second.stop()
+
+
 main()

@@ -151,4 +151,32 @@ def _():
         equal(d.cli("remove").returncode, 0, "remove")
 
 
+@case("IPv4: the route it waits for comes soon after others, and is the last")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HOUR + "  - {to: 10.8.0.0/16, via: 172.16.0.2}\n").start()
+        looks = d.status()["work"]["full_comparisons"]
+        w.router.ip("route add 10.9.0.0/16 dev eth1")
+        wait_until(lambda: d.status()["work"]["full_comparisons"] > looks, "it looks at once")
+        w.router.ip("route add 172.16.0.0/24 dev eth1 scope link")
+        wait_until(lambda: w.router.has_route("10.8.0.0/16 via 172.16.0.2 dev eth1"),
+                   "the route goes in")
+        d.stop()
+
+
+@case("fifty thousand foreign routes while something waits: few comparisons", timeout=120)
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HOUR + "  - {to: 10.8.0.0/16, via: 172.16.0.2}\n").start()
+        equal(d.object("10.8.0.0/16")["state"], "pending", "state at READY")
+        before = d.status()["work"]["full_comparisons"]
+        w.router.ip_batch(["route add 100.%d.%d.%d/32 dev eth1" % (
+            64 + (n >> 16), n >> 8 & 255, n & 255) for n in range(50000)])
+        w.router.ip("route add 172.16.0.0/24 dev eth1 scope link")
+        d.wait_state("10.8.0.0/16", "held", timeout=30)
+        after = d.status()["work"]["full_comparisons"]
+        check(after - before < 60, "%d comparisons" % (after - before))
+        d.stop()
+
+
 main()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reload: the verdict of a load begun after it was asked for; all or nothing; never a gap."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -250,6 +252,108 @@ def _():
         d.start()
         equal(w.router.routes(4, proto="111"), [], "routes of the mark before the crash")
         check(w.router.has_route("10.100.0.0/16 via 192.0.2.2", proto="112"), "the newest mark")
+        d.stop()
+
+
+def knows(d, name):
+    """The daemon has taken a configuration with this policy, whether it is applied or not."""
+    return any(o["name"].startswith(name + " ") for o in d.objects())
+
+
+@case("a bad file while a good one waits for the xtables lock: each its own verdict")
+def _():
+    bad = HEAD + "routes:\n  - to:\n" + "".join(
+        "      - 10.%d.%d.%d/26\n" % (n >> 10, n >> 2 & 255, n % 4 * 64) for n in range(100000)
+    ) + "    type: blackhole\n  - {bogus: 1}\n"
+    with Router() as w:
+        d = Daemon(w.router, HEAD + policies("before")).start()
+        argv = [d.binary, "reload"] + d.options()
+        with open(w.env["XTABLES_LOCKFILE"]) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            d.write(HEAD + policies("good"))
+            good = w.router.popen(argv, stderr=subprocess.PIPE, text=True)
+            wait_until(lambda: knows(d, "good"), "it is accepted")
+            d.write(bad)
+            other = w.router.popen(argv, stderr=subprocess.PIPE, text=True)
+            wait_until(lambda: d.proc_status("Threads") > 1, "the bad file is being loaded")
+        said = good.communicate(timeout=30)[1]
+        equal(good.returncode, 0, "exit code of the good one, which said\n" + said)
+        said = other.communicate(timeout=30)[1]
+        equal(other.returncode, 1, "exit code of the bad one, which said\n" + said)
+        contains(said, "bogus", "the errors")
+        check("-A POSTROUTING -j NETSHARED-good" in w.router.nat(), w.router.nat())
+        d.stop()
+
+
+@case("two reloads while a start waits for the xtables lock: both are answered")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + policies("zero"))
+        asked = []
+        with open(w.env["XTABLES_LOCKFILE"], "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            d.start(wait=False)
+            wait_until(lambda: d.cli("status").returncode == 0, "it answers")
+            for name in ("one", "two"):
+                d.write(HEAD + policies(name))
+                asked.append(w.router.popen([d.binary, "reload"] + d.options(),
+                                            stderr=subprocess.PIPE, text=True))
+                wait_until(lambda: knows(d, name), "it is accepted")
+        for process in asked:
+            said = process.communicate(timeout=30)[1]
+            equal(process.returncode, 0, "exit code of a reload, which said\n" + said)
+        d.wait_notified("READY=1")
+        check("-A POSTROUTING -j NETSHARED-two" in w.router.nat(), w.router.nat())
+        d.stop()
+
+
+@case("a state directory on a full disk, then a read-only one: said, and the reload succeeds")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + policies("p"))
+        os.mkdir(d.state, 0o700)
+        d.start(wrap=("unshare", "-m", "sh", "-c", "mount -t tmpfs -o size=64k,mode=700 none "
+                      "'%s' && exec \"$@\"" % d.state, "sh"))
+        with open("/proc/%d/root%s/filler" % (d.pid, d.state), "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(bytes(512))
+            except OSError as e:
+                equal(e.errno, errno.ENOSPC, "why no more fits")
+        mark = d.mark()
+        d.reload(HEAD + "routes:\n" + routes(50) + policies("q"))
+        equal(there(w.router), [50], "routes with the disk full")
+        check("-A POSTROUTING -j NETSHARED-q" in w.router.nat(), w.router.nat())
+        contains(d.wait_log("could not be stored", mark), d.state, "what is full")
+        w.host("nsenter", "-m", "-t", str(d.pid), "mount", "-o", "remount,ro", d.state)
+        mark = d.mark()
+        d.reload(HEAD + "routes:\n" + routes(51))
+        equal(there(w.router), [51], "routes with the disk read-only")
+        equal(w.router.nat_ours(), [], "rules")
+        equal(w.router.sysctl("net.ipv4.ip_forward"), "0", "forwarding, which is given back")
+        d.wait_log("could not be stored", mark)
+        equal(d.count_log("could not be applied"), 0, "passes that failed")
+        d.stop()
+
+
+@case("after a change of the protocol events are heard as before")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, HEAD + "routes:\n" + routes(100, 101)).start()
+        for protocol in ("111", "112"):
+            d.reload(HEAD.replace("1h", "1h, route-protocol: " + protocol) + "routes:\n"
+                     + routes(100))
+            line = "10.100.0.0/16 via 192.0.2.2 dev eth1"
+            check(w.router.has_route(line, proto=protocol), "the new mark")
+            mark = d.mark()
+            w.router.ip("route del 10.100.0.0/16")
+            d.wait_log(r"10\.100\.0\.0/16 .*restored", mark)
+            check(w.router.has_route(line, proto=protocol), "the route is back")
+            w.router.ip("route add 10.99.0.0/16 via 192.0.2.2 proto " + protocol)
+            wait_until(lambda: not w.router.has_route("10.99.0.0/16", proto=protocol),
+                       "what carries the mark and is not wanted goes")
+        for old in ("110", "111"):
+            equal(w.router.routes(4, proto=old), [], "routes of the mark " + old)
         d.stop()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """netshared itself in a namespace: started, listened to, asked, ended."""
 
+import ctypes
 import json
 import os
 import re
@@ -13,6 +14,19 @@ import time
 import netns
 import tap
 from netns import wait_until
+
+
+PIDFD_GETFD = 438  # the same number on every architecture
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _drain(taken):
+    size = 0
+    while True:
+        try:
+            size += len(taken.recv(1 << 20, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return size
 
 
 class Daemon:
@@ -84,11 +98,11 @@ class Daemon:
                 self._changed.notify_all()
         stream.close()
 
-    def start(self, wait=True, extra=(), env=None, timeout=20):
-        """Runs it; with `wait`, until it says READY."""
+    def start(self, wait=True, extra=(), env=None, timeout=20, wrap=()):
+        """Runs it, `wrap` before its words; with `wait`, until it says READY."""
         seen = len(self.notified)
         environment = dict(self.world.env, NOTIFY_SOCKET=self._listen(), **(env or {}))
-        self.process = self.ns.popen([self.binary, "run"] + self.options() + list(extra),
+        self.process = self.ns.popen([*wrap, self.binary, "run", *self.options(), *extra],
                                      env=environment, stdin=subprocess.DEVNULL,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                      errors="replace")
@@ -124,6 +138,28 @@ class Daemon:
 
     def running(self):
         return self.process is not None and self.process.poll() is None
+
+    def steal_events(self):
+        """Takes what its netlink sockets hold, as if it had never come; how much that was.
+
+        While it is stopped.
+        """
+        stolen = 0
+        process = os.pidfd_open(self.pid)
+        for name in os.listdir("/proc/%d/fd" % self.pid):
+            fd = _libc.syscall(PIDFD_GETFD, process, int(name), 0)
+            if fd < 0:
+                raise tap.Skip("no pidfd_getfd: " + os.strerror(ctypes.get_errno()))
+            try:
+                taken = socket.socket(fileno=fd)
+            except OSError:  # something else
+                os.close(fd)
+                continue
+            with taken:
+                if taken.family == socket.AF_NETLINK:
+                    stolen += _drain(taken)
+        os.close(process)
+        return stolen
 
     # -- what it says
 

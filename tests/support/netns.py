@@ -148,6 +148,18 @@ class Namespace:
         if up:
             self.ip("link set %s up" % device)
 
+    def settled(self, device):
+        """Its IPv6 addresses, one link-local at least, can be used.
+
+        Until then the kernel announces changes that nobody asks for.
+        """
+        with self.inside():
+            with open("/proc/thread-self/net/if_inet6") as f:
+                addresses = {words[0] for words in map(str.split, f) if words[-1] == device}
+            with open("/proc/thread-self/net/ipv6_route") as f:
+                local = {words[0] for words in map(str.split, f) if words[1] == "80"}
+        return any(a.startswith("fe80") for a in addresses) and addresses <= local
+
     def iptables(self, command, family=4, check=True):
         program = "iptables-legacy" if family == 4 else "ip6tables-legacy"
         return self.run(program, "-w", "5", *shlex.split(command), check=check).stdout
@@ -307,6 +319,8 @@ class World:
                   "peer", "name", b_dev, "netns", b.name)
         for ns, dev in ((a, a_dev), (b, b_dev)):
             ns.ip("link set %s up" % dev)
+        for ns, dev in ((a, a_dev), (b, b_dev)):
+            wait_until(lambda ns=ns, dev=dev: ns.settled(dev), dev + " has settled")
 
     def diagnose(self):
         for daemon in self.daemons:

@@ -9,7 +9,7 @@ The server knows the way back to the LAN. So without masquerading it sees the cl
 and with it the router's: two answers to tell apart, and no time-out to wait for.
 """
 
-from netns import World
+from netns import World, wait_until
 from traffic import TcpEcho, UdpEcho
 
 CLIENT4, CLIENT6 = "10.0.0.2", "2001:db8:a::2"
@@ -85,6 +85,7 @@ class Lan(World):
                               "addr add 2001:db8:c::1/128 dev lo nodad",
                               "route add 10.0.0.0/24 via 192.0.2.1",
                               "route add 2001:db8:a::/64 via 2001:db8:b::1"])
+        wait_until(lambda: all(map(self.router.settled, ("eth0", "eth1"))), "all has settled")
 
     def serve(self, *addresses):
         """UDP and TCP servers at these addresses of the server; at the near ones if none."""
@@ -109,6 +110,7 @@ class Router(World):
         self.veth(self.router, "eth0", self.peer, "eth0")
         self.veth(self.router, "eth1", self.peer, "eth1")
         self.addresses()
+        wait_until(lambda: all(map(self.router.settled, ("eth0", "eth1"))), "all has settled")
 
     def addresses(self):
         self.router.ip_batch(["addr replace 10.0.0.1/24 dev eth0",
