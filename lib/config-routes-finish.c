@@ -19,13 +19,24 @@ static int compare(const void *a, const void *b)
 }
 
 /* Large files are written by programs, as a rule in order: seeing that costs next to nothing. */
-static void sort(struct nsh_config *c)
+static void sort(struct nsh_route *routes, size_t n)
 {
-    for (size_t i = 1; i < c->n_routes; i++)
-        if (compare(&c->routes[i - 1], &c->routes[i]) > 0) {
-            qsort(c->routes, c->n_routes, sizeof(*c->routes), compare);
+    for (size_t i = 1; i < n; i++)
+        if (compare(&routes[i - 1], &routes[i]) > 0) {
+            qsort(routes, n, sizeof(*routes), compare);
             return;
         }
+}
+
+size_t nsh_routes_unite(struct nsh_route *routes, size_t n)
+{
+    size_t kept = 0;
+
+    sort(routes, n);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || nsh_route_id_cmp(&routes[kept - 1], &routes[i]) != 0)
+            routes[kept++] = routes[i];
+    return kept;
 }
 
 static void report_double(
@@ -83,7 +94,7 @@ void nsh_finish_routes(struct nsh_loader *l)
     struct nsh_config *c = l->config;
     struct nsh_route *trimmed;
 
-    sort(c);
+    sort(c->routes, c->n_routes);
     find_doubles(l);
     if (c->n_routes == 0) {
         free(c->routes);
