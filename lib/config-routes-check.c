@@ -103,6 +103,14 @@ static void check_scope(struct nsh_loader *l, struct route_draft *d)
                 "behind a gateway is further away than the link: the scope is 'global'");
 }
 
+static void check_preference(struct nsh_loader *l, struct route_draft *d)
+{
+    if (nsh_given(&d->draft, KEY_PREFERENCE) && d->type != RTN_UNICAST && d->type != RTN_LOCAL &&
+            !is_bad(d, KEY_TYPE))
+        nsh_loader_error(l, d->draft.marks[KEY_PREFERENCE], "leave the key out, or use 'metric'",
+                "a route of type '%s' has no preference", nsh_route_draft_type(d));
+}
+
 static void check_mtu_lock(struct nsh_loader *l, struct route_draft *d)
 {
     if (nsh_given(&d->draft, KEY_MTU_LOCK) && d->mtu_lock && nsh_absent(&d->draft, KEY_MTU))
@@ -320,6 +328,7 @@ void nsh_route_check(struct nsh_loader *l, struct route_draft *d)
             check_type,
             check_table,
             check_scope,
+            check_preference,
             check_mtu_lock,
             settle_defaults,
             check_family_key,

@@ -88,11 +88,13 @@ static void normalize_name(struct nsh_route_props *props)
     }
 }
 
-static uint32_t known_preference(uint32_t preference)
+/* IPv6 only, and not where the route leads nowhere: the kernel forgets it there. */
+static void normalize_preference(int family, struct nsh_route_props *props)
 {
-    return preference == ICMPV6_ROUTER_PREF_LOW || preference == ICMPV6_ROUTER_PREF_HIGH
-                   ? preference
-                   : ICMPV6_ROUTER_PREF_MEDIUM;
+    if (family != AF_INET6 || !type_has_nexthops(props->type) ||
+            (props->preference != ICMPV6_ROUTER_PREF_LOW &&
+                    props->preference != ICMPV6_ROUTER_PREF_HIGH))
+        props->preference = ICMPV6_ROUTER_PREF_MEDIUM;
 }
 
 static void normalize_metrics(struct nsh_route_props *props)
@@ -177,13 +179,11 @@ void nsh_route_normalize(struct nsh_route *r, struct nsh_route_props *props)
         props->scope = RT_SCOPE_UNIVERSE;
         if (r->metric == 0)
             r->metric = METRIC_IPV6_DEFAULT;
-        props->preference = known_preference(props->preference);
-    } else {
-        props->preference = ICMPV6_ROUTER_PREF_MEDIUM;
     }
 
     props->has_source = props->has_source != 0;
     clear_tail(props->has_source ? r->family : AF_UNSPEC, &props->source);
+    normalize_preference(r->family, props);
     normalize_metrics(props);
     normalize_nexthops(r->family, props);
 }
