@@ -157,7 +157,9 @@ void nsh_lists_done(struct nsh_lists *lists);
 
 /* ---- results ---- */
 
-/* Sorts routes by identity and keeps the first of equal ones; returns how many are left. */
+/* By identity, then in the order of the files. In place. */
+void nsh_routes_sort(struct nsh_route *routes, size_t n);
+/* Sorts routes, and keeps the first of each identity; returns how many are left. */
 size_t nsh_routes_unite(struct nsh_route *routes, size_t n);
 /* Each judges what no single file shows, and moves it into the configuration. */
 void nsh_finish_routes(struct nsh_loader *l);

@@ -9,36 +9,6 @@
 #include "cleanup.h"
 #include "config-loader.h"
 
-/* By identity, then in the order of the files. */
-static int compare(const void *a, const void *b)
-{
-    const struct nsh_route *x = a, *y = b;
-    int r = nsh_route_id_cmp(x, y);
-
-    return r != 0 ? r : (x->origin > y->origin) - (x->origin < y->origin);
-}
-
-/* Large files are written by programs, as a rule in order: seeing that costs next to nothing. */
-static void sort(struct nsh_route *routes, size_t n)
-{
-    for (size_t i = 1; i < n; i++)
-        if (compare(&routes[i - 1], &routes[i]) > 0) {
-            qsort(routes, n, sizeof(*routes), compare);
-            return;
-        }
-}
-
-size_t nsh_routes_unite(struct nsh_route *routes, size_t n)
-{
-    size_t kept = 0;
-
-    sort(routes, n);
-    for (size_t i = 0; i < n; i++)
-        if (kept == 0 || nsh_route_id_cmp(&routes[kept - 1], &routes[i]) != 0)
-            routes[kept++] = routes[i];
-    return kept;
-}
-
 static void report_double(
         struct nsh_loader *l, const struct nsh_route *first, const struct nsh_route *second)
 {
@@ -94,7 +64,7 @@ void nsh_finish_routes(struct nsh_loader *l)
     struct nsh_config *c = l->config;
     struct nsh_route *trimmed;
 
-    sort(c->routes, c->n_routes);
+    nsh_routes_sort(c->routes, c->n_routes);
     find_doubles(l);
     if (c->n_routes == 0) {
         free(c->routes);
