@@ -126,7 +126,8 @@ static void make_metrics(struct nsh_route_props *p)
                     ranges[i].lock == 2 || (ranges[i].lock == 1 && one_in(2)));
     if (!one_in(rarely))
         return;
-    strcpy(p->congestion_control, algorithms[pick(NSH_ARRAY_SIZE(algorithms))]);
+    snprintf(p->congestion_control, sizeof(p->congestion_control), "%s",
+            algorithms[pick(NSH_ARRAY_SIZE(algorithms))]);
     if (one_in(2))
         p->metrics_lock |= 1U << RTAX_CC_ALGO;
 }
@@ -212,8 +213,10 @@ static int look_at(void *userdata, const struct nsh_route *seen)
 
     copy.table = TABLE_COPY;
     nsh_route_format_seen(l->w->fib, &copy, text, sizeof(text));
-    if (!m || m->seen)
+    if (!m || m->seen) {
         fail_msg("NSH_SEED=%llu: nobody wanted %s", (unsigned long long)first_seed, text);
+        return -1;
+    }
     if (!nsh_route_equal(&m->route, seen, l->w->links))
         fail_msg("NSH_SEED=%llu: wanted %s, seen %s", (unsigned long long)first_seed,
                 text_of(&m->route), text);

@@ -66,8 +66,7 @@ static const struct example examples[] = {
                         "10.1.0.0/16 via 192.0.2.8 metric 10 proto 4",
                         "10.1.0.0/16 via 192.0.2.8 metric 8 proto 4",
                         "10.1.0.0/16 via 192.0.2.9 metric 7 proto 4",
-                        "10.1.0.0/24 via 192.0.2.9 proto 4",
-                        "2001:db8::/32 via fe80::1 dev #3",
+                        "10.1.0.0/24 via 192.0.2.9 proto 4", "2001:db8::/32 via fe80::1 dev #3",
                         "2001:db8::/32 via fe80::2 dev #3 metric 20 proto 9"},
                 .expect = "rrr; ^0 10.1.0.0/16 via 192.0.2.8 metric 8;"
                           " ^2 2001:db8::/32 via fe80::2 dev #3 metric 20"},
