@@ -30,6 +30,8 @@ struct key_mark {
 #define NSH_REPORT_SINGLE_MAX 20U
 /* Programs behind an event end quickly: the first few are looked up when it is read. */
 #define CULPRITS_MAX 4U
+/* A bit of route_flags of our own: that another route shadows it was told. */
+#define ROUTE_SHADOW_TOLD 0x80U
 /* More than this many single keys are not cheaper than one dump. */
 #define KEY_MARKS_MAX 1024
 

@@ -206,6 +206,13 @@ static void take_waiting(struct nsh_reconciler *r, uint64_t now)
     mark_routes(r, ROUTES_OURS);
 }
 
+static bool shadows_ours(const struct nsh_reconciler *r, const struct nsh_route *foreign)
+{
+    size_t at = nsh_desired_lower_bound(r->desired, foreign);
+
+    return nsh_desired_find_shadowed(r->desired, foreign, at) != SIZE_MAX;
+}
+
 /*
  * An event says exactly what stands on the key only when it names the one entry there: a removal,
  * or an addition to an empty key, or a replacement. An append or a prepend leaves others beside
@@ -231,8 +238,13 @@ static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
     if (ours) {
         set_trigger(r, e->sender, "an unknown route with our mark appeared");
         mark_routes(r, ROUTES_OURS);
-    } else if (any_waiting(r)) {
+        return;
+    }
+    if (any_waiting(r))
         a_route_appeared(r);
+    if (r->all_cost < ALL_CHEAP_USEC && shadows_ours(r, &e->route)) {
+        set_trigger(r, e->sender, "a route was added before it");
+        mark_routes(r, ROUTES_ALL);
     }
 }
 
@@ -349,7 +361,7 @@ static int carry_routes(struct nsh_reconciler *r, const struct nsh_desired *to, 
         int order = nsh_route_id_cmp(&r->desired->routes[i], &to->routes[j]);
 
         if (order == 0) {
-            flags[j] = r->route_flags[i] & NSH_ROUTE_WAS_HELD;
+            flags[j] = r->route_flags[i] & (NSH_ROUTE_WAS_HELD | ROUTE_SHADOW_TOLD);
             states[j] = r->route_states[i];
             if (nsh_notes_move(r->notes, i, notes, j) < 0)
                 return -ENOMEM;

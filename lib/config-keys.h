@@ -48,8 +48,9 @@ struct nsh_key_type {
     /* Of a scalar: parses `value` into `field`, reporting what is wrong. */
     void (*read)(struct nsh_loader *l, const struct nsh_key *key, void *field,
             const struct nsh_yaml_event *value);
-    size_t size;                     /* of the field; 0: it is not in the draft */
-    const struct nsh_object *object; /* of the other shapes */
+    size_t size; /* of the field; 0: it is not in the draft */
+    /* Of the other shapes; of a scalar: a mapping may stand in its place. */
+    const struct nsh_object *object;
 };
 
 struct nsh_key {
@@ -111,9 +112,13 @@ extern const struct nsh_key_type nsh_type_families; /* unsigned, NSH_FAMILY_* bi
 extern const struct nsh_key_type nsh_type_duration; /* uint64_t, microseconds, min..max */
 extern const struct nsh_key_type nsh_type_table;    /* uint32_t */
 extern const struct nsh_key_type nsh_type_scope;    /* uint32_t, words or a number */
-extern const struct nsh_key_type nsh_type_address;  /* struct nsh_prefix of full length */
-extern const struct nsh_key_type nsh_type_prefix;   /* struct nsh_prefixes, appended */
-extern const struct nsh_key_type nsh_type_device;   /* char[IFNAMSIZ] */
-extern const struct nsh_key_type nsh_type_out;      /* struct nsh_names_list, appended */
-extern const struct nsh_key_type nsh_type_policy;   /* char[NSH_POLICY_NAME] */
-extern const struct nsh_key_type nsh_type_to;       /* routes, appended to the loader's */
+extern const struct nsh_key_type nsh_type_flags;    /* unsigned, the words' bits are added */
+extern const struct nsh_key_type nsh_type_tos;      /* uint32_t */
+/* char[NSH_CONGESTION_CONTROL_TEXT] */
+extern const struct nsh_key_type nsh_type_congestion_control;
+extern const struct nsh_key_type nsh_type_address; /* struct nsh_prefix of full length */
+extern const struct nsh_key_type nsh_type_prefix;  /* struct nsh_prefixes, appended */
+extern const struct nsh_key_type nsh_type_device;  /* char[IFNAMSIZ] */
+extern const struct nsh_key_type nsh_type_out;     /* struct nsh_names_list, appended */
+extern const struct nsh_key_type nsh_type_policy;  /* char[NSH_POLICY_NAME] */
+extern const struct nsh_key_type nsh_type_to;      /* routes, appended to the loader's */

@@ -46,3 +46,12 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret);
 void nsh_desired_free(struct nsh_desired *d);
 /* Index of the route with the identity of `key`, or SIZE_MAX. Binary search. */
 size_t nsh_desired_find_route(const struct nsh_desired *d, const struct nsh_route *key);
+/* Where a route with the identity of `key` stands, or would stand: 0..n_routes. */
+size_t nsh_desired_lower_bound(const struct nsh_desired *d, const struct nsh_route *key);
+/*
+ * Index of a wanted route from which `seen`, which stands on another key, takes traffic: same
+ * table and prefix, and a lower metric, or a tos of its own. `at` is the lower bound of `seen`.
+ * SIZE_MAX: there is none.
+ */
+size_t nsh_desired_find_shadowed(
+        const struct nsh_desired *d, const struct nsh_route *seen, size_t at);

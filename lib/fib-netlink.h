@@ -100,9 +100,8 @@ int nsh_fibnl_build_route(
  * A route message as a normalised value with `props` (room for NSH_NEXTHOPS_MAX). 1; 0 for what is
  * no entry of a table netshared could write (cached, with a source prefix); -EBADMSG.
  *
- * A route that says more than struct nsh_route can hold (encapsulation, realms, an expiry, a
- * congestion control, more nexthops than NSH_NEXTHOPS_MAX) has bit RTAX_UNSPEC in metrics_set: it
- * equals no wanted route.
+ * A route that says more than struct nsh_route can hold (encapsulation, realms, an expiry, more
+ * nexthops than NSH_NEXTHOPS_MAX) has bit RTAX_UNSPEC in metrics_set: it equals no wanted route.
  */
 int nsh_fibnl_parse_route(
         struct nlmsghdr *nlh, struct nsh_route *ret, struct nsh_route_props *props);
