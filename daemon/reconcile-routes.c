@@ -366,6 +366,7 @@ static void take_verdicts(struct nsh_reconciler *r, enum route_mark scope)
 
 static int round_of(struct nsh_reconciler *r, enum route_mark scope)
 {
+    bool left = false;
     size_t n;
     int q;
 
@@ -377,9 +378,14 @@ static int round_of(struct nsh_reconciler *r, enum route_mark scope)
         return q;
     take_verdicts(r, scope);
     nsh_route_plan_steps(r->route_plan, &n);
-    r->many = n > NSH_REPORT_SINGLE_MAX;
+    r->routes_told.many = n > NSH_REPORT_SINGLE_MAX;
     r->occupied = false;
-    return nsh_apply_routes(r->fib, r->desired, r->route_plan, written, r);
+    /* A rule that is no longer wanted may still lead to a route that is not: it goes first. */
+    if (!r->rules_dirty)
+        return nsh_apply_routes(r->fib, r->desired, r->route_plan, written, r);
+    q = nsh_apply_routes_up(r->fib, r->desired, r->route_plan, written, r, &left);
+    r->routes_left = r->routes_left || left;
+    return q;
 }
 
 static int resolve(struct nsh_reconciler *r)

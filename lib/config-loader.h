@@ -59,6 +59,8 @@ struct nsh_loader {
     struct nsh_link_table links;
     struct nsh_masquerade *masquerades;
     size_t n_masquerades, masquerades_room;
+    struct nsh_rule *rules;
+    size_t n_rules, rules_room;
     nsh_origin settings_at[NSH_SETTINGS_KEYS]; /* where each was given first */
 
     struct nsh_names tables, protocols;
@@ -119,5 +121,6 @@ bool nsh_loader_grow(struct nsh_loader *l, void *array, size_t n, size_t *room, 
 uint32_t nsh_loader_link(struct nsh_loader *l, const struct nsh_link *link);
 /* Each judges what no single file shows, and moves it into the configuration. */
 void nsh_finish_routes(struct nsh_loader *l);
+void nsh_finish_rules(struct nsh_loader *l);
 void nsh_finish_masquerades(struct nsh_loader *l);
 void nsh_finish_settings(struct nsh_loader *l);
