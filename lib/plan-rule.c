@@ -110,20 +110,24 @@ int nsh_rule_plan_observe(struct nsh_rule_plan *p, const struct nsh_rule *seen)
 
 /* ---- what has to go with what goes ---- */
 
+static int compare_groups(const struct nsh_rule *a, const struct nsh_rule *b)
+{
+    if (a->family != b->family)
+        return a->family < b->family ? -1 : 1;
+    return (a->priority > b->priority) - (a->priority < b->priority);
+}
+
 static int compare_seen(const void *a, const void *b)
 {
     const struct seen *x = a, *y = b;
+    int r = compare_groups(&x->rule, &y->rule);
 
-    if (x->rule.family != y->rule.family)
-        return x->rule.family < y->rule.family ? -1 : 1;
-    if (x->rule.priority != y->rule.priority)
-        return x->rule.priority < y->rule.priority ? -1 : 1;
-    return x->position < y->position ? -1 : 1;
+    return r != 0 ? r : (x->position > y->position) - (x->position < y->position);
 }
 
 static bool same_group(const struct nsh_rule *a, const struct nsh_rule *b)
 {
-    return a->family == b->family && a->priority == b->priority;
+    return compare_groups(a, b) == 0;
 }
 
 /* Lets go what would be taken in the place of `goes`; true if there was any. */
@@ -159,16 +163,12 @@ static void release(struct nsh_rule_plan *p)
 /* The first observed rule of the group that `rule` belongs to. */
 static size_t find_group(const struct nsh_rule_plan *p, const struct nsh_rule *rule)
 {
-    struct seen key = {.rule = {.family = rule->family, .priority = rule->priority}};
     size_t low = 0, high = p->n_seen;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (p->seen[middle].rule.family == key.rule.family &&
-                p->seen[middle].rule.priority == key.rule.priority)
-            high = middle;
-        else if (compare_seen(&p->seen[middle], &key) < 0)
+        if (compare_groups(&p->seen[middle].rule, rule) < 0)
             low = middle + 1;
         else
             high = middle;
