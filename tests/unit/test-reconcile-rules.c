@@ -215,6 +215,23 @@ static void test_protocol_changes(void **state)
     assert_stable(w);
 }
 
+/* As long as a rule bears the protocol from before, that is not forgotten. */
+static void test_protocol_lingers(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, ONE);
+    nsh_fib_fake_fail(w->kernel, NSH_FIB_FAKE_RULES_WRITE, 2, -EPERM);
+    want(w, "settings: {route-protocol: 111}\n" ONE, NSH_OCCASION_RELOAD);
+    nsh_reconciler_run(w->r);
+    assert_rules(w, AF_INET, ONE_NAME " proto 110\n" ONE_NAME " proto 111\n");
+    the_told(w, NSH_REPORT_FAILED, "rule", ONE_NAME);
+    run(w);
+    assert_rules(w, AF_INET, ONE_NAME " proto 111\n");
+    assert_stable(w);
+}
+
 static void test_refused(void **state)
 {
     struct world *w = world_new();
@@ -324,6 +341,7 @@ int main(void)
             rw_test(test_order),
             rw_test(test_reload_carries),
             rw_test(test_protocol_changes),
+            rw_test(test_protocol_lingers),
             rw_test(test_refused),
             rw_test(test_raced),
             rw_test(test_fight),
