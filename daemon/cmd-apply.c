@@ -77,6 +77,10 @@ static int converge(struct once *o)
             return nsh_complain("cannot compare with the kernel: %s", strerror(-q));
         if (nsh_reconciler_complete(o->reconciler))
             return 0;
+        if (nsh_reconciler_due(o->reconciler)) {
+            deadline = nsh_clock(NULL) + PATIENCE_USEC; /* it goes on */
+            continue;
+        }
         if (nsh_clock(NULL) > deadline)
             return nsh_complain("another program holds the xtables lock; try again");
         poll(NULL, 0, 20); /* flock has no event to wait for */

@@ -240,7 +240,7 @@ static int plan_rules(struct planner *p)
     nsh_rule_plan_begin(plan);
     q = p->fib->ops->rules_dump(p->fib, observe_rule, plan);
     if (q == 0)
-        q = nsh_rule_plan_finish(plan);
+        q = nsh_rule_plan_finish(plan, SIZE_MAX);
     if (q == 0)
         print_rule_steps(p, plan);
     return q;

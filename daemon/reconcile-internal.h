@@ -162,7 +162,10 @@ int reconcile_routes(struct nsh_reconciler *r);
 const struct key_mark *reconcile_find_mark(const struct nsh_reconciler *r, size_t wanted);
 
 /* reconcile-rules.c */
-/* Compares and writes the rules if they are marked, or one of them has waited long enough. */
+/*
+ * Compares and writes the rules if they are marked, or one of them has waited long enough. They
+ * stay marked when there is more to write than fits one pass.
+ */
 int reconcile_rules(struct nsh_reconciler *r);
 /* An event about a rule with our mark. */
 void reconcile_rule_event(struct nsh_reconciler *r, const struct nsh_fib_event *e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Policy routing rules: they are few, so all are compared whenever one may be wrong.
+ * Policy routing rules: they are few, so all are compared whenever one may be wrong. Where there is
+ * much to write it is done in slices, a pass each, so that the event loop is not held.
  */
 #include "reconcile-internal.h"
 
@@ -11,6 +12,8 @@
 #include "apply-rules.h"
 
 #define DUMP_TRIES 3
+/* The kernel looks through all rules for each that is written. */
+#define STEPS_MAX 128
 #define ROUNDS_MAX 2 /* once more when a rule was in the way that had not been seen */
 
 /* In rule_flags, beside NSH_RULE_SKIP. */
@@ -123,7 +126,7 @@ static void mark_skips(struct nsh_reconciler *r)
     for (size_t i = 0; i < r->desired->n_rules; i++) {
         const struct nsh_repairs *repairs;
 
-        r->rule_flags[i] &= (uint8_t) ~(NSH_RULE_SKIP | RULE_AGAIN);
+        r->rule_flags[i] &= (uint8_t)~NSH_RULE_SKIP;
         if (r->rule_states[i] != NSH_OBJECT_WRONG)
             continue;
         repairs = nsh_notes_find_repairs(r->notes, NSH_OBJECT_RULE + i);
@@ -241,7 +244,7 @@ static int feed(struct nsh_reconciler *r)
         nsh_rule_plan_begin(r->rule_plan);
         q = r->fib->ops->rules_dump(r->fib, observe, r->rule_plan);
     }
-    return q == 0 ? nsh_rule_plan_finish(r->rule_plan) : q;
+    return q == 0 ? nsh_rule_plan_finish(r->rule_plan, STEPS_MAX) : q;
 }
 
 static int round_of(struct round *round)
@@ -261,7 +264,7 @@ static int round_of(struct round *round)
         if (nsh_rule_plan_stands(r->rule_plan, i))
             become_held(r, i);
     nsh_rule_plan_steps(r->rule_plan, &n);
-    r->rules_told.many = n > NSH_REPORT_SINGLE_MAX;
+    r->rules_told.many = n > NSH_REPORT_SINGLE_MAX || nsh_rule_plan_more(r->rule_plan);
     return nsh_apply_rules(r->fib, r->rule_plan, written, round);
 }
 
@@ -276,6 +279,10 @@ int reconcile_rules(struct nsh_reconciler *r)
         if (q < 0)
             return q;
         r->rules_dirty = round.occupied;
+        if (nsh_rule_plan_more(r->rule_plan)) {
+            r->rules_dirty = true;
+            return 0;
+        }
     }
     return 0;
 }

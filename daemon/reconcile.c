@@ -689,7 +689,7 @@ static int pass_routing(struct nsh_reconciler *r)
 
     if (q == 0)
         q = reconcile_rules(r);
-    if (q < 0 || !r->routes_left)
+    if (q < 0 || r->rules_dirty || !r->routes_left)
         return q;
     r->routes_left = false;
     mark_routes(r, ROUTES_OURS);
@@ -712,6 +712,8 @@ static int run_pass(struct nsh_reconciler *r)
     q = reconcile_forwarding_on(r);
     if (q == 0)
         q = pass_routing(r);
+    if (q == 0 && r->rules_dirty)
+        return 0; /* the rest of the rules has its turn after what else is waiting */
     if (q == 0 && !wait)
         q = pass_down(r);
     if (q == 0)

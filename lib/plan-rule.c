@@ -29,6 +29,7 @@ struct nsh_rule_plan {
     const uint8_t *flags;
     uint8_t also_ours;
     bool saw_earlier;
+    bool more;    /* steps were left to a further plan */
     bool *stands; /* one for each wanted rule */
     struct seen *seen;
     size_t n_seen, seen_size;
@@ -68,7 +69,7 @@ void nsh_rule_plan_free(struct nsh_rule_plan *p)
 void nsh_rule_plan_begin(struct nsh_rule_plan *p)
 {
     p->n_seen = p->n_steps = 0;
-    p->saw_earlier = false;
+    p->saw_earlier = p->more = false;
     for (size_t i = 0; i < p->want->n_rules; i++)
         p->stands[i] = false;
 }
@@ -145,16 +146,25 @@ static bool release_before(struct nsh_rule_plan *p, size_t goes)
     return any;
 }
 
-/* What is let go may itself be a pattern for others. */
-static void release(struct nsh_rule_plan *p)
+/*
+ * What is let go may itself be a pattern for others. Only of the first `most` that go: the others'
+ * turn comes with a further plan.
+ */
+static void release(struct nsh_rule_plan *p, size_t most)
 {
     bool again = true;
 
     while (again) {
+        size_t n = 0;
+
         again = false;
-        for (size_t i = 0; i < p->n_seen; i++)
-            if (!p->seen[i].stays && release_before(p, i))
+        for (size_t i = 0; i < p->n_seen && n < most; i++) {
+            if (p->seen[i].stays)
+                continue;
+            n++;
+            if (release_before(p, i))
                 again = true;
+        }
     }
 }
 
@@ -211,7 +221,7 @@ static int add_missing(struct nsh_rule_plan *p, size_t wanted, bool again)
 }
 
 /* The last of several that are the same stays: a request to delete one takes the first. */
-static void choose(struct nsh_rule_plan *p, bool *released)
+static void choose(struct nsh_rule_plan *p, bool *released, size_t most)
 {
     for (size_t i = p->n_seen; i-- > 0;) {
         struct seen *s = &p->seen[i];
@@ -220,34 +230,63 @@ static void choose(struct nsh_rule_plan *p, bool *released)
             continue;
         s->stays = released[s->wanted] = true;
     }
-    release(p);
+    release(p, most);
     for (size_t i = 0; i < p->n_seen; i++)
         if (p->seen[i].stays)
             released[p->seen[i].wanted] = false;
 }
 
-int nsh_rule_plan_finish(struct nsh_rule_plan *p)
+static int add_additions(struct nsh_rule_plan *p, const bool *released, size_t most)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < p->want->n_rules; i++) {
+        if (!released[i] && (p->stands[i] || p->flags[i] & NSH_RULE_SKIP))
+            continue;
+        if (p->n_steps == most) {
+            p->more = true;
+            return 0;
+        }
+        r = add_missing(p, i, released[i]);
+    }
+    return r;
+}
+
+static int add_deletions(struct nsh_rule_plan *p, size_t most)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < p->n_seen; i++) {
+        const struct seen *s = &p->seen[i];
+        struct nsh_rule_step step = {.wanted = s->wanted, .rule = s->rule};
+
+        if (s->stays)
+            continue;
+        if (p->n_steps == most) {
+            p->more = true;
+            return 0;
+        }
+        step.action = s->wanted == SIZE_MAX ? NSH_RULE_DELETE : NSH_RULE_DELETE_DOUBLE;
+        r = add_step(p, &step);
+    }
+    return r;
+}
+
+int nsh_rule_plan_finish(struct nsh_rule_plan *p, size_t most)
 {
     /* Of the wanted rules, those that stand but are let go. */
     nsh_autofree bool *released = calloc(p->want->n_rules + 1, sizeof(*released));
-    int r = 0;
+    int r;
 
     if (!released)
         return -ENOMEM;
     if (p->n_seen > 1)
         qsort(p->seen, p->n_seen, sizeof(*p->seen), compare_seen);
-    choose(p, released);
-    for (size_t i = 0; r == 0 && i < p->want->n_rules; i++)
-        if (released[i] || (!p->stands[i] && !(p->flags[i] & NSH_RULE_SKIP)))
-            r = add_missing(p, i, released[i]);
-    for (size_t i = 0; r == 0 && i < p->n_seen; i++) {
-        const struct seen *s = &p->seen[i];
-        struct nsh_rule_step step = {.wanted = s->wanted, .rule = s->rule};
-
-        step.action = s->wanted == SIZE_MAX ? NSH_RULE_DELETE : NSH_RULE_DELETE_DOUBLE;
-        if (!s->stays)
-            r = add_step(p, &step);
-    }
+    choose(p, released, most);
+    r = add_additions(p, released, most);
+    /* What is deleted may be in the place of what is still to be added. */
+    if (r == 0 && !p->more)
+        r = add_deletions(p, most);
     return r;
 }
 
@@ -255,6 +294,11 @@ const struct nsh_rule_step *nsh_rule_plan_steps(const struct nsh_rule_plan *p, s
 {
     *ret_n = p->n_steps;
     return p->steps;
+}
+
+bool nsh_rule_plan_more(const struct nsh_rule_plan *p)
+{
+    return p->more;
 }
 
 bool nsh_rule_plan_stands(const struct nsh_rule_plan *p, size_t wanted)

@@ -42,10 +42,15 @@ void nsh_rule_plan_free(struct nsh_rule_plan *p);
 void nsh_rule_plan_begin(struct nsh_rule_plan *p);
 /* One observed rule, normalised, in the order of the kernel's dump. 0 or -ENOMEM. */
 int nsh_rule_plan_observe(struct nsh_rule_plan *p, const struct nsh_rule *seen);
-/* Closes the comparison. Additions come before deletions. 0 or -ENOMEM. */
-int nsh_rule_plan_finish(struct nsh_rule_plan *p);
+/*
+ * Closes the comparison. Additions come before deletions. With more than `most` steps to do, the
+ * rest is left to a further plan, made when these are done. 0 or -ENOMEM.
+ */
+int nsh_rule_plan_finish(struct nsh_rule_plan *p, size_t most);
 
 const struct nsh_rule_step *nsh_rule_plan_steps(const struct nsh_rule_plan *p, size_t *ret_n);
+/* True if something was left. */
+bool nsh_rule_plan_more(const struct nsh_rule_plan *p);
 /* True if the wanted rule stands already. */
 bool nsh_rule_plan_stands(const struct nsh_rule_plan *p, size_t wanted);
 /* True if a rule with the second protocol was observed. */

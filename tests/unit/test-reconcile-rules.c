@@ -312,19 +312,38 @@ static void test_disturbed_dump(void **state)
     assert_stable(w);
 }
 
+/* Many are told as a sum, and written in slices; all of it is one pass to whoever waits for it. */
 static void test_many(void **state)
 {
     struct world *w = world_new();
-    char yaml[8192] = "rules:\n";
+    nsh_autofree char *yaml = calloc(1, 65536);
+    struct nsh_work work;
+    size_t at;
 
     (void)state;
-    for (unsigned i = 0; i < 100; i++)
-        snprintf(yaml + strlen(yaml), sizeof(yaml) - strlen(yaml),
-                "  - {from: 10.1.%u.0/24, table: 100, priority: 1000}\n", i);
-    start(w, yaml);
-    assert_told(w, 1);
-    assert_int_equal(the_told(w, NSH_REPORT_SUMMARY, "rule", "")->count, 100);
+    at = (size_t)sprintf(yaml, ROUTE "rules:\n");
+    for (unsigned i = 0; i < 300; i++)
+        at += (size_t)sprintf(yaml + at, "  - {from: 10.%u.%u.0/24, table: 100, priority: 1000}\n",
+                i / 256, i % 256);
+    want(w, yaml, NSH_OCCASION_START);
+    nsh_reconciler_run(w->r);
+    assert_false(nsh_reconciler_complete(w->r));
+    assert_true(nsh_reconciler_due(w->r));
+    nsh_reconciler_work(w->r, &work);
+    assert_int_equal(work.finished, 0);
+    assert_int_equal(work.rules, 128);
+    run(w);
+    nsh_reconciler_work(w->r, &work);
+    assert_int_equal(work.rules, 300);
+    assert_int_equal(count_told(w, NSH_REPORT_ADDED), 1); /* the route */
+    assert_int_equal(count_told(w, NSH_REPORT_SUMMARY), 3);
     assert_stable(w);
+    forget(w);
+    reload(w, "");
+    assert_rules(w, AF_INET, "");
+    /* The route they lead to goes last. */
+    assert_string_equal(
+            w->log + w->n_log - strlen("delete default table 100\n"), "delete default table 100\n");
 }
 
 int main(void)
