@@ -423,6 +423,7 @@ static void take_verdicts(struct nsh_reconciler *r, enum route_mark scope)
 
 static int round_of(struct nsh_reconciler *r, enum route_mark scope)
 {
+    bool left = false;
     size_t n;
     int q;
 
@@ -434,9 +435,15 @@ static int round_of(struct nsh_reconciler *r, enum route_mark scope)
         return q;
     take_verdicts(r, scope);
     nsh_route_plan_steps(r->route_plan, &n);
-    r->many = n > NSH_REPORT_SINGLE_MAX;
+    r->routes_told.many = n > NSH_REPORT_SINGLE_MAX;
     r->occupied = false;
-    q = nsh_apply_routes(r->fib, r->desired, r->route_plan, written, r);
+    /* A rule that is no longer wanted may still lead to a route that is not: it goes first. */
+    if (!r->rules_dirty) {
+        q = nsh_apply_routes(r->fib, r->desired, r->route_plan, written, r);
+    } else {
+        q = nsh_apply_routes_up(r->fib, r->desired, r->route_plan, written, r, &left);
+        r->routes_left = r->routes_left || left;
+    }
     if (q == 0 && scope == ROUTES_ALL)
         take_shadows(r);
     return q;

@@ -102,6 +102,7 @@ static inline bool nsh_absent(const struct nsh_draft *d, unsigned key)
 extern const struct nsh_object nsh_config_root;
 extern const struct nsh_object nsh_object_settings;
 extern const struct nsh_object nsh_object_route;
+extern const struct nsh_object nsh_object_rule;
 extern const struct nsh_object nsh_object_masquerade;
 
 /* The types of scalars (config-scalars.c). Fields: */
@@ -122,3 +123,8 @@ extern const struct nsh_key_type nsh_type_device;  /* char[IFNAMSIZ] */
 extern const struct nsh_key_type nsh_type_out;     /* struct nsh_names_list, appended */
 extern const struct nsh_key_type nsh_type_policy;  /* char[NSH_POLICY_NAME] */
 extern const struct nsh_key_type nsh_type_to;      /* routes, appended to the loader's */
+
+/* What packets are told apart by (config-packets.c). */
+extern const struct nsh_key_type nsh_type_mark;        /* struct nsh_mark */
+extern const struct nsh_key_type nsh_type_range;       /* struct nsh_range, min..max */
+extern const struct nsh_key_type nsh_type_ip_protocol; /* uint32_t, 1..255 */

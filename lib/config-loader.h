@@ -86,6 +86,8 @@ struct nsh_loader {
     size_t n_object_lists; /* of the entries, those of the route being read */
     struct nsh_masquerade *masquerades;
     size_t n_masquerades, masquerades_room;
+    struct nsh_rule *rules;
+    size_t n_rules, rules_room;
     nsh_origin settings_at[NSH_SETTINGS_KEYS]; /* where each was given first */
 
     struct nsh_names tables, protocols;
@@ -163,5 +165,6 @@ void nsh_routes_sort(struct nsh_route *routes, size_t n);
 size_t nsh_routes_unite(struct nsh_route *routes, size_t n);
 /* Each judges what no single file shows, and moves it into the configuration. */
 void nsh_finish_routes(struct nsh_loader *l);
+void nsh_finish_rules(struct nsh_loader *l);
 void nsh_finish_masquerades(struct nsh_loader *l);
 void nsh_finish_settings(struct nsh_loader *l);

@@ -65,6 +65,7 @@ static void loader_done(struct nsh_loader *l)
     free(l->hops.items);
     nsh_lists_done(&l->lists);
     free(l->masquerades);
+    free(l->rules);
     nsh_names_free(&l->tables);
     nsh_names_free(&l->protocols);
     nsh_names_free(&l->used_tables);
@@ -86,6 +87,8 @@ static int finish(struct nsh_loader *l, size_t errors_before)
         nsh_finish_settings(l);
     if (l->failure == 0)
         nsh_finish_routes(l);
+    if (l->failure == 0)
+        nsh_finish_rules(l);
     if (l->failure == 0)
         nsh_finish_masquerades(l);
     if (l->failure != 0)

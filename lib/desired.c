@@ -199,6 +199,8 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
     d->n_routes = config->n_routes;
     d->links = config->links;
     d->n_links = config->n_links;
+    d->rules = config->rules;
+    d->n_rules = config->n_rules;
     d->protocol = config->settings.route_protocol;
     r = make_chains(d);
     if (r < 0) {
@@ -263,5 +265,23 @@ size_t nsh_desired_find_shadowed(
     for (; at < d->n_routes && same_prefix(&d->routes[at], seen); at++)
         if (takes_from(seen, &d->routes[at]))
             return at;
+    return SIZE_MAX;
+}
+
+size_t nsh_desired_find_rule(const struct nsh_desired *d, const struct nsh_rule *rule)
+{
+    size_t low = 0, high = d->n_rules;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int r = nsh_rule_cmp(&d->rules[middle], rule);
+
+        if (r == 0)
+            return middle;
+        if (r < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return SIZE_MAX;
 }

@@ -152,6 +152,13 @@ static char *dump(const struct nsh_config *c)
                 c->routes[i].props->scope,
                 c->routes[i].props->on_conflict == NSH_CONFLICT_REPLACE ? " replace" : "");
     }
+    for (size_t i = 0; i < c->n_rules; i++) {
+        uint32_t line;
+        const char *path = nsh_origins_resolve(c->origins, c->rules[i].origin, &line);
+
+        fprintf(f, "rule %s (%s:%u)\n", nsh_rule_format_name(&c->rules[i], route, sizeof(route)),
+                path, line);
+    }
     for (size_t i = 0; i < c->n_masquerades; i++)
         dump_masquerade(f, c, &c->masquerades[i]);
     assert_int_equal(fclose(f), 0);
