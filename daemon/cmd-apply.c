@@ -77,6 +77,10 @@ static int converge(struct once *o)
             return nsh_complain("cannot compare with the kernel: %s", strerror(-q));
         if (nsh_reconciler_complete(o->reconciler))
             return 0;
+        if (nsh_reconciler_due(o->reconciler)) {
+            deadline = nsh_clock(NULL) + PATIENCE_USEC; /* it goes on */
+            continue;
+        }
         if (nsh_clock(NULL) > deadline)
             return nsh_complain("another program holds the xtables lock; try again");
         poll(NULL, 0, 20); /* flock has no event to wait for */
@@ -91,7 +95,7 @@ static int verdict(const struct once *o)
 
     nsh_reconciler_count(o->reconciler, &c);
     printf("%s\n", nsh_status_counts(o->reconciler, text, sizeof text));
-    return c.routes[NSH_OBJECT_WRONG] + c.policies[NSH_OBJECT_WRONG] +
+    return c.routes[NSH_OBJECT_WRONG] + c.rules[NSH_OBJECT_WRONG] + c.policies[NSH_OBJECT_WRONG] +
                                    c.forwarding[NSH_OBJECT_WRONG] >
                            0
                    ? NSH_EXIT_FAILED

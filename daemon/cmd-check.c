@@ -9,8 +9,10 @@
 
 static void print_verdict(const char *path, const struct nsh_desired *d)
 {
-    printf("%s: ok, %zu route%s, %zu masquerade polic%s\n", path, d->n_routes,
-            d->n_routes == 1 ? "" : "s", d->config->n_masquerades,
+    printf("%s: ok, %zu route%s, ", path, d->n_routes, d->n_routes == 1 ? "" : "s");
+    if (d->n_rules > 0)
+        printf("%zu rule%s, ", d->n_rules, d->n_rules == 1 ? "" : "s");
+    printf("%zu masquerade polic%s\n", d->config->n_masquerades,
             d->config->n_masquerades == 1 ? "y" : "ies");
 }
 

@@ -13,12 +13,14 @@
 #include "common.h"
 #include "diag.h"
 #include "options.h"
+#include "plan-rule.h"
 #include "plan.h"
 #include "reload.h"
 #include "resolve.h"
 #include "state.h"
 
 NSH_DEFINE_CLEANUP(struct nsh_route_plan *, nsh_route_plan_free)
+NSH_DEFINE_CLEANUP(struct nsh_rule_plan *, nsh_rule_plan_free)
 NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
 
 struct planner {
@@ -56,6 +58,17 @@ __attribute__((format(printf, 1, 2))) static void remark(const char *format, ...
     va_start(args, format);
     print_clean(format, args);
     va_end(args);
+}
+
+/* The protocol that an earlier configuration marked ours with; 0: the same as now. */
+static uint8_t earlier_protocol(const struct planner *p)
+{
+    uint8_t before;
+
+    if (!p->state || nsh_state_protocol_load(p->state, &before) < 0 ||
+            before == p->desired->protocol)
+        return 0;
+    return before;
 }
 
 /* ---- routes ---- */
@@ -150,19 +163,15 @@ static int plan_routes(struct planner *p)
     NSH_CLEANUP(nsh_route_plan_freep) struct nsh_route_plan *plan = NULL;
     nsh_autofree uint8_t *flags = calloc(p->desired->n_routes + 1, 1);
     const struct nsh_route_step *steps;
-    uint8_t before = 0;
     size_t n;
     int q;
 
     if (!flags)
         return -ENOMEM;
-    if (!p->state || nsh_state_protocol_load(p->state, &before) < 0 ||
-            before == p->desired->protocol)
-        before = 0;
     for (size_t i = 0; i < p->desired->n_routes; i++)
         if (nsh_desired_missing_link(p->desired, &p->desired->routes[i]))
             flags[i] = NSH_ROUTE_SKIP;
-    q = nsh_route_plan_new(p->desired, flags, before, &plan);
+    q = nsh_route_plan_new(p->desired, flags, earlier_protocol(p), &plan);
     if (q == 0)
         q = nsh_route_plan_begin(plan, NSH_SCOPE_ALL, NULL, 0);
     if (q == 0)
@@ -185,6 +194,56 @@ static int plan_routes(struct planner *p)
         if (nsh_route_plan_verdict(plan, i) == NSH_ROUTE_CONFLICT || flags[i] != 0)
             print_unplanned(p, plan, i);
     return 0;
+}
+
+/* ---- rules ---- */
+
+static int observe_rule(void *userdata, const struct nsh_rule *seen)
+{
+    return nsh_rule_plan_observe(userdata, seen);
+}
+
+/* A rule that is only written anew so that another can be deleted stays as it is. */
+static void print_rule_steps(struct planner *p, const struct nsh_rule_plan *plan)
+{
+    nsh_autofree bool *again = calloc(p->desired->n_rules + 1, sizeof(*again));
+    char text[NSH_RULE_TEXT];
+    size_t n;
+    const struct nsh_rule_step *steps = nsh_rule_plan_steps(plan, &n);
+
+    for (size_t i = 0; again && i < n; i++) {
+        const struct nsh_rule_step *s = &steps[i];
+
+        nsh_rule_format_name(&s->rule, text, sizeof text);
+        if (s->action == NSH_RULE_ADD_AGAIN)
+            again[s->wanted] = true;
+        else if (s->action == NSH_RULE_DELETE_DOUBLE && again[s->wanted])
+            again[s->wanted] = false;
+        else if (s->action == NSH_RULE_DELETE_DOUBLE)
+            line(p, "- rule %s (it stands twice)", text);
+        else
+            line(p, "%c rule %s", s->action == NSH_RULE_ADD ? '+' : '-', text);
+    }
+}
+
+static int plan_rules(struct planner *p)
+{
+    NSH_CLEANUP(nsh_rule_plan_freep) struct nsh_rule_plan *plan = NULL;
+    nsh_autofree uint8_t *flags = calloc(p->desired->n_rules + 1, 1);
+    int q;
+
+    if (!flags)
+        return -ENOMEM;
+    q = nsh_rule_plan_new(p->desired, flags, earlier_protocol(p), &plan);
+    if (q < 0)
+        return q;
+    nsh_rule_plan_begin(plan);
+    q = p->fib->ops->rules_dump(p->fib, observe_rule, plan);
+    if (q == 0)
+        q = nsh_rule_plan_finish(plan, SIZE_MAX);
+    if (q == 0)
+        print_rule_steps(p, plan);
+    return q;
 }
 
 /* ---- firewall ---- */
@@ -326,6 +385,9 @@ static int plan_all(struct planner *p)
     q = plan_routes(p);
     if (q < 0)
         return nsh_complain("cannot read the routes: %s", strerror(-q));
+    q = plan_rules(p);
+    if (q < 0)
+        return nsh_complain("cannot read the rules: %s", strerror(-q));
     q = plan_firewall(p, NSH_PHASE_DOWN);
     if (q < 0)
         return nsh_complain("cannot read the iptables rules: %s", strerror(-q));

@@ -28,6 +28,7 @@ typedef uint64_t nsh_object_id;
 #define NSH_OBJECT_CHAIN (1ULL << 62)
 #define NSH_OBJECT_FORWARDING (1ULL << 61)
 #define NSH_OBJECT_TABLE (1ULL << 60)
+#define NSH_OBJECT_RULE (1ULL << 59)
 
 struct nsh_repairs {
     struct nsh_backoff backoff;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the reconciler share: reconcile.c (marks and the order of a pass),
- * reconcile-routes.c, reconcile-firewall.c, reconcile-flows.c, reconcile-sysctl.c,
- * reconcile-report.c.
+ * reconcile-routes.c, reconcile-rules.c, reconcile-firewall.c, reconcile-flows.c,
+ * reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "conntrack.h"
 #include "culprit.h"
 #include "intern.h"
+#include "plan-rule.h"
 #include "plan.h"
 #include "reconcile.h"
 
@@ -26,10 +27,28 @@ struct key_mark {
     bool gone;             /* nothing of it stands there any more */
     struct nsh_route seen; /* else: what stands there; in mark_arena */
 };
+/* A wanted rule that an event told was removed. */
+struct rule_mark {
+    size_t wanted;
+    uint32_t sender;
+    uint64_t at;
+    pid_t culprit_pid; /* 0: not looked up, or not certain */
+    char culprit[NSH_COMM_LEN * 4];
+};
+#define RULE_MARKS_MAX 32
+
+/* Of the reports of one pass about one kind of object. */
+struct tally {
+    bool many;                         /* so many at once that they are told as a sum */
+    uint32_t told[NSH_REPORT_KINDS];   /* single lines so far */
+    uint64_t untold[NSH_REPORT_KINDS]; /* left to the sum */
+};
 /* Up to so many objects of one pass get a line each; more are told as a sum. */
 #define NSH_REPORT_SINGLE_MAX 20U
 /* Programs behind an event end quickly: the first few are looked up when it is read. */
 #define CULPRITS_MAX 4U
+/* A bit of route_flags of our own: that another route shadows it was told. */
+#define ROUTE_SHADOW_TOLD 0x80U
 /* More than this many single keys are not cheaper than one dump. */
 #define KEY_MARKS_MAX 1024
 
@@ -63,13 +82,17 @@ struct nsh_reconciler {
     struct nsh_desired *desired;
     uint8_t *route_flags;  /* NSH_ROUTE_*, for the plan */
     uint8_t *route_states; /* enum nsh_object_state */
+    uint8_t *rule_flags;   /* NSH_RULE_SKIP for the plan, and those of reconcile-rules.c */
+    uint8_t *rule_states;
+    struct nsh_rule_plan *rule_plan; /* made anew with the configuration */
     uint8_t *chain_states;
     struct nsh_route_plan *route_plan; /* made anew with the configuration */
     uint8_t forwarding_states[NSH_FAMILIES];
     struct before_list before;
     struct nsh_notes *notes;
-    uint8_t also_ours; /* protocol from before, until nothing carries it any more; 0: none */
-    bool earlier_seen; /* the last dump showed routes with it */
+    uint8_t also_ours;  /* protocol from before, until nothing carries it any more; 0: none */
+    bool earlier_seen;  /* the last dump showed routes with it */
+    bool earlier_rules; /* the last dump showed rules with it */
 
     bool sources; /* an IPv6 route has a preferred source */
 
@@ -85,6 +108,10 @@ struct nsh_reconciler {
     struct key_mark *keys;
     size_t n_keys;
     struct nsh_arena *mark_arena;
+    bool rules_dirty;
+    struct rule_mark rule_marks[RULE_MARKS_MAX];
+    size_t n_rule_marks;
+    uint64_t rules_wait; /* a rule is backing off until then; NSH_NEVER: none */
     bool firewall_dirty[NSH_FAMILIES];
     uint64_t firewall_again[NSH_FAMILIES]; /* it failed and is tried again then; 0: it did not */
     bool forwarding_dirty;
@@ -96,11 +123,10 @@ struct nsh_reconciler {
     /* the present pass */
     bool settling; /* start, reload or stop: what is written is no repair */
     enum nsh_occasion occasion;
-    bool occupied;                     /* an addition met a route that was not observed */
-    bool many;                         /* so many at once that they are told as a sum */
-    uint32_t told[NSH_REPORT_KINDS];   /* single lines so far */
-    uint64_t untold[NSH_REPORT_KINDS]; /* left to the sum */
-    uint64_t noticed;                  /* when what is being repaired was noticed */
+    bool occupied;    /* an addition met a route that was not observed */
+    bool routes_left; /* unwanted routes wait for the rules that may lead to them to go first */
+    struct tally routes_told, rules_told;
+    uint64_t noticed; /* when what is being repaired was noticed */
 
     uint64_t retry;      /* something asked to be run again then */
     uint64_t pause;      /* the kernel could not be asked: nothing is due before then */
@@ -123,6 +149,9 @@ struct nsh_reconciler {
     struct nsh_work work;
 };
 
+/* reconcile.c: what set off this pass, if nothing has before. */
+void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text);
+
 static inline uint64_t reconcile_now(const struct nsh_reconciler *r)
 {
     return r->hooks.now(r->hooks.userdata);
@@ -133,6 +162,18 @@ void reconcile_retry_at(struct nsh_reconciler *r, uint64_t when);
 int reconcile_routes(struct nsh_reconciler *r);
 /* Index of the mark of a wanted route, or NULL. */
 const struct key_mark *reconcile_find_mark(const struct nsh_reconciler *r, size_t wanted);
+
+/* reconcile-rules.c */
+/*
+ * Compares and writes the rules if they are marked, or one of them has waited long enough. They
+ * stay marked when there is more to write than fits one pass.
+ */
+int reconcile_rules(struct nsh_reconciler *r);
+/* An event about a rule with our mark. */
+void reconcile_rule_event(struct nsh_reconciler *r, const struct nsh_fib_event *e);
+/* Carries over what is known of rules that stay wanted. 0 or -ENOMEM. */
+int reconcile_carry_rules(struct nsh_reconciler *r, const struct nsh_desired *to, uint8_t *flags,
+        uint8_t *states, struct nsh_notes *notes);
 
 /* reconcile-firewall.c */
 /* Policies of this family are wanted. */
@@ -168,6 +209,8 @@ struct report_args {
 };
 void report_route(
         struct nsh_reconciler *r, const struct nsh_route *route, const struct report_args *args);
+void report_rule(
+        struct nsh_reconciler *r, const struct nsh_rule *rule, const struct report_args *args);
 void report_chain(
         struct nsh_reconciler *r, const struct nsh_chain *chain, const struct report_args *args);
 void report_forwarding(struct nsh_reconciler *r, int family, const struct report_args *args);

@@ -34,31 +34,36 @@ const char *report_chain_name(const struct nsh_chain *chain, char *buf, size_t s
 
 void report_begin(struct nsh_reconciler *r)
 {
-    memset(r->told, 0, sizeof r->told);
-    memset(r->untold, 0, sizeof r->untold);
-    r->many = false;
+    memset(&r->routes_told, 0, sizeof r->routes_told);
+    memset(&r->rules_told, 0, sizeof r->rules_told);
 }
 
-void report_end(struct nsh_reconciler *r)
+static void report_sums(struct nsh_reconciler *r, const struct tally *t, const char *object)
 {
     for (int kind = 0; kind < NSH_REPORT_KINDS; kind++) {
-        uint64_t total = r->untold[kind] + r->told[kind];
+        uint64_t total = t->untold[kind] + t->told[kind];
         struct nsh_report report = {
                 .kind = NSH_REPORT_SUMMARY,
-                .object = "route",
+                .object = object,
                 .detail = nsh_report_action((enum nsh_report_kind)kind),
                 .cause = r->trigger.text[0] ? r->trigger.text : NULL,
                 .duration_usec = reconcile_now(r) - r->noticed,
                 .count = total,
         };
 
-        if (r->untold[kind] > 0)
+        if (t->untold[kind] > 0)
             r->hooks.report(r->hooks.userdata, &report);
     }
 }
 
+void report_end(struct nsh_reconciler *r)
+{
+    report_sums(r, &r->routes_told, "route");
+    report_sums(r, &r->rules_told, "rule");
+}
+
 /* Whether one more line of this kind is to be written; else it goes into the sum. */
-static bool tell_singly(struct nsh_reconciler *r, enum nsh_report_kind kind)
+static bool tell_singly(struct tally *t, enum nsh_report_kind kind)
 {
     uint32_t most = NSH_REPORT_SINGLE_MAX;
 
@@ -66,23 +71,23 @@ static bool tell_singly(struct nsh_reconciler *r, enum nsh_report_kind kind)
     case NSH_REPORT_PENDING:
     case NSH_REPORT_CONFLICT:
     case NSH_REPORT_FAILED:
-        most = r->many ? EXAMPLES_MAX : most;
+        most = t->many ? EXAMPLES_MAX : most;
         break;
     case NSH_REPORT_ADDED:
     case NSH_REPORT_REMOVED:
     case NSH_REPORT_CHANGED:
     case NSH_REPORT_ADOPTED:
     case NSH_REPORT_RESTORED:
-        most = r->many ? 0 : most;
+        most = t->many ? 0 : most;
         break;
     default:
         break;
     }
-    if (r->told[kind] < most) {
-        r->told[kind]++;
+    if (t->told[kind] < most) {
+        t->told[kind]++;
         return true;
     }
-    r->untold[kind]++;
+    t->untold[kind]++;
     return false;
 }
 
@@ -137,13 +142,25 @@ void report_route(
     char name[NAME_SIZE];
     struct nsh_report report = {.object = "route", .name = name};
 
-    if (!tell_singly(r, args->kind))
+    if (!tell_singly(&r->routes_told, args->kind))
         return;
     if (route->origin != NSH_ORIGIN_NONE)
         nsh_route_format(route, r->desired->links, name, sizeof name);
     else
         nsh_route_format_seen(r->fib, route, name, sizeof name);
     send_report(r, &report, args, route->origin);
+}
+
+void report_rule(
+        struct nsh_reconciler *r, const struct nsh_rule *rule, const struct report_args *args)
+{
+    char name[NSH_RULE_TEXT];
+    struct nsh_report report = {.object = "rule", .name = name};
+
+    if (!tell_singly(&r->rules_told, args->kind))
+        return;
+    nsh_rule_format_name(rule, name, sizeof name);
+    send_report(r, &report, args, rule->origin);
 }
 
 void report_chain(
@@ -182,6 +199,8 @@ void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret
         return;
     for (size_t i = 0; i < r->desired->n_routes; i++)
         ret->routes[r->route_states[i]]++;
+    for (size_t i = 0; i < r->desired->n_rules; i++)
+        ret->rules[r->rule_states[i]]++;
     for (size_t i = 0; i < r->desired->n_chains; i++)
         if (r->desired->chains[i].policy[0] != '\0')
             ret->policies[r->chain_states[i]]++;
@@ -233,6 +252,22 @@ static void show_routes(struct viewer *v)
     }
 }
 
+static void show_rules(struct viewer *v)
+{
+    const struct nsh_desired *d = v->r->desired;
+    char name[NSH_RULE_TEXT];
+
+    for (size_t i = 0; i < d->n_rules; i++) {
+        struct nsh_object_view view = {.kind = "rule", .name = name};
+
+        view.state = v->r->rule_states[i];
+        if (!wants(v, view.state))
+            continue;
+        nsh_rule_format_name(&d->rules[i], name, sizeof name);
+        show(v, NSH_OBJECT_RULE + i, d->rules[i].origin, &view);
+    }
+}
+
 static void show_policies(struct viewer *v)
 {
     const struct nsh_desired *d = v->r->desired;
@@ -272,6 +307,7 @@ size_t nsh_reconciler_each(const struct nsh_reconciler *r, size_t limit,
         v.held = round == 1;
         show_policies(&v);
         show_forwarding(&v);
+        show_rules(&v);
         show_routes(&v);
     }
     return v.total;

@@ -58,7 +58,9 @@ static void become_held(struct nsh_reconciler *r, size_t wanted)
 {
     r->route_states[wanted] = NSH_OBJECT_HELD;
     r->route_flags[wanted] |= NSH_ROUTE_WAS_HELD;
-    nsh_notes_set_reason(r->notes, wanted, NULL);
+    /* What shadows it is seen only when foreign routes are read, and holds until then. */
+    if (!(r->route_flags[wanted] & ROUTE_SHADOW_TOLD))
+        nsh_notes_set_reason(r->notes, wanted, NULL);
 }
 
 static void become(struct nsh_reconciler *r, size_t wanted, enum nsh_object_state state,
@@ -66,6 +68,7 @@ static void become(struct nsh_reconciler *r, size_t wanted, enum nsh_object_stat
 {
     bool news = nsh_notes_set_reason(r->notes, wanted, reason) != 0;
 
+    r->route_flags[wanted] &= (uint8_t)~ROUTE_SHADOW_TOLD;
     if (r->route_states[wanted] == state && !news)
         return;
     r->route_states[wanted] = (uint8_t)state;
@@ -84,19 +87,73 @@ static void become_pending(struct nsh_reconciler *r, size_t wanted, const char *
     become(r, wanted, NSH_OBJECT_PENDING, NSH_REPORT_PENDING, reason);
 }
 
+#define FOREIGN_TEXT 600
+
+static const char *format_foreign(
+        struct nsh_reconciler *r, const struct nsh_route *other, char *buf, size_t size)
+{
+    const char *protocol = nsh_route_protocol_name(other->protocol);
+    char text[512];
+
+    nsh_route_format_seen(r->fib, other, text, sizeof text);
+    if (protocol)
+        snprintf(buf, size, "%s proto %s", text, protocol);
+    else
+        snprintf(buf, size, "%s proto %u", text, other->protocol);
+    return buf;
+}
+
 static void become_conflicting(struct nsh_reconciler *r, size_t wanted)
 {
     const struct nsh_route *other = nsh_route_plan_conflict(r->route_plan, wanted);
-    const char *protocol = other ? nsh_route_protocol_name(other->protocol) : NULL;
-    char text[512] = "another route", reason[600];
+    char reason[FOREIGN_TEXT] = "another route";
 
     if (other)
-        nsh_route_format_seen(r->fib, other, text, sizeof text);
-    if (protocol)
-        snprintf(reason, sizeof reason, "%s proto %s", text, protocol);
-    else
-        snprintf(reason, sizeof reason, "%s proto %u", text, other ? other->protocol : 0U);
+        format_foreign(r, other, reason, sizeof reason);
     become(r, wanted, NSH_OBJECT_CONFLICTING, NSH_REPORT_CONFLICT, reason);
+}
+
+/* ---- foreign routes that come before ours ---- */
+
+static void take_shadow(struct nsh_reconciler *r, const struct nsh_route_shadow *shadow)
+{
+    char by[FOREIGN_TEXT], reason[FOREIGN_TEXT + 32];
+
+    if (r->route_states[shadow->wanted] != NSH_OBJECT_HELD)
+        return;
+    format_foreign(r, &shadow->by, by, sizeof by);
+    snprintf(reason, sizeof reason, "behind %s", by);
+    nsh_notes_set_reason(r->notes, shadow->wanted, reason);
+    if (r->route_flags[shadow->wanted] & ROUTE_SHADOW_TOLD)
+        return;
+    r->route_flags[shadow->wanted] |= ROUTE_SHADOW_TOLD;
+    tell(r, shadow->wanted, NSH_REPORT_SHADOWED, NULL, by);
+}
+
+static int compare_shadows(const void *a, const void *b)
+{
+    const struct nsh_route_shadow *x = a, *y = b;
+
+    return (x->wanted > y->wanted) - (x->wanted < y->wanted);
+}
+
+/* One that is not shadowed any more may be told of again. */
+static void take_shadows(struct nsh_reconciler *r)
+{
+    size_t n;
+    const struct nsh_route_shadow *shadows = nsh_route_plan_shadows(r->route_plan, &n);
+
+    for (size_t i = 0; i < r->desired->n_routes; i++) {
+        struct nsh_route_shadow key = {.wanted = i};
+
+        if (!(r->route_flags[i] & ROUTE_SHADOW_TOLD) ||
+                (n > 0 && bsearch(&key, shadows, n, sizeof key, compare_shadows)))
+            continue;
+        r->route_flags[i] &= (uint8_t)~ROUTE_SHADOW_TOLD;
+        nsh_notes_set_reason(r->notes, i, NULL);
+    }
+    for (size_t i = 0; i < n; i++)
+        take_shadow(r, &shadows[i]);
 }
 
 /* ---- what is not to be written now ---- */
@@ -366,6 +423,7 @@ static void take_verdicts(struct nsh_reconciler *r, enum route_mark scope)
 
 static int round_of(struct nsh_reconciler *r, enum route_mark scope)
 {
+    bool left = false;
     size_t n;
     int q;
 
@@ -377,9 +435,18 @@ static int round_of(struct nsh_reconciler *r, enum route_mark scope)
         return q;
     take_verdicts(r, scope);
     nsh_route_plan_steps(r->route_plan, &n);
-    r->many = n > NSH_REPORT_SINGLE_MAX;
+    r->routes_told.many = n > NSH_REPORT_SINGLE_MAX;
     r->occupied = false;
-    return nsh_apply_routes(r->fib, r->desired, r->route_plan, written, r);
+    /* A rule that is no longer wanted may still lead to a route that is not: it goes first. */
+    if (!r->rules_dirty) {
+        q = nsh_apply_routes(r->fib, r->desired, r->route_plan, written, r);
+    } else {
+        q = nsh_apply_routes_up(r->fib, r->desired, r->route_plan, written, r, &left);
+        r->routes_left = r->routes_left || left;
+    }
+    if (q == 0 && scope == ROUTES_ALL)
+        take_shadows(r);
+    return q;
 }
 
 static int resolve(struct nsh_reconciler *r)

@@ -2,8 +2,9 @@
 /*
  * Marks, and the order of a pass.
  *
- * On the way up, packet rules come before forwarding and forwarding before routes, so that nothing
- * ever leaves untranslated; what is no longer wanted goes afterwards, the other way round. A pass
+ * On the way up, packet rules come before forwarding, forwarding before routes and routes before
+ * the policy routing rules that lead to them, so that nothing ever leaves untranslated or finds an
+ * empty table; what is no longer wanted goes afterwards, the other way round. A pass
  * that can't get the xtables lock waits for it for a while before it goes on with the rest: the
  * order is worth more than a few seconds, but not more than the routes.
  */
@@ -41,6 +42,7 @@ int nsh_reconciler_new(struct nsh_fib *fib, struct nsh_firewall *firewall, struc
     r->earlier_run = state && nsh_state_protocol_load(state, &(uint8_t){0}) == 0;
     r->retry = NSH_NEVER;
     r->routes_wait = NSH_NEVER;
+    r->rules_wait = NSH_NEVER;
     r->flows_family = AF_UNSPEC;
     r->mark_arena = nsh_arena_new();
     if (!r->mark_arena || nsh_notes_new(&r->notes) < 0) {
@@ -56,9 +58,12 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     if (!r)
         return;
     nsh_route_plan_free(r->route_plan);
+    nsh_rule_plan_free(r->rule_plan);
     nsh_desired_free(r->desired);
     free(r->route_flags);
     free(r->route_states);
+    free(r->rule_flags);
+    free(r->rule_states);
     free(r->chain_states);
     free(r->keys);
     free(r->last_repair);
@@ -82,7 +87,7 @@ void reconcile_retry_at(struct nsh_reconciler *r, uint64_t when)
 
 /* ---- marks ---- */
 
-static void set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text)
+void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text)
 {
     if (r->trigger.at != 0)
         return; /* the first one is what began it */
@@ -102,6 +107,7 @@ static void mark_everything(struct nsh_reconciler *r)
     r->links_dirty = true;
     r->forwarding_dirty = true;
     r->unwanted_dirty = true;
+    r->rules_dirty = true;
     r->firewall_dirty[NSH_V4] = r->firewall_dirty[NSH_V6] = true;
     mark_routes(r, ROUTES_OURS);
 }
@@ -126,7 +132,7 @@ void nsh_reconciler_resync(struct nsh_reconciler *r)
             count_states(r->route_states, r->desired->n_routes, NSH_OBJECT_CONFLICTING) > 0)
         mark_routes(r, ROUTES_ALL);
     r->resyncs++;
-    set_trigger(r, 0, "resync");
+    reconcile_set_trigger(r, 0, "resync");
 }
 
 static struct nsh_route_props *copy_props(struct nsh_arena *arena, const struct nsh_route_props *p)
@@ -152,7 +158,7 @@ static void mark_key(struct nsh_reconciler *r, size_t wanted, const struct nsh_f
     }
     if (r->n_keys == KEY_MARKS_MAX) {
         mark_routes(r, ROUTES_OURS);
-        set_trigger(r, e->sender, "many routes changed");
+        reconcile_set_trigger(r, e->sender, "many routes changed");
         return;
     }
     k = &r->keys[r->n_keys];
@@ -201,9 +207,16 @@ static void take_waiting(struct nsh_reconciler *r, uint64_t now)
         return;
     r->waiting_due = 0;
     r->waiting_last = now;
-    set_trigger(r, 0, "a route appeared");
+    reconcile_set_trigger(r, 0, "a route appeared");
     r->links_dirty = true;
     mark_routes(r, ROUTES_OURS);
+}
+
+static bool shadows_ours(const struct nsh_reconciler *r, const struct nsh_route *foreign)
+{
+    size_t at = nsh_desired_lower_bound(r->desired, foreign);
+
+    return nsh_desired_find_shadowed(r->desired, foreign, at) != SIZE_MAX;
 }
 
 /*
@@ -221,7 +234,7 @@ static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
         if (e->type == NSH_FIB_ROUTE_GONE || (e->route_flags & (NLM_F_REPLACE | NLM_F_EXCL)) != 0) {
             mark_key(r, wanted, e);
         } else {
-            set_trigger(r, e->sender, "a route was added beside it");
+            reconcile_set_trigger(r, e->sender, "a route was added beside it");
             mark_routes(r, ROUTES_ALL);
         }
         return;
@@ -229,10 +242,15 @@ static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
     if (e->type != NSH_FIB_ROUTE_NEW)
         return;
     if (ours) {
-        set_trigger(r, e->sender, "an unknown route with our mark appeared");
+        reconcile_set_trigger(r, e->sender, "an unknown route with our mark appeared");
         mark_routes(r, ROUTES_OURS);
-    } else if (any_waiting(r)) {
+        return;
+    }
+    if (any_waiting(r))
         a_route_appeared(r);
+    if (r->all_cost < ALL_CHEAP_USEC && shadows_ours(r, &e->route)) {
+        reconcile_set_trigger(r, e->sender, "a route was added before it");
+        mark_routes(r, ROUTES_ALL);
     }
 }
 
@@ -263,7 +281,7 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
             e->gone ? "was deleted"
             : e->up ? "is up"
                     : "went down");
-    set_trigger(r, e->sender, text);
+    reconcile_set_trigger(r, e->sender, text);
     r->links_dirty = true;
     mark_routes(r, ROUTES_OURS);
 }
@@ -273,7 +291,8 @@ static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *
     /* An IPv6 route loses its preferred source without a word, whatever device had the address. */
     if (!(e->family == AF_INET6 && r->sources) && !link_in_use(r, e->ifindex, ""))
         return;
-    set_trigger(r, e->sender, e->gone ? "an address was removed" : "an address was added");
+    reconcile_set_trigger(
+            r, e->sender, e->gone ? "an address was removed" : "an address was added");
     r->links_dirty = true;
     mark_routes(r, ROUTES_OURS);
 }
@@ -286,7 +305,7 @@ static void overrun_event(struct nsh_reconciler *r)
     report_plain(r, "events", NULL, &args);
     mark_everything(r);
     mark_routes(r, ROUTES_ALL); /* what shadows ours shows only among the foreign ones */
-    set_trigger(r, 0, "events were lost");
+    reconcile_set_trigger(r, 0, "events were lost");
 }
 
 void nsh_reconciler_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
@@ -304,8 +323,11 @@ void nsh_reconciler_event(struct nsh_reconciler *r, const struct nsh_fib_event *
     case NSH_FIB_ADDRESS:
         address_event(r, e);
         break;
+    case NSH_FIB_RULE:
+        reconcile_rule_event(r, e);
+        break;
     case NSH_FIB_FORWARDING:
-        set_trigger(r, e->sender, "forwarding changed");
+        reconcile_set_trigger(r, e->sender, "forwarding changed");
         r->forwarding_dirty = true;
         break;
     case NSH_FIB_OVERRUN:
@@ -329,7 +351,7 @@ void nsh_reconciler_poll(struct nsh_reconciler *r)
         for (int t = 0; t < NSH_TABLE_COUNT; t++) {
             if (r->firewall->ops->changed(r->firewall, nsh_family_of(f), (enum nsh_table)t) <= 0)
                 continue;
-            set_trigger(r, 0, "");
+            reconcile_set_trigger(r, 0, "");
             r->firewall_dirty[f] = true;
             r->unwanted_dirty = true;
             break;
@@ -349,7 +371,7 @@ static int carry_routes(struct nsh_reconciler *r, const struct nsh_desired *to, 
         int order = nsh_route_id_cmp(&r->desired->routes[i], &to->routes[j]);
 
         if (order == 0) {
-            flags[j] = r->route_flags[i] & NSH_ROUTE_WAS_HELD;
+            flags[j] = r->route_flags[i] & (NSH_ROUTE_WAS_HELD | ROUTE_SHADOW_TOLD);
             states[j] = r->route_states[i];
             if (nsh_notes_move(r->notes, i, notes, j) < 0)
                 return -ENOMEM;
@@ -398,6 +420,7 @@ static void drop_marks(struct nsh_reconciler *r)
     nsh_arena_reset(r->mark_arena);
     if (r->routes_dirty != ROUTES_ALL)
         r->routes_dirty = ROUTES_CLEAN;
+    r->n_rule_marks = 0;
     /* Flows from a gap are still there; the search that began goes by the chains as they were. */
     if (r->flows_family != AF_UNSPEC)
         r->flows_wanted[nsh_family_index(r->flows_family)] = true;
@@ -428,51 +451,89 @@ static bool any_ipv6_source(const struct nsh_desired *d)
     return false;
 }
 
+/* What belongs to a configuration, made aside. */
+struct fresh {
+    uint8_t *route_flags, *route_states, *rule_flags, *rule_states, *chain_states;
+    struct nsh_route_plan *route_plan;
+    struct nsh_rule_plan *rule_plan;
+    struct nsh_notes *notes;
+};
+
+static void fresh_done(struct fresh *f)
+{
+    free(f->route_flags);
+    free(f->route_states);
+    free(f->rule_flags);
+    free(f->rule_states);
+    free(f->chain_states);
+    nsh_route_plan_free(f->route_plan);
+    nsh_rule_plan_free(f->rule_plan);
+    nsh_notes_free(f->notes);
+}
+
+static int fresh_init(struct fresh *f, const struct nsh_desired *d, uint8_t also_ours)
+{
+    f->route_flags = calloc(d->n_routes + 1, 1);
+    f->route_states = calloc(d->n_routes + 1, 1);
+    f->rule_flags = calloc(d->n_rules + 1, 1);
+    f->rule_states = calloc(d->n_rules + 1, 1);
+    f->chain_states = calloc(d->n_chains + 1, 1);
+    if (!f->route_flags || !f->route_states || !f->rule_flags || !f->rule_states ||
+            !f->chain_states ||
+            nsh_route_plan_new(d, f->route_flags, also_ours, &f->route_plan) < 0 ||
+            nsh_rule_plan_new(d, f->rule_flags, also_ours, &f->rule_plan) < 0)
+        return -ENOMEM;
+    return nsh_notes_new(&f->notes);
+}
+
+/* What was there goes to `f`. */
+static void exchange(struct nsh_reconciler *r, struct fresh *f)
+{
+    struct fresh old = {.route_flags = r->route_flags,
+            .route_states = r->route_states,
+            .rule_flags = r->rule_flags,
+            .rule_states = r->rule_states,
+            .chain_states = r->chain_states,
+            .route_plan = r->route_plan,
+            .rule_plan = r->rule_plan,
+            .notes = r->notes};
+
+    r->route_flags = f->route_flags;
+    r->route_states = f->route_states;
+    r->rule_flags = f->rule_flags;
+    r->rule_states = f->rule_states;
+    r->chain_states = f->chain_states;
+    r->route_plan = f->route_plan;
+    r->rule_plan = f->rule_plan;
+    r->notes = f->notes;
+    *f = old;
+}
+
 int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum nsh_occasion why)
 {
-    nsh_autofree uint8_t *flags = calloc(desired->n_routes + 1, 1);
-    nsh_autofree uint8_t *states = calloc(desired->n_routes + 1, 1);
-    nsh_autofree uint8_t *chains = calloc(desired->n_chains + 1, 1);
-    struct nsh_route_plan *plan = NULL;
-    struct nsh_notes *notes = NULL;
+    NSH_CLEANUP(fresh_done) struct fresh f = {0};
     uint8_t also_ours = earlier_protocol(r, desired);
 
-    if (!flags || !states || !chains || nsh_route_plan_new(desired, flags, also_ours, &plan) < 0)
+    if (fresh_init(&f, desired, also_ours) < 0 ||
+            carry_routes(r, desired, f.route_flags, f.route_states, f.notes) < 0 ||
+            reconcile_carry_rules(r, desired, f.rule_flags, f.rule_states, f.notes) < 0 ||
+            carry_chains(r, desired, f.chain_states, f.notes) < 0 || carry_fixed(r, f.notes) < 0)
         return -ENOMEM;
-    if (nsh_notes_new(&notes) < 0) {
-        nsh_route_plan_free(plan);
-        return -ENOMEM;
-    }
-    if (carry_routes(r, desired, flags, states, notes) < 0 ||
-            carry_chains(r, desired, chains, notes) < 0 || carry_fixed(r, notes) < 0) {
-        nsh_notes_free(notes);
-        nsh_route_plan_free(plan);
-        return -ENOMEM;
-    }
     r->also_ours = also_ours;
-    r->earlier_seen = also_ours != 0;
+    r->earlier_seen = r->earlier_rules = also_ours != 0;
     drop_marks(r);
-    nsh_notes_free(r->notes);
-    nsh_route_plan_free(r->route_plan);
+    exchange(r, &f);
     nsh_desired_free(r->desired);
-    free(r->route_flags);
-    free(r->route_states);
-    free(r->chain_states);
-    r->notes = notes;
-    r->route_plan = plan;
-    r->routes_wait = NSH_NEVER;
     r->desired = desired;
-    r->route_flags = NSH_TAKE_PTR(flags);
-    r->route_states = NSH_TAKE_PTR(states);
-    r->chain_states = NSH_TAKE_PTR(chains);
+    r->routes_wait = r->rules_wait = NSH_NEVER;
     r->settling = true;
     r->occasion = why;
     r->lock_since = 0;
     r->pause = 0;
-    for (int f = 0; f < NSH_FAMILIES; f++) {
-        r->firewall_wait[f] = r->firewall_again[f] = r->forwarding_wait[f] = 0;
-        if (!desired->forwarding[f])
-            r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
+    for (int i = 0; i < NSH_FAMILIES; i++) {
+        r->firewall_wait[i] = r->firewall_again[i] = r->forwarding_wait[i] = 0;
+        if (!desired->forwarding[i])
+            r->forwarding_states[i] = NSH_OBJECT_UNKNOWN;
     }
     r->sources = any_ipv6_source(desired);
     mark_everything(r);
@@ -573,19 +634,27 @@ static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
 
 bool nsh_reconciler_complete(const struct nsh_reconciler *r)
 {
-    return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->unwanted_dirty &&
-           !firewall_due(r, reconcile_now(r)) && r->lock_since == 0;
+    return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->rules_dirty &&
+           !r->unwanted_dirty && !firewall_due(r, reconcile_now(r)) && r->lock_since == 0;
 }
 
 static int forget_earlier_protocol(struct nsh_reconciler *r)
 {
+    struct nsh_rule_plan *rules;
     struct nsh_route_plan *plan;
     int q = nsh_route_plan_new(r->desired, r->route_flags, 0, &plan);
 
     if (q < 0)
         return q;
+    q = nsh_rule_plan_new(r->desired, r->rule_flags, 0, &rules);
+    if (q < 0) {
+        nsh_route_plan_free(plan);
+        return q;
+    }
     nsh_route_plan_free(r->route_plan);
+    nsh_rule_plan_free(r->rule_plan);
     r->route_plan = plan;
+    r->rule_plan = rules;
     r->also_ours = 0;
     return 0;
 }
@@ -596,9 +665,13 @@ static void settle_protocol(struct nsh_reconciler *r)
     bool news = r->settling;
 
     if (r->also_ours != 0) {
-        if (r->earlier_seen && r->settling)
+        bool seen = r->earlier_seen || r->earlier_rules;
+
+        if (seen && r->settling) {
             mark_routes(r, ROUTES_OURS);
-        if (r->earlier_seen || forget_earlier_protocol(r) < 0)
+            r->rules_dirty = true;
+        }
+        if (seen || forget_earlier_protocol(r) < 0)
             return;
         news = true;
     }
@@ -611,6 +684,7 @@ static void finish_pass(struct nsh_reconciler *r)
     r->work.finished++;
     r->failure = 0;
     r->n_keys = 0;
+    r->n_rule_marks = 0;
     nsh_arena_reset(r->mark_arena);
     r->trigger = (struct trigger){0};
     if (nsh_reconciler_complete(r)) {
@@ -618,6 +692,20 @@ static void finish_pass(struct nsh_reconciler *r)
         r->settling = false;
     }
     follow_foreign_routes(r);
+}
+
+/* Routes before the rules that lead to them, and unwanted rules before their routes. */
+static int pass_routing(struct nsh_reconciler *r)
+{
+    int q = reconcile_routes(r);
+
+    if (q == 0)
+        q = reconcile_rules(r);
+    if (q < 0 || r->rules_dirty || !r->routes_left)
+        return q;
+    r->routes_left = false;
+    mark_routes(r, ROUTES_OURS);
+    return reconcile_routes(r);
 }
 
 static int run_pass(struct nsh_reconciler *r)
@@ -635,7 +723,9 @@ static int run_pass(struct nsh_reconciler *r)
         return 0;
     q = reconcile_forwarding_on(r);
     if (q == 0)
-        q = reconcile_routes(r);
+        q = pass_routing(r);
+    if (q == 0 && r->rules_dirty)
+        return 0; /* the rest of the rules has its turn after what else is waiting */
     if (q == 0 && !wait)
         q = pass_down(r);
     if (q == 0)
@@ -705,13 +795,15 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
     /* What needs a held lock, or was put off, comes back by the timer. */
     if (r->retry == NSH_NEVER && (r->unwanted_dirty || firewall_due(r, now)))
         return true;
-    return r->routes_dirty != ROUTES_CLEAN || r->links_dirty || r->forwarding_dirty;
+    return r->routes_dirty != ROUTES_CLEAN || r->links_dirty || r->rules_dirty ||
+           r->forwarding_dirty;
 }
 
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
 {
     uint64_t next = r->retry < r->routes_wait ? r->retry : r->routes_wait;
 
+    next = r->rules_wait < next ? r->rules_wait : next;
     for (int f = 0; f < NSH_FAMILIES; f++) {
         if (r->firewall_dirty[f] && r->firewall_wait[f] != 0 && r->lock_since == 0 &&
                 r->firewall_wait[f] < next)

@@ -37,13 +37,14 @@ enum nsh_occasion {
 
 struct nsh_counts {
     size_t routes[NSH_OBJECT_STATES];
+    size_t rules[NSH_OBJECT_STATES];
     size_t policies[NSH_OBJECT_STATES]; /* a policy of both families counts twice */
     size_t forwarding[NSH_OBJECT_STATES];
 };
 
 /* One object as `status` shows it. Strings are valid during the call. */
 struct nsh_object_view {
-    const char *kind; /* "route", "masquerade", "forwarding" */
+    const char *kind; /* "route", "rule", "masquerade", "forwarding" */
     const char *name;
     enum nsh_object_state state;
     const char *reason;                /* NULL: none */
@@ -101,6 +102,7 @@ struct nsh_work {
     uint64_t finished; /* passes that went through to the end */
     uint64_t full;     /* dumps compared */
     uint64_t writes;   /* route messages written */
+    uint64_t rules;    /* rule messages written */
     uint64_t commits;  /* tables committed */
     uint64_t overruns; /* times events were lost */
     uint64_t failures; /* reports of what the kernel refused */

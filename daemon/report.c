@@ -245,6 +245,14 @@ static void say_conflict(FILE *to, const struct nsh_report *r)
     fputs("; left alone (on-conflict: replace takes it)", to);
 }
 
+static void say_shadowed(FILE *to, const struct nsh_report *r)
+{
+    put_subject(to, r);
+    fputs(" is held, but another comes before it", to);
+    put_detail(to, r->detail);
+    fputs("; left alone", to);
+}
+
 static void say_fight(FILE *to, const struct nsh_report *r)
 {
     put_subject(to, r);
@@ -329,6 +337,7 @@ static const struct kind {
         [NSH_REPORT_RESTORED] = {"restored", NSH_ID_RESTORED, LOG_NOTICE, false, say_restored},
         [NSH_REPORT_PENDING] = {"pending", NSH_ID_PENDING, LOG_WARNING, true, say_pending},
         [NSH_REPORT_CONFLICT] = {"conflict", NSH_ID_CONFLICT, LOG_WARNING, true, say_conflict},
+        [NSH_REPORT_SHADOWED] = {"shadowed", NSH_ID_SHADOWED, LOG_NOTICE, true, say_shadowed},
         [NSH_REPORT_FIGHT] = {"fight", NSH_ID_FIGHT, LOG_ERR, false, say_fight},
         [NSH_REPORT_SUMMARY] = {"summary", NSH_ID_SUMMARY, LOG_INFO, false, say_summary},
         [NSH_REPORT_OVERRUN] = {"overrun", NSH_ID_OVERRUN, LOG_WARNING, false, say_overrun},

@@ -24,6 +24,7 @@ enum nsh_report_kind {
     NSH_REPORT_RESTORED,   /* drift was repaired; `cause` says what had happened */
     NSH_REPORT_PENDING,    /* can't be in the kernel yet; `detail` is why */
     NSH_REPORT_CONFLICT,   /* a foreign route holds the key; `detail` is that route */
+    NSH_REPORT_SHADOWED,   /* a foreign route takes its traffic; `detail` is that route */
     NSH_REPORT_FIGHT,      /* something keeps undoing a repair; `detail` says how often */
     NSH_REPORT_SUMMARY,    /* many of one kind at once; `count`, `detail` */
     NSH_REPORT_OVERRUN,    /* netlink events were lost; everything is compared */
@@ -34,7 +35,8 @@ enum nsh_report_kind {
 
 struct nsh_report {
     enum nsh_report_kind kind;
-    const char *object;  /* "route", "masquerade", "forwarding", "accept-ra", "configuration" */
+    const char
+            *object; /* "route", "rule", "masquerade", "forwarding", "accept-ra", "configuration" */
     const char *name;    /* "10.20.0.0/16 via 192.168.1.1", "lan-out (ipv4)", "ipv6"; may be NULL */
     const char *policy;  /* the policy's name alone: NETSHARED_POLICY; may be NULL */
     const char *cause;   /* "start", "reload", "removed", "replaced", "link eth0 went down",

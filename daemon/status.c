@@ -12,7 +12,7 @@
 
 static size_t sum(const struct nsh_counts *c, enum nsh_object_state state)
 {
-    return c->routes[state] + c->policies[state] + c->forwarding[state];
+    return c->routes[state] + c->rules[state] + c->policies[state] + c->forwarding[state];
 }
 
 const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t size)
@@ -20,13 +20,17 @@ const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t 
     static const enum nsh_object_state others[] = {
             NSH_OBJECT_PENDING, NSH_OBJECT_CONFLICTING, NSH_OBJECT_WRONG};
     struct nsh_counts c;
-    size_t routes, policies, n;
+    size_t routes, rules, policies, n;
+    char between[40] = " and";
 
     nsh_reconciler_count(r, &c);
     routes = c.routes[NSH_OBJECT_HELD];
+    rules = c.rules[NSH_OBJECT_HELD];
     policies = c.policies[NSH_OBJECT_HELD];
-    n = (size_t)snprintf(buf, size, "%zu route%s and %zu polic%s held", routes,
-            routes == 1 ? "" : "s", policies, policies == 1 ? "y" : "ies");
+    if (rules > 0)
+        snprintf(between, sizeof between, ", %zu rule%s and", rules, rules == 1 ? "" : "s");
+    n = (size_t)snprintf(buf, size, "%zu route%s%s %zu polic%s held", routes,
+            routes == 1 ? "" : "s", between, policies, policies == 1 ? "y" : "ies");
     for (size_t i = 0; i < sizeof others / sizeof others[0] && n < size; i++)
         if (sum(&c, others[i]) > 0)
             n += (size_t)snprintf(buf + n, size - n, ", %zu %s", sum(&c, others[i]),
@@ -112,6 +116,7 @@ static json_t *work_json(const struct nsh_reconciler *r)
     json_object_set_new(o, "passes", json_integer((json_int_t)w.passes));
     json_object_set_new(o, "full_comparisons", json_integer((json_int_t)w.full));
     json_object_set_new(o, "route_messages", json_integer((json_int_t)w.writes));
+    json_object_set_new(o, "rule_messages", json_integer((json_int_t)w.rules));
     json_object_set_new(o, "firewall_commits", json_integer((json_int_t)w.commits));
     json_object_set_new(o, "overruns", json_integer((json_int_t)w.overruns));
     return o;

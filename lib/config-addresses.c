@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "config-loader.h"
+#include "config-routes.h"
 
 /* The length that a mask such as 255.255.255.0 stands for; -1: it is none. */
 static int mask_length(const char *text)
@@ -192,7 +192,8 @@ static void read_to(struct nsh_loader *l, const struct nsh_key *key, void *field
 
 const struct nsh_key_type nsh_type_to = {.what = "default, a prefix or an address",
         .hint = "write, say, to: default or to: 10.0.0.0/8",
-        .read = read_to};
+        .read = read_to,
+        .object = &nsh_object_list};
 
 static void read_prefix(struct nsh_loader *l, const struct nsh_key *key, void *field,
         const struct nsh_yaml_event *value)

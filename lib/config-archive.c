@@ -37,7 +37,12 @@ int nsh_archive_begin(int fd)
 }
 
 /* *ret_at is where the digits of the size stand. */
-int nsh_archive_begin_file(int fd, const char *path, off_t *ret_at)
+static const char *const kinds[] = {
+        [NSH_ARCHIVE_CONFIG] = "file",
+        [NSH_ARCHIVE_LIST] = "list",
+};
+
+int nsh_archive_begin_file(int fd, enum nsh_archive_kind kind, const char *path, off_t *ret_at)
 {
     char line[PATH_MAX + 64];
     size_t n = strlen(path);
@@ -48,12 +53,17 @@ int nsh_archive_begin_file(int fd, const char *path, off_t *ret_at)
         return -errno;
     if (n >= PATH_MAX)
         return -ENAMETOOLONG;
-    length = snprintf(line, sizeof(line), "file " SIZE_UNKNOWN " %zu %s\n", n, path);
+    length = snprintf(line, sizeof(line), "%s " SIZE_UNKNOWN " %zu %s\n", kinds[kind], n, path);
     r = write_all(fd, line, (size_t)length);
     if (r < 0)
         return r;
     *ret_at = at + (off_t)strlen("file ");
     return 0;
+}
+
+int nsh_archive_write(int fd, const void *data, size_t size)
+{
+    return write_all(fd, data, size);
 }
 
 int nsh_archive_end_file(int fd, off_t at, uint64_t size)
@@ -155,7 +165,7 @@ static int grow(struct nsh_archive *a)
 {
     struct nsh_archive_file *files;
 
-    if (a->n_files > NSH_DROP_INS_MAX)
+    if (a->n_files > NSH_DROP_INS_MAX + NSH_LIST_FILES_MAX)
         return -EBADMSG;
     if (a->n_files < a->room)
         return 0;
@@ -185,7 +195,7 @@ static int take_path(struct cursor *c, uint64_t n, char **ret)
     return 0;
 }
 
-static int take_file(struct cursor *c, struct nsh_archive *a)
+static int take_file(struct cursor *c, enum nsh_archive_kind kind, struct nsh_archive *a)
 {
     struct nsh_archive_file *file;
     uint64_t size, n;
@@ -198,7 +208,7 @@ static int take_file(struct cursor *c, struct nsh_archive *a)
     if (r < 0)
         return r;
     file = &a->files[a->n_files];
-    *file = (struct nsh_archive_file){.source = {.fd = c->source.fd, .length = size}};
+    *file = (struct nsh_archive_file){.kind = kind, .source = {.fd = c->source.fd, .length = size}};
     r = take_path(c, n, &file->path);
     if (r < 0)
         return r;
@@ -231,7 +241,9 @@ static int take_records(struct cursor *c, struct nsh_archive *a)
         if (memcmp(word, "end\n", 4) == 0)
             return take(c, &beyond, 1) == -EBADMSG && a->n_files > 0 ? 0 : -EBADMSG;
         if (memcmp(word, "file", 4) == 0 && a->tables.n == 0)
-            r = expect(c, " ") < 0 ? -EBADMSG : take_file(c, a);
+            r = expect(c, " ") < 0 ? -EBADMSG : take_file(c, NSH_ARCHIVE_CONFIG, a);
+        else if (memcmp(word, "list", 4) == 0 && a->n_files > 0 && a->tables.n == 0)
+            r = expect(c, " ") < 0 ? -EBADMSG : take_file(c, NSH_ARCHIVE_LIST, a);
         else if (memcmp(word, "tabl", 4) == 0)
             r = expect(c, "e ") < 0 ? -EBADMSG : take_table(c, a);
         else

@@ -5,6 +5,7 @@
  *
  *     netshared-archive 1
  *     file SIZE PATHSIZE PATH      SIZE with 20 digits, written when it is known; then the bytes
+ *     list SIZE PATHSIZE PATH      the same for a file of prefixes, behind the file that names it
  *     table NUMBER NAME
  *     end
  *
@@ -18,7 +19,13 @@
 #include "config-names.h"
 #include "source.h"
 
+enum nsh_archive_kind {
+    NSH_ARCHIVE_CONFIG, /* the main file, a drop-in */
+    NSH_ARCHIVE_LIST,   /* prefixes */
+};
+
 struct nsh_archive_file {
+    enum nsh_archive_kind kind;
     struct nsh_source source;
     char *path;
 };
@@ -31,7 +38,8 @@ struct nsh_archive {
 
 /* Writing, in this order; 0 or negative errno. The bytes are written between begin and end. */
 int nsh_archive_begin(int fd);
-int nsh_archive_begin_file(int fd, const char *path, off_t *ret_at);
+int nsh_archive_begin_file(int fd, enum nsh_archive_kind kind, const char *path, off_t *ret_at);
+int nsh_archive_write(int fd, const void *data, size_t size);
 int nsh_archive_end_file(int fd, off_t at, uint64_t size);
 int nsh_archive_end(int fd, const struct nsh_names *tables);
 

@@ -48,8 +48,9 @@ struct nsh_key_type {
     /* Of a scalar: parses `value` into `field`, reporting what is wrong. */
     void (*read)(struct nsh_loader *l, const struct nsh_key *key, void *field,
             const struct nsh_yaml_event *value);
-    size_t size;                     /* of the field; 0: it is not in the draft */
-    const struct nsh_object *object; /* of the other shapes */
+    size_t size; /* of the field; 0: it is not in the draft */
+    /* Of the other shapes; of a scalar: a mapping may stand in its place. */
+    const struct nsh_object *object;
 };
 
 struct nsh_key {
@@ -101,6 +102,7 @@ static inline bool nsh_absent(const struct nsh_draft *d, unsigned key)
 extern const struct nsh_object nsh_config_root;
 extern const struct nsh_object nsh_object_settings;
 extern const struct nsh_object nsh_object_route;
+extern const struct nsh_object nsh_object_rule;
 extern const struct nsh_object nsh_object_masquerade;
 
 /* The types of scalars (config-scalars.c). Fields: */
@@ -111,9 +113,18 @@ extern const struct nsh_key_type nsh_type_families; /* unsigned, NSH_FAMILY_* bi
 extern const struct nsh_key_type nsh_type_duration; /* uint64_t, microseconds, min..max */
 extern const struct nsh_key_type nsh_type_table;    /* uint32_t */
 extern const struct nsh_key_type nsh_type_scope;    /* uint32_t, words or a number */
-extern const struct nsh_key_type nsh_type_address;  /* struct nsh_prefix of full length */
-extern const struct nsh_key_type nsh_type_prefix;   /* struct nsh_prefixes, appended */
-extern const struct nsh_key_type nsh_type_device;   /* char[IFNAMSIZ] */
-extern const struct nsh_key_type nsh_type_out;      /* struct nsh_names_list, appended */
-extern const struct nsh_key_type nsh_type_policy;   /* char[NSH_POLICY_NAME] */
-extern const struct nsh_key_type nsh_type_to;       /* routes, appended to the loader's */
+extern const struct nsh_key_type nsh_type_flags;    /* unsigned, the words' bits are added */
+extern const struct nsh_key_type nsh_type_tos;      /* uint32_t */
+/* char[NSH_CONGESTION_CONTROL_TEXT] */
+extern const struct nsh_key_type nsh_type_congestion_control;
+extern const struct nsh_key_type nsh_type_address; /* struct nsh_prefix of full length */
+extern const struct nsh_key_type nsh_type_prefix;  /* struct nsh_prefixes, appended */
+extern const struct nsh_key_type nsh_type_device;  /* char[IFNAMSIZ] */
+extern const struct nsh_key_type nsh_type_out;     /* struct nsh_names_list, appended */
+extern const struct nsh_key_type nsh_type_policy;  /* char[NSH_POLICY_NAME] */
+extern const struct nsh_key_type nsh_type_to;      /* routes, appended to the loader's */
+
+/* What packets are told apart by (config-packets.c). */
+extern const struct nsh_key_type nsh_type_mark;        /* struct nsh_mark */
+extern const struct nsh_key_type nsh_type_range;       /* struct nsh_range, min..max */
+extern const struct nsh_key_type nsh_type_ip_protocol; /* uint32_t, 1..255 */

@@ -13,8 +13,10 @@
 #include "config.h"
 #include "diag.h"
 #include "intern.h"
+#include "source.h"
 
 #define NSH_DROP_INS_MAX 4096
+#define NSH_LIST_FILES_MAX 4096
 #define NSH_LIST_MAX 65536 /* entries of one list of a policy */
 
 /* Growing lists of a policy, kept from one to the next and freed with the loader. */
@@ -33,6 +35,28 @@ struct nsh_link_table {
     size_t n, room;
     uint32_t *slots; /* index + 1; 0: free */
     size_t n_slots;  /* a power of two, or 0 */
+};
+
+struct nsh_hop;
+struct nsh_list_entry;
+
+/* The nexthops of the route being read (config-routes.h). */
+struct nsh_hops {
+    struct nsh_hop *items;
+    size_t n, room;
+};
+
+/* A prefix file that was read once. */
+struct nsh_list_file {
+    char *path;
+    struct nsh_source source; /* its copy in an archive; fd -1: none, read it again */
+};
+
+struct nsh_lists {
+    struct nsh_list_entry *entries; /* named in the file being read */
+    size_t n_entries, entries_room;
+    struct nsh_list_file *files;
+    size_t n_files, files_room;
 };
 
 struct nsh_policy_place {
@@ -57,8 +81,13 @@ struct nsh_loader {
     const struct nsh_route_props *props; /* interned last */
     size_t props_size;
     struct nsh_link_table links;
+    struct nsh_hops hops;
+    struct nsh_lists lists;
+    size_t n_object_lists; /* of the entries, those of the route being read */
     struct nsh_masquerade *masquerades;
     size_t n_masquerades, masquerades_room;
+    struct nsh_rule *rules;
+    size_t n_rules, rules_room;
     nsh_origin settings_at[NSH_SETTINGS_KEYS]; /* where each was given first */
 
     struct nsh_names tables, protocols;
@@ -111,13 +140,31 @@ void nsh_hint_word(const struct nsh_word *words, const char *text, char *buf, si
 bool nsh_parse_integer(struct nsh_loader *l, const struct nsh_key *key,
         const struct nsh_yaml_event *value, uint64_t *ret);
 
-/* ---- results ---- */
+/* ---- growing ---- */
 
 /* Makes room for one more of `size` bytes in an array. false: no memory, reported. */
 bool nsh_loader_grow(struct nsh_loader *l, void *array, size_t n, size_t *room, size_t size);
 /* The index of the link, added if it is new; NSH_NO_LINK: no memory. */
 uint32_t nsh_loader_link(struct nsh_loader *l, const struct nsh_link *link);
+/* ---- prefix files (config-routes-list.c) ---- */
+
+/*
+ * Reads what the configuration file just read has named. 0, or why one could not be archived;
+ * l->failure ends the load.
+ */
+int nsh_read_lists(struct nsh_loader *l, const struct nsh_config_source *from);
+bool nsh_lists_has(const struct nsh_lists *lists, const char *path);
+int nsh_lists_add(struct nsh_loader *l, const char *path, const struct nsh_source *source);
+void nsh_lists_done(struct nsh_lists *lists);
+
+/* ---- results ---- */
+
+/* By identity, then in the order of the files. In place. */
+void nsh_routes_sort(struct nsh_route *routes, size_t n);
+/* Sorts routes, and keeps the first of each identity; returns how many are left. */
+size_t nsh_routes_unite(struct nsh_route *routes, size_t n);
 /* Each judges what no single file shows, and moves it into the configuration. */
 void nsh_finish_routes(struct nsh_loader *l);
+void nsh_finish_rules(struct nsh_loader *l);
 void nsh_finish_masquerades(struct nsh_loader *l);
 void nsh_finish_settings(struct nsh_loader *l);

@@ -120,6 +120,25 @@ const struct nsh_key_type nsh_type_policy = {.what = "a name",
         .read = read_policy,
         .size = NSH_POLICY_NAME};
 
+static void read_congestion_control(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+
+    if (value->length < NSH_CONGESTION_CONTROL_TEXT &&
+            value->text[strspn(value->text, allowed)] == '\0')
+        memcpy(field, value->text, value->length + 1);
+    else
+        nsh_loader_error(l, value->mark,
+                "sysctl net.ipv4.tcp_available_congestion_control shows which there are",
+                "'%s' can't be '%s'", key->name, nsh_loader_show(l, value->text));
+}
+
+const struct nsh_key_type nsh_type_congestion_control = {.what = "an algorithm's name",
+        .hint = "write, say, congestion-control: bbr",
+        .read = read_congestion_control,
+        .size = NSH_CONGESTION_CONTROL_TEXT};
+
 /* ---- devices ---- */
 
 /* Why no device can have this name; NULL: one can. As the kernel judges it. */

@@ -276,8 +276,8 @@ static bool is_link(const char *path)
     return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
-static int open_path(
-        const char *path, bool directory, enum nsh_config_trust trust, struct nsh_diags *diags)
+static int open_path(const char *path, bool directory, enum nsh_config_trust trust,
+        const char *hint, struct nsh_diags *diags)
 {
     NSH_CLEANUP(opener_done)
     struct opener o = {
@@ -294,18 +294,19 @@ static int open_path(
     if (r < 0) {
         if (nsh_diags_errors(diags) == errors)
             nsh_diag_add(
-                    diags, NSH_DIAG_ERROR, path, 0, 0, NULL, "can't be opened: %s", strerror(-r));
+                    diags, NSH_DIAG_ERROR, path, 0, 0, hint, "can't be opened: %s", strerror(-r));
         return r;
     }
     return o.unsafe ? -EPERM : NSH_TAKE_FD(fd);
 }
 
-int nsh_open_file(const char *path, enum nsh_config_trust trust, struct nsh_diags *diags)
+int nsh_open_file(
+        const char *path, enum nsh_config_trust trust, const char *hint, struct nsh_diags *diags)
 {
-    return open_path(path, false, trust, diags);
+    return open_path(path, false, trust, hint, diags);
 }
 
 int nsh_open_directory(const char *path, enum nsh_config_trust trust, struct nsh_diags *diags)
 {
-    return open_path(path, true, trust, diags);
+    return open_path(path, true, trust, NULL, diags);
 }

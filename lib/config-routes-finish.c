@@ -9,25 +9,6 @@
 #include "cleanup.h"
 #include "config-loader.h"
 
-/* By identity, then in the order of the files. */
-static int compare(const void *a, const void *b)
-{
-    const struct nsh_route *x = a, *y = b;
-    int r = nsh_route_id_cmp(x, y);
-
-    return r != 0 ? r : (x->origin > y->origin) - (x->origin < y->origin);
-}
-
-/* Large files are written by programs, as a rule in order: seeing that costs next to nothing. */
-static void sort(struct nsh_config *c)
-{
-    for (size_t i = 1; i < c->n_routes; i++)
-        if (compare(&c->routes[i - 1], &c->routes[i]) > 0) {
-            qsort(c->routes, c->n_routes, sizeof(*c->routes), compare);
-            return;
-        }
-}
-
 static void report_double(
         struct nsh_loader *l, const struct nsh_route *first, const struct nsh_route *second)
 {
@@ -83,7 +64,7 @@ void nsh_finish_routes(struct nsh_loader *l)
     struct nsh_config *c = l->config;
     struct nsh_route *trimmed;
 
-    sort(c);
+    nsh_routes_sort(c->routes, c->n_routes);
     find_doubles(l);
     if (c->n_routes == 0) {
         free(c->routes);

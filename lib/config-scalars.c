@@ -112,6 +112,36 @@ static void read_integer(struct nsh_loader *l, const struct nsh_key *key, void *
 const struct nsh_key_type nsh_type_integer = {
         .what = "a number", .read = read_integer, .size = sizeof(uint32_t)};
 
+/*
+ * `ip route` reads every tos as hexadecimal, other programs as decimal: only what both read alike
+ * is taken. The kernel leaves the last two bits to ECN.
+ */
+static void read_tos(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    char hint[NSH_HINT_TEXT] = "write, say, 0x10";
+    const char *text = value->text;
+    unsigned number = 0;
+
+    if (is_hex(text) && value->length <= 4) {
+        (void)sscanf(text + 2, "%2x", &number);
+        if (number >= 4 && number % 4 == 0)
+            *(uint32_t *)field = number;
+        else
+            nsh_loader_error(l, value->mark, "it can be 0x04 to 0xfc, in steps of four",
+                    "'%s' is out of range: %s", key->name, text);
+        return;
+    }
+    if (only_digits(text, value->length) && value->length <= 3)
+        (void)snprintf(hint, sizeof(hint), "write 0x%s if it is as in `ip route`, else 0x%02x",
+                text, (unsigned)to_number(text, value->length));
+    nsh_loader_error(l, value->mark, hint, "'%s' is written in hexadecimal, not '%s'", key->name,
+            nsh_loader_show(l, text));
+}
+
+const struct nsh_key_type nsh_type_tos = {
+        .what = "a number in hexadecimal", .read = read_tos, .size = sizeof(uint32_t)};
+
 /* ---- true and false ---- */
 
 static void read_bool(struct nsh_loader *l, const struct nsh_key *key, void *field,
@@ -180,6 +210,20 @@ static void read_word(struct nsh_loader *l, const struct nsh_key *key, void *fie
 
 const struct nsh_key_type nsh_type_word = {
         .what = "a word", .read = read_word, .size = sizeof(unsigned)};
+
+static void read_flags(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    unsigned bits;
+
+    if (find_word(key->words, value->text, &bits))
+        *(unsigned *)field |= bits;
+    else
+        refuse_word(l, key, key->words, value);
+}
+
+const struct nsh_key_type nsh_type_flags = {
+        .what = "a word", .read = read_flags, .size = sizeof(unsigned)};
 
 static const struct nsh_word families[] = {
         {"ipv4", NSH_FAMILY_IPV4},
@@ -309,17 +353,42 @@ static bool parse_duration(const char *text, uint64_t *ret)
     return true;
 }
 
+/* In the largest unit in which it is a whole number. */
+static const char *format_duration(uint64_t usec, char *buf, size_t size)
+{
+    static const struct {
+        const char *name;
+        uint64_t usec;
+    } shown[] = {{"d", 86400000000}, {"s", 1000000}, {"ms", 1000}, {"us", 1}};
+    size_t i = 0;
+
+    while (usec % shown[i].usec != 0)
+        i++;
+    (void)snprintf(buf, size, "%" PRIu64 "%s", usec / shown[i].usec, shown[i].name);
+    return buf;
+}
+
+static const char *hint_range(const struct nsh_key *key, char *hint, size_t size)
+{
+    char min[32], max[32];
+
+    (void)snprintf(hint, size, "it can be %s to %s", format_duration(key->min, min, sizeof(min)),
+            format_duration(key->max, max, sizeof(max)));
+    return hint;
+}
+
 static void read_duration(struct nsh_loader *l, const struct nsh_key *key, void *field,
         const struct nsh_yaml_event *value)
 {
+    char hint[NSH_HINT_TEXT];
     uint64_t usec;
 
     if (!parse_duration(value->text, &usec))
         nsh_loader_error(l, value->mark, "write a time such as 60s, 5min or 1min 30s",
                 "'%s' wants a time, not '%s'", key->name, nsh_loader_show(l, value->text));
     else if (usec < key->min || usec > key->max)
-        nsh_loader_error(l, value->mark, "it can be 1s to 365d", "'%s' is out of range: %s",
-                key->name, nsh_loader_show(l, value->text));
+        nsh_loader_error(l, value->mark, hint_range(key, hint, sizeof(hint)),
+                "'%s' is out of range: %s", key->name, nsh_loader_show(l, value->text));
     else
         *(uint64_t *)field = usec;
 }

@@ -55,7 +55,7 @@ static const struct nsh_key keys[] = {
                 .help = "auto switches on what the policies need, leave never touches it"},
         [KEY_ROUTE_PROTOCOL] = {"route-protocol", &nsh_type_integer, FIELD(route_protocol),
                 .min = 5, .max = 255, .known_as = "protocol proto",
-                .help = "the protocol number that marks our routes"},
+                .help = "the protocol number that marks our routes and rules"},
         [KEY_RESYNC] = {"resync", &nsh_type_duration, FIELD(resync_usec), .min = SECOND,
                 .max = 365ULL * 86400 * SECOND, .known_as = "interval poll",
                 .help = "how often everything is compared with the kernel"},
@@ -186,6 +186,11 @@ static const struct nsh_key_type type_routes = {.shape = NSH_SHAPE_OBJECTS,
         .hint = "begin each route with '- ', as in '- to: default'",
         .object = &nsh_object_route};
 
+static const struct nsh_key_type type_rules = {.shape = NSH_SHAPE_OBJECTS,
+        .what = "a list of rules",
+        .hint = "begin each rule with '- ', as in '- from: 10.1.0.0/24'",
+        .object = &nsh_object_rule};
+
 static const struct nsh_key_type type_masquerade = {.shape = NSH_SHAPE_OBJECTS,
         .what = "a list of policies",
         .hint = "begin each policy with '- ', as in '- name: lan-out'",
@@ -200,7 +205,9 @@ static const struct nsh_key root_keys[] = {
                 .help = "where traffic goes"},
         [ROOT_MASQUERADE] = {"masquerade", &type_masquerade, .flags = NSH_KEY_EMPTY,
                 .known_as = "masquerades nat snat masquerading", .help = "how traffic appears"},
-        [ROOT_RULES] = {"rules", .flags = NSH_KEY_LATER},
+        [ROOT_RULES] = {"rules", &type_rules, .flags = NSH_KEY_EMPTY,
+                .known_as = "rule routing-policy policy-routing",
+                .help = "which traffic goes by which routing table"},
         [ROOT_SHARE] = {"share", .flags = NSH_KEY_LATER},
         [ROOT_PORT_FORWARDS] = {"port-forwards", .flags = NSH_KEY_LATER},
 };

@@ -62,7 +62,10 @@ static void loader_done(struct nsh_loader *l)
     nsh_config_free(l->config);
     free(l->links.links);
     free(l->links.slots);
+    free(l->hops.items);
+    nsh_lists_done(&l->lists);
     free(l->masquerades);
+    free(l->rules);
     nsh_names_free(&l->tables);
     nsh_names_free(&l->protocols);
     nsh_names_free(&l->used_tables);
@@ -84,6 +87,8 @@ static int finish(struct nsh_loader *l, size_t errors_before)
         nsh_finish_settings(l);
     if (l->failure == 0)
         nsh_finish_routes(l);
+    if (l->failure == 0)
+        nsh_finish_rules(l);
     if (l->failure == 0)
         nsh_finish_masquerades(l);
     if (l->failure != 0)
@@ -111,24 +116,27 @@ static int report_archive(struct nsh_loader *l, const char *path, int r)
 static int load_file(struct nsh_loader *l, const struct nsh_config_source *source, const char *path,
         bool main_file)
 {
-    nsh_autoclose int fd = nsh_open_file(path, source->trust, l->diags);
+    nsh_autoclose int fd = nsh_open_file(path, source->trust, NULL, l->diags);
     off_t header = 0, begin = 0, end;
-    int archive = source->archive_fd, r;
+    int archive = source->archive_fd, r = 0;
 
     if (fd < 0)
         return fd;
     if (archive >= 0) {
-        r = nsh_archive_begin_file(archive, path, &header);
+        r = nsh_archive_begin_file(archive, NSH_ARCHIVE_CONFIG, path, &header);
         begin = r < 0 ? 0 : lseek(archive, 0, SEEK_CUR);
         if (r < 0)
             return report_archive(l, path, r);
     }
     nsh_read_file(l, &(struct nsh_source){.fd = fd, .length = NSH_SOURCE_TO_END}, path, main_file,
             archive);
-    if (archive < 0 || l->failure != 0)
+    if (l->failure != 0)
         return 0;
-    end = lseek(archive, 0, SEEK_CUR);
-    return report_archive(l, path, nsh_archive_end_file(archive, header, (uint64_t)(end - begin)));
+    if (archive >= 0) {
+        end = lseek(archive, 0, SEEK_CUR);
+        r = report_archive(l, path, nsh_archive_end_file(archive, header, (uint64_t)(end - begin)));
+    }
+    return r < 0 ? r : nsh_read_lists(l, source);
 }
 
 /* "X.d" for "X.yaml". */
@@ -226,15 +234,20 @@ static int load_drop_ins(struct nsh_loader *l, const struct nsh_config_source *s
     return failure;
 }
 
-/* What was found when all files had been read and closed is shown with its line as well. */
-static void attach_again(struct nsh_diags *d)
+/*
+ * What was found when all files had been read and closed is shown with its line as well; but what
+ * stands in prefix files is not.
+ */
+static void attach_again(const struct nsh_loader *l)
 {
+    struct nsh_diags *d = l->diags;
+
     for (size_t i = 0; i < nsh_diags_count(d); i++) {
         const struct nsh_diag *diag = nsh_diags_get(d, i);
         nsh_autoclose int fd = -1;
         struct stat st;
 
-        if (!diag->path || diag->line == 0 || diag->source)
+        if (!diag->path || diag->line == 0 || diag->source || nsh_lists_has(&l->lists, diag->path))
             continue;
         fd = open(diag->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
         if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
@@ -260,7 +273,7 @@ int nsh_config_load(
     if (l.failure == 0)
         failure = load_drop_ins(&l, source);
     r = finish(&l, errors);
-    attach_again(diags);
+    attach_again(&l);
     if (r == 0 && source->archive_fd >= 0)
         r = report_archive(&l, source->path, nsh_archive_end(source->archive_fd, &l.used_tables));
     if (failure < 0)
@@ -272,6 +285,26 @@ int nsh_config_load(
 }
 
 /* ---- from an archive ---- */
+
+static void load_archived(struct nsh_loader *l, const struct nsh_archive *a)
+{
+    /* Should one be named that is not in the archive, it is read; it has to be safe, too. */
+    static const struct nsh_config_source outside = {.trust = NSH_TRUST_REQUIRED, .archive_fd = -1};
+    int r = 0;
+
+    for (size_t i = 0; i < a->n_files && r == 0; i++)
+        if (a->files[i].kind == NSH_ARCHIVE_LIST)
+            r = nsh_lists_add(l, a->files[i].path, &a->files[i].source);
+    for (size_t i = 0; i < a->n_files && l->failure == 0 && r == 0; i++) {
+        if (a->files[i].kind != NSH_ARCHIVE_CONFIG)
+            continue;
+        nsh_read_file(l, &a->files[i].source, a->files[i].path, i == 0, -1);
+        if (l->failure == 0)
+            (void)nsh_read_lists(l, &outside);
+    }
+    if (r < 0)
+        nsh_loader_no_memory(l);
+}
 
 int nsh_config_load_archive(int fd, struct nsh_diags *diags, struct nsh_config **ret)
 {
@@ -292,11 +325,11 @@ int nsh_config_load_archive(int fd, struct nsh_diags *diags, struct nsh_config *
     /* Names of tables mean what they meant then. */
     l.used_tables = archive.tables;
     archive.tables = (struct nsh_names){0};
-    for (size_t i = 0; i < archive.n_files && l.failure == 0; i++)
-        nsh_read_file(&l, &archive.files[i].source, archive.files[i].path, i == 0, -1);
+    load_archived(&l, &archive);
     r = finish(&l, errors);
     for (size_t i = 0; i < archive.n_files; i++)
-        nsh_diags_attach_range(diags, archive.files[i].path, &archive.files[i].source);
+        if (archive.files[i].kind == NSH_ARCHIVE_CONFIG)
+            nsh_diags_attach_range(diags, archive.files[i].path, &archive.files[i].source);
     if (r < 0)
         return r;
     *ret = NSH_TAKE_PTR(l.config);

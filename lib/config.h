@@ -16,6 +16,7 @@
 #include "nat.h"
 #include "origin.h"
 #include "route.h"
+#include "rule.h"
 
 #define NSH_ROUTE_PROTOCOL_DEFAULT 110
 #define NSH_CONFIG_FILE_MAX (256ULL * 1024 * 1024) /* bytes */
@@ -23,6 +24,8 @@
 #define NSH_CONFIG_DEPTH_MAX 32
 /* from x to x out of one policy: more rules than this want a set, not a list. */
 #define NSH_POLICY_RULES_MAX 4096
+/* Policy routing rules in all: the kernel goes through them one by one, for each packet. */
+#define NSH_RULES_MAX 16384
 
 enum nsh_firewall_choice { NSH_FIREWALL_AUTO, NSH_FIREWALL_IPTABLES, NSH_FIREWALL_NFTABLES };
 enum nsh_forwarding_choice { NSH_FORWARDING_AUTO, NSH_FORWARDING_LEAVE };
@@ -62,6 +65,8 @@ struct nsh_config {
     size_t n_routes;
     struct nsh_link *links; /* what the routes' nexthops refer to; each distinct one once */
     size_t n_links;
+    struct nsh_rule *rules; /* normalised, sorted by nsh_rule_cmp, no two that say the same */
+    size_t n_rules;
     struct nsh_masquerade *masquerades; /* in file order */
     size_t n_masquerades;
 };

@@ -199,6 +199,8 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
     d->n_routes = config->n_routes;
     d->links = config->links;
     d->n_links = config->n_links;
+    d->rules = config->rules;
+    d->n_rules = config->n_rules;
     d->protocol = config->settings.route_protocol;
     r = make_chains(d);
     if (r < 0) {
@@ -219,13 +221,60 @@ void nsh_desired_free(struct nsh_desired *d)
     free(d);
 }
 
-size_t nsh_desired_find_route(const struct nsh_desired *d, const struct nsh_route *key)
+size_t nsh_desired_lower_bound(const struct nsh_desired *d, const struct nsh_route *key)
 {
     size_t low = 0, high = d->n_routes;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int r = nsh_route_id_cmp(&d->routes[middle], key);
+
+        if (nsh_route_id_cmp(&d->routes[middle], key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+size_t nsh_desired_find_route(const struct nsh_desired *d, const struct nsh_route *key)
+{
+    size_t i = nsh_desired_lower_bound(d, key);
+
+    return i < d->n_routes && nsh_route_id_cmp(&d->routes[i], key) == 0 ? i : SIZE_MAX;
+}
+
+static bool same_prefix(const struct nsh_route *a, const struct nsh_route *b)
+{
+    return a->family == b->family && a->table == b->table && a->dst_length == b->dst_length &&
+           nsh_addr_cmp(&a->dst, &b->dst) == 0;
+}
+
+/* A route for one tos comes before those for any, whatever their metrics. */
+static bool takes_from(const struct nsh_route *seen, const struct nsh_route *want)
+{
+    if (seen->tos == want->tos)
+        return seen->metric < want->metric;
+    return seen->tos != 0 && want->tos == 0;
+}
+
+size_t nsh_desired_find_shadowed(
+        const struct nsh_desired *d, const struct nsh_route *seen, size_t at)
+{
+    while (at > 0 && same_prefix(&d->routes[at - 1], seen))
+        at--;
+    for (; at < d->n_routes && same_prefix(&d->routes[at], seen); at++)
+        if (takes_from(seen, &d->routes[at]))
+            return at;
+    return SIZE_MAX;
+}
+
+size_t nsh_desired_find_rule(const struct nsh_desired *d, const struct nsh_rule *rule)
+{
+    size_t low = 0, high = d->n_rules;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int r = nsh_rule_cmp(&d->rules[middle], rule);
 
         if (r == 0)
             return middle;

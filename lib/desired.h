@@ -33,12 +33,14 @@ struct nsh_desired {
     size_t n_routes;
     struct nsh_link *links; /* the one part that changes: ifindex, set by the reconciler */
     size_t n_links;
+    const struct nsh_rule *rules; /* sorted by nsh_rule_cmp */
+    size_t n_rules;
     struct nsh_chain
             *chains; /* malloc'd; in file order, a policy's IPv4 chain before its IPv6 one */
     size_t n_chains;
     struct nsh_arena *arena;       /* the chains' rules */
     bool forwarding[NSH_FAMILIES]; /* to be on; false: not needed by netshared */
-    uint8_t protocol;              /* marks our routes */
+    uint8_t protocol;              /* marks our routes and rules */
 };
 
 /* Takes the configuration, on success only. 0 or -ENOMEM. */
@@ -46,3 +48,14 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret);
 void nsh_desired_free(struct nsh_desired *d);
 /* Index of the route with the identity of `key`, or SIZE_MAX. Binary search. */
 size_t nsh_desired_find_route(const struct nsh_desired *d, const struct nsh_route *key);
+/* Where a route with the identity of `key` stands, or would stand: 0..n_routes. */
+size_t nsh_desired_lower_bound(const struct nsh_desired *d, const struct nsh_route *key);
+/*
+ * Index of a wanted route from which `seen`, which stands on another key, takes traffic: same
+ * table and prefix, and a lower metric, or a tos of its own. `at` is the lower bound of `seen`.
+ * SIZE_MAX: there is none.
+ */
+size_t nsh_desired_find_shadowed(
+        const struct nsh_desired *d, const struct nsh_route *seen, size_t at);
+/* Index of the wanted rule that says the same, or SIZE_MAX. Binary search. */
+size_t nsh_desired_find_rule(const struct nsh_desired *d, const struct nsh_rule *rule);

@@ -12,6 +12,7 @@
  *   alone, without one all the siblings, whoever's they are. So each nexthop is named.
  */
 #include <errno.h>
+#include <linux/icmpv6.h>
 #include <linux/if_link.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
@@ -44,16 +45,13 @@ static int put_addr(struct nl_msg *msg, int type, int family, const union nsh_ad
 static int device_of(
         const struct nsh_nexthop *n, const struct nsh_link *links, uint32_t *ret_ifindex)
 {
-    const struct nsh_link *link;
-
     if (n->link == NSH_NO_LINK || !links) {
         *ret_ifindex = n->ifindex;
         return 0;
     }
-    link = &links[n->link];
-    if (link->ifindex == 0 && link->gateway_family == AF_UNSPEC)
+    if (nsh_nexthop_is_absent(n, links))
         return -ENODEV;
-    *ret_ifindex = link->ifindex;
+    *ret_ifindex = links[n->link].ifindex;
     return 0;
 }
 
@@ -119,12 +117,16 @@ static int put_multipath(struct nl_msg *msg, int family, const struct nsh_link *
         const struct nsh_route_props *props)
 {
     struct nlattr *nest = nla_nest_start(msg, RTA_MULTIPATH);
+    bool some = nsh_route_count_present(props, links) > 0;
 
     if (!nest)
         return -EMSGSIZE;
     for (uint32_t i = 0; i < props->n_nexthops; i++) {
-        int r = put_multipath_nexthop(msg, family, links, &props->nexthops[i]);
+        int r;
 
+        if (some && nsh_nexthop_is_absent(&props->nexthops[i], links))
+            continue;
+        r = put_multipath_nexthop(msg, family, links, &props->nexthops[i]);
         if (r < 0)
             return r;
     }
@@ -158,7 +160,7 @@ static int put_metrics(struct nl_msg *msg, const struct nsh_route_props *props)
     struct nlattr *nest;
     int r = 0;
 
-    if (set == 0 && props->metrics_lock == 0)
+    if (set == 0 && props->metrics_lock == 0 && props->congestion_control[0] == '\0')
         return 0;
     nest = nla_nest_start(msg, RTA_METRICS);
     if (!nest)
@@ -168,6 +170,9 @@ static int put_metrics(struct nl_msg *msg, const struct nsh_route_props *props)
     for (unsigned i = 0; i <= RTAX_MAX && r == 0; i++)
         if (set & (1U << i))
             r = put_u32(msg, (int)i, props->metrics[i]);
+    if (r == 0 && props->congestion_control[0] != '\0' &&
+            nla_put_string(msg, RTAX_CC_ALGO, props->congestion_control) < 0)
+        r = -EMSGSIZE;
     if (r == 0 && nla_nest_end(msg, nest) < 0)
         r = -EMSGSIZE;
     return r;
@@ -209,6 +214,8 @@ static int put_route(struct nl_msg *msg, const struct nsh_link *links, const str
         r = put_addr(msg, RTA_PREFSRC, route->family, &props->source);
     if (r == 0 && all)
         r = put_metrics(msg, props);
+    if (r == 0 && all && props->preference != ICMPV6_ROUTER_PREF_MEDIUM)
+        r = nla_put_u8(msg, RTA_PREF, (uint8_t)props->preference) < 0 ? -EMSGSIZE : 0;
     if (r == 0)
         r = put_nexthops(msg, links, op);
     return r;

@@ -39,6 +39,8 @@ static int join_groups(int fd)
             RTNLGRP_IPV6_IFADDR,
             RTNLGRP_IPV4_ROUTE,
             RTNLGRP_IPV6_ROUTE,
+            RTNLGRP_IPV4_RULE,
+            RTNLGRP_IPV6_RULE,
             RTNLGRP_IPV4_NETCONF,
             RTNLGRP_IPV6_NETCONF,
     };
@@ -92,6 +94,17 @@ static bool parse_route(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh_f
         return false;
     event->family = event->route.family;
     return true;
+}
+
+static bool parse_rule(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh_fib_event *event)
+{
+    event->type = NSH_FIB_RULE;
+    event->gone = nlh->nlmsg_type == RTM_DELRULE;
+    if (nsh_fibnl_parse_rule(nlh, &event->rule) != 1)
+        return false;
+    event->family = event->rule.family;
+    /* While all routes are asked for, foreign rules pass the filter. */
+    return event->rule.protocol == nl->events_protocol;
 }
 
 static bool parse_link(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh_fib_event *event)
@@ -162,6 +175,8 @@ static bool parse_event(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh_f
     } types[] = {
             {RTM_NEWROUTE, parse_route},
             {RTM_DELROUTE, parse_route},
+            {RTM_NEWRULE, parse_rule},
+            {RTM_DELRULE, parse_rule},
             {RTM_NEWLINK, parse_link},
             {RTM_DELLINK, parse_link},
             {RTM_NEWADDR, parse_address},

@@ -5,8 +5,8 @@
  * it lose an event of its own. In every route notification one datagram is one message.
  *
  * What passes:
- *   - what is not about a route;
- *   - what carries our protocol;
+ *   - what is about neither routes nor rules;
+ *   - routes and rules that carry our protocol;
  *   - a foreign route that joined or took the place of another (EXCL is not set: its key existed);
  *   - a foreign IPv6 deletion of several nexthops, which can take ours with it;
  *   - while everything is asked for, foreign routes that are new, and foreign ones that go: what
@@ -18,6 +18,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/filter.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -58,8 +59,10 @@ int nsh_fibnl_events_filter(int fd, uint32_t own_port, uint8_t protocol, bool al
             DROP,
 
             LOAD_HALF(offsetof(struct nlmsghdr, nlmsg_type)),
-            IF_EQUAL(htons(RTM_NEWROUTE), 2, 0),
-            IF_EQUAL(htons(RTM_DELROUTE), 6, 0),
+            IF_EQUAL(htons(RTM_NEWROUTE), 4, 0),
+            IF_EQUAL(htons(RTM_DELROUTE), 8, 0),
+            IF_EQUAL(htons(RTM_NEWRULE), 17, 0),
+            IF_EQUAL(htons(RTM_DELRULE), 16, 0),
             PASS,
 
             /* NEWROUTE, five instructions. */
@@ -80,6 +83,17 @@ int nsh_fibnl_events_filter(int fd, uint32_t own_port, uint8_t protocol, bool al
             IF_EQUAL(0, 0, 1),
             DROP,
             PASS,
+
+            /* A rule: the byte behind the header of the attribute, if there is one. */
+            BPF_STMT(BPF_LD | BPF_IMM, NLMSG_HDRLEN + sizeof(struct fib_rule_hdr)),
+            BPF_STMT(BPF_LDX | BPF_IMM, FRA_PROTOCOL),
+            LOAD_WORD(SKF_AD_OFF + SKF_AD_NLATTR),
+            IF_EQUAL(0, 4, 0),
+            BPF_STMT(BPF_MISC | BPF_TAX, 0),
+            BPF_STMT(BPF_LD | BPF_B | BPF_IND, NLA_HDRLEN),
+            IF_EQUAL(protocol, 0, 1),
+            PASS,
+            DROP,
     };
 
     return all ? attach(fd, everything, NSH_ARRAY_SIZE(everything))

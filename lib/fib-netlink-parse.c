@@ -121,6 +121,17 @@ static bool parse_nexthops(
     return parse_via(tb, rtm->rtm_family, n, inexact);
 }
 
+/* The one metric that is a name; false: longer than any that can be asked for. */
+static bool get_name(const struct nlattr *attr, struct nsh_route_props *props)
+{
+    size_t n = strnlen(nla_data(attr), (size_t)nla_len(attr));
+
+    if (n >= sizeof(props->congestion_control))
+        return false;
+    memcpy(props->congestion_control, nla_data(attr), n);
+    return true;
+}
+
 static bool parse_metrics(const struct nlattr *attr, struct nsh_route_props *props, bool *inexact)
 {
     struct nlattr *tb[RTAX_MAX + 1];
@@ -130,8 +141,8 @@ static bool parse_metrics(const struct nlattr *attr, struct nsh_route_props *pro
     if (nla_parse(tb, RTAX_MAX, nla_data(attr), nla_len(attr), NULL) < 0)
         return false;
     props->metrics_lock = get_u32(tb[RTAX_LOCK], 0);
-    /* A name, not a number. */
-    *inexact |= tb[RTAX_CC_ALGO] != NULL;
+    if (tb[RTAX_CC_ALGO])
+        *inexact |= !get_name(tb[RTAX_CC_ALGO], props);
     for (unsigned i = RTAX_UNSPEC + 1; i <= RTAX_MAX; i++) {
         if (!tb[i] || i == RTAX_LOCK || i == RTAX_CC_ALGO)
             continue;
@@ -192,6 +203,8 @@ int nsh_fibnl_parse_route(
             .tos = rtm->rtm_tos,
             .protocol = rtm->rtm_protocol,
     };
+    if (tb[RTA_PREF] && nla_len(tb[RTA_PREF]) > 0)
+        props->preference = nla_get_u8(tb[RTA_PREF]);
     inexact = has_extras(tb) || expires(tb[RTA_CACHEINFO]);
     if (!parse_addresses(tb, rtm, &route, props) ||
             !parse_metrics(tb[RTA_METRICS], props, &inexact) ||

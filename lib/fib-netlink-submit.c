@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writing routes: many messages in one send, one acknowledgement for all.
+ * Writing routes and rules: many messages in one send, one acknowledgement for all.
  *
  * The kernel works a datagram off message by message, answers each failure, and goes on. So only
  * the last message asks for an acknowledgement: when that is there, every failure before it is,
@@ -28,8 +28,8 @@ struct batch {
 };
 
 /* 1: taken; 0: no more room, send first. */
-static int add_op(struct nsh_fibnl *nl, struct batch *b, const struct nsh_link *links,
-        const struct nsh_fib_op *op, size_t index)
+static int add_op(struct nsh_fibnl *nl, struct batch *b, nsh_fibnl_build *build, const void *ops,
+        size_t index)
 {
     struct nsh_fibnl_slot *slot = &nl->slots[b->n];
     struct nlmsghdr *nlh = nlmsg_hdr(nl->msg);
@@ -38,7 +38,7 @@ static int add_op(struct nsh_fibnl *nl, struct batch *b, const struct nsh_link *
 
     if (b->n == nl->batch_max)
         return 0;
-    r = nsh_fibnl_build_route(nl, links, op);
+    r = build(nl, ops, index);
     size = NLMSG_ALIGN(nlh->nlmsg_len);
     if (r == 0 && b->bytes + size > NSH_FIBNL_BATCH_BYTES)
         return 0;
@@ -119,16 +119,14 @@ static void tell_failures(
             failed(userdata, nl->slots[i].op, nl->slots[i].error, nl->slots[i].why);
 }
 
-int nsh_fibnl_submit(struct nsh_fib *fib, const struct nsh_link *links,
-        const struct nsh_fib_op *ops, size_t n, nsh_fib_failed *failed, void *userdata)
+int nsh_fibnl_submit_all(struct nsh_fibnl *nl, nsh_fibnl_build *build, const void *ops, size_t n,
+        nsh_fib_failed *failed, void *userdata)
 {
-    struct nsh_fibnl *nl = nsh_fibnl_of(fib);
-
     for (size_t i = 0; i < n;) {
         struct batch b = {.first = nl->seq + 1};
         int r;
 
-        while (i < n && add_op(nl, &b, links, &ops[i], i) == 1)
+        while (i < n && add_op(nl, &b, build, ops, i) == 1)
             i++;
         nl->seq += (uint32_t)b.n;
         r = send_batch(nl, &b);
@@ -137,4 +135,35 @@ int nsh_fibnl_submit(struct nsh_fib *fib, const struct nsh_link *links,
         tell_failures(nl, &b, failed, userdata);
     }
     return 0;
+}
+
+struct route_ops {
+    const struct nsh_link *links;
+    const struct nsh_fib_op *ops;
+};
+
+static int build_route(struct nsh_fibnl *nl, const void *ops, size_t index)
+{
+    const struct route_ops *routes = ops;
+
+    return nsh_fibnl_build_route(nl, routes->links, &routes->ops[index]);
+}
+
+int nsh_fibnl_submit(struct nsh_fib *fib, const struct nsh_link *links,
+        const struct nsh_fib_op *ops, size_t n, nsh_fib_failed *failed, void *userdata)
+{
+    const struct route_ops routes = {.links = links, .ops = ops};
+
+    return nsh_fibnl_submit_all(nsh_fibnl_of(fib), build_route, &routes, n, failed, userdata);
+}
+
+static int build_rule(struct nsh_fibnl *nl, const void *ops, size_t index)
+{
+    return nsh_fibnl_build_rule(nl, &((const struct nsh_fib_rule_op *)ops)[index]);
+}
+
+int nsh_fibnl_rules_submit(struct nsh_fib *fib, const struct nsh_fib_rule_op *ops, size_t n,
+        nsh_fib_failed *failed, void *userdata)
+{
+    return nsh_fibnl_submit_all(nsh_fibnl_of(fib), build_rule, ops, n, failed, userdata);
 }

@@ -2,8 +2,8 @@
 /*
  * The kernel contract over netlink: its life, and questions with one answer.
  *
- * Three sockets, because their options exclude each other: one for commands, which waits for
- * acknowledgements; one for dumps, strict; one for events, filtered in the kernel. They belong to
+ * Sockets of their own, because their options exclude each other: one for commands, which waits for
+ * acknowledgements; two for dumps, strict; one for events, filtered in the kernel. They belong to
  * the network namespace the thread is in when they are opened (the events' one with events_open,
  * the dumps' one again when a dump was given up), so a fib is used from a thread that stays there.
  */
@@ -30,6 +30,7 @@ static void netlink_free(struct nsh_fib *fib)
 
     nsh_fibnl_channel_close(&nl->command);
     nsh_fibnl_channel_close(&nl->dumper);
+    nsh_fibnl_channel_close(&nl->ruler);
     nsh_fibnl_channel_close(&nl->events);
     if (nl->msg)
         nlmsg_free(nl->msg);
@@ -42,6 +43,8 @@ static const struct nsh_fib_ops netlink_ops = {
         .dump_begin = nsh_fibnl_dump_begin,
         .dump_read = nsh_fibnl_dump_read,
         .submit = nsh_fibnl_submit,
+        .rules_dump = nsh_fibnl_rules_dump,
+        .rules_submit = nsh_fibnl_rules_submit,
         .link_index = nsh_fibnl_link_index,
         .link_name = nsh_fibnl_link_name,
         .lookup = nsh_fibnl_lookup,
@@ -83,7 +86,7 @@ int nsh_fib_netlink_new(struct nsh_fib **ret)
     if (!nl)
         return -ENOMEM;
     nl->fib.ops = &netlink_ops;
-    nl->command.fd = nl->dumper.fd = nl->events.fd = -1;
+    nl->command.fd = nl->dumper.fd = nl->ruler.fd = nl->events.fd = -1;
     nl->forwarding_written[0] = nl->forwarding_written[1] = -1;
     nl->msg = nlmsg_alloc_size(MESSAGE_SIZE);
     nl->tx = malloc(NSH_FIBNL_BATCH_BYTES);

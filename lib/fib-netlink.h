@@ -51,6 +51,7 @@ struct nsh_fibnl {
     struct nsh_fib fib;
     struct nsh_fibnl_channel command;
     struct nsh_fibnl_channel dumper;
+    struct nsh_fibnl_channel ruler; /* dumps of rules, also while one of routes is under way */
     struct nsh_fibnl_channel events;
     uint32_t seq;
 
@@ -100,13 +101,28 @@ int nsh_fibnl_build_route(
  * A route message as a normalised value with `props` (room for NSH_NEXTHOPS_MAX). 1; 0 for what is
  * no entry of a table netshared could write (cached, with a source prefix); -EBADMSG.
  *
- * A route that says more than struct nsh_route can hold (encapsulation, realms, an expiry, a
- * congestion control, more nexthops than NSH_NEXTHOPS_MAX) has bit RTAX_UNSPEC in metrics_set: it
- * equals no wanted route.
+ * A route that says more than struct nsh_route can hold (encapsulation, realms, an expiry, more
+ * nexthops than NSH_NEXTHOPS_MAX) has bit RTAX_UNSPEC in metrics_set: it equals no wanted route.
  */
 int nsh_fibnl_parse_route(
         struct nlmsghdr *nlh, struct nsh_route *ret, struct nsh_route_props *props);
 #define NSH_FIBNL_INEXACT (1U << RTAX_UNSPEC)
+
+/* The message for an operation on a rule, in nl->msg. */
+int nsh_fibnl_build_rule(struct nsh_fibnl *nl, const struct nsh_fib_rule_op *op);
+/*
+ * A rule message as a normalised value; `inexact` if it says more than that can hold. 1; 0 for a
+ * family netshared has no rules of; -EBADMSG.
+ */
+int nsh_fibnl_parse_rule(struct nlmsghdr *nlh, struct nsh_rule *ret);
+
+/*
+ * Builds operation `index` in nl->msg; negative errno if it can't even be asked for. Sends them
+ * batch by batch, as nsh_fibnl_submit does.
+ */
+typedef int nsh_fibnl_build(struct nsh_fibnl *nl, const void *ops, size_t index);
+int nsh_fibnl_submit_all(struct nsh_fibnl *nl, nsh_fibnl_build *build, const void *ops, size_t n,
+        nsh_fib_failed *failed, void *userdata);
 
 /* ---- operations ---- */
 
@@ -117,6 +133,10 @@ int nsh_fibnl_dump_reopen(struct nsh_fibnl *nl);
 
 int nsh_fibnl_submit(struct nsh_fib *fib, const struct nsh_link *links,
         const struct nsh_fib_op *ops, size_t n, nsh_fib_failed *failed, void *userdata);
+
+int nsh_fibnl_rules_dump(struct nsh_fib *fib, nsh_fib_rule_seen *seen, void *userdata);
+int nsh_fibnl_rules_submit(struct nsh_fib *fib, const struct nsh_fib_rule_op *ops, size_t n,
+        nsh_fib_failed *failed, void *userdata);
 
 int nsh_fibnl_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex);
 int nsh_fibnl_link_name(struct nsh_fib *fib, uint32_t ifindex, char ret_name[static IFNAMSIZ]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel contract for routes, links and sysctls. fib-netlink.c keeps it with libnl against
- * the kernel; tests/support/fib-fake.c keeps it in memory.
+ * The kernel contract for routes, rules, links and sysctls. fib-netlink.c keeps it with libnl
+ * against the kernel; tests/support/fib-fake.c keeps it in memory.
  *
  * Errors are negative errno. Values passed to callbacks are valid during the call only.
  * An implementation is used from one thread.
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "route.h"
+#include "rule.h"
 
 struct nsh_fib;
 
@@ -34,6 +35,17 @@ struct nsh_fib_op {
     struct nsh_route route; /* protocol set; its props outlive the call */
 };
 
+enum nsh_fib_rule_verb {
+    NSH_FIB_RULE_ADD,    /* CREATE|EXCL: -EEXIST as nsh_rule_add_meets says */
+    NSH_FIB_RULE_APPEND, /* CREATE: also beside one that is the same */
+    NSH_FIB_RULE_DELETE, /* the first that nsh_rule_delete_takes */
+};
+
+struct nsh_fib_rule_op {
+    enum nsh_fib_rule_verb verb;
+    struct nsh_rule rule; /* protocol set */
+};
+
 /*
  * Called for each operation that failed, in order. `error` is negative errno, `why` the kernel's
  * own words (extended ack) or "".
@@ -42,11 +54,15 @@ typedef void nsh_fib_failed(void *userdata, size_t op, int error, const char *wh
 /* One observed route, normalised. Return 0 to go on; anything else ends the dump with it. */
 typedef int nsh_fib_route_seen(void *userdata, const struct nsh_route *route);
 
+/* One observed rule, normalised. Return 0 to go on; anything else ends the dump with it. */
+typedef int nsh_fib_rule_seen(void *userdata, const struct nsh_rule *rule);
+
 enum nsh_fib_event_type {
     NSH_FIB_ROUTE_NEW, /* added, replaced or appended: `route`, `route_flags` */
     NSH_FIB_ROUTE_GONE,
     NSH_FIB_LINK,       /* a link came, went or changed: `ifindex`, `name`, `up`, `gone` */
     NSH_FIB_ADDRESS,    /* an address came or went: `ifindex`, `family` */
+    NSH_FIB_RULE,       /* a rule of our protocol came or went: `rule`, `gone` */
     NSH_FIB_FORWARDING, /* a forwarding sysctl changed: `family` */
     NSH_FIB_OVERRUN,    /* events were lost: compare everything */
 };
@@ -56,11 +72,12 @@ struct nsh_fib_event {
     uint32_t sender; /* port id of whoever asked for the change; 0: the kernel itself. Not proof. */
     struct nsh_route route;
     uint16_t route_flags; /* NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND of the message */
+    struct nsh_rule rule;
     uint8_t family;
     uint32_t ifindex;
     char name[IFNAMSIZ];
     bool up;   /* IFF_UP */
-    bool gone; /* the link was deleted (or moved away), the address removed */
+    bool gone; /* the link was deleted (or moved away), the address or rule removed */
 };
 
 typedef void nsh_fib_event_seen(void *userdata, const struct nsh_fib_event *event);
@@ -94,6 +111,15 @@ struct nsh_fib_ops {
     int (*submit)(struct nsh_fib *fib, const struct nsh_link *links, const struct nsh_fib_op *ops,
             size_t n, nsh_fib_failed *failed, void *userdata);
 
+    /*
+     * All rules of both families, whosever they are, in the order in which they are tried. A
+     * family the kernel has no rules for has none. -EAGAIN: they changed meanwhile, once more.
+     */
+    int (*rules_dump)(struct nsh_fib *fib, nsh_fib_rule_seen *seen, void *userdata);
+    /* As submit. */
+    int (*rules_submit)(struct nsh_fib *fib, const struct nsh_fib_rule_op *ops, size_t n,
+            nsh_fib_failed *failed, void *userdata);
+
     /* Index of the link with this name or alternative name; -ENODEV. */
     int (*link_index)(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex);
     /* Its present name; -ENODEV. */
@@ -114,9 +140,10 @@ struct nsh_fib_ops {
             struct nsh_fib *fib, void (*each)(void *userdata, const char *name), void *userdata);
 
     /*
-     * Subscribes to events of links, addresses, routes and forwarding; `protocol` marks our
-     * routes. Returns a descriptor to poll for input, owned by the fib. Changes made through this
-     * fib itself cause no event. Again with another protocol: the same descriptor, now for that.
+     * Subscribes to events of links, addresses, routes, rules and forwarding; `protocol` marks our
+     * routes and rules. Returns a descriptor to poll for input, owned by the fib. Changes made
+     * through this fib itself cause no event. Again with another protocol: the same descriptor, now
+     * for that.
      */
     int (*events_open)(struct nsh_fib *fib, uint8_t protocol);
     /* Reads what is queued, without waiting. Returns the number of messages read. */

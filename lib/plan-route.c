@@ -29,6 +29,7 @@
 #define HAS_FOREIGN 0x08U /* one of them is foreign; further ones do not matter */
 #define VERDICT_SHIFT 4   /* after finish: enum nsh_route_verdict */
 #define VERDICT_MASK 0x30U
+#define IS_SHADOWED 0x40U
 
 /* Arrays larger than this are given back at the next begin. */
 #define KEEP_CAPACITY 256
@@ -72,6 +73,8 @@ struct nsh_route_plan {
     size_t n_entries, entries_size;
     struct nsh_route_step *steps;
     size_t n_steps, steps_size;
+    struct nsh_route_shadow *shadows;
+    size_t n_shadows, shadows_size;
 };
 
 NSH_DEFINE_CLEANUP(struct nsh_route_plan *, nsh_route_plan_free)
@@ -135,6 +138,7 @@ void nsh_route_plan_free(struct nsh_route_plan *p)
     free(p->keys);
     free(p->entries);
     free(p->steps);
+    free(p->shadows);
     free(p);
 }
 
@@ -180,6 +184,7 @@ int nsh_route_plan_begin(
     p->hint = 0;
     empty((void **)&p->entries, &p->n_entries, &p->entries_size);
     empty((void **)&p->steps, &p->n_steps, &p->steps_size);
+    empty((void **)&p->shadows, &p->n_shadows, &p->shadows_size);
     nsh_arena_reset(p->arena);
     p->scope = scope;
     return scope == NSH_SCOPE_KEYS ? set_keys(p, keys, n_keys) : 0;
@@ -187,18 +192,46 @@ int nsh_route_plan_begin(
 
 /* ---- observe ---- */
 
-static size_t find_wanted(struct nsh_route_plan *p, const struct nsh_route *seen)
+/* Its index, or SIZE_MAX and in *ret_at where it would be. */
+static size_t find_wanted(struct nsh_route_plan *p, const struct nsh_route *seen, size_t *ret_at)
 {
     const struct nsh_desired *want = p->want;
-    size_t found;
+    size_t at;
 
     for (size_t i = p->hint; i < want->n_routes && i < p->hint + 2; i++)
         if (nsh_route_id_cmp(&want->routes[i], seen) == 0)
             return p->hint = i;
-    found = nsh_desired_find_route(want, seen);
-    if (found != SIZE_MAX)
-        p->hint = found;
-    return found;
+    at = nsh_desired_lower_bound(want, seen);
+    if (at < want->n_routes && nsh_route_id_cmp(&want->routes[at], seen) == 0)
+        return p->hint = at;
+    *ret_at = at;
+    return SIZE_MAX;
+}
+
+static const struct nsh_route_props *keep_props(
+        struct nsh_route_plan *p, const struct nsh_route *seen)
+{
+    return nsh_arena_intern(p->arena, seen->props, nsh_route_props_size(seen->props->n_nexthops));
+}
+
+/* A foreign route on no wanted key; `at` is where its own would be. */
+static int note_shadow(struct nsh_route_plan *p, const struct nsh_route *seen, size_t at)
+{
+    size_t wanted = nsh_desired_find_shadowed(p->want, seen, at);
+    struct nsh_route_shadow *s;
+
+    if (wanted == SIZE_MAX || (p->state[wanted] & IS_SHADOWED))
+        return 0;
+    if (grow((void **)&p->shadows, &p->shadows_size, p->n_shadows + 1, sizeof(*p->shadows)) < 0)
+        return -ENOMEM;
+    s = &p->shadows[p->n_shadows];
+    *s = (struct nsh_route_shadow){.wanted = wanted, .by = *seen};
+    s->by.props = keep_props(p, seen);
+    if (!s->by.props)
+        return -ENOMEM;
+    p->n_shadows++;
+    p->state[wanted] |= IS_SHADOWED;
+    return 0;
 }
 
 static int keep_entry(
@@ -210,7 +243,7 @@ static int keep_entry(
     r = grow((void **)&p->entries, &p->entries_size, p->n_entries + 1, sizeof(*p->entries));
     if (r < 0)
         return r;
-    props = nsh_arena_intern(p->arena, seen->props, nsh_route_props_size(seen->props->n_nexthops));
+    props = keep_props(p, seen);
     if (!props)
         return -ENOMEM;
     p->entries[p->n_entries] = (struct entry){wanted, (uint32_t)p->n_entries, kind, *seen};
@@ -241,14 +274,16 @@ int nsh_route_plan_observe(struct nsh_route_plan *p, const struct nsh_route *see
     bool ours = seen->protocol == p->want->protocol ||
                 (p->also_ours != 0 && seen->protocol == p->also_ours);
     enum entry_kind kind;
-    size_t wanted;
+    size_t wanted, at = 0;
     uint8_t *state;
 
     if (!ours && p->scope == NSH_SCOPE_OURS)
         return 0;
-    wanted = find_wanted(p, seen);
+    wanted = find_wanted(p, seen, &at);
+    if (wanted == SIZE_MAX && !ours)
+        return p->scope == NSH_SCOPE_ALL ? note_shadow(p, seen, at) : 0;
     if (wanted == SIZE_MAX)
-        return ours && p->scope != NSH_SCOPE_KEYS ? keep_entry(p, SIZE_MAX, ENTRY_OURS, seen) : 0;
+        return p->scope != NSH_SCOPE_KEYS ? keep_entry(p, SIZE_MAX, ENTRY_OURS, seen) : 0;
     state = &p->state[wanted];
     if (p->scope == NSH_SCOPE_KEYS && !(*state & JUDGED))
         return 0;
@@ -470,11 +505,20 @@ static int cmp_entry(const void *a, const void *b)
     return r != 0 ? r : (x->order > y->order) - (x->order < y->order);
 }
 
+static int cmp_shadow(const void *a, const void *b)
+{
+    const struct nsh_route_shadow *x = a, *y = b;
+
+    return (x->wanted > y->wanted) - (x->wanted < y->wanted);
+}
+
 int nsh_route_plan_finish(struct nsh_route_plan *p)
 {
     int r = 0;
 
     p->n_steps = 0;
+    if (p->n_shadows > 1)
+        qsort(p->shadows, p->n_shadows, sizeof(*p->shadows), cmp_shadow);
     if (p->n_entries > 1)
         qsort(p->entries, p->n_entries, sizeof(*p->entries), cmp_entry);
     for (int tier = TIER_DIRECT; tier < TIERS && r >= 0; tier++)
@@ -511,6 +555,12 @@ static size_t first_entry(const struct nsh_route_plan *p, size_t wanted)
             high = middle;
     }
     return low < p->n_entries && p->entries[low].wanted == wanted ? low : p->n_entries;
+}
+
+const struct nsh_route_shadow *nsh_route_plan_shadows(const struct nsh_route_plan *p, size_t *ret_n)
+{
+    *ret_n = p->n_shadows;
+    return p->shadows;
 }
 
 const struct nsh_route *nsh_route_plan_conflict(const struct nsh_route_plan *p, size_t wanted)

@@ -79,6 +79,17 @@ int nsh_route_plan_finish(struct nsh_route_plan *p);
 
 const struct nsh_route_step *nsh_route_plan_steps(const struct nsh_route_plan *p, size_t *ret_n);
 enum nsh_route_verdict nsh_route_plan_verdict(const struct nsh_route_plan *p, size_t wanted);
+/* A foreign route that takes traffic from a wanted one and leaves its key alone. */
+struct nsh_route_shadow {
+    size_t wanted;
+    struct nsh_route by;
+};
+/*
+ * Those seen in NSH_SCOPE_ALL, one for a wanted route at most, in the order of these; valid until
+ * the next begin.
+ */
+const struct nsh_route_shadow *nsh_route_plan_shadows(
+        const struct nsh_route_plan *p, size_t *ret_n);
 /* The foreign route in a CONFLICT, valid until the next begin; NULL for other verdicts. */
 const struct nsh_route *nsh_route_plan_conflict(const struct nsh_route_plan *p, size_t wanted);
 

@@ -43,15 +43,11 @@ int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_ch
 
 const char *nsh_desired_missing_link(const struct nsh_desired *d, const struct nsh_route *r)
 {
-    for (uint32_t i = 0; i < r->props->n_nexthops; i++) {
-        uint32_t link = r->props->nexthops[i].link;
+    const struct nsh_route_props *p = r->props;
 
-        if (link == NSH_NO_LINK || d->links[link].gateway_family != AF_UNSPEC)
-            continue;
-        if (d->links[link].ifindex == 0)
-            return d->links[link].name;
-    }
-    return NULL;
+    if (p->n_nexthops == 0 || nsh_route_count_present(p, d->links) > 0)
+        return NULL;
+    return d->links[p->nexthops[0].link].name;
 }
 
 /* The links of a copy, in which each device is one by name. Returns how many names were found. */

@@ -12,7 +12,10 @@
  * or no way to the gateway). *ret_changed: one of them differs from before. 0 or -errno.
  */
 int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
-/* The name of a device the route needs and that is not there; NULL: none is missing. */
+/*
+ * The name of a device without which the route can't be written, and that is not there; NULL: it
+ * can. One of several nexthops may be absent.
+ */
 const char *nsh_desired_missing_link(const struct nsh_desired *d, const struct nsh_route *r);
 
 /*

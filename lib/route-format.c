@@ -3,6 +3,7 @@
  * Routes as text, in the words and the order of `ip route`, so that what the journal says can be
  * typed.
  */
+#include <linux/icmpv6.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,28 +97,30 @@ static const struct number_name table_names[] = {
         {RT_TABLE_LOCAL, "local"},
 };
 
-/* `scale`: raw units in one that is written; the kernel keeps some round-trip times in fractions.
+/*
+ * `scale`: raw units in one that is written; the kernel keeps some round-trip times in fractions.
+ * `locks`: `ip route` has a word for the lock; it locks rto_min without one.
  */
 static const struct {
     const char *name;
     const char *unit;
     uint32_t scale;
+    bool locks;
 } metric_names[RTAX_MAX + 1] = {
-        [RTAX_MTU] = {"mtu", "", 1},
-        [RTAX_WINDOW] = {"window", "", 1},
-        [RTAX_RTT] = {"rtt", "ms", 8},
-        [RTAX_RTTVAR] = {"rttvar", "ms", 4},
-        [RTAX_SSTHRESH] = {"ssthresh", "", 1},
-        [RTAX_CWND] = {"cwnd", "", 1},
-        [RTAX_ADVMSS] = {"advmss", "", 1},
-        [RTAX_REORDERING] = {"reordering", "", 1},
-        [RTAX_HOPLIMIT] = {"hoplimit", "", 1},
-        [RTAX_INITCWND] = {"initcwnd", "", 1},
-        [RTAX_FEATURES] = {"features", "", 1},
-        [RTAX_RTO_MIN] = {"rto_min", "ms", 1},
-        [RTAX_INITRWND] = {"initrwnd", "", 1},
-        [RTAX_QUICKACK] = {"quickack", "", 1},
-        [RTAX_FASTOPEN_NO_COOKIE] = {"fastopen_no_cookie", "", 1},
+        [RTAX_MTU] = {"mtu", "", 1, true},
+        [RTAX_WINDOW] = {"window", "", 1, true},
+        [RTAX_RTT] = {"rtt", "ms", 8, true},
+        [RTAX_RTTVAR] = {"rttvar", "ms", 4, true},
+        [RTAX_SSTHRESH] = {"ssthresh", "", 1, true},
+        [RTAX_CWND] = {"cwnd", "", 1, true},
+        [RTAX_ADVMSS] = {"advmss", "", 1, true},
+        [RTAX_REORDERING] = {"reordering", "", 1, true},
+        [RTAX_HOPLIMIT] = {"hoplimit", "", 1, true},
+        [RTAX_INITCWND] = {"initcwnd", "", 1, true},
+        [RTAX_RTO_MIN] = {"rto_min", "ms", 1, false},
+        [RTAX_INITRWND] = {"initrwnd", "", 1, true},
+        [RTAX_QUICKACK] = {"quickack", "", 1, false},
+        [RTAX_FASTOPEN_NO_COOKIE] = {"fastopen_no_cookie", "", 1, false},
 };
 
 /* ---- text ---- */
@@ -217,14 +220,36 @@ static void add_scope(struct text *t, const struct nsh_route *r)
         text_add(t, " scope %u", scope);
 }
 
+static void add_features(struct text *t, uint32_t features)
+{
+    if (features & RTAX_FEATURE_ECN)
+        text_add(t, " features ecn");
+    if (features & ~(uint32_t)RTAX_FEATURE_ECN)
+        text_add(t, " features 0x%x", features & ~(uint32_t)RTAX_FEATURE_ECN);
+}
+
 static void add_metrics(struct text *t, const struct nsh_route_props *p)
 {
     for (unsigned i = 0; i <= RTAX_MAX; i++) {
+        bool lock = (p->metrics_lock & (1U << i)) && metric_names[i].locks;
+
         if (!(p->metrics_set & (1U << i)) || !metric_names[i].name)
             continue;
-        text_add(t, " %s %s%u%s", metric_names[i].name, p->metrics_lock & (1U << i) ? "lock " : "",
+        text_add(t, " %s %s%u%s", metric_names[i].name, lock ? "lock " : "",
                 p->metrics[i] / metric_names[i].scale, metric_names[i].unit);
     }
+    add_features(t, p->metrics[RTAX_FEATURES]);
+    if (p->congestion_control[0] != '\0')
+        text_add(t, " congctl %s%s", p->metrics_lock & (1U << RTAX_CC_ALGO) ? "lock " : "",
+                p->congestion_control);
+}
+
+static void add_preference(struct text *t, const struct nsh_route_props *p)
+{
+    if (p->preference == ICMPV6_ROUTER_PREF_LOW)
+        text_add(t, " pref low");
+    else if (p->preference == ICMPV6_ROUTER_PREF_HIGH)
+        text_add(t, " pref high");
 }
 
 static void add_multipath(struct text *t, const struct nsh_route *r, const struct nsh_link *links)
@@ -264,6 +289,7 @@ const char *nsh_route_format(
     if (p->n_nexthops == 1 && (p->nexthops[0].flags & RTNH_F_ONLINK))
         text_add(&t, " onlink");
     add_metrics(&t, p);
+    add_preference(&t, p);
     if (p->n_nexthops > 1)
         add_multipath(&t, r, links);
     return buf;

@@ -7,6 +7,7 @@
  * same difference for ever: it cuts metrics at limits of its own, forgets those that are zero,
  * and has no scope and no tos in IPv6.
  */
+#include <linux/icmpv6.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,29 @@ static void clear_tail(int family, union nsh_addr *addr)
     memset(addr->bytes + size, 0, sizeof(addr->bytes) - size);
 }
 
+/* Nothing but zeros behind the name, and the bit of its metric says whether there is one. */
+static void normalize_name(struct nsh_route_props *props)
+{
+    size_t n = strnlen(props->congestion_control, sizeof(props->congestion_control) - 1);
+
+    memset(props->congestion_control + n, 0, sizeof(props->congestion_control) - n);
+    props->metrics_set &= ~(1U << RTAX_CC_ALGO);
+    props->metrics[RTAX_CC_ALGO] = 0;
+    if (n > 0) {
+        props->metrics_set |= 1U << RTAX_CC_ALGO;
+        props->metrics[RTAX_CC_ALGO] = 1;
+    }
+}
+
+/* IPv6 only, and not where the route leads nowhere: the kernel forgets it there. */
+static void normalize_preference(int family, struct nsh_route_props *props)
+{
+    if (family != AF_INET6 || !type_has_nexthops(props->type) ||
+            (props->preference != ICMPV6_ROUTER_PREF_LOW &&
+                    props->preference != ICMPV6_ROUTER_PREF_HIGH))
+        props->preference = ICMPV6_ROUTER_PREF_MEDIUM;
+}
+
 static void normalize_metrics(struct nsh_route_props *props)
 {
     static const struct {
@@ -90,6 +114,7 @@ static void normalize_metrics(struct nsh_route_props *props)
 
     props->metrics_set &= METRICS_ALL;
     props->metrics_lock &= METRICS_ALL;
+    normalize_name(props);
     for (unsigned i = 0; i <= RTAX_MAX; i++) {
         if (!(props->metrics_set & (1U << i)))
             props->metrics[i] = 0;
@@ -158,6 +183,7 @@ void nsh_route_normalize(struct nsh_route *r, struct nsh_route_props *props)
 
     props->has_source = props->has_source != 0;
     clear_tail(props->has_source ? r->family : AF_UNSPEC, &props->source);
+    normalize_preference(r->family, props);
     normalize_metrics(props);
     normalize_nexthops(r->family, props);
 }
@@ -189,7 +215,7 @@ static bool metrics_equal(const struct nsh_route_props *a, const struct nsh_rout
     for (unsigned i = 0; i <= RTAX_MAX; i++)
         if ((a->metrics_set & (1U << i)) && a->metrics[i] != b->metrics[i])
             return false;
-    return true;
+    return memcmp(a->congestion_control, b->congestion_control, sizeof(a->congestion_control)) == 0;
 }
 
 /* True if the kernel chose, or is to choose, the device of a wanted nexthop. */
@@ -207,19 +233,35 @@ static uint32_t device_of(const struct nsh_nexthop *n, const struct nsh_link *li
     return links ? links[n->link].ifindex : 0;
 }
 
+bool nsh_nexthop_is_absent(const struct nsh_nexthop *n, const struct nsh_link *links)
+{
+    return links && n->link != NSH_NO_LINK && links[n->link].ifindex == 0 &&
+           links[n->link].gateway_family == AF_UNSPEC;
+}
+
+uint32_t nsh_route_count_present(const struct nsh_route_props *props, const struct nsh_link *links)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < props->n_nexthops; i++)
+        n += !nsh_nexthop_is_absent(&props->nexthops[i], links);
+    return n;
+}
+
+/* `alone`: the kernel knows no weight then. */
 static bool nexthop_equal(const struct nsh_nexthop *want, const struct nsh_nexthop *seen,
-        const struct nsh_link *links)
+        const struct nsh_link *links, bool alone)
 {
     uint32_t device;
 
-    if (want->via_family != seen->via_family || want->weight != seen->weight ||
+    if (want->via_family != seen->via_family || (!alone && want->weight != seen->weight) ||
             want->flags != seen->flags ||
             memcmp(want->via.bytes, seen->via.bytes, sizeof(want->via.bytes)) != 0)
         return false;
     if (any_device(want, links))
         return true;
     device = device_of(want, links);
-    return device != 0 && device == device_of(seen, links);
+    return device != 0 && device == seen->ifindex;
 }
 
 /*
@@ -231,6 +273,7 @@ static bool nexthop_equal(const struct nsh_nexthop *want, const struct nsh_nexth
 static bool nexthop_sets_equal(const struct nsh_route_props *want,
         const struct nsh_route_props *seen, const struct nsh_link *links)
 {
+    bool alone = seen->n_nexthops == 1;
     uint64_t taken = 0;
 
     _Static_assert(NSH_NEXTHOPS_MAX <= 64, "one bit for each");
@@ -238,13 +281,13 @@ static bool nexthop_sets_equal(const struct nsh_route_props *want,
         return false;
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < want->n_nexthops; i++) {
+            const struct nsh_nexthop *n = &want->nexthops[i];
             uint32_t k = 0;
 
-            if (any_device(&want->nexthops[i], links) != (pass == 1))
+            if (any_device(n, links) != (pass == 1) || nsh_nexthop_is_absent(n, links))
                 continue;
             while (k < seen->n_nexthops &&
-                    ((taken & (1ULL << k)) ||
-                            !nexthop_equal(&want->nexthops[i], &seen->nexthops[k], links)))
+                    ((taken & (1ULL << k)) || !nexthop_equal(n, &seen->nexthops[k], links, alone)))
                 k++;
             if (k == seen->n_nexthops)
                 return false;
@@ -256,10 +299,27 @@ static bool nexthop_sets_equal(const struct nsh_route_props *want,
 static bool nexthop_lists_equal(const struct nsh_route_props *want,
         const struct nsh_route_props *seen, const struct nsh_link *links)
 {
-    for (uint32_t i = 0; i < want->n_nexthops; i++)
-        if (!nexthop_equal(&want->nexthops[i], &seen->nexthops[i], links))
+    bool alone = seen->n_nexthops == 1;
+    const struct nsh_nexthop *other = seen->nexthops;
+
+    for (uint32_t i = 0; i < want->n_nexthops; i++) {
+        if (nsh_nexthop_is_absent(&want->nexthops[i], links))
+            continue;
+        if (!nexthop_equal(&want->nexthops[i], other++, links, alone))
             return false;
+    }
     return true;
+}
+
+static bool nexthops_equal(int family, const struct nsh_route_props *want,
+        const struct nsh_route_props *seen, const struct nsh_link *links)
+{
+    uint32_t present = nsh_route_count_present(want, links);
+
+    if (present != seen->n_nexthops || (present == 0 && want->n_nexthops > 0))
+        return false;
+    return family == AF_INET6 ? nexthop_sets_equal(want, seen, links)
+                              : nexthop_lists_equal(want, seen, links);
 }
 
 bool nsh_route_equal(
@@ -267,15 +327,13 @@ bool nsh_route_equal(
 {
     const struct nsh_route_props *w = want->props, *s = seen->props;
 
-    if (want->family != seen->family || w->type != s->type ||
-            (want->family == AF_INET && w->scope != s->scope) || w->n_nexthops != s->n_nexthops)
+    if (want->family != seen->family || w->type != s->type || w->preference != s->preference ||
+            (want->family == AF_INET && w->scope != s->scope))
         return false;
     if (w->has_source != s->has_source ||
             (w->has_source && nsh_addr_cmp(&w->source, &s->source) != 0))
         return false;
     if (!metrics_equal(w, s))
         return false;
-    if (want->family == AF_INET6)
-        return nexthop_sets_equal(w, s, links);
-    return nexthop_lists_equal(w, s, links);
+    return nexthops_equal(want->family, w, s, links);
 }

@@ -24,6 +24,8 @@
 #define NSH_NO_LINK UINT32_MAX
 /* The kernel's own limit on the nexthops that netshared writes and reads of a route. */
 #define NSH_NEXTHOPS_MAX 64
+/* A TCP congestion control's name, with its NUL (TCP_CA_NAME_MAX). */
+#define NSH_CONGESTION_CONTROL_TEXT 16
 
 enum nsh_on_conflict {
     NSH_CONFLICT_KEEP,    /* a foreign route on our key is left alone */
@@ -59,7 +61,10 @@ struct nsh_route_props {
     uint32_t metrics_set;           /* bit RTAX_x: metrics[RTAX_x] is set */
     uint32_t metrics_lock;          /* RTAX_LOCK */
     uint32_t metrics[RTAX_MAX + 1]; /* raw kernel units (RTAX_*) */
-    uint32_t n_nexthops;            /* 0 for blackhole and its like */
+    /* RTAX_CC_ALGO, the one metric that is a name; "": none. The rest of it is zero. */
+    char congestion_control[NSH_CONGESTION_CONTROL_TEXT];
+    uint32_t preference; /* ICMPV6_ROUTER_PREF_*; always 0 (medium) for IPv4 */
+    uint32_t n_nexthops; /* 0 for blackhole and its like */
     struct nsh_nexthop nexthops[];
 };
 
@@ -91,10 +96,18 @@ void nsh_route_normalize(struct nsh_route *r, struct nsh_route_props *props);
  */
 int nsh_route_id_cmp(const struct nsh_route *a, const struct nsh_route *b);
 
+/* True if a wanted nexthop names a device that does not exist now. */
+bool nsh_nexthop_is_absent(const struct nsh_nexthop *n, const struct nsh_link *links);
+/*
+ * How many of the nexthops are not absent. Those that are stay out of a multipath route until
+ * their device exists, as long as one is left; a route with none is not written at all.
+ */
+uint32_t nsh_route_count_present(const struct nsh_route_props *props, const struct nsh_link *links);
+
 /*
  * True if writing `want` over `seen` would change nothing. Identity is not looked at, nor
  * protocol, origin, on_conflict. A nexthop whose link has ifindex 0 and is by gateway, or that
- * has no link, equals any device.
+ * has no link, equals any device. Absent nexthops are left out, if others are not.
  */
 bool nsh_route_equal(
         const struct nsh_route *want, const struct nsh_route *seen, const struct nsh_link *links);

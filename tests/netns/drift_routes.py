@@ -8,64 +8,13 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 import rtnl
-from daemon import Daemon
+from kept import HOUR, Kept
 from netns import wait_until
 from tap import case, check, equal, main
-from topology import BASIC6_ROUTE, BASIC_ROUTE, Router
+from topology import BASIC6_ROUTE, BASIC_ROUTE
 
 NETS = ((4, "198.51.100.0/24", "192.0.2.2", "192.0.2.3", BASIC_ROUTE),
         (6, "2001:db8:c::/48", "2001:db8:b::2", "2001:db8:b::3", BASIC6_ROUTE))
-HOUR = "version: 1\nsettings: {resync: 1h}\nroutes:\n"
-BOTH = HOUR + """
-  - {to: 198.51.100.0/24, via: 192.0.2.2, dev: eth1}
-  - {to: "2001:db8:c::/48", via: "2001:db8:b::2", dev: eth1}
-"""
-
-
-class Kept:
-    """A router whose daemon keeps routes; says when they are back as they were."""
-
-    def __init__(self, text=BOTH, prepare=None):
-        self.world = Router()
-        try:
-            self.router = self.world.router
-            if prepare:
-                prepare(self.router)
-            self.daemon = Daemon(self.router, text).start()
-            self.ours = self.now()
-            check(any(self.ours), "no routes went in: %s" % (self.ours,))
-        except BaseException:
-            self.world.diagnose()
-            self.world.close()
-            raise
-        self.mark = self.daemon.mark()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        if error[0] is None:
-            try:
-                self.daemon.stop()
-            except BaseException:
-                self.world.close()
-                raise
-        self.world.__exit__(*error)
-
-    def now(self):
-        return [self.routes(4), self.routes(6)]
-
-    def routes(self, family):
-        return self.router.routes(family)
-
-    def wait_back(self, what="the routes are as before"):
-        try:
-            wait_until(lambda: self.now() == self.ours, what)
-        except Exception:
-            check(False, "%s: are %s, were %s" % (what, self.now(), self.ours))
-
-    def wait_restored(self, prefix):
-        self.daemon.wait_log(r"route %s .*restored" % prefix.replace(".", r"\."), self.mark)
 
 
 for family, net, gateway, other, line in NETS:

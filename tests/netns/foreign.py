@@ -11,8 +11,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import rtnl
 from daemon import Daemon
 from netns import differences, wait_until
-from tap import case, check, equal, main
-from topology import BASIC, FAR4, SERVER4, WAN4, Lan
+from tap import case, check, contains, equal, main
+from topology import BASIC, FAR4, SERVER4, WAN4, Lan, Router
 from traffic import udp_peer
 
 TEXT = BASIC + """  - name: lan-out6
@@ -196,6 +196,39 @@ def _():
         equal(d.cli("status").returncode, 1, "status without a daemon")
         equal(monitor.take(), [], "changes")
         equal(w.router.tables_in_use(), [], "tables after")
+
+
+for family, net, gateway, other in ((4, "198.51.100.0/24", "192.0.2.2", "192.0.2.3"),
+                                    (6, "2001:db8:c::/48", "2001:db8:b::2", "2001:db8:b::3")):
+    def _(family=family, net=net, gateway=gateway, other=other):
+        with Router() as w:
+            text = "version: 1\nsettings: {resync: 1s}\nroutes:\n" \
+                "  - {to: \"%s\", via: \"%s\", metric: 50}\n" % (net, gateway)
+            w.router.ip("-%d route add %s via %s metric 20 proto static" % (family, net, other))
+            before = w.router.routes(family, proto=None, prefix=net)
+            d = Daemon(w.router, text).start()
+            line = d.wait_log(r"is held, but another comes before it")
+            contains(line, "via %s dev eth1 metric 20 proto static" % other, "who it is")
+            o = d.object(net)
+            equal(o["state"], "held", "state")
+            contains(o["reason"], "behind ", "reason")
+            d.reload()
+            check(before[0] in w.router.routes(family, proto=None, prefix=net), "it was touched")
+            w.router.ip("-%d route del %s metric 20" % (family, net))
+            wait_until(lambda: not d.object(net).get("reason"), "status forgets it")
+            equal(d.count_log("comes before it"), 1, "times it was said")
+            d.stop()
+    case("IPv%d: a foreign route with a lower metric is told once, and left alone" % family)(_)
+
+
+@case("IPv4: a foreign route with a tos of its own is told, and left alone")
+def _():
+    with Router() as w:
+        w.router.ip("route add 198.51.100.0/24 via 192.0.2.3 tos 0x10 metric 90")
+        d = Daemon(w.router, BASIC).start()
+        contains(d.wait_log(r"comes before it"), "tos 0x10", "who it is")
+        equal(len(w.router.routes(4, proto=None, prefix="198.51.100.0/24")), 2, "routes")
+        d.stop()
 
 
 main()

@@ -241,6 +241,97 @@ static int run_route(struct nsh_fib_fake *k, struct words *w, int family)
     return nsh_fib_fake_route_delete(k, &r, NSH_FIB_FAKE_SOMEBODY);
 }
 
+/* ---- rules ---- */
+
+static int parse_rule_prefix(struct words *w, struct nsh_prefix *ret)
+{
+    if (next_is(w, "all"))
+        return 0;
+    return nsh_prefix_parse(next(w), ret) == NSH_PREFIX_OK ? 0 : -EINVAL;
+}
+
+static void parse_mark(const char *text, struct nsh_mark *ret)
+{
+    const char *slash = strchr(text, '/');
+
+    ret->value = (uint32_t)strtoul(text, NULL, 0);
+    ret->mask = slash ? (uint32_t)strtoul(slash + 1, NULL, 0) : UINT32_MAX;
+}
+
+/* What may be said of a rule in one word. -EINVAL: the word was none of these. */
+static int parse_rule_flag(struct words *w, struct nsh_rule *r)
+{
+    static const struct {
+        const char *word;
+        uint8_t action;
+    } actions[] = {{"blackhole", FR_ACT_BLACKHOLE}, {"unreachable", FR_ACT_UNREACHABLE},
+            {"prohibit", FR_ACT_PROHIBIT}};
+
+    if (next_is(w, "not")) {
+        r->invert = true;
+        return 0;
+    }
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(actions); i++)
+        if (next_is(w, actions[i].word)) {
+            r->action = actions[i].action;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int parse_rule_word(struct words *w, struct nsh_rule *r)
+{
+    if (next_is(w, "from"))
+        return parse_rule_prefix(w, &r->from);
+    if (next_is(w, "to"))
+        return parse_rule_prefix(w, &r->to);
+    if (next_is(w, "iif"))
+        snprintf(r->iif, sizeof(r->iif), "%s", next(w));
+    else if (next_is(w, "oif"))
+        snprintf(r->oif, sizeof(r->oif), "%s", next(w));
+    else if (next_is(w, "fwmark"))
+        parse_mark(next(w), &r->mark);
+    else if (next_is(w, "priority"))
+        r->priority = next_number(w);
+    else if (next_is(w, "lookup"))
+        r->table = next_number(w);
+    else if (next_is(w, "proto"))
+        r->protocol = (uint8_t)next_number(w);
+    else if (next_is(w, "goto"))
+        r->action = FR_ACT_GOTO, r->target = next_number(w);
+    else
+        return parse_rule_flag(w, r);
+    return 0;
+}
+
+static int run_rule(struct nsh_fib_fake *k, struct words *w, int family)
+{
+    const char *verb = next(w);
+    struct nsh_rule r = nsh_fib_fake_rule(AF_INET, 0, 0);
+    int rc = 0;
+
+    if (strcmp(verb, "flush") == 0) {
+        nsh_fib_fake_rule_flush(k, family == AF_INET6 ? AF_INET6 : AF_INET, NSH_FIB_FAKE_SOMEBODY);
+        return 0;
+    }
+    if (strcmp(verb, "del") == 0)
+        r.protocol = 0;
+    while (rc == 0 && w->at < w->n)
+        rc = parse_rule_word(w, &r);
+    if (rc < 0)
+        return rc;
+    if (family == AF_INET6 || r.from.family == AF_INET6 || r.to.family == AF_INET6)
+        r.family = AF_INET6;
+    nsh_rule_normalize(&r);
+    if (strcmp(verb, "add") == 0)
+        return nsh_fib_fake_rule_write(k, &r, NSH_FIB_RULE_ADD, NSH_FIB_FAKE_SOMEBODY);
+    if (strcmp(verb, "append") == 0)
+        return nsh_fib_fake_rule_write(k, &r, NSH_FIB_RULE_APPEND, NSH_FIB_FAKE_SOMEBODY);
+    if (strcmp(verb, "del") == 0)
+        return nsh_fib_fake_rule_write(k, &r, NSH_FIB_RULE_DELETE, NSH_FIB_FAKE_SOMEBODY);
+    return -EINVAL;
+}
+
 /* ---- links and addresses ---- */
 
 static int run_link(struct nsh_fib_fake *k, struct words *w)
@@ -290,6 +381,8 @@ int nsh_fib_fake_ip(struct nsh_fib_fake *k, const char *text)
         family = AF_INET;
     if (next_is(&w, "route"))
         return run_route(k, &w, family);
+    if (next_is(&w, "rule"))
+        return run_rule(k, &w, family);
     if (next_is(&w, "link"))
         return run_link(k, &w);
     return next_is(&w, "addr") ? run_address(k, &w) : -EINVAL;

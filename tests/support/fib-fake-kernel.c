@@ -601,6 +601,8 @@ int nsh_fib_fake_new(struct nsh_fib_fake **ret)
     k->queue_limit = 10000;
     k->chunk = 3;
     rc = boot(k);
+    if (rc == 0)
+        rc = fake_rules_init(k);
     if (rc < 0)
         return rc;
     memset(&k->counts, 0, sizeof(k->counts));
@@ -615,6 +617,7 @@ void nsh_fib_fake_free(struct nsh_fib_fake *k)
     while (k->n_routes > 0)
         fake_route_drop(k, k->n_routes - 1);
     free(k->routes);
+    free(k->rules);
     free(k->links);
     free(k->addresses);
     free(k->sysctls);

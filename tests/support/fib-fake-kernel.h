@@ -45,6 +45,8 @@ struct nsh_fib_fake {
     size_t n_addresses;
     struct fake_route *routes;
     size_t n_routes;
+    struct nsh_rule *rules; /* by family, then as they are tried */
+    size_t n_rules;
     struct fake_sysctl *sysctls;
     size_t n_sysctls;
     struct fake_handle *handles;
@@ -106,3 +108,8 @@ struct fake_query {
     uint32_t table;    /* looked into first; 0: none */
 };
 size_t fake_lookup(const struct nsh_fib_fake *k, const struct fake_query *q, uint32_t *ret_ifindex);
+
+/* The kernel's own rules. */
+int fake_rules_init(struct nsh_fib_fake *k);
+int fake_rule_write(struct nsh_fib_fake *k, const struct nsh_rule *rule,
+        enum nsh_fib_rule_verb verb, const struct fake_author *author, const char **ret_why);

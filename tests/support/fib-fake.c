@@ -52,6 +52,8 @@ static int called(struct nsh_fib_fake *k, enum nsh_fib_fake_call call)
 /* What the real socket's filter lets through. */
 static bool passes(const struct fake_handle *h, const struct nsh_fib_event *e)
 {
+    if (e->type == NSH_FIB_RULE)
+        return e->rule.protocol == h->protocol;
     if (e->type != NSH_FIB_ROUTE_NEW && e->type != NSH_FIB_ROUTE_GONE)
         return true;
     if (e->route.protocol == h->protocol)
@@ -287,6 +289,38 @@ static int fake_submit(struct nsh_fib *fib, const struct nsh_link *links,
     return 0;
 }
 
+/* ---- rules ---- */
+
+static int fake_rules_dump(struct nsh_fib *fib, nsh_fib_rule_seen *seen, void *userdata)
+{
+    const struct nsh_fib_fake *k = of(fib)->k;
+    int rc = called(of(fib)->k, NSH_FIB_FAKE_RULES_DUMP);
+
+    for (size_t i = 0; rc == 0 && i < k->n_rules; i++)
+        rc = seen(userdata, &k->rules[i]);
+    return rc;
+}
+
+static int fake_rules_submit(struct nsh_fib *fib, const struct nsh_fib_rule_op *ops, size_t n,
+        nsh_fib_failed *failed, void *userdata)
+{
+    struct fake_handle *h = of(fib);
+    const struct fake_author author = {.handle = h};
+
+    for (size_t i = 0; i < n; i++) {
+        const char *why = "";
+        int rc = called(h->k, NSH_FIB_FAKE_RULES_WRITE);
+
+        if (rc == 0)
+            rc = fake_rule_write(h->k, &ops[i].rule, ops[i].verb, &author, &why);
+        if (rc == 0)
+            h->k->counts.writes++;
+        else if (failed)
+            failed(userdata, i, rc, why);
+    }
+    return 0;
+}
+
 /* ---- questions ---- */
 
 static int fake_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex)
@@ -408,6 +442,8 @@ static const struct nsh_fib_ops fake_ops = {
         .dump_begin = fake_dump_begin,
         .dump_read = fake_dump_read,
         .submit = fake_submit,
+        .rules_dump = fake_rules_dump,
+        .rules_submit = fake_rules_submit,
         .link_index = fake_link_index,
         .link_name = fake_link_name,
         .lookup = fake_nsh_lookup,

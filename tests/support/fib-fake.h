@@ -25,6 +25,8 @@ enum nsh_fib_fake_call {
     NSH_FIB_FAKE_DUMP_READ,
     NSH_FIB_FAKE_SUBMIT, /* the whole list: the socket fails */
     NSH_FIB_FAKE_WRITE,  /* one operation of a list */
+    NSH_FIB_FAKE_RULES_DUMP,
+    NSH_FIB_FAKE_RULES_WRITE, /* one operation of a list */
     NSH_FIB_FAKE_LINK_INDEX,
     NSH_FIB_FAKE_LOOKUP,
     NSH_FIB_FAKE_SYSCTL_GET,
@@ -76,13 +78,23 @@ int nsh_fib_fake_route_add(struct nsh_fib_fake *k, const struct nsh_route *route
 int nsh_fib_fake_route_delete(
         struct nsh_fib_fake *k, const struct nsh_route *route, uint32_t sender);
 
+/* "lookup TABLE" for everything, protocol boot: a start to fill in. */
+struct nsh_rule nsh_fib_fake_rule(uint8_t family, uint32_t priority, uint32_t table);
+/* Deletion with protocol 0: whosever it is. */
+int nsh_fib_fake_rule_write(struct nsh_fib_fake *k, const struct nsh_rule *rule,
+        enum nsh_fib_rule_verb verb, uint32_t sender);
+/* All but those at 0, as `ip rule flush`. */
+void nsh_fib_fake_rule_flush(struct nsh_fib_fake *k, int family, uint32_t sender);
+/* One a line as nsh_rule_format has it, and "proto N". The caller's to free. */
+char *nsh_fib_fake_show_rules(const struct nsh_fib_fake *k, int family);
+
 int nsh_fib_fake_sysctl_set(struct nsh_fib_fake *k, const char *key, int value);
 int nsh_fib_fake_sysctl_get(const struct nsh_fib_fake *k, const char *key, int *ret);
 
 /*
  * The same and more in the words of ip(8): "link add X", "link del X", "link set X up|down|name
- * Y", "addr add|del P dev X", "[-6] route add|replace|append|prepend|del …". -EINVAL for words it
- * does not know.
+ * Y", "addr add|del P dev X", "[-6] route add|replace|append|prepend|del …", "[-6] rule
+ * add|append|del|flush …" (append: without NLM_F_EXCL). -EINVAL for words it does not know.
  */
 int nsh_fib_fake_ip(struct nsh_fib_fake *k, const char *words);
 /*

@@ -99,6 +99,21 @@ static inline int rw_submit(struct nsh_fib *fib, const struct nsh_link *links,
     return w->real_fib->submit(fib, links, ops, n, failed, userdata);
 }
 
+static inline int rw_rules_submit(struct nsh_fib *fib, const struct nsh_fib_rule_op *ops, size_t n,
+        nsh_fib_failed *failed, void *userdata)
+{
+    static const char *const verbs[] = {[NSH_FIB_RULE_ADD] = "add",
+            [NSH_FIB_RULE_APPEND] = "append",
+            [NSH_FIB_RULE_DELETE] = "delete"};
+    struct world *w = rw_current;
+    char text[NSH_RULE_TEXT];
+
+    for (size_t i = 0; i < n; i++)
+        rw_log(w, "%s rule %s\n", verbs[ops[i].verb],
+                nsh_rule_format_name(&ops[i].rule, text, sizeof(text)));
+    return w->real_fib->rules_submit(fib, ops, n, failed, userdata);
+}
+
 static inline int rw_sysctl_set(struct nsh_fib *fib, const char *key, int value)
 {
     struct world *w = rw_current;
@@ -262,6 +277,7 @@ static inline void world_restart(struct world *w)
     w->real_fib = w->fib->ops;
     w->fib_ops = *w->real_fib;
     w->fib_ops.submit = rw_submit;
+    w->fib_ops.rules_submit = rw_rules_submit;
     w->fib_ops.sysctl_set = rw_sysctl_set;
     w->fib->ops = &w->fib_ops;
     w->real_firewall = w->firewall->ops;
@@ -471,6 +487,23 @@ static inline void assert_route(struct world *w, const char *dst, const char *li
     if (strcmp(found, lines) != 0) {
         print_told(w);
         fail_msg("%s: stands as\n%sinstead of\n%s", dst, found, lines);
+    }
+}
+
+/* The rules of a family but the kernel's own, "" if there are none. */
+static inline void assert_rules(struct world *w, int family, const char *lines)
+{
+    nsh_autofree char *text = nsh_fib_fake_show_rules(w->kernel, family);
+    nsh_autofree char *found = calloc(1, strlen(text) + 1);
+    char *rest = text;
+
+    assert_non_null(found);
+    for (char *line; (line = strsep(&rest, "\n"));)
+        if (line[0] && !strstr(line, " proto 2"))
+            strcat(strcat(found, line), "\n");
+    if (strcmp(found, lines) != 0) {
+        print_told(w);
+        fail_msg("the rules are\n%sinstead of\n%s", found, lines);
     }
 }
 

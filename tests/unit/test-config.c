@@ -152,6 +152,13 @@ static char *dump(const struct nsh_config *c)
                 c->routes[i].props->scope,
                 c->routes[i].props->on_conflict == NSH_CONFLICT_REPLACE ? " replace" : "");
     }
+    for (size_t i = 0; i < c->n_rules; i++) {
+        uint32_t line;
+        const char *path = nsh_origins_resolve(c->origins, c->rules[i].origin, &line);
+
+        fprintf(f, "rule %s (%s:%u)\n", nsh_rule_format_name(&c->rules[i], route, sizeof(route)),
+                path, line);
+    }
     for (size_t i = 0; i < c->n_masquerades; i++)
         dump_masquerade(f, c, &c->masquerades[i]);
     assert_int_equal(fclose(f), 0);
@@ -285,7 +292,7 @@ static void test_archive_cut(void **state)
 
     (void)state;
     assert_int_equal(chdir(scratch), 0);
-    fd = archive_of("good/drop-ins.yaml");
+    fd = archive_of("good/lists.yaml");
     size = lseek(fd, 0, SEEK_END);
     assert_int_equal(load_archive(fd, NULL), 0);
     for (off_t n = size - 1; n >= 0; n--) {
@@ -363,6 +370,79 @@ static void test_archive_tables(void **state)
     nsh_diags_free(d);
 }
 
+/* Prefix files are in it as they were, whatever becomes of them. */
+static void test_archive_lists(void **state)
+{
+    struct nsh_diags *d = nsh_diags_new();
+    struct nsh_config *c = NULL;
+    nsh_autoclose int fd = -1;
+
+    (void)state;
+    assert_int_equal(chdir(scratch), 0);
+    assert_int_equal(mkdir("lists", 0700), 0);
+    write_text("lists/a.yaml", "version: 1\nroutes:\n"
+                               "  - {to: {file: list}, type: blackhole}\n"
+                               "  - {to: {file: list}, type: throw, table: 7}\n");
+    write_text("lists/list", "10.1.0.0/16\n10.2.0.0/16\n");
+    fd = archive_of("lists/a.yaml");
+    write_text("lists/list", "10.3.0.0/16\nrubbish\n");
+    assert_int_equal(nsh_config_load_archive(fd, d, &c), 0);
+    assert_int_equal(c->n_routes, 4);
+    assert_int_equal(c->routes[0].dst.bytes[1], 1);
+    assert_int_equal(c->routes[3].dst.bytes[1], 2);
+    nsh_config_free(c);
+    nsh_diags_free(d);
+}
+
+/* As safe as the configuration itself. */
+static void test_list_trust(void **state)
+{
+    struct nsh_config_source source = {
+            .path = "trust/a.yaml", .trust = NSH_TRUST_REQUIRED, .archive_fd = -1};
+    struct nsh_diags *d = nsh_diags_new();
+    struct nsh_config *c = NULL;
+
+    (void)state;
+    assert_int_equal(chdir(scratch), 0);
+    assert_int_equal(mkdir("trust", 0700), 0);
+    write_text("trust/a.yaml", "version: 1\nroutes:\n  - {to: {file: list}, type: blackhole}\n");
+    write_text("trust/list", "10.1.0.0/16\n");
+    assert_int_equal(chmod("trust/list", 0666), 0);
+    assert_int_equal(nsh_config_load(&source, d, &c), -EINVAL);
+    assert_null(c);
+    assert_int_equal(nsh_diags_errors(d), 1);
+    assert_string_equal(nsh_diags_get(d, 0)->path, "trust/list");
+    nsh_diags_free(d);
+    d = nsh_diags_new();
+    source.trust = NSH_TRUST_WARN;
+    assert_int_equal(nsh_config_load(&source, d, &c), 0);
+    assert_int_equal(c->n_routes, 1);
+    assert_int_equal(nsh_diags_warnings(d), 1);
+    nsh_config_free(c);
+    nsh_diags_free(d);
+}
+
+static void test_list_empty(void **state)
+{
+    struct nsh_config_source source = {
+            .path = "good/lists.yaml", .trust = NSH_TRUST_REQUIRED, .archive_fd = -1};
+    struct nsh_diags *d = nsh_diags_new();
+    nsh_autofree char *text = NULL;
+    struct nsh_config *c = NULL;
+
+    (void)state;
+    assert_int_equal(chdir(scratch), 0);
+    assert_int_equal(nsh_config_load(&source, d, &c), 0);
+    text = nsh_diags_format(d);
+    assert_string_equal(text,
+            "good/lists/empty.txt: warning: the file holds no prefixes\n"
+            "  hint: the route at good/lists.yaml:13 holds nothing because of that\n"
+            "good/lists/v4.txt: warning: the file holds no IPv6 prefixes\n"
+            "  hint: the route at good/lists.yaml:14 holds nothing because of that\n");
+    nsh_config_free(c);
+    nsh_diags_free(d);
+}
+
 /* What can't be archived can't be the last accepted configuration: an error. */
 static void test_archive_full(void **state)
 {
@@ -432,6 +512,9 @@ int main(void)
             cmocka_unit_test(test_archive_rubbish),
             cmocka_unit_test(test_archive_errors),
             cmocka_unit_test(test_archive_tables),
+            cmocka_unit_test(test_archive_lists),
+            cmocka_unit_test(test_list_trust),
+            cmocka_unit_test(test_list_empty),
             cmocka_unit_test(test_archive_full),
             cmocka_unit_test(test_empty),
     };

@@ -106,6 +106,12 @@ static const struct {
                 "route 10.20.0.0/16 via 192.168.1.1 is held by another: 10.20.0.0/16 dev eth1 "
                 "proto static; left alone (on-conflict: replace takes it) "
                 "(/etc/netshared.yaml:12)"},
+        {{.kind = NSH_REPORT_SHADOWED,
+                 ROUTE,
+                 .detail = "10.20.0.0/16 dev eth1 proto static",
+                 PLACE},
+                "route 10.20.0.0/16 via 192.168.1.1 is held, but another comes before it: "
+                "10.20.0.0/16 dev eth1 proto static; left alone (/etc/netshared.yaml:12)"},
         {{.kind = NSH_REPORT_FIGHT,
                  ROUTE,
                  .culprit = "bird",

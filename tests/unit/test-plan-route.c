@@ -25,7 +25,10 @@ struct example {
     const char *expect; /* verdicts, a letter each, in order of the keys; then the steps */
 };
 
-/* Verdicts: r right, w wrong, c conflict, u unknown. Steps: + add, = replace, ~ adopt, - delete. */
+/*
+ * Verdicts: r right, w wrong, c conflict, u unknown. Steps: + add, = replace, ~ adopt, - delete.
+ * "^" and a wanted route's number: what shadows it.
+ */
 static const struct example examples[] = {
         {.name = "nothing stands there",
                 .want = {"10.1.0.0/16 via 192.0.2.1"},
@@ -42,8 +45,7 @@ static const struct example examples[] = {
                 .want = {"10.1.0.0/16 via 192.0.2.1"},
                 .seen = {"10.1.0.0/16 via 192.0.2.9 metric 5 proto 4",
                         "10.1.0.0/24 via 192.0.2.9 proto 4",
-                        "10.1.0.0/16 via 192.0.2.9 table 9 proto 4",
-                        "10.1.0.0/16 via 192.0.2.9 tos 8 proto 4"},
+                        "10.1.0.0/16 via 192.0.2.9 table 9 proto 4"},
                 .expect = "w; + 10.1.0.0/16 via 192.0.2.1"},
         {.name = "not wanted any more, and a foreign one beside",
                 .seen = {"10.1.0.0/16 via 192.0.2.1 dev #3", "10.1.0.0/16 dev #3 proto 2"},
@@ -56,6 +58,30 @@ static const struct example examples[] = {
                 .expect = "wwww; + 192.0.2.0/24 dev eth0; + blackhole 198.51.100.0/24;"
                           " + default via 192.0.2.1; = 10.0.0.0/8 via 192.0.2.1;"
                           " - 10.9.0.0/16 via 203.0.113.1 dev #3; - 203.0.113.0/24 dev #3"},
+        {.name = "shadowed by a lower metric, the first is told",
+                .want = {"10.1.0.0/16 via 192.0.2.1 metric 9", "10.2.0.0/16 via 192.0.2.1",
+                        "2001:db8::/32 via fe80::1"},
+                .seen = {"10.1.0.0/16 via 192.0.2.1 dev #3 metric 9",
+                        "10.2.0.0/16 via 192.0.2.1 dev #3",
+                        "10.1.0.0/16 via 192.0.2.8 metric 10 proto 4",
+                        "10.1.0.0/16 via 192.0.2.8 metric 8 proto 4",
+                        "10.1.0.0/16 via 192.0.2.9 metric 7 proto 4",
+                        "10.1.0.0/24 via 192.0.2.9 proto 4", "2001:db8::/32 via fe80::1 dev #3",
+                        "2001:db8::/32 via fe80::2 dev #3 metric 20 proto 9"},
+                .expect = "rrr; ^0 10.1.0.0/16 via 192.0.2.8 metric 8;"
+                          " ^2 2001:db8::/32 via fe80::2 dev #3 metric 20"},
+        {.name = "shadowed by a tos of its own, whatever the metric",
+                .want = {"10.1.0.0/16 via 192.0.2.1", "10.1.0.0/16 via 192.0.2.1 tos 16"},
+                .seen = {"10.1.0.0/16 via 192.0.2.1 dev #3",
+                        "10.1.0.0/16 via 192.0.2.1 dev #3 tos 16",
+                        "10.1.0.0/16 via 192.0.2.9 metric 5 tos 8 proto 4",
+                        "10.1.0.0/16 via 192.0.2.9 metric 5 tos 16 proto 4"},
+                .expect = "rr; ^0 10.1.0.0/16 tos 0x08 via 192.0.2.9 metric 5"},
+        {.name = "our own do not shadow",
+                .want = {"10.1.0.0/16 via 192.0.2.1 metric 9", "10.1.0.0/16 via 192.0.2.2"},
+                .seen = {"10.1.0.0/16 via 192.0.2.1 dev #3 metric 9",
+                        "10.1.0.0/16 via 192.0.2.2 dev #3"},
+                .expect = "rr;"},
         /* claimed keys */
         {.name = "foreign and different",
                 .want = {"default via 192.0.2.1"},
@@ -208,6 +234,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct text *t, const char
 
 static void describe(const struct nsh_route_plan *p, size_t n_wanted, struct text *t)
 {
+    const struct nsh_route_shadow *shadows;
     const struct nsh_route_step *steps;
     char buf[256];
     size_t n;
@@ -226,6 +253,10 @@ static void describe(const struct nsh_route_plan *p, size_t n_wanted, struct tex
     for (size_t i = 0; i < n; i++)
         say(t, " %c %s;", "+=~-"[steps[i].action],
                 nsh_route_format(&steps[i].route, links, buf, sizeof(buf)));
+    shadows = nsh_route_plan_shadows(p, &n);
+    for (size_t i = 0; i < n; i++)
+        say(t, " ^%zu %s;", shadows[i].wanted,
+                nsh_route_format(&shadows[i].by, NULL, buf, sizeof(buf)));
     if (t->at > n_wanted + 1)
         t->buf[--t->at] = '\0';
 }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts that read the section `routes` share: config-routes.c (keys),
+ * config-routes-hop.c (nexthops), config-routes-check.c (judging an object), config-routes-list.c
+ * (prefixes in files of their own).
+ */
+#pragma once
+
+#include "config-loader.h"
+
+enum route_key {
+    KEY_TO,
+    KEY_VIA,
+    KEY_DEV,
+    KEY_NEXTHOPS,
+    KEY_METRIC,
+    KEY_TABLE,
+    KEY_TYPE,
+    KEY_SOURCE,
+    KEY_FROM,
+    KEY_SCOPE,
+    KEY_TOS,
+    KEY_PREFERENCE,
+    KEY_ON_LINK,
+    KEY_MTU,
+    KEY_MTU_LOCK,
+    KEY_ADVERTISED_MSS,
+    KEY_CONGESTION_WINDOW,
+    KEY_ADVERTISED_RECEIVE_WINDOW,
+    KEY_HOPLIMIT,
+    KEY_RTO_MIN,
+    KEY_QUICK_ACK,
+    KEY_FEATURES,
+    KEY_CONGESTION_CONTROL,
+    KEY_FAMILY,
+    KEY_ON_CONFLICT,
+};
+
+struct route_draft {
+    struct nsh_draft draft;
+    size_t first; /* index of its first route */
+    struct nsh_prefix via, source;
+    char dev[IFNAMSIZ];
+    char congestion_control[NSH_CONGESTION_CONTROL_TEXT];
+    uint32_t metric, table, scope, tos;
+    uint32_t mtu, advertised_mss, congestion_window, advertised_receive_window, hoplimit;
+    uint64_t rto_min; /* microseconds */
+    unsigned type, preference, features, on_conflict, families;
+    bool on_link, mtu_lock, quick_ack;
+};
+
+/* A nexthop as it is written, by itself or as the route's own `via` and `dev`. */
+struct nsh_hop {
+    struct nsh_prefix via; /* AF_UNSPEC: none */
+    char dev[IFNAMSIZ];    /* "": none */
+    uint32_t weight;
+    bool on_link;
+    struct nsh_yaml_mark at, via_at;
+};
+
+static inline bool nsh_hop_has_via(const struct nsh_hop *h)
+{
+    return h->via.family != AF_UNSPEC;
+}
+
+/* What becomes of the prefixes of one family in a list. */
+struct nsh_list_use {
+    struct nsh_route route; /* all but the destination and the origin; props NULL: not taken */
+    const char *why;        /* it is an error that one is there; NULL: it is left out in silence */
+};
+
+/* A file of prefixes that a route leads to; it is read when the file that names it has been. */
+struct nsh_list_entry {
+    const char *path;
+    const char *named_in;
+    uint32_t named_at;          /* line */
+    struct nsh_list_use use[2]; /* IPv4, IPv6 */
+};
+
+extern const struct nsh_object nsh_object_hop;
+extern const struct nsh_object nsh_object_list;
+
+static inline unsigned nsh_family_bit(int family)
+{
+    return family == AF_INET6 ? NSH_FAMILY_IPV6 : family == AF_INET ? NSH_FAMILY_IPV4 : 0;
+}
+
+static inline const char *nsh_family_name(int family)
+{
+    return family == AF_INET6 ? "IPv6" : "IPv4";
+}
+
+/* ---- config-routes-hop.c ---- */
+
+/* Makes the one nexthop of `via` and `dev`, if there is one. */
+void nsh_route_single_hop(struct nsh_loader *l, const struct route_draft *d);
+/* A family of which one of the gateways is: 0 if there is none. IPv4 comes first. */
+int nsh_route_gateway_family(const struct nsh_loader *l);
+/* The first nexthop without a gateway; NULL: each has one. */
+const struct nsh_hop *nsh_route_bare_hop(const struct nsh_loader *l);
+
+/* ---- config-routes-check.c ---- */
+
+/* Judges the object, and settles the families of its default routes. */
+void nsh_route_check(struct nsh_loader *l, struct route_draft *d);
+/* Why prefixes of this family in a list can't be taken; NULL: they can. */
+const char *nsh_route_list_refusal(
+        const struct nsh_loader *l, const struct route_draft *d, int family);
+/* The first of the object's routes that is of `family`; NULL: none. */
+const struct nsh_route *nsh_route_find_family(
+        const struct nsh_loader *l, const struct route_draft *d, int family);
+
+/* ---- config-routes.c ---- */
+
+const char *nsh_route_draft_type(const struct route_draft *d);
