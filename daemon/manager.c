@@ -218,7 +218,7 @@ static int on_kernel(sd_event_source *s, int fd, uint32_t revents, void *userdat
     (void)fd;
     (void)revents;
     m->fib->ops->events_read(m->fib, on_event, m);
-    return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
+    return manager_schedule(m); /* also for what is not due yet but soon */
 }
 
 int manager_watch_kernel(struct manager *m, uint8_t protocol)

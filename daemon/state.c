@@ -343,9 +343,8 @@ static bool parse_int(const char *text, char end, int *ret, const char **ret_aft
 
 /*
  * The first line: the boot and the network namespace in which the values were switched. In any
- * other they are not ours, whatever they are. A boot is known by its id, or by when it was: some
- * containers have an id of their own that a sandboxed service in them does not see, and a clock
- * that is set changes when it was, but hardly ever both.
+ * other they are not ours, whatever they are. A boot is known by its id; in a container also by
+ * when it was, since some have an id of their own that a sandboxed service in them does not see.
  */
 struct head {
     char boot[64];
@@ -389,8 +388,11 @@ static int head_parse(const char *text, struct head *ret, size_t *ret_length)
 static bool head_same(const struct head *a, const struct head *b)
 {
     intmax_t apart = a->began > b->began ? a->began - b->began : b->began - a->began;
+    /* systemd's own mark; elsewhere a clock without a battery begins at one time at every boot. */
+    bool in_container = access("/run/systemd/container", F_OK) == 0;
 
-    return a->netns == b->netns && (strcmp(a->boot, b->boot) == 0 || apart <= BOOT_TOLERANCE);
+    return a->netns == b->netns &&
+           (strcmp(a->boot, b->boot) == 0 || (in_container && apart <= BOOT_TOLERANCE));
 }
 
 /* One line; true with `at` behind it. */
