@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 import rtnl
-from kept import HOUR, Kept
+from kept import BOTH, HOUR, Kept
 from netns import wait_until
 from tap import case, check, equal, main
 from topology import BASIC6_ROUTE, BASIC_ROUTE
