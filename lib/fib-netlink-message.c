@@ -15,6 +15,7 @@ int nsh_fibnl_message_begin(struct nsh_fibnl *nl, int type, int flags)
 {
     /* Cut back to an empty header, the message is as good as new. */
     nlmsg_hdr(nl->msg)->nlmsg_len = NLMSG_HDRLEN;
+    nl->messages++;
     return nlmsg_put(nl->msg, NL_AUTO_PORT, 0, type, 0, NLM_F_REQUEST | flags) ? 0 : -EMSGSIZE;
 }
 

@@ -11,6 +11,7 @@
  * before sending among those of the kernel.
  */
 #include <errno.h>
+#include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <string.h>
@@ -140,19 +141,49 @@ int nsh_fibnl_submit_all(struct nsh_fibnl *nl, nsh_fibnl_build *build, const voi
 struct route_ops {
     const struct nsh_link *links;
     const struct nsh_fib_op *ops;
+    struct built *built;
 };
 
+/* Of which operation nl->msg holds the message, as long as no other was begun in it. */
+struct built {
+    const struct nsh_fib_op *op; /* NULL: none */
+    uint32_t messages;
+};
+
+/* True if their messages differ in the destination alone. */
+static bool alike(const struct nsh_fib_op *a, const struct nsh_fib_op *b)
+{
+    const struct nsh_route *x = &a->route, *y = &b->route;
+
+    return a->verb == b->verb && x->props == y->props && x->family == y->family &&
+           x->table == y->table && x->metric == y->metric && x->dst_length == y->dst_length &&
+           x->tos == y->tos && x->protocol == y->protocol;
+}
+
+/* Of a million routes most are like the one before: then only the destination is written anew. */
 static int build_route(struct nsh_fibnl *nl, const void *ops, size_t index)
 {
     const struct route_ops *routes = ops;
+    const struct nsh_fib_op *op = &routes->ops[index];
+    struct built *built = routes->built;
+    struct nlattr *dst;
+    int r;
 
-    return nsh_fibnl_build_route(nl, routes->links, &routes->ops[index]);
+    if (built->op && built->messages == nl->messages && alike(built->op, op) &&
+            (dst = nlmsg_find_attr(nlmsg_hdr(nl->msg), sizeof(struct rtmsg), RTA_DST))) {
+        memcpy(nla_data(dst), op->route.dst.bytes, (size_t)nla_len(dst));
+        return 0;
+    }
+    r = nsh_fibnl_build_route(nl, routes->links, op);
+    *built = (struct built){.op = r == 0 ? op : NULL, .messages = nl->messages};
+    return r;
 }
 
 int nsh_fibnl_submit(struct nsh_fib *fib, const struct nsh_link *links,
         const struct nsh_fib_op *ops, size_t n, nsh_fib_failed *failed, void *userdata)
 {
-    const struct route_ops routes = {.links = links, .ops = ops};
+    struct built built = {0};
+    const struct route_ops routes = {.links = links, .ops = ops, .built = &built};
 
     return nsh_fibnl_submit_all(nsh_fibnl_of(fib), build_route, &routes, n, failed, userdata);
 }

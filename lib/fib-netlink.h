@@ -56,6 +56,7 @@ struct nsh_fibnl {
     uint32_t seq;
 
     struct nl_msg *msg; /* the one message every request is built in */
+    uint32_t messages;  /* begun in it */
     uint8_t *tx;        /* a batch of them */
     size_t batch_max;   /* as many as have room for their errors in the receive buffer */
     struct nsh_fibnl_slot slots[NSH_FIBNL_BATCH_MAX];

@@ -91,6 +91,60 @@ static void test_batch(void **state)
         free(props[i]);
 }
 
+static size_t count_standing(
+        const struct world *w, const struct seen *s, const struct nsh_route *route)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        n += nsh_route_id_cmp(route, &s->routes[i]) == 0 &&
+             route->protocol == s->routes[i].protocol &&
+             nsh_route_equal(route, &s->routes[i], w->links);
+    return n;
+}
+
+/* Each is like the one before but for one thing, and none is taken for the other. */
+static void test_batch_of_nearly_alike(void **state)
+{
+    struct world *w = *state;
+    static const struct spec one = {"10.0.0.0/24", .hops = {{.via = "192.0.2.9", .link = V0 + 1}}};
+    static const struct spec two = {
+            "10.0.0.0/24", .type = RTN_BLACKHOLE, .scope = RT_SCOPE_UNIVERSE};
+    struct nsh_route_props *props[2];
+    struct nsh_route r = world_make(&one, &props[0]), other = world_make(&two, &props[1]);
+    struct nsh_fib_op ops[9];
+    struct seen seen = {0};
+    size_t n = 0, failures = 0;
+
+    ops[n++] = (struct nsh_fib_op){NSH_FIB_ADD, r};
+    r.dst.bytes[1] = 1;
+    ops[n++] = (struct nsh_fib_op){NSH_FIB_ADD, r};
+    r.metric = 7;
+    ops[n++] = (struct nsh_fib_op){NSH_FIB_ADD, r};
+    r.tos = 4;
+    ops[n++] = (struct nsh_fib_op){NSH_FIB_ADD, r};
+    r.table = 1000;
+    ops[n++] = (struct nsh_fib_op){NSH_FIB_ADD, r};
+    r.dst_length = 25;
+    ops[n++] = (struct nsh_fib_op){NSH_FIB_ADD, r};
+    r.dst.bytes[1] = 2;
+    r.protocol = OURS + 1;
+    ops[n++] = (struct nsh_fib_op){NSH_FIB_ADD, r};
+    r.dst.bytes[1] = 3;
+    r.props = other.props;
+    ops[n++] = (struct nsh_fib_op){NSH_FIB_ADD, r};
+    ops[n++] = (struct nsh_fib_op){NSH_FIB_DELETE, r};
+    assert_int_equal(
+            w->fib->ops->submit(w->fib, w->links, ops, n, world_count_failure, &failures), 0);
+    assert_int_equal(failures, 0);
+    world_dump(w, (struct nsh_fib_filter){.family = AF_INET}, &seen);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(count_standing(w, &seen, &ops[i].route), i < n - 2);
+    world_forget(&seen);
+    free(props[0]);
+    free(props[1]);
+}
+
 /* The largest messages there are, and each of them fails: the answers fit. */
 static void test_batch_all_fail(void **state)
 {
@@ -392,6 +446,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
             TEST(test_batch),
+            TEST(test_batch_of_nearly_alike),
             TEST(test_batch_all_fail),
             TEST(test_failures),
             TEST(test_filter),
