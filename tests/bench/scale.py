@@ -110,10 +110,10 @@ def empty(w):
 
 def floor_write():
     with Router() as w:
-        seconds = raw(w, "add", FIRST, COUNT, GATEWAY, PROTO)[0]
+        seconds, _, longest = raw(w, "add", FIRST, COUNT, GATEWAY, PROTO)
         dump = raw(w, "dump", PROTO)[1]
         empty(w)
-    return seconds, dump
+    return seconds, dump, longest * 1000
 
 
 def bird():
@@ -156,8 +156,9 @@ def config(w, changed=None):
 
 
 class Bench:
-    def __init__(self, w, floor, dump, peer):
-        self.w, self.floor, self.dump = w, floor, dump
+    def __init__(self, w, floor, peer):
+        self.w = w
+        self.floor, self.dump, self.longest = floor
         self.peer, self.peer_memory = peer
         self.d = Daemon(w.router, path=config(w))
         self.parse = raw(w, "parse", self.d.config)[0]
@@ -181,9 +182,11 @@ class Bench:
 
     def held(self, what):
         """The longest time that the event loop was held since the start, as the daemon says."""
-        value = self.work("longest_dispatch_usec")
-        if value >= 0:
-            note("event loop held longest, up to here: " + what, value / 1000, "ms", 50)
+        work = self.d.status()["work"]
+        if "longest_dispatch_usec" in work:
+            note("event loop held longest, up to here: " + what,
+                 work["longest_dispatch_usec"] / 1000, "ms", 50, self.longest)
+            note("of the processor's time", work["longest_dispatch_cpu_usec"] / 1000, "ms", 50)
 
     def start(self):
         seconds = self.launch("start")
@@ -289,8 +292,7 @@ def main():
     print("%-52s %10s %10s %10s %10s" % ("", "target", "measured", "floor", "BIRD 2"))
     peer = bird()
     with Router() as w:
-        floor, dump = floor_write()
-        Bench(w, floor, dump, peer).run()
+        Bench(w, floor_write(), peer).run()
     print(json.dumps(results))
 
 
