@@ -13,6 +13,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -61,6 +62,8 @@ static struct nsh_status status_of(const struct manager *m)
             .firewall = m->firewall->ops->name,
             .problem = m->problem,
             .now = nsh_clock(NULL),
+            .longest = m->longest,
+            .longest_cpu = m->longest_cpu,
     };
 }
 
@@ -69,6 +72,7 @@ void manager_notify(struct manager *m, const char *state)
     struct nsh_status status = status_of(m);
     char line[sizeof m->status_line];
 
+    m->notified = manager_passes_finished(m);
     nsh_status_line(&status, line, sizeof line);
     if (state[0] == '\0' && strcmp(line, m->status_line) == 0)
         return;
@@ -101,7 +105,7 @@ static int on_work(sd_event_source *s, void *userdata)
     nsh_reconciler_run(m->reconciler);
     if (m->applying && manager_passes_finished(m) > m->applied_mark)
         manager_applied(m);
-    else if (m->ready)
+    else if (m->ready && manager_passes_finished(m) > m->notified)
         manager_notify(m, "");
     return manager_schedule(m);
 }
@@ -361,10 +365,13 @@ static void take_everything_away(struct manager *m)
         nsh_desired_free(empty);
         return;
     }
-    while (!nsh_reconciler_complete(m->reconciler) && nsh_clock(NULL) < deadline) {
+    while (!nsh_reconciler_complete(m->reconciler)) {
         nsh_reconciler_run(m->reconciler);
-        if (!nsh_reconciler_complete(m->reconciler))
-            usleep(20000);
+        if (nsh_reconciler_due(m->reconciler) || nsh_reconciler_complete(m->reconciler))
+            continue; /* one slice of many */
+        if (nsh_clock(NULL) > deadline)
+            break;
+        usleep(20000);
     }
 }
 
@@ -401,6 +408,44 @@ static void manager_done(struct manager *m)
     nsh_writer_done(&m->writer);
 }
 
+static uint64_t processor_clock(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static int dispatch(struct manager *m)
+{
+    uint64_t begun = nsh_clock(NULL), begun_cpu = processor_clock(), took, took_cpu;
+    int q = sd_event_dispatch(m->event);
+
+    took = nsh_clock(NULL) - begun;
+    took_cpu = processor_clock() - begun_cpu;
+    if (took > m->longest)
+        m->longest = took;
+    if (took_cpu > m->longest_cpu)
+        m->longest_cpu = took_cpu;
+    return q;
+}
+
+/* As sd_event_loop does it, with an eye on how long one of the callbacks takes. */
+static int loop(struct manager *m)
+{
+    while (sd_event_get_state(m->event) != SD_EVENT_FINISHED) {
+        int q = sd_event_prepare(m->event);
+
+        if (q == 0)
+            q = sd_event_wait(m->event, UINT64_MAX);
+        if (q > 0)
+            q = dispatch(m);
+        if (q < 0)
+            return q;
+    }
+    return 0;
+}
+
 static int run(struct manager *m)
 {
     int q;
@@ -419,7 +464,7 @@ static int run(struct manager *m)
         return NSH_EXIT_FAILED;
     q = manager_schedule(m);
     if (q >= 0)
-        q = sd_event_loop(m->event);
+        q = loop(m);
     if (q < 0)
         return nsh_complain("the event loop failed: %s", strerror(-q));
     stop(m);

@@ -35,6 +35,9 @@ struct manager {
     char *problem; /* why the file on disk is not what runs; NULL: it is */
     uint8_t events_protocol;
     char status_line[512]; /* as systemd knows it */
+    uint64_t notified;     /* passes finished when it was told */
+    uint64_t longest;      /* the loop was held at the most, in microseconds */
+    uint64_t longest_cpu;  /* the same in time of the processor */
 
     sd_event *event;
     sd_event_source *work, *retry, *poll, *hint, *resync, *kernel;

@@ -23,8 +23,13 @@ struct nsh_notes {
     struct slot *slots;
     size_t size; /* a power of two */
     size_t used;
+    size_t n_repairs;
+    size_t trim_at; /* so many of them are too many */
     struct nsh_arena *reasons;
 };
+
+/* So many repairs are remembered whatever became of them. */
+#define REPAIRS_KEPT 16384U
 
 static const char *const state_names[NSH_OBJECT_STATES] = {
         [NSH_OBJECT_UNKNOWN] = "unknown",
@@ -45,6 +50,7 @@ int nsh_notes_new(struct nsh_notes **ret)
 
     if (!n)
         return -ENOMEM;
+    n->trim_at = REPAIRS_KEPT;
     n->reasons = nsh_arena_new();
     if (!n->reasons) {
         free(n);
@@ -156,9 +162,50 @@ struct nsh_repairs *nsh_notes_repairs(struct nsh_notes *n, nsh_object_id id)
 {
     struct slot *s = obtain(n, id);
 
-    if (s && !s->repairs)
+    if (s && !s->repairs) {
         s->repairs = calloc(1, sizeof *s->repairs);
+        n->n_repairs += s->repairs != NULL;
+    }
     return s ? s->repairs : NULL;
+}
+
+/* Moves what is still of use into a table that fits it. */
+static void rebuild(struct nsh_notes *n)
+{
+    size_t used = 0, size = 16;
+    struct slot *slots;
+
+    for (size_t i = 0; i < n->size; i++)
+        used += n->slots[i].reason || n->slots[i].repairs;
+    while (used * 4 >= size * 3)
+        size *= 2;
+    slots = calloc(size, sizeof *slots);
+    if (!slots)
+        return; /* the old one serves as well */
+    for (size_t i = 0; i < n->size; i++)
+        if (n->slots[i].reason || n->slots[i].repairs)
+            *probe(slots, size, n->slots[i].id - 1) = n->slots[i];
+    free(n->slots);
+    n->slots = slots;
+    n->size = size;
+    n->used = used;
+}
+
+void nsh_notes_trim(struct nsh_notes *n, uint64_t now)
+{
+    if (n->n_repairs < n->trim_at)
+        return;
+    for (size_t i = 0; i < n->size; i++) {
+        struct nsh_repairs *repairs = n->slots[i].repairs;
+
+        if (!repairs || !nsh_backoff_settled(&repairs->backoff, now))
+            continue;
+        free(NSH_TAKE_PTR(n->slots[i].repairs));
+        n->n_repairs--;
+    }
+    rebuild(n);
+    /* Those that are left are looked at again when there are twice as many. */
+    n->trim_at = n->n_repairs < REPAIRS_KEPT / 2 ? REPAIRS_KEPT : n->n_repairs * 2;
 }
 
 void nsh_notes_each(const struct nsh_notes *n,
@@ -181,7 +228,11 @@ int nsh_notes_move(
     slot = obtain(to, to_id);
     if (!slot)
         return -ENOMEM;
+    if (slot->repairs)
+        to->n_repairs--;
     free(slot->repairs);
+    from->n_repairs -= old->repairs != NULL;
+    to->n_repairs += old->repairs != NULL;
     slot->repairs = NSH_TAKE_PTR(old->repairs);
     return nsh_notes_set_reason(to, to_id, old->reason) < 0 ? -ENOMEM : 0;
 }

@@ -48,6 +48,11 @@ const char *nsh_notes_reason(const struct nsh_notes *n, nsh_object_id id);
 struct nsh_repairs *nsh_notes_repairs(struct nsh_notes *n, nsh_object_id id);
 /* The same, NULL when there were none. */
 struct nsh_repairs *nsh_notes_find_repairs(const struct nsh_notes *n, nsh_object_id id);
+/*
+ * Where a great many were repaired, as after a flush of everything: forgets the repairs that
+ * nothing has undone. To be called now and then; it costs nothing while there are few.
+ */
+void nsh_notes_trim(struct nsh_notes *n, uint64_t now);
 /* Every object with a note. */
 void nsh_notes_each(const struct nsh_notes *n,
         void (*each)(void *userdata, nsh_object_id id, const char *reason,

@@ -70,7 +70,9 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
                     : strcmp(reason, "missing") == 0 ? NSH_REPORT_ADDED
                                                      : NSH_REPORT_CHANGED,
             .cause = drift ? reason : NULL,
-            .detail = drift && strcmp(r->trigger.text, "resync") == 0 ? r->trigger.text : NULL,
+            .detail = drift && strcmp(r->account.trigger.text, "resync") == 0
+                              ? r->account.trigger.text
+                              : NULL,
     };
 
     if (drift)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the reconciler share: reconcile.c (marks and the order of a pass),
- * reconcile-routes.c, reconcile-rules.c, reconcile-firewall.c, reconcile-flows.c,
- * reconcile-sysctl.c, reconcile-report.c.
+ * What the parts of the reconciler share: reconcile.c (marks and the order of a pass),
+ * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
+ * of them), reconcile-rules.c, reconcile-firewall.c, reconcile-flows.c, reconcile-sysctl.c,
+ * reconcile-report.c.
  */
 #pragma once
 
@@ -63,6 +65,59 @@ struct trigger {
     uint32_t sender;
 };
 
+/* What set off the work at hand and how much was told of it. A comparison has one of its own. */
+struct account {
+    struct trigger trigger;
+    uint64_t noticed; /* when what is being repaired was noticed */
+    struct tally routes_told, rules_told;
+};
+
+/*
+ * The configuration before, kept until all that is known of its routes was carried over. Both are
+ * sorted by identity: one merge does it, `at` and `to` are how far it is.
+ */
+struct previous {
+    struct nsh_desired *desired; /* NULL: nothing is left to carry over */
+    uint8_t *flags, *states;
+    struct nsh_notes *notes;
+    size_t at, to;
+    /*
+     * The kernel holds what was wanted before, as far as is known: the first comparison of the new
+     * configuration is with that, and one with the kernel follows.
+     */
+    bool delta;
+    /* The pair of properties that was compared last: a million routes share a few. */
+    const struct nsh_route_props *was, *is;
+    bool equal;
+};
+
+/* A comparison of all routes, in slices: these one after the other. */
+enum job_phase {
+    JOB_NONE,
+    JOB_CARRY, /* over from the configuration before */
+    JOB_SKIP,  /* which can't or may not be written now */
+    JOB_DUMP,
+    JOB_JUDGE,
+    JOB_WRITE,
+    JOB_WAIT,   /* for unwanted rules to go, which may lead to unwanted routes */
+    JOB_DELETE, /* these */
+};
+
+struct job {
+    enum job_phase phase;
+    enum route_mark scope;
+    bool delta;
+    bool fresh;   /* in its first slice: marks from before are what it is about */
+    bool earlier; /* the dump under way is of the protocol from before */
+    int tries;    /* dumps that were disturbed */
+    int rounds;   /* comparisons that followed from the one before */
+    size_t at;
+    size_t wrong;    /* routes that will be written */
+    bool occupied;   /* an addition met a route that was not observed */
+    uint64_t writes; /* counter when it began */
+    struct account account;
+};
+
 /* The sysctls we switched, as the state directory remembers them. */
 struct before_list {
     struct nsh_sysctl_before *items;
@@ -85,8 +140,13 @@ struct nsh_reconciler {
     uint8_t *rule_flags;   /* NSH_RULE_SKIP for the plan, and those of reconcile-rules.c */
     uint8_t *rule_states;
     struct nsh_rule_plan *rule_plan; /* made anew with the configuration */
+    size_t route_counts[NSH_OBJECT_STATES];
     uint8_t *chain_states;
-    struct nsh_route_plan *route_plan; /* made anew with the configuration */
+    struct nsh_route_plan *route_plan; /* of all routes; made anew with the configuration */
+    struct nsh_route_plan *key_plan;   /* of single ones, also while the other is at work */
+    const struct nsh_route_plan *plan; /* whose steps are being written */
+    struct previous previous;
+    struct job job;
     uint8_t forwarding_states[NSH_FAMILIES];
     struct before_list before;
     struct nsh_notes *notes;
@@ -123,10 +183,10 @@ struct nsh_reconciler {
     /* the present pass */
     bool settling; /* start, reload or stop: what is written is no repair */
     enum nsh_occasion occasion;
-    bool occupied;    /* an addition met a route that was not observed */
-    bool routes_left; /* unwanted routes wait for the rules that may lead to them to go first */
-    struct tally routes_told, rules_told;
-    uint64_t noticed; /* when what is being repaired was noticed */
+    bool occupied; /* an addition met a route that was not observed */
+    /* The comparison with the kernel that is to follow the one with what was wanted before. */
+    enum route_mark behind;
+    struct account account;
 
     uint64_t retry;      /* something asked to be run again then */
     uint64_t pause;      /* the kernel could not be asked: nothing is due before then */
@@ -149,19 +209,55 @@ struct nsh_reconciler {
     struct nsh_work work;
 };
 
-/* reconcile.c: what set off this pass, if nothing has before. */
-void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text);
-
 static inline uint64_t reconcile_now(const struct nsh_reconciler *r)
 {
     return r->hooks.now(r->hooks.userdata);
 }
 void reconcile_retry_at(struct nsh_reconciler *r, uint64_t when);
 
-/* reconcile-routes.c: compares and writes routes in the marked scope. */
+static inline void reconcile_mark_routes(struct nsh_reconciler *r, enum route_mark scope)
+{
+    if (scope > r->routes_dirty)
+        r->routes_dirty = scope;
+}
+/* reconcile.c: what set off the next pass, if nothing has before. */
+void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text);
+void reconcile_mark_everything(struct nsh_reconciler *r);
+
+/* reconcile-set.c */
+/* Carries over what is known of up to `most` routes: 1 when there is more. */
+int reconcile_carry(struct nsh_reconciler *r, size_t most);
+/* Of this one now, if its turn has not come yet. */
+int reconcile_carry_one(struct nsh_reconciler *r, size_t wanted);
+void reconcile_previous_done(struct nsh_reconciler *r);
+
+/*
+ * reconcile-job.c: compares and writes routes in the marked scope for a few milliseconds. 1: there
+ * is more to do; 0 also when it waits for the rules.
+ */
 int reconcile_routes(struct nsh_reconciler *r);
+/* For the rules that lead there to go first. */
+bool reconcile_job_waits(const struct nsh_reconciler *r);
+/* Gives up the comparison under way, if there is one; it stays marked. */
+void reconcile_job_cancel(struct nsh_reconciler *r);
+
+/* reconcile-routes.c */
 /* Index of the mark of a wanted route, or NULL. */
 const struct key_mark *reconcile_find_mark(const struct nsh_reconciler *r, size_t wanted);
+void reconcile_set_state(struct nsh_reconciler *r, size_t wanted, enum nsh_object_state state);
+/* The routes that were marked one by one. */
+int reconcile_keys(struct nsh_reconciler *r);
+/* Sets or clears NSH_ROUTE_SKIP. */
+void reconcile_skip(struct nsh_reconciler *r, size_t wanted, uint64_t now);
+/* Takes over the plan's verdict on one; true if it is going to be written. */
+bool reconcile_take_verdict(
+        struct nsh_reconciler *r, const struct nsh_route_plan *plan, size_t wanted);
+/* Writes the steps of a plan, and remembers and tells what became of them. */
+int reconcile_write(struct nsh_reconciler *r, const struct nsh_route_plan *plan);
+/* Foreign routes that come before ours, as a comparison of all has shown. */
+void reconcile_take_shadows(struct nsh_reconciler *r);
+/* A route just written may be the way to a gateway: *ret_moved, to compare again. */
+int reconcile_ways(struct nsh_reconciler *r, enum route_mark scope, bool *ret_moved);
 
 /* reconcile-rules.c */
 /*

@@ -34,8 +34,10 @@ const char *report_chain_name(const struct nsh_chain *chain, char *buf, size_t s
 
 void report_begin(struct nsh_reconciler *r)
 {
-    memset(&r->routes_told, 0, sizeof r->routes_told);
-    memset(&r->rules_told, 0, sizeof r->rules_told);
+    r->account = (struct account){
+            .trigger = r->trigger,
+            .noticed = r->trigger.at ? r->trigger.at : reconcile_now(r),
+    };
 }
 
 static void report_sums(struct nsh_reconciler *r, const struct tally *t, const char *object)
@@ -46,8 +48,8 @@ static void report_sums(struct nsh_reconciler *r, const struct tally *t, const c
                 .kind = NSH_REPORT_SUMMARY,
                 .object = object,
                 .detail = nsh_report_action((enum nsh_report_kind)kind),
-                .cause = r->trigger.text[0] ? r->trigger.text : NULL,
-                .duration_usec = reconcile_now(r) - r->noticed,
+                .cause = r->account.trigger.text[0] ? r->account.trigger.text : NULL,
+                .duration_usec = reconcile_now(r) - r->account.noticed,
                 .count = total,
         };
 
@@ -58,8 +60,8 @@ static void report_sums(struct nsh_reconciler *r, const struct tally *t, const c
 
 void report_end(struct nsh_reconciler *r)
 {
-    report_sums(r, &r->routes_told, "route");
-    report_sums(r, &r->rules_told, "rule");
+    report_sums(r, &r->account.routes_told, "route");
+    report_sums(r, &r->account.rules_told, "rule");
 }
 
 /* Whether one more line of this kind is to be written; else it goes into the sum. */
@@ -112,14 +114,16 @@ static const char *occasion_cause(const struct nsh_reconciler *r)
             [NSH_OCCASION_STOP] = "stop",
     };
 
-    return r->settling ? causes[r->occasion] : r->trigger.text[0] ? r->trigger.text : NULL;
+    return r->settling                  ? causes[r->occasion]
+           : r->account.trigger.text[0] ? r->account.trigger.text
+                                        : NULL;
 }
 
 /* Fills what all reports have in common, and sends it. */
 static void send_report(struct nsh_reconciler *r, struct nsh_report *report,
         const struct report_args *args, nsh_origin origin)
 {
-    uint64_t at = args->at ? args->at : r->noticed;
+    uint64_t at = args->at ? args->at : r->account.noticed;
 
     report->kind = args->kind;
     report->cause = args->cause ? args->cause : occasion_cause(r);
@@ -142,7 +146,7 @@ void report_route(
     char name[NAME_SIZE];
     struct nsh_report report = {.object = "route", .name = name};
 
-    if (!tell_singly(&r->routes_told, args->kind))
+    if (!tell_singly(&r->account.routes_told, args->kind))
         return;
     if (route->origin != NSH_ORIGIN_NONE)
         nsh_route_format(route, r->desired->links, name, sizeof name);
@@ -157,7 +161,7 @@ void report_rule(
     char name[NSH_RULE_TEXT];
     struct nsh_report report = {.object = "rule", .name = name};
 
-    if (!tell_singly(&r->rules_told, args->kind))
+    if (!tell_singly(&r->account.rules_told, args->kind))
         return;
     nsh_rule_format_name(rule, name, sizeof name);
     send_report(r, &report, args, rule->origin);
@@ -197,8 +201,7 @@ void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret
     memset(ret, 0, sizeof *ret);
     if (!r->desired)
         return;
-    for (size_t i = 0; i < r->desired->n_routes; i++)
-        ret->routes[r->route_states[i]]++;
+    memcpy(ret->routes, r->route_counts, sizeof ret->routes);
     for (size_t i = 0; i < r->desired->n_rules; i++)
         ret->rules[r->rule_states[i]]++;
     for (size_t i = 0; i < r->desired->n_chains; i++)

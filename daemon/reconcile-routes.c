@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Routes: compare in the marked scope, write what differs, remember what became of it.
- *
- * A comparison normally sees our own routes alone, filtered by the kernel. Who else stands on a
- * wanted key shows only when an addition is refused with EEXIST; then, and at a resync, the
- * foreign ones are read too.
+ * Single routes: judge, write, remember what became of them; and those that an event told of,
+ * which are mended by themselves. All of them together are the matter of reconcile-job.c.
  */
 #include "reconcile-internal.h"
 
@@ -16,9 +13,6 @@
 #include "apply.h"
 #include "cleanup.h"
 #include "resolve.h"
-
-#define DUMP_TRIES 3
-#define ROUNDS_MAX 4 /* keys → ours → all, and once more when the world moved */
 
 const struct key_mark *reconcile_find_mark(const struct nsh_reconciler *r, size_t wanted)
 {
@@ -54,9 +48,16 @@ static void tell(struct nsh_reconciler *r, size_t wanted, enum nsh_report_kind k
     report_route(r, &r->desired->routes[wanted], &args);
 }
 
+void reconcile_set_state(struct nsh_reconciler *r, size_t wanted, enum nsh_object_state state)
+{
+    r->route_counts[r->route_states[wanted]]--;
+    r->route_counts[state]++;
+    r->route_states[wanted] = (uint8_t)state;
+}
+
 static void become_held(struct nsh_reconciler *r, size_t wanted)
 {
-    r->route_states[wanted] = NSH_OBJECT_HELD;
+    reconcile_set_state(r, wanted, NSH_OBJECT_HELD);
     r->route_flags[wanted] |= NSH_ROUTE_WAS_HELD;
     /* What shadows it is seen only when foreign routes are read, and holds until then. */
     if (!(r->route_flags[wanted] & ROUTE_SHADOW_TOLD))
@@ -71,16 +72,17 @@ static void become(struct nsh_reconciler *r, size_t wanted, enum nsh_object_stat
     r->route_flags[wanted] &= (uint8_t)~ROUTE_SHADOW_TOLD;
     if (r->route_states[wanted] == state && !news)
         return;
-    r->route_states[wanted] = (uint8_t)state;
+    reconcile_set_state(r, wanted, state);
     tell(r, wanted, kind, NULL, reason);
 }
 
 /* Waiting, while a route that was wanted before goes on standing on the key: no gap, but tell. */
-static void become_pending(struct nsh_reconciler *r, size_t wanted, const char *why)
+static void become_pending(
+        struct nsh_reconciler *r, const struct nsh_route_plan *plan, size_t wanted, const char *why)
 {
     char reason[320];
 
-    if (nsh_route_plan_stands(r->route_plan, wanted))
+    if (nsh_route_plan_stands(plan, wanted))
         snprintf(reason, sizeof reason, "%s; the route from before stays meanwhile", why);
     else
         snprintf(reason, sizeof reason, "%s", why);
@@ -103,9 +105,10 @@ static const char *format_foreign(
     return buf;
 }
 
-static void become_conflicting(struct nsh_reconciler *r, size_t wanted)
+static void become_conflicting(
+        struct nsh_reconciler *r, const struct nsh_route_plan *plan, size_t wanted)
 {
-    const struct nsh_route *other = nsh_route_plan_conflict(r->route_plan, wanted);
+    const struct nsh_route *other = nsh_route_plan_conflict(plan, wanted);
     char reason[FOREIGN_TEXT] = "another route";
 
     if (other)
@@ -138,7 +141,7 @@ static int compare_shadows(const void *a, const void *b)
 }
 
 /* One that is not shadowed any more may be told of again. */
-static void take_shadows(struct nsh_reconciler *r)
+void reconcile_take_shadows(struct nsh_reconciler *r)
 {
     size_t n;
     const struct nsh_route_shadow *shadows = nsh_route_plan_shadows(r->route_plan, &n);
@@ -172,7 +175,7 @@ static bool backing_off(struct nsh_reconciler *r, size_t wanted, uint64_t now)
     return true;
 }
 
-static void mark_skip(struct nsh_reconciler *r, size_t wanted, uint64_t now)
+void reconcile_skip(struct nsh_reconciler *r, size_t wanted, uint64_t now)
 {
     r->route_flags[wanted] &= (uint8_t)~NSH_ROUTE_SKIP;
     if (nsh_desired_missing_link(r->desired, &r->desired->routes[wanted]) ||
@@ -180,118 +183,64 @@ static void mark_skip(struct nsh_reconciler *r, size_t wanted, uint64_t now)
         r->route_flags[wanted] |= NSH_ROUTE_SKIP;
 }
 
-static void mark_skips(struct nsh_reconciler *r, enum route_mark scope)
+/* Drift that comes back too quickly is a fight: the repair waits. */
+static bool hold_back_fight(struct nsh_reconciler *r, size_t wanted)
 {
-    uint64_t now = reconcile_now(r);
+    enum nsh_object_state state = r->route_states[wanted];
+    uint64_t until;
+    bool fight;
+    char text[96];
 
-    if (scope == ROUTES_KEYS) {
-        for (size_t i = 0; i < r->n_keys; i++)
-            mark_skip(r, r->keys[i].wanted, now);
-        return;
-    }
-    r->routes_wait = NSH_NEVER;
-    for (size_t i = 0; i < r->desired->n_routes; i++)
-        mark_skip(r, i, now);
-}
-
-/*
- * Drift that comes back too quickly is a fight: the repair waits. True when a step is held back,
- * so that the plan has to be made again without it.
- */
-static bool hold_back_fights(struct nsh_reconciler *r)
-{
-    size_t n;
-    const struct nsh_route_step *steps = nsh_route_plan_steps(r->route_plan, &n);
-    bool held_back = false;
-
-    if (r->settling)
+    if (r->settling || (state != NSH_OBJECT_HELD && state != NSH_OBJECT_WRONG) ||
+            reconcile_may_repair(r, wanted, &until, &fight))
         return false;
-    for (size_t i = 0; i < n; i++) {
-        size_t wanted = steps[i].wanted;
-        uint64_t until;
-        bool fight;
-        char text[96];
+    r->route_flags[wanted] |= NSH_ROUTE_SKIP;
+    reconcile_set_state(r, wanted, NSH_OBJECT_WRONG);
+    nsh_notes_set_reason(r->notes, wanted, "something keeps undoing the repair; backing off");
+    if (until < r->routes_wait)
+        r->routes_wait = until;
+    if (fight)
+        tell(r, wanted, NSH_REPORT_FIGHT, NULL, reconcile_fight_text(r, wanted, text, sizeof text));
+    return true;
+}
 
-        if (wanted == SIZE_MAX || steps[i].action == NSH_ROUTE_DELETE ||
-                (r->route_states[wanted] != NSH_OBJECT_HELD &&
-                        r->route_states[wanted] != NSH_OBJECT_WRONG))
-            continue;
-        if (reconcile_may_repair(r, wanted, &until, &fight))
-            continue;
-        held_back = true;
-        r->route_flags[wanted] |= NSH_ROUTE_SKIP;
-        r->route_states[wanted] = NSH_OBJECT_WRONG;
-        nsh_notes_set_reason(r->notes, wanted, "something keeps undoing the repair; backing off");
-        if (until < r->routes_wait)
-            r->routes_wait = until;
-        if (fight)
-            tell(r, wanted, NSH_REPORT_FIGHT, NULL,
-                    reconcile_fight_text(r, wanted, text, sizeof text));
+/* One that is left out since its device is not there. */
+static void take_missing(struct nsh_reconciler *r, const struct nsh_route_plan *plan, size_t wanted)
+{
+    const char *missing = nsh_desired_missing_link(r->desired, &r->desired->routes[wanted]);
+    char reason[64];
+
+    if (!missing)
+        return;
+    snprintf(reason, sizeof reason, "interface %s does not exist", missing);
+    become_pending(r, plan, wanted, reason);
+}
+
+bool reconcile_take_verdict(
+        struct nsh_reconciler *r, const struct nsh_route_plan *plan, size_t wanted)
+{
+    bool skip = (r->route_flags[wanted] & NSH_ROUTE_SKIP) != 0;
+
+    switch (nsh_route_plan_verdict(plan, wanted)) {
+    case NSH_ROUTE_RIGHT:
+        become_held(r, wanted);
+        break;
+    case NSH_ROUTE_CONFLICT:
+        /* Who holds the key of one that can't be written anyhow may change before it can. */
+        if (skip)
+            take_missing(r, plan, wanted);
+        else
+            become_conflicting(r, plan, wanted);
+        break;
+    case NSH_ROUTE_WRONG:
+        if (!skip)
+            return !hold_back_fight(r, wanted);
+        take_missing(r, plan, wanted);
+        break;
+    case NSH_ROUTE_UNKNOWN:
+        break;
     }
-    return held_back;
-}
-
-/* ---- feeding the plan ---- */
-
-static int observe(void *userdata, const struct nsh_route *seen)
-{
-    struct nsh_reconciler *r = userdata;
-
-    if (r->also_ours != 0 && seen->protocol == r->also_ours)
-        r->earlier_seen = true;
-    return nsh_route_plan_observe(r->route_plan, seen);
-}
-
-static int feed_keys(struct nsh_reconciler *r)
-{
-    nsh_autofree size_t *keys = calloc(r->n_keys + 1, sizeof *keys);
-    int q;
-
-    if (!keys)
-        return -ENOMEM;
-    for (size_t i = 0; i < r->n_keys; i++)
-        keys[i] = r->keys[i].wanted;
-    q = nsh_route_plan_begin(r->route_plan, NSH_SCOPE_KEYS, keys, r->n_keys);
-    for (size_t i = 0; q == 0 && i < r->n_keys; i++)
-        if (!r->keys[i].gone)
-            q = nsh_route_plan_observe(r->route_plan, &r->keys[i].seen);
-    return q == 0 ? nsh_route_plan_finish(r->route_plan) : q;
-}
-
-static int feed_dump(struct nsh_reconciler *r, enum route_mark scope)
-{
-    struct nsh_fib_filter filter = {0};
-    uint64_t begun;
-    int q = nsh_route_plan_begin(
-            r->route_plan, scope == ROUTES_ALL ? NSH_SCOPE_ALL : NSH_SCOPE_OURS, NULL, 0);
-
-    if (q < 0)
-        return q;
-    r->work.full++;
-    r->earlier_seen = false;
-    if (scope != ROUTES_ALL)
-        filter.protocol = r->desired->protocol;
-    begun = reconcile_now(r);
-    q = nsh_fib_dump(r->fib, &filter, observe, r);
-    if (scope == ROUTES_ALL)
-        r->all_cost = reconcile_now(r) - begun;
-    if (q == 0 && scope != ROUTES_ALL && r->also_ours != 0) {
-        filter.protocol = r->also_ours;
-        q = nsh_fib_dump(r->fib, &filter, observe, r);
-    }
-    return q == 0 ? nsh_route_plan_finish(r->route_plan) : q;
-}
-
-/* A dump that was disturbed is begun again. */
-static int feed(struct nsh_reconciler *r, enum route_mark scope)
-{
-    int q = -EAGAIN;
-
-    if (scope == ROUTES_KEYS)
-        return feed_keys(r);
-    for (int i = 0; i < DUMP_TRIES && q == -EAGAIN; i++)
-        q = feed_dump(r, scope);
-    return q;
+    return false;
 }
 
 /* ---- outcomes ---- */
@@ -324,7 +273,7 @@ static void route_done(struct nsh_reconciler *r, const struct nsh_route_step *st
         tell(r, wanted, NSH_REPORT_RESTORED, mark->gone ? "removed" : "replaced", NULL);
     else
         tell(r, wanted, NSH_REPORT_RESTORED, causes[step->action],
-                r->trigger.text[0] ? r->trigger.text : NULL);
+                r->account.trigger.text[0] ? r->account.trigger.text : NULL);
 }
 
 static void unwanted_written(struct nsh_reconciler *r, const struct nsh_route_step *step,
@@ -364,7 +313,7 @@ static void written(void *userdata, const struct nsh_route_step *step,
             r->occupied = true;
         break;
     case NSH_WRITE_PENDING:
-        become_pending(r, step->wanted, why);
+        become_pending(r, r->plan, step->wanted, why);
         break;
     case NSH_WRITE_REFUSED:
         become(r, step->wanted, NSH_OBJECT_WRONG, NSH_REPORT_FAILED, why);
@@ -372,94 +321,11 @@ static void written(void *userdata, const struct nsh_route_step *step,
     }
 }
 
-/* One that was left out since its device is not there. */
-static void take_missing(struct nsh_reconciler *r, size_t wanted)
+int reconcile_write(struct nsh_reconciler *r, const struct nsh_route_plan *plan)
 {
-    const char *missing = nsh_desired_missing_link(r->desired, &r->desired->routes[wanted]);
-    char reason[64];
-
-    if (!missing)
-        return;
-    snprintf(reason, sizeof reason, "interface %s does not exist", missing);
-    become_pending(r, wanted, reason);
-}
-
-static void take_verdict(struct nsh_reconciler *r, size_t wanted)
-{
-    bool skipped = (r->route_flags[wanted] & NSH_ROUTE_SKIP) != 0;
-
-    switch (nsh_route_plan_verdict(r->route_plan, wanted)) {
-    case NSH_ROUTE_RIGHT:
-        become_held(r, wanted);
-        break;
-    case NSH_ROUTE_CONFLICT:
-        /* Who holds the key of one that can't be written anyhow may change before it can. */
-        if (skipped)
-            take_missing(r, wanted);
-        else
-            become_conflicting(r, wanted);
-        break;
-    case NSH_ROUTE_WRONG:
-        if (skipped)
-            take_missing(r, wanted);
-        break;
-    case NSH_ROUTE_UNKNOWN:
-        break;
-    }
-}
-
-static void take_verdicts(struct nsh_reconciler *r, enum route_mark scope)
-{
-    if (scope == ROUTES_KEYS) {
-        for (size_t i = 0; i < r->n_keys; i++)
-            take_verdict(r, r->keys[i].wanted);
-        return;
-    }
-    for (size_t i = 0; i < r->desired->n_routes; i++)
-        take_verdict(r, i);
-}
-
-/* ---- rounds ---- */
-
-static int round_of(struct nsh_reconciler *r, enum route_mark scope)
-{
-    bool left = false;
-    size_t n;
-    int q;
-
-    mark_skips(r, scope);
-    q = feed(r, scope);
-    if (q == 0 && hold_back_fights(r))
-        q = feed(r, scope);
-    if (q < 0)
-        return q;
-    take_verdicts(r, scope);
-    nsh_route_plan_steps(r->route_plan, &n);
-    r->routes_told.many = n > NSH_REPORT_SINGLE_MAX;
     r->occupied = false;
-    /* A rule that is no longer wanted may still lead to a route that is not: it goes first. */
-    if (!r->rules_dirty) {
-        q = nsh_apply_routes(r->fib, r->desired, r->route_plan, written, r);
-    } else {
-        q = nsh_apply_routes_up(r->fib, r->desired, r->route_plan, written, r, &left);
-        r->routes_left = r->routes_left || left;
-    }
-    if (q == 0 && scope == ROUTES_ALL)
-        take_shadows(r);
-    return q;
-}
-
-static int resolve(struct nsh_reconciler *r)
-{
-    bool changed;
-    int q = nsh_desired_resolve(r->fib, r->desired, &changed);
-
-    if (q < 0)
-        return q;
-    if (changed && r->routes_dirty < ROUTES_OURS)
-        r->routes_dirty = ROUTES_OURS;
-    r->links_dirty = false;
-    return 0;
+    r->plan = plan;
+    return nsh_apply_routes(r->fib, r->desired, plan, written, r);
 }
 
 /* A single route put back leads where it did before: then only what had no way may have one now. */
@@ -472,36 +338,89 @@ static bool any_way_may_differ(const struct nsh_reconciler *r, enum route_mark s
     return false;
 }
 
-/* One round, and what it leaves to a further one: a route just written may be a gateway's way. */
-static int round_and_ways(struct nsh_reconciler *r, enum route_mark scope)
+int reconcile_ways(struct nsh_reconciler *r, enum route_mark scope, bool *ret_moved)
 {
-    uint64_t writes = r->work.writes;
-    bool moved = false;
-    int q = round_of(r, scope);
+    *ret_moved = false;
+    return any_way_may_differ(r, scope) ? nsh_desired_resolve(r->fib, r->desired, ret_moved) : 0;
+}
 
-    if (q == 0 && r->work.writes > writes && any_way_may_differ(r, scope))
-        q = nsh_desired_resolve(r->fib, r->desired, &moved);
-    if (q == 0)
-        r->routes_dirty = r->occupied ? ROUTES_ALL : moved ? ROUTES_OURS : ROUTES_CLEAN;
+/* ---- those that were marked one by one ---- */
+
+static int feed_keys(struct nsh_reconciler *r)
+{
+    nsh_autofree size_t *keys = calloc(r->n_keys + 1, sizeof *keys);
+    int q;
+
+    if (!keys)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->n_keys; i++)
+        keys[i] = r->keys[i].wanted;
+    q = nsh_route_plan_begin(r->key_plan, NSH_SCOPE_KEYS, keys, r->n_keys);
+    for (size_t i = 0; q == 0 && i < r->n_keys; i++)
+        if (!r->keys[i].gone)
+            q = nsh_route_plan_observe(r->key_plan, &r->keys[i].seen);
     return q;
 }
 
-int reconcile_routes(struct nsh_reconciler *r)
+/* What is known of them comes first; and a comparison under way has no more to say of them. */
+static int take_over_keys(struct nsh_reconciler *r)
 {
+    uint64_t now = reconcile_now(r);
+    int q = 0;
+
+    for (size_t i = 0; i < r->n_keys && q == 0; i++) {
+        if (r->job.phase != JOB_NONE && (r->job.delta || r->job.phase >= JOB_DUMP))
+            nsh_route_plan_settle(r->route_plan, r->keys[i].wanted);
+        q = reconcile_carry_one(r, r->keys[i].wanted);
+        reconcile_skip(r, r->keys[i].wanted, now);
+    }
+    return q;
+}
+
+static int judge_keys(struct nsh_reconciler *r)
+{
+    size_t from, to, wrong = 0;
+
+    nsh_route_plan_judge(r->key_plan, SIZE_MAX, &from, &to);
+    for (size_t i = 0; i < r->n_keys; i++)
+        wrong += reconcile_take_verdict(r, r->key_plan, r->keys[i].wanted);
+    r->account.routes_told.many = wrong > NSH_REPORT_SINGLE_MAX;
+    return nsh_route_plan_writes(r->key_plan, SIZE_MAX, SIZE_MAX);
+}
+
+static int mend_keys(struct nsh_reconciler *r)
+{
+    uint64_t writes = r->work.writes;
+    bool moved = false;
+    int q = take_over_keys(r);
+
+    if (q == 0)
+        q = feed_keys(r);
+    if (q == 0)
+        q = judge_keys(r);
+    if (q == 0)
+        q = reconcile_write(r, r->key_plan);
+    if (q == 0 && r->work.writes > writes)
+        q = reconcile_ways(r, ROUTES_KEYS, &moved);
+    if (q < 0)
+        return q;
+    if (r->routes_dirty == ROUTES_KEYS)
+        r->routes_dirty = ROUTES_CLEAN;
+    if (r->occupied || moved)
+        reconcile_mark_routes(r, r->occupied ? ROUTES_ALL : ROUTES_OURS);
+    r->n_keys = 0;
+    nsh_arena_reset(r->mark_arena);
+    return 0;
+}
+
+int reconcile_keys(struct nsh_reconciler *r)
+{
+    bool settling = r->settling;
     int q;
 
-    if (r->routes_wait <= reconcile_now(r) && r->routes_dirty < ROUTES_OURS)
-        r->routes_dirty = ROUTES_OURS;
-    if (r->links_dirty) {
-        q = resolve(r);
-        if (q < 0)
-            return q;
-    }
-    for (int i = 0; i < ROUNDS_MAX && r->routes_dirty != ROUTES_CLEAN; i++) {
-        q = round_and_ways(r, r->routes_dirty);
-        if (q < 0)
-            return q;
-    }
-    r->routes_dirty = ROUTES_CLEAN;
-    return 0;
+    /* An event tells of drift, also while a new configuration is being put in force. */
+    r->settling = settling && r->job.phase == JOB_NONE;
+    q = mend_keys(r);
+    r->settling = settling;
+    return q;
 }

@@ -185,7 +185,7 @@ static void added(struct nsh_reconciler *r, size_t wanted)
         tell(r, wanted, NSH_REPORT_RESTORED, "removed", NULL);
     else
         tell(r, wanted, NSH_REPORT_RESTORED, "missing",
-                r->trigger.text[0] ? r->trigger.text : NULL);
+                r->account.trigger.text[0] ? r->account.trigger.text : NULL);
 }
 
 static void deleted(
@@ -264,7 +264,7 @@ static int round_of(struct round *round)
         if (nsh_rule_plan_stands(r->rule_plan, i))
             become_held(r, i);
     nsh_rule_plan_steps(r->rule_plan, &n);
-    r->rules_told.many = n > NSH_REPORT_SINGLE_MAX || nsh_rule_plan_more(r->rule_plan);
+    r->account.rules_told.many = n > NSH_REPORT_SINGLE_MAX || nsh_rule_plan_more(r->rule_plan);
     return nsh_apply_rules(r->fib, r->rule_plan, written, round);
 }
 

@@ -303,7 +303,7 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
     if (drift)
         reconcile_repaired(r, NSH_OBJECT_FORWARDING + (unsigned)f);
     forwarding_held(r, f);
-    args.sender = r->trigger.sender;
+    args.sender = r->account.trigger.sender;
     report_forwarding(r, nsh_family_of(f), &args);
     return 0;
 }

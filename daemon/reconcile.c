@@ -57,7 +57,9 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
 {
     if (!r)
         return;
+    reconcile_previous_done(r);
     nsh_route_plan_free(r->route_plan);
+    nsh_route_plan_free(r->key_plan);
     nsh_rule_plan_free(r->rule_plan);
     nsh_desired_free(r->desired);
     free(r->route_flags);
@@ -96,41 +98,26 @@ void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char
     snprintf(r->trigger.text, sizeof r->trigger.text, "%s", text);
 }
 
-static void mark_routes(struct nsh_reconciler *r, enum route_mark scope)
-{
-    if (scope > r->routes_dirty)
-        r->routes_dirty = scope;
-}
-
-static void mark_everything(struct nsh_reconciler *r)
+void reconcile_mark_everything(struct nsh_reconciler *r)
 {
     r->links_dirty = true;
     r->forwarding_dirty = true;
     r->unwanted_dirty = true;
     r->rules_dirty = true;
     r->firewall_dirty[NSH_V4] = r->firewall_dirty[NSH_V6] = true;
-    mark_routes(r, ROUTES_OURS);
-}
-
-static size_t count_states(const uint8_t *states, size_t n, enum nsh_object_state state)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < n; i++)
-        count += states[i] == state;
-    return count;
+    reconcile_mark_routes(r, ROUTES_OURS);
 }
 
 void nsh_reconciler_resync(struct nsh_reconciler *r)
 {
-    mark_everything(r);
+    reconcile_mark_everything(r);
     /*
      * A foreign route that was put in front of ours shows only when foreign ones are read too.
      * Where they are so many that this takes long, it is done now and then.
      */
     if (r->all_cost < ALL_CHEAP_USEC || r->resyncs % ALL_RARELY == 0 ||
-            count_states(r->route_states, r->desired->n_routes, NSH_OBJECT_CONFLICTING) > 0)
-        mark_routes(r, ROUTES_ALL);
+            r->route_counts[NSH_OBJECT_CONFLICTING] > 0)
+        reconcile_mark_routes(r, ROUTES_ALL);
     r->resyncs++;
     reconcile_set_trigger(r, 0, "resync");
 }
@@ -152,12 +139,12 @@ static void mark_key(struct nsh_reconciler *r, size_t wanted, const struct nsh_f
     if (!r->keys) {
         r->keys = calloc(KEY_MARKS_MAX, sizeof *r->keys);
         if (!r->keys) {
-            mark_routes(r, ROUTES_ALL);
+            reconcile_mark_routes(r, ROUTES_ALL);
             return;
         }
     }
     if (r->n_keys == KEY_MARKS_MAX) {
-        mark_routes(r, ROUTES_OURS);
+        reconcile_mark_routes(r, ROUTES_OURS);
         reconcile_set_trigger(r, e->sender, "many routes changed");
         return;
     }
@@ -175,7 +162,7 @@ static void mark_key(struct nsh_reconciler *r, size_t wanted, const struct nsh_f
         k->culprit_pid = 0;
     k->seen.props = k->gone ? NULL : copy_props(r->mark_arena, e->route.props);
     r->n_keys++;
-    mark_routes(r, !k->gone && !k->seen.props ? ROUTES_ALL : ROUTES_KEYS);
+    reconcile_mark_routes(r, !k->gone && !k->seen.props ? ROUTES_ALL : ROUTES_KEYS);
 }
 
 static bool any_waiting(const struct nsh_reconciler *r)
@@ -209,7 +196,7 @@ static void take_waiting(struct nsh_reconciler *r, uint64_t now)
     r->waiting_last = now;
     reconcile_set_trigger(r, 0, "a route appeared");
     r->links_dirty = true;
-    mark_routes(r, ROUTES_OURS);
+    reconcile_mark_routes(r, ROUTES_OURS);
 }
 
 static bool shadows_ours(const struct nsh_reconciler *r, const struct nsh_route *foreign)
@@ -235,7 +222,7 @@ static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
             mark_key(r, wanted, e);
         } else {
             reconcile_set_trigger(r, e->sender, "a route was added beside it");
-            mark_routes(r, ROUTES_ALL);
+            reconcile_mark_routes(r, ROUTES_ALL);
         }
         return;
     }
@@ -243,14 +230,14 @@ static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
         return;
     if (ours) {
         reconcile_set_trigger(r, e->sender, "an unknown route with our mark appeared");
-        mark_routes(r, ROUTES_OURS);
+        reconcile_mark_routes(r, ROUTES_OURS);
         return;
     }
     if (any_waiting(r))
         a_route_appeared(r);
     if (r->all_cost < ALL_CHEAP_USEC && shadows_ours(r, &e->route)) {
         reconcile_set_trigger(r, e->sender, "a route was added before it");
-        mark_routes(r, ROUTES_ALL);
+        reconcile_mark_routes(r, ROUTES_ALL);
     }
 }
 
@@ -283,7 +270,7 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
                     : "went down");
     reconcile_set_trigger(r, e->sender, text);
     r->links_dirty = true;
-    mark_routes(r, ROUTES_OURS);
+    reconcile_mark_routes(r, ROUTES_OURS);
 }
 
 static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
@@ -294,7 +281,7 @@ static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *
     reconcile_set_trigger(
             r, e->sender, e->gone ? "an address was removed" : "an address was added");
     r->links_dirty = true;
-    mark_routes(r, ROUTES_OURS);
+    reconcile_mark_routes(r, ROUTES_OURS);
 }
 
 static void overrun_event(struct nsh_reconciler *r)
@@ -303,8 +290,8 @@ static void overrun_event(struct nsh_reconciler *r)
 
     r->work.overruns++;
     report_plain(r, "events", NULL, &args);
-    mark_everything(r);
-    mark_routes(r, ROUTES_ALL); /* what shadows ours shows only among the foreign ones */
+    reconcile_mark_everything(r);
+    reconcile_mark_routes(r, ROUTES_ALL); /* what shadows ours shows only among the foreign ones */
     reconcile_set_trigger(r, 0, "events were lost");
 }
 
@@ -359,189 +346,6 @@ void nsh_reconciler_poll(struct nsh_reconciler *r)
     }
 }
 
-/* ---- a new configuration ---- */
-
-/* Both sides are sorted by identity: one merge carries over what is known. */
-static int carry_routes(struct nsh_reconciler *r, const struct nsh_desired *to, uint8_t *flags,
-        uint8_t *states, struct nsh_notes *notes)
-{
-    size_t i = 0, j = 0;
-
-    while (r->desired && i < r->desired->n_routes && j < to->n_routes) {
-        int order = nsh_route_id_cmp(&r->desired->routes[i], &to->routes[j]);
-
-        if (order == 0) {
-            flags[j] = r->route_flags[i] & (NSH_ROUTE_WAS_HELD | ROUTE_SHADOW_TOLD);
-            states[j] = r->route_states[i];
-            if (nsh_notes_move(r->notes, i, notes, j) < 0)
-                return -ENOMEM;
-        }
-        i += order <= 0;
-        j += order >= 0;
-    }
-    return 0;
-}
-
-static int carry_chains(struct nsh_reconciler *r, const struct nsh_desired *to, uint8_t *states,
-        struct nsh_notes *notes)
-{
-    for (size_t i = 0; r->desired && i < r->desired->n_chains; i++) {
-        const struct nsh_chain *a = &r->desired->chains[i];
-
-        for (size_t j = 0; j < to->n_chains; j++) {
-            const struct nsh_chain *b = &to->chains[j];
-
-            if (a->family != b->family || a->table != b->table || strcmp(a->name, b->name) != 0)
-                continue;
-            states[j] = r->chain_states[i];
-            if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + j) < 0)
-                return -ENOMEM;
-        }
-    }
-    return 0;
-}
-
-/* What has the same number in every configuration. */
-static int carry_fixed(struct nsh_reconciler *r, struct nsh_notes *notes)
-{
-    int q = 0;
-
-    for (unsigned i = 0; q == 0 && i < NSH_FAMILIES; i++)
-        q = nsh_notes_move(r->notes, NSH_OBJECT_FORWARDING + i, notes, NSH_OBJECT_FORWARDING + i);
-    for (unsigned i = 0; q == 0 && i < NSH_FAMILIES * NSH_TABLE_COUNT; i++)
-        q = nsh_notes_move(r->notes, NSH_OBJECT_TABLE + i, notes, NSH_OBJECT_TABLE + i);
-    return q;
-}
-
-/* Everything is compared anyhow; but that the foreign ones were to be looked at too stays. */
-static void drop_marks(struct nsh_reconciler *r)
-{
-    r->n_keys = 0;
-    nsh_arena_reset(r->mark_arena);
-    if (r->routes_dirty != ROUTES_ALL)
-        r->routes_dirty = ROUTES_CLEAN;
-    r->n_rule_marks = 0;
-    /* Flows from a gap are still there; the search that began goes by the chains as they were. */
-    if (r->flows_family != AF_UNSPEC)
-        r->flows_wanted[nsh_family_index(r->flows_family)] = true;
-    r->flows_family = AF_UNSPEC;
-    r->trigger = (struct trigger){0};
-}
-
-/* The protocol with which routes of ours are marked now, if it is another one than is to be. */
-static uint8_t earlier_protocol(const struct nsh_reconciler *r, const struct nsh_desired *to)
-{
-    uint8_t earlier = r->also_ours != to->protocol ? r->also_ours : 0, now = 0;
-
-    if (r->desired)
-        now = r->desired->protocol;
-    else if (r->state && nsh_state_protocol_load(r->state, &now) < 0)
-        now = 0;
-    if (now == to->protocol || now == 0)
-        return earlier;
-    /* Of two changes in a row the second may come before the first was carried out. */
-    return r->settling && earlier != 0 ? earlier : now;
-}
-
-static bool any_ipv6_source(const struct nsh_desired *d)
-{
-    for (size_t i = 0; i < d->n_routes; i++)
-        if (d->routes[i].family == AF_INET6 && d->routes[i].props->has_source)
-            return true;
-    return false;
-}
-
-/* What belongs to a configuration, made aside. */
-struct fresh {
-    uint8_t *route_flags, *route_states, *rule_flags, *rule_states, *chain_states;
-    struct nsh_route_plan *route_plan;
-    struct nsh_rule_plan *rule_plan;
-    struct nsh_notes *notes;
-};
-
-static void fresh_done(struct fresh *f)
-{
-    free(f->route_flags);
-    free(f->route_states);
-    free(f->rule_flags);
-    free(f->rule_states);
-    free(f->chain_states);
-    nsh_route_plan_free(f->route_plan);
-    nsh_rule_plan_free(f->rule_plan);
-    nsh_notes_free(f->notes);
-}
-
-static int fresh_init(struct fresh *f, const struct nsh_desired *d, uint8_t also_ours)
-{
-    f->route_flags = calloc(d->n_routes + 1, 1);
-    f->route_states = calloc(d->n_routes + 1, 1);
-    f->rule_flags = calloc(d->n_rules + 1, 1);
-    f->rule_states = calloc(d->n_rules + 1, 1);
-    f->chain_states = calloc(d->n_chains + 1, 1);
-    if (!f->route_flags || !f->route_states || !f->rule_flags || !f->rule_states ||
-            !f->chain_states ||
-            nsh_route_plan_new(d, f->route_flags, also_ours, &f->route_plan) < 0 ||
-            nsh_rule_plan_new(d, f->rule_flags, also_ours, &f->rule_plan) < 0)
-        return -ENOMEM;
-    return nsh_notes_new(&f->notes);
-}
-
-/* What was there goes to `f`. */
-static void exchange(struct nsh_reconciler *r, struct fresh *f)
-{
-    struct fresh old = {.route_flags = r->route_flags,
-            .route_states = r->route_states,
-            .rule_flags = r->rule_flags,
-            .rule_states = r->rule_states,
-            .chain_states = r->chain_states,
-            .route_plan = r->route_plan,
-            .rule_plan = r->rule_plan,
-            .notes = r->notes};
-
-    r->route_flags = f->route_flags;
-    r->route_states = f->route_states;
-    r->rule_flags = f->rule_flags;
-    r->rule_states = f->rule_states;
-    r->chain_states = f->chain_states;
-    r->route_plan = f->route_plan;
-    r->rule_plan = f->rule_plan;
-    r->notes = f->notes;
-    *f = old;
-}
-
-int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum nsh_occasion why)
-{
-    NSH_CLEANUP(fresh_done) struct fresh f = {0};
-    uint8_t also_ours = earlier_protocol(r, desired);
-
-    if (fresh_init(&f, desired, also_ours) < 0 ||
-            carry_routes(r, desired, f.route_flags, f.route_states, f.notes) < 0 ||
-            reconcile_carry_rules(r, desired, f.rule_flags, f.rule_states, f.notes) < 0 ||
-            carry_chains(r, desired, f.chain_states, f.notes) < 0 || carry_fixed(r, f.notes) < 0)
-        return -ENOMEM;
-    r->also_ours = also_ours;
-    r->earlier_seen = r->earlier_rules = also_ours != 0;
-    drop_marks(r);
-    exchange(r, &f);
-    nsh_desired_free(r->desired);
-    r->desired = desired;
-    r->routes_wait = r->rules_wait = NSH_NEVER;
-    r->settling = true;
-    r->occasion = why;
-    r->lock_since = 0;
-    r->pause = 0;
-    for (int i = 0; i < NSH_FAMILIES; i++) {
-        r->firewall_wait[i] = r->firewall_again[i] = r->forwarding_wait[i] = 0;
-        if (!desired->forwarding[i])
-            r->forwarding_states[i] = NSH_OBJECT_UNKNOWN;
-    }
-    r->sources = any_ipv6_source(desired);
-    mark_everything(r);
-    if (why == NSH_OCCASION_START)
-        mark_routes(r, ROUTES_ALL);
-    return 0;
-}
-
 /* ---- a pass ---- */
 
 static int compare_keys(const void *a, const void *b)
@@ -573,9 +377,8 @@ static void settle_marks(struct nsh_reconciler *r)
 /* While something waits, additions of foreign routes matter: they may be what it waits for. */
 static void follow_foreign_routes(struct nsh_reconciler *r)
 {
-    const struct nsh_desired *d = r->desired;
-    bool all = count_states(r->route_states, d->n_routes, NSH_OBJECT_PENDING) > 0 ||
-               count_states(r->route_states, d->n_routes, NSH_OBJECT_CONFLICTING) > 0;
+    bool all =
+            r->route_counts[NSH_OBJECT_PENDING] > 0 || r->route_counts[NSH_OBJECT_CONFLICTING] > 0;
 
     if (all == r->events_all)
         return;
@@ -585,7 +388,7 @@ static void follow_foreign_routes(struct nsh_reconciler *r)
     if (all) {
         /* What came between the failed write and this was dropped: once more. */
         r->links_dirty = true;
-        mark_routes(r, ROUTES_OURS);
+        reconcile_mark_routes(r, ROUTES_OURS);
     }
 }
 
@@ -635,25 +438,27 @@ static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
 bool nsh_reconciler_complete(const struct nsh_reconciler *r)
 {
     return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->rules_dirty &&
-           !r->unwanted_dirty && !firewall_due(r, reconcile_now(r)) && r->lock_since == 0;
+           r->job.phase == JOB_NONE && !r->unwanted_dirty && !firewall_due(r, reconcile_now(r)) &&
+           r->lock_since == 0;
 }
 
 static int forget_earlier_protocol(struct nsh_reconciler *r)
 {
-    struct nsh_rule_plan *rules;
-    struct nsh_route_plan *plan;
-    int q = nsh_route_plan_new(r->desired, r->route_flags, 0, &plan);
+    struct nsh_route_plan *plan = NULL, *key_plan = NULL;
+    struct nsh_rule_plan *rules = NULL;
 
-    if (q < 0)
-        return q;
-    q = nsh_rule_plan_new(r->desired, r->rule_flags, 0, &rules);
-    if (q < 0) {
+    if (nsh_route_plan_new(r->desired, r->route_flags, 0, &plan) < 0 ||
+            nsh_route_plan_new(r->desired, r->route_flags, 0, &key_plan) < 0 ||
+            nsh_rule_plan_new(r->desired, r->rule_flags, 0, &rules) < 0) {
         nsh_route_plan_free(plan);
-        return q;
+        nsh_route_plan_free(key_plan);
+        return -ENOMEM;
     }
     nsh_route_plan_free(r->route_plan);
+    nsh_route_plan_free(r->key_plan);
     nsh_rule_plan_free(r->rule_plan);
     r->route_plan = plan;
+    r->key_plan = key_plan;
     r->rule_plan = rules;
     r->also_ours = 0;
     return 0;
@@ -668,7 +473,7 @@ static void settle_protocol(struct nsh_reconciler *r)
         bool seen = r->earlier_seen || r->earlier_rules;
 
         if (seen && r->settling) {
-            mark_routes(r, ROUTES_OURS);
+            reconcile_mark_routes(r, ROUTES_OURS);
             r->rules_dirty = true;
         }
         if (seen || forget_earlier_protocol(r) < 0)
@@ -682,30 +487,37 @@ static void settle_protocol(struct nsh_reconciler *r)
 static void finish_pass(struct nsh_reconciler *r)
 {
     r->work.finished++;
+    nsh_notes_trim(r->notes, reconcile_now(r));
     r->failure = 0;
-    r->n_keys = 0;
     r->n_rule_marks = 0;
-    nsh_arena_reset(r->mark_arena);
     r->trigger = (struct trigger){0};
     if (nsh_reconciler_complete(r)) {
         settle_protocol(r);
         r->settling = false;
     }
+    if (r->behind != ROUTES_CLEAN) {
+        /* The difference is written; now for what the kernel really holds. */
+        reconcile_mark_routes(r, r->behind);
+        reconcile_set_trigger(r, 0, "resync");
+        r->behind = ROUTES_CLEAN;
+    }
     follow_foreign_routes(r);
 }
 
-/* Routes before the rules that lead to them, and unwanted rules before their routes. */
+/*
+ * Routes before the rules that lead to them, and unwanted rules before their routes. Once the order
+ * is made, a rule does not wait for a comparison of many routes. 1: there is more to do.
+ */
 static int pass_routing(struct nsh_reconciler *r)
 {
-    int q = reconcile_routes(r);
+    int more = reconcile_routes(r), q;
 
-    if (q == 0)
-        q = reconcile_rules(r);
-    if (q < 0 || r->rules_dirty || !r->routes_left)
-        return q;
-    r->routes_left = false;
-    mark_routes(r, ROUTES_OURS);
-    return reconcile_routes(r);
+    if (more < 0 || (more > 0 && r->settling))
+        return more;
+    q = reconcile_rules(r);
+    if (q == 0 && !r->rules_dirty && reconcile_job_waits(r))
+        more = reconcile_routes(r);
+    return q < 0 || more < 0 ? (q < 0 ? q : more) : more > 0 || r->rules_dirty;
 }
 
 static int run_pass(struct nsh_reconciler *r)
@@ -724,8 +536,13 @@ static int run_pass(struct nsh_reconciler *r)
     q = reconcile_forwarding_on(r);
     if (q == 0)
         q = pass_routing(r);
-    if (q == 0 && r->rules_dirty)
-        return 0; /* the rest of the rules has its turn after what else is waiting */
+    if (q > 0) {
+        /* The rest has its turn after what else is waiting, and knows what it is about. */
+        if (!r->rules_dirty)
+            r->trigger = (struct trigger){0};
+        follow_foreign_routes(r);
+        return 0;
+    }
     if (q == 0 && !wait)
         q = pass_down(r);
     if (q == 0)
@@ -747,7 +564,7 @@ static void pass_failed(struct nsh_reconciler *r, int error)
     if (r->failure != error)
         report_plain(r, "configuration", NULL, &args);
     r->failure = error;
-    mark_everything(r);
+    reconcile_mark_everything(r);
 }
 
 int nsh_reconciler_run(struct nsh_reconciler *r)
@@ -759,7 +576,6 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
         return 0;
     take_waiting(r, now);
     r->work.passes++;
-    r->noticed = r->trigger.at ? r->trigger.at : now;
     r->pause = 0;
     if (r->retry <= now)
         r->retry = NSH_NEVER;
@@ -795,8 +611,8 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
     /* What needs a held lock, or was put off, comes back by the timer. */
     if (r->retry == NSH_NEVER && (r->unwanted_dirty || firewall_due(r, now)))
         return true;
-    return r->routes_dirty != ROUTES_CLEAN || r->links_dirty || r->rules_dirty ||
-           r->forwarding_dirty;
+    return r->routes_dirty != ROUTES_CLEAN || r->job.phase != JOB_NONE || r->links_dirty ||
+           r->rules_dirty || r->forwarding_dirty;
 }
 
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
@@ -825,19 +641,21 @@ uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
 bool reconcile_may_repair(
         struct nsh_reconciler *r, nsh_object_id id, uint64_t *ret_until, bool *ret_fight)
 {
-    struct nsh_repairs *repairs = nsh_notes_repairs(r->notes, id);
+    struct nsh_repairs *repairs = nsh_notes_find_repairs(r->notes, id);
 
     *ret_fight = false;
     *ret_until = 0;
     if (!repairs)
-        return true; /* no memory to remember by: repair */
+        return true; /* the first time */
     return nsh_backoff_may_repair(&repairs->backoff, reconcile_now(r), ret_until, ret_fight);
 }
 
 void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id)
 {
-    struct nsh_repairs *repairs = nsh_notes_repairs(r->notes, id);
+    struct nsh_repairs *repairs;
 
+    nsh_notes_trim(r->notes, reconcile_now(r));
+    repairs = nsh_notes_repairs(r->notes, id);
     if (!repairs)
         return;
     nsh_backoff_repaired(&repairs->backoff, reconcile_now(r));

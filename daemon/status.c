@@ -107,18 +107,20 @@ static json_t *last_repair_json(const struct nsh_status *s)
     return o;
 }
 
-static json_t *work_json(const struct nsh_reconciler *r)
+static json_t *work_json(const struct nsh_status *s)
 {
     struct nsh_work w;
     json_t *o = json_object();
 
-    nsh_reconciler_work(r, &w);
+    nsh_reconciler_work(s->reconciler, &w);
     json_object_set_new(o, "passes", json_integer((json_int_t)w.passes));
     json_object_set_new(o, "full_comparisons", json_integer((json_int_t)w.full));
     json_object_set_new(o, "route_messages", json_integer((json_int_t)w.writes));
     json_object_set_new(o, "rule_messages", json_integer((json_int_t)w.rules));
     json_object_set_new(o, "firewall_commits", json_integer((json_int_t)w.commits));
     json_object_set_new(o, "overruns", json_integer((json_int_t)w.overruns));
+    json_object_set_new(o, "longest_dispatch_usec", json_integer((json_int_t)s->longest));
+    json_object_set_new(o, "longest_dispatch_cpu_usec", json_integer((json_int_t)s->longest_cpu));
     return o;
 }
 
@@ -143,7 +145,7 @@ char *nsh_status_json(const struct nsh_status *s)
         json_object_set_new(root, "problem", json_string(s->problem));
     json_object_set_new(root, "last_repair", last_repair_json(s));
     json_object_set_new(root, "counts", counts_json(s->reconciler));
-    json_object_set_new(root, "work", work_json(s->reconciler));
+    json_object_set_new(root, "work", work_json(s));
     if (total > shown)
         json_object_set_new(root, "truncated", json_integer((json_int_t)(total - shown)));
     json_object_set_new(root, "objects", l.objects);

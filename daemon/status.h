@@ -14,6 +14,8 @@ struct nsh_status {
     const char *firewall; /* its name */
     const char *problem;  /* NULL: none */
     uint64_t now;         /* CLOCK_BOOTTIME, microseconds */
+    uint64_t longest;     /* the event loop was held at the most, microseconds */
+    uint64_t longest_cpu; /* the same of the processor's time: without waiting for the kernel */
 };
 
 /* Up to so many objects are listed; those not held come first. */

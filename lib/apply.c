@@ -130,12 +130,14 @@ static void tell(const struct batch *b, const struct nsh_route_step *steps, size
     }
 }
 
-static int apply_steps(struct nsh_fib *fib, const struct nsh_desired *want,
-        const struct nsh_route_step *steps, size_t n_steps, nsh_route_written *written,
-        void *userdata)
+int nsh_apply_routes(struct nsh_fib *fib, const struct nsh_desired *want,
+        const struct nsh_route_plan *plan, nsh_route_written *written, void *userdata)
 {
     nsh_autofree struct batch *b = NULL;
+    const struct nsh_route_step *steps;
+    size_t n_steps;
 
+    steps = nsh_route_plan_steps(plan, &n_steps);
     if (n_steps == 0)
         return 0;
     b = malloc(sizeof(*b));
@@ -155,33 +157,6 @@ static int apply_steps(struct nsh_fib *fib, const struct nsh_desired *want,
         at += n;
     }
     return 0;
-}
-
-int nsh_apply_routes(struct nsh_fib *fib, const struct nsh_desired *want,
-        const struct nsh_route_plan *plan, nsh_route_written *written, void *userdata)
-{
-    size_t n;
-    const struct nsh_route_step *steps = nsh_route_plan_steps(plan, &n);
-
-    return apply_steps(fib, want, steps, n, written, userdata);
-}
-
-/* Deletions of what is not wanted are the last steps of a plan. */
-int nsh_apply_routes_up(struct nsh_fib *fib, const struct nsh_desired *want,
-        const struct nsh_route_plan *plan, nsh_route_written *written, void *userdata,
-        bool *ret_left)
-{
-    size_t n, up;
-    const struct nsh_route_step *steps = nsh_route_plan_steps(plan, &n);
-    int r;
-
-    for (up = n; up > 0; up--)
-        if (steps[up - 1].action != NSH_ROUTE_DELETE || steps[up - 1].wanted != SIZE_MAX)
-            break;
-    r = apply_steps(fib, want, steps, up, written, userdata);
-    if (r == 0)
-        *ret_left = up < n;
-    return r;
 }
 
 /* ---- firewall ---- */

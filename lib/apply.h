@@ -25,10 +25,6 @@ typedef void nsh_route_written(void *userdata, const struct nsh_route_step *step
  */
 int nsh_apply_routes(struct nsh_fib *fib, const struct nsh_desired *want,
         const struct nsh_route_plan *plan, nsh_route_written *written, void *userdata);
-/* The same without the deletions of what is not wanted; *ret_left: there are some. */
-int nsh_apply_routes_up(struct nsh_fib *fib, const struct nsh_desired *want,
-        const struct nsh_route_plan *plan, nsh_route_written *written, void *userdata,
-        bool *ret_left);
 
 /*
  * One session's worth for one table: observe, plan, commit, again on RACED up to `tries` times.

@@ -27,9 +27,10 @@
 #define HOLDS_FIRST 0x02U /* the first on the key is ours and right: it has no entry */
 #define HAS_ENTRIES 0x04U /* entries were kept */
 #define HAS_FOREIGN 0x08U /* one of them is foreign; further ones do not matter */
-#define VERDICT_SHIFT 4   /* after finish: enum nsh_route_verdict */
-#define VERDICT_MASK 0x30U
 #define IS_SHADOWED 0x40U
+#define SETTLED 0x80U   /* seen to elsewhere */
+#define VERDICT_SHIFT 4 /* after finish: enum nsh_route_verdict */
+#define VERDICT_MASK 0x30U
 
 /* Arrays larger than this are given back at the next begin. */
 #define KEEP_CAPACITY 256
@@ -59,6 +60,21 @@ struct judgement {
     size_t spared;                /* the entry the write replaces; SIZE_MAX: none */
 };
 
+/* How far the making of steps has come. */
+enum stage {
+    STAGE_WRITE_DIRECT,
+    STAGE_WRITE_GATEWAY,
+    STAGE_DELETE_GATEWAY,
+    STAGE_DELETE_DIRECT,
+    STAGES
+};
+
+struct cursor {
+    enum stage stage;
+    size_t key;   /* of the wanted, or of the keys in NSH_SCOPE_KEYS */
+    size_t entry; /* the first of that key, or the next unwanted one */
+};
+
 struct nsh_route_plan {
     const struct nsh_desired *want;
     const uint8_t *flags;
@@ -71,6 +87,9 @@ struct nsh_route_plan {
     size_t n_keys;
     struct entry *entries;
     size_t n_entries, entries_size;
+    size_t n_unwanted; /* of them; once sorted, those at the end */
+    bool sorted;
+    struct cursor judged, made;
     struct nsh_route_step *steps;
     size_t n_steps, steps_size;
     struct nsh_route_shadow *shadows;
@@ -186,6 +205,9 @@ int nsh_route_plan_begin(
     empty((void **)&p->steps, &p->n_steps, &p->steps_size);
     empty((void **)&p->shadows, &p->n_shadows, &p->shadows_size);
     nsh_arena_reset(p->arena);
+    p->n_unwanted = 0;
+    p->sorted = true;
+    p->judged = p->made = (struct cursor){0};
     p->scope = scope;
     return scope == NSH_SCOPE_KEYS ? set_keys(p, keys, n_keys) : 0;
 }
@@ -234,6 +256,18 @@ static int note_shadow(struct nsh_route_plan *p, const struct nsh_route *seen, s
     return 0;
 }
 
+/* By key, and on one key in the order in which the kernel has them; what is not wanted comes last.
+ */
+static int cmp_entry(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    int r = (x->wanted > y->wanted) - (x->wanted < y->wanted);
+
+    if (r == 0 && x->wanted == SIZE_MAX)
+        r = nsh_route_id_cmp(&x->route, &y->route);
+    return r != 0 ? r : (x->order > y->order) - (x->order < y->order);
+}
+
 static int keep_entry(
         struct nsh_route_plan *p, size_t wanted, enum entry_kind kind, const struct nsh_route *seen)
 {
@@ -248,6 +282,9 @@ static int keep_entry(
         return -ENOMEM;
     p->entries[p->n_entries] = (struct entry){wanted, (uint32_t)p->n_entries, kind, *seen};
     p->entries[p->n_entries].route.props = props;
+    p->n_unwanted += wanted == SIZE_MAX;
+    if (p->n_entries > 0 && cmp_entry(&p->entries[p->n_entries - 1], &p->entries[p->n_entries]) > 0)
+        p->sorted = false;
     p->n_entries++;
     return 0;
 }
@@ -285,7 +322,7 @@ int nsh_route_plan_observe(struct nsh_route_plan *p, const struct nsh_route *see
     if (wanted == SIZE_MAX)
         return p->scope != NSH_SCOPE_KEYS ? keep_entry(p, SIZE_MAX, ENTRY_OURS, seen) : 0;
     state = &p->state[wanted];
-    if (p->scope == NSH_SCOPE_KEYS && !(*state & JUDGED))
+    if ((*state & SETTLED) || (p->scope == NSH_SCOPE_KEYS && !(*state & JUDGED)))
         return 0;
 
     kind = classify(p, wanted, seen);
@@ -302,6 +339,16 @@ int nsh_route_plan_observe(struct nsh_route_plan *p, const struct nsh_route *see
         return 0;
     *state |= HAS_ENTRIES | (is_foreign(kind) ? HAS_FOREIGN : 0U);
     return keep_entry(p, wanted, kind, seen);
+}
+
+void nsh_route_plan_hold(struct nsh_route_plan *p, size_t wanted)
+{
+    p->state[wanted] |= HOLDS_FIRST;
+}
+
+void nsh_route_plan_settle(struct nsh_route_plan *p, size_t wanted)
+{
+    p->state[wanted] = (uint8_t)((p->state[wanted] & ~VERDICT_MASK) | SETTLED);
 }
 
 /* ---- judge ---- */
@@ -434,23 +481,6 @@ static int add_deletions(
     return 0;
 }
 
-/* Sets the verdict, and adds the steps that write the wanted route if it is of `tier`. */
-static int finish_key(
-        struct nsh_route_plan *p, size_t wanted, const struct entry *e, size_t n, int tier)
-{
-    struct judgement j = judge(p, wanted, e, n);
-    struct nsh_route route = p->want->routes[wanted];
-    int r = 0;
-
-    p->state[wanted] = (uint8_t)((p->state[wanted] & ~VERDICT_MASK) | (j.verdict << VERDICT_SHIFT));
-    if (!j.write || tier_of(&route) != tier || (p->flags[wanted] & NSH_ROUTE_SKIP))
-        return 0;
-    if (j.delete_before)
-        r = add_deletions(p, e, n, &j);
-    route.protocol = p->want->protocol;
-    return r < 0 ? r : add_step(p, j.action, wanted, &route);
-}
-
 /* Entries of one key, from `at`. */
 static size_t count_entries(const struct nsh_route_plan *p, size_t at, size_t wanted)
 {
@@ -461,48 +491,15 @@ static size_t count_entries(const struct nsh_route_plan *p, size_t at, size_t wa
     return n;
 }
 
-static int finish_writes(struct nsh_route_plan *p, int tier)
+/* The keys that are judged, by position. */
+static size_t count_keys(const struct nsh_route_plan *p)
 {
-    bool some = p->scope == NSH_SCOPE_KEYS;
-    size_t n_wanted = some ? p->n_keys : p->want->n_routes;
-
-    for (size_t i = 0, at = 0; i < n_wanted; i++) {
-        size_t wanted = some ? p->keys[i] : i;
-        size_t n = count_entries(p, at, wanted);
-        int r = finish_key(p, wanted, p->entries + at, n, tier);
-
-        if (r < 0)
-            return r;
-        at += n;
-    }
-    return 0;
+    return p->scope == NSH_SCOPE_KEYS ? p->n_keys : p->want->n_routes;
 }
 
-/* What is not wanted at all: it stands behind all other entries. */
-static int finish_deletions(struct nsh_route_plan *p, int tier)
+static size_t key_at(const struct nsh_route_plan *p, size_t i)
 {
-    size_t first = p->n_entries;
-
-    while (first > 0 && p->entries[first - 1].wanted == SIZE_MAX)
-        first--;
-    for (size_t i = first; i < p->n_entries; i++)
-        if (tier_of(&p->entries[i].route) == tier) {
-            int r = add_step(p, NSH_ROUTE_DELETE, SIZE_MAX, &p->entries[i].route);
-
-            if (r < 0)
-                return r;
-        }
-    return 0;
-}
-
-static int cmp_entry(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-    int r = (x->wanted > y->wanted) - (x->wanted < y->wanted);
-
-    if (r == 0 && x->wanted == SIZE_MAX)
-        r = nsh_route_id_cmp(&x->route, &y->route);
-    return r != 0 ? r : (x->order > y->order) - (x->order < y->order);
+    return p->scope == NSH_SCOPE_KEYS ? p->keys[i] : i;
 }
 
 static int cmp_shadow(const void *a, const void *b)
@@ -512,20 +509,146 @@ static int cmp_shadow(const void *a, const void *b)
     return (x->wanted > y->wanted) - (x->wanted < y->wanted);
 }
 
-int nsh_route_plan_finish(struct nsh_route_plan *p)
+/* As a rule the entries came in order. */
+static void sort_seen(struct nsh_route_plan *p)
 {
-    int r = 0;
-
-    p->n_steps = 0;
     if (p->n_shadows > 1)
         qsort(p->shadows, p->n_shadows, sizeof(*p->shadows), cmp_shadow);
-    if (p->n_entries > 1)
+    if (!p->sorted)
         qsort(p->entries, p->n_entries, sizeof(*p->entries), cmp_entry);
-    for (int tier = TIER_DIRECT; tier < TIERS && r >= 0; tier++)
-        r = finish_writes(p, tier);
-    for (int tier = TIERS; tier-- > TIER_DIRECT && r >= 0;)
-        r = finish_deletions(p, tier);
-    return r;
+    p->sorted = true;
+}
+
+static void set_verdict(struct nsh_route_plan *p, size_t wanted, enum nsh_route_verdict verdict)
+{
+    p->state[wanted] = (uint8_t)((p->state[wanted] & ~VERDICT_MASK) | (verdict << VERDICT_SHIFT));
+}
+
+int nsh_route_plan_judge(struct nsh_route_plan *p, size_t most, size_t *ret_from, size_t *ret_to)
+{
+    struct cursor *c = &p->judged;
+    size_t n_keys = count_keys(p);
+
+    if (c->key == 0)
+        sort_seen(p);
+    *ret_from = c->key;
+    for (; c->key < n_keys && most > 0; c->key++, most--) {
+        size_t wanted = key_at(p, c->key), n = count_entries(p, c->entry, wanted);
+
+        if (p->state[wanted] & SETTLED)
+            set_verdict(p, wanted, NSH_ROUTE_UNKNOWN);
+        else
+            set_verdict(p, wanted, judge(p, wanted, p->entries + c->entry, n).verdict);
+        c->entry += n;
+    }
+    *ret_to = c->key;
+    return c->key < n_keys;
+}
+
+/* The steps that write a wanted route and remove what is beside it. */
+static int write_key(struct nsh_route_plan *p, size_t wanted, const struct entry *e, size_t n)
+{
+    struct judgement j = judge(p, wanted, e, n);
+    struct nsh_route route = p->want->routes[wanted];
+    int r = 0;
+
+    if (!j.write)
+        return 0;
+    if (j.delete_before)
+        r = add_deletions(p, e, n, &j);
+    route.protocol = p->want->protocol;
+    return r < 0 ? r : add_step(p, j.action, wanted, &route);
+}
+
+static int make_writes(struct nsh_route_plan *p, int tier, size_t *most, size_t steps)
+{
+    struct cursor *c = &p->made;
+    size_t n_keys = count_keys(p);
+
+    for (; c->key<n_keys && * most> 0 && p->n_steps < steps; c->key++, --*most) {
+        size_t wanted = key_at(p, c->key), n = count_entries(p, c->entry, wanted);
+        int r = 0;
+
+        if (nsh_route_plan_verdict(p, wanted) == NSH_ROUTE_WRONG &&
+                !(p->flags[wanted] & NSH_ROUTE_SKIP) && tier_of(&p->want->routes[wanted]) == tier)
+            r = write_key(p, wanted, p->entries + c->entry, n);
+        if (r < 0)
+            return r;
+        c->entry += n;
+    }
+    return c->key < n_keys;
+}
+
+/* What is not wanted at all: it stands behind all other entries. */
+static int make_deletions(struct nsh_route_plan *p, int tier, size_t *most, size_t steps)
+{
+    struct cursor *c = &p->made;
+    size_t first = p->n_entries - p->n_unwanted;
+
+    for (; c->key<p->n_unwanted && * most> 0 && p->n_steps < steps; c->key++, --*most) {
+        const struct nsh_route *route = &p->entries[first + c->key].route;
+        int r = tier_of(route) == tier ? add_step(p, NSH_ROUTE_DELETE, SIZE_MAX, route) : 0;
+
+        if (r < 0)
+            return r;
+    }
+    return c->key < p->n_unwanted;
+}
+
+static int make_stage(struct nsh_route_plan *p, size_t *most, size_t steps)
+{
+    switch (p->made.stage) {
+    case STAGE_WRITE_DIRECT:
+        return make_writes(p, TIER_DIRECT, most, steps);
+    case STAGE_WRITE_GATEWAY:
+        return make_writes(p, TIER_GATEWAY, most, steps);
+    case STAGE_DELETE_GATEWAY:
+        return make_deletions(p, TIER_GATEWAY, most, steps);
+    case STAGE_DELETE_DIRECT:
+        return make_deletions(p, TIER_DIRECT, most, steps);
+    case STAGES:
+        break;
+    }
+    return 0;
+}
+
+static int make_stages(struct nsh_route_plan *p, enum stage end, size_t most, size_t steps)
+{
+    while (p->made.stage < end) {
+        int r = make_stage(p, &most, steps);
+
+        if (r != 0)
+            return r;
+        p->made = (struct cursor){.stage = p->made.stage + 1};
+    }
+    return 0;
+}
+
+int nsh_route_plan_writes(struct nsh_route_plan *p, size_t most, size_t steps)
+{
+    p->n_steps = 0;
+    return make_stages(p, STAGE_DELETE_GATEWAY, most, steps);
+}
+
+int nsh_route_plan_deletions(struct nsh_route_plan *p, size_t most, size_t steps)
+{
+    p->n_steps = 0;
+    return make_stages(p, STAGES, most, steps);
+}
+
+int nsh_route_plan_finish(struct nsh_route_plan *p)
+{
+    size_t from, to;
+
+    p->judged = p->made = (struct cursor){0};
+    nsh_route_plan_judge(p, SIZE_MAX, &from, &to);
+    p->n_steps = 0;
+    return make_stages(p, STAGES, SIZE_MAX, SIZE_MAX);
+}
+
+size_t nsh_route_plan_unwanted(const struct nsh_route_plan *p)
+{
+    return p->n_unwanted;
 }
 
 /* ---- the result ---- */

@@ -69,6 +69,15 @@ int nsh_route_plan_begin(
 /* One observed route, normalised, in the order of the kernel's dump. 0 or -ENOMEM. */
 int nsh_route_plan_observe(struct nsh_route_plan *p, const struct nsh_route *seen);
 /*
+ * Without a look at the kernel: the wanted route itself counts as observed.
+ */
+void nsh_route_plan_hold(struct nsh_route_plan *p, size_t wanted);
+/*
+ * What stands on the key is known from elsewhere and seen to there, whenever that comes between
+ * begin and the last step: this comparison has no verdict and no further step for it.
+ */
+void nsh_route_plan_settle(struct nsh_route_plan *p, size_t wanted);
+/*
  * Closes the comparison. Steps are ordered so that they can be written one after the other:
  * additions and replacements before deletions; routes without a gateway before those that may
  * resolve through them; deletions the other way round. The exception are deletions of ours on a
@@ -76,6 +85,19 @@ int nsh_route_plan_observe(struct nsh_route_plan *p, const struct nsh_route *see
  * first of a key and refuses a second equal one, and may take a deletion to mean the right one.
  */
 int nsh_route_plan_finish(struct nsh_route_plan *p);
+/*
+ * The same in pieces, for a caller with other work in between. First judge, until it returns 0:
+ * each call gives the verdicts of up to `most` further wanted routes, those from *ret_from up to
+ * *ret_to in the scopes OURS and ALL. Then writes, until it returns 0: each call makes the steps of
+ * up to `most` further keys the plan's steps, about `steps` at a time. And in the same way
+ * deletions, of what is not wanted at all. NSH_ROUTE_SKIP may still be set in between. 1: there is
+ * more; -ENOMEM.
+ */
+int nsh_route_plan_judge(struct nsh_route_plan *p, size_t most, size_t *ret_from, size_t *ret_to);
+int nsh_route_plan_writes(struct nsh_route_plan *p, size_t most, size_t steps);
+int nsh_route_plan_deletions(struct nsh_route_plan *p, size_t most, size_t steps);
+/* Routes of ours on no wanted key that were observed. */
+size_t nsh_route_plan_unwanted(const struct nsh_route_plan *p);
 
 const struct nsh_route_step *nsh_route_plan_steps(const struct nsh_route_plan *p, size_t *ret_n);
 enum nsh_route_verdict nsh_route_plan_verdict(const struct nsh_route_plan *p, size_t wanted);

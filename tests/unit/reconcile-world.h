@@ -48,6 +48,7 @@ struct world {
     struct nsh_reconciler *r;
     char *dir; /* of the state */
     uint64_t now;
+    uint64_t tick; /* the clock moves on by so much whenever it is looked at */
     /* The fakes' own functions, behind those that keep the log. */
     const struct nsh_fib_ops *real_fib;
     struct nsh_fib_ops fib_ops;
@@ -166,7 +167,9 @@ static inline void rw_report(void *userdata, const struct nsh_report *report)
 
 static inline uint64_t rw_now(void *userdata)
 {
-    return ((struct world *)userdata)->now;
+    struct world *w = userdata;
+
+    return w->now += w->tick;
 }
 
 /* Nothing was reported or written so far. */

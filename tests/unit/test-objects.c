@@ -155,6 +155,44 @@ static void test_move(void **state)
     assert_null(nsh_notes_find_repairs(to, 4));
 }
 
+/* What nothing has undone is forgotten when there is too much of it, and nothing else. */
+static void test_trim(void **state)
+{
+    NSH_CLEANUP(nsh_notes_freep) struct nsh_notes *n = NULL;
+    const nsh_object_id many = 100000;
+    uint64_t now = 1000000, until;
+    bool fight;
+    size_t left = 0;
+
+    (void)state;
+    assert_int_equal(nsh_notes_new(&n), 0);
+    for (nsh_object_id id = 0; id < many; id++, now += 20) {
+        nsh_notes_trim(n, now);
+        nsh_backoff_repaired(&nsh_notes_repairs(n, id)->backoff, now);
+    }
+    assert_int_equal(nsh_notes_set_reason(n, 7, "a reason"), 1);
+    for (unsigned i = 0; i < 20; i++) {
+        struct nsh_backoff *b = &nsh_notes_repairs(n, 3)->backoff;
+
+        /* In the end it waits, for longer than the others take to settle. */
+        if (!nsh_backoff_may_repair(b, now, &until, &fight) && i < 16)
+            now = until;
+        if (i < 16)
+            nsh_backoff_repaired(b, now);
+    }
+    now += 2 * NSH_BACKOFF_WINDOW;
+    for (nsh_object_id id = 0; id < many; id++)
+        nsh_backoff_repaired(&nsh_notes_repairs(n, many + id)->backoff, now);
+    nsh_notes_trim(n, now);
+    for (nsh_object_id id = 0; id < many; id++) {
+        left += nsh_notes_find_repairs(n, id) != NULL;
+        assert_non_null(nsh_notes_find_repairs(n, many + id));
+    }
+    assert_int_equal(left, 1); /* of those of before, the one that is fought over */
+    assert_non_null(nsh_notes_find_repairs(n, 3));
+    assert_string_equal(nsh_notes_reason(n, 7), "a reason");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -163,6 +201,7 @@ int main(void)
             cmocka_unit_test(test_repairs),
             cmocka_unit_test(test_many),
             cmocka_unit_test(test_move),
+            cmocka_unit_test(test_trim),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "cleanup.h"
 #include "plan.h"
 #include "route-text.h"
 
@@ -251,11 +252,71 @@ static void make_kernel(struct world *w, uint64_t *seed)
     w->before = w->kernel;
 }
 
-static void compare(struct world *w, enum nsh_route_scope scope, const size_t *some, size_t n_some)
+static void feed(struct world *w, enum nsh_route_scope scope, const size_t *some, size_t n_some)
 {
     assert_int_equal(nsh_route_plan_begin(w->plan, scope, some, n_some), 0);
     for (size_t i = 0; i < w->kernel.n; i++)
         assert_int_equal(nsh_route_plan_observe(w->plan, &w->kernel.routes[i]), 0);
+}
+
+/* Made in pieces, the steps are those, in that order, and the verdicts are the same. */
+static void check_pieces(const struct world *w, const struct nsh_route_step *whole, size_t n,
+        const enum nsh_route_verdict *verdicts)
+{
+    size_t from, to, seen = 0, at = 0, n_steps;
+    bool writes = true;
+    int more;
+
+    do {
+        more = nsh_route_plan_judge(w->plan, 3, &from, &to);
+        assert_int_equal(from, seen);
+        seen = to;
+    } while (more == 1);
+    assert_int_equal(more, 0);
+    for (size_t i = 0; i < w->want->n_routes; i++)
+        assert_int_equal(nsh_route_plan_verdict(w->plan, i), verdicts[i]);
+    do {
+        const struct nsh_route_step *steps;
+
+        more = writes ? nsh_route_plan_writes(w->plan, 5, 2)
+                      : nsh_route_plan_deletions(w->plan, 5, 2);
+        steps = nsh_route_plan_steps(w->plan, &n_steps);
+        for (size_t i = 0; i < n_steps; i++, at++) {
+            assert_true(at < n);
+            assert_int_equal(steps[i].action, whole[at].action);
+            assert_int_equal(steps[i].wanted, whole[at].wanted);
+            assert_int_equal(nsh_route_id_cmp(&steps[i].route, &whole[at].route), 0);
+            assert_int_equal(steps[i].route.protocol, whole[at].route.protocol);
+            assert_int_equal(
+                    writes, steps[i].wanted != SIZE_MAX || steps[i].action != NSH_ROUTE_DELETE);
+        }
+        assert_true(more >= 0);
+        if (more == 0 && writes) {
+            writes = false;
+            more = 1;
+        }
+    } while (more == 1);
+    assert_int_equal(at, n);
+}
+
+static void compare(struct world *w, enum nsh_route_scope scope, const size_t *some, size_t n_some)
+{
+    nsh_autofree enum nsh_route_verdict *verdicts =
+            calloc(w->want->n_routes + 1, sizeof(*verdicts));
+    nsh_autofree struct nsh_route_step *whole = NULL;
+    size_t n;
+
+    feed(w, scope, some, n_some);
+    assert_int_equal(nsh_route_plan_finish(w->plan), 0);
+    nsh_route_plan_steps(w->plan, &n);
+    whole = calloc(n + 1, sizeof(*whole));
+    assert_true(verdicts && whole);
+    memcpy(whole, nsh_route_plan_steps(w->plan, &n), n * sizeof(*whole));
+    for (size_t i = 0; i < w->want->n_routes; i++)
+        verdicts[i] = nsh_route_plan_verdict(w->plan, i);
+    feed(w, scope, some, n_some);
+    check_pieces(w, whole, n, verdicts);
+    feed(w, scope, some, n_some);
     assert_int_equal(nsh_route_plan_finish(w->plan), 0);
 }
 
