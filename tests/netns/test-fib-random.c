@@ -153,7 +153,9 @@ static void make_route(struct made *m, int family, unsigned n)
     assert_non_null(p);
     *m = (struct made){.props = p,
             .route = {.table = TABLE, .protocol = OURS, .props = p, .metric = 1 + pick(3)}};
-    set_address(&m->route.dst, &m->route.family, family == AF_INET ? "10.0.0." : "2001:db8::", 0);
+    /* No gateway is in there: the kernel looks for one in the route's own table first. */
+    set_address(
+            &m->route.dst, &m->route.family, family == AF_INET ? "10.0.0." : "2001:db8:8000::", 0);
     m->route.dst.bytes[1 + (family == AF_INET6) * 4] = (uint8_t)(n % 200);
     m->route.dst.bytes[2 + (family == AF_INET6) * 4] = (uint8_t)(n / 200);
     m->route.dst_length = (uint8_t)(family == AF_INET ? 24 + pick(9) : 64 + pick(65));

@@ -172,8 +172,13 @@ install_tree() {
         expect 0 netshared check
 }
 
+# Its link-local address is there and in use: no route comes by itself any more.
+settled() {
+    has 'scope link' ip -6 addr show dev "$1" -tentative
+}
+
 make_network() {
-    ip netns add client && ip netns add server &&
+    sysctl -qw net.ipv6.conf.default.accept_dad=0 && ip netns add client && ip netns add server &&
         ip link add lan0 type veth peer name eth0 netns client &&
         ip link add wan0 type veth peer name eth0 netns server &&
         ip addr add 10.0.0.1/24 dev lan0 && ip addr add 2001:db8:2::1/64 dev lan0 nodad &&
@@ -182,7 +187,8 @@ make_network() {
         ip -n client addr add 10.0.0.2/24 dev eth0 && ip -n client link set eth0 up &&
         ip -n client route add default via 10.0.0.1 &&
         ip -n server addr add 203.0.113.1/24 dev eth0 &&
-        ip -n server addr add 2001:db8:1::1/64 dev eth0 nodad && ip -n server link set eth0 up
+        ip -n server addr add 2001:db8:1::1/64 dev eth0 nodad && ip -n server link set eth0 up &&
+        wait_for settled lan0 && wait_for settled wan0
 }
 
 unit_is_sound() {

@@ -311,7 +311,8 @@ static void compare(struct world *w, enum nsh_route_scope scope, const size_t *s
     nsh_route_plan_steps(w->plan, &n);
     whole = calloc(n + 1, sizeof(*whole));
     assert_true(verdicts && whole);
-    memcpy(whole, nsh_route_plan_steps(w->plan, &n), n * sizeof(*whole));
+    if (n > 0)
+        memcpy(whole, nsh_route_plan_steps(w->plan, &n), n * sizeof(*whole));
     for (size_t i = 0; i < w->want->n_routes; i++)
         verdicts[i] = nsh_route_plan_verdict(w->plan, i);
     feed(w, scope, some, n_some);
