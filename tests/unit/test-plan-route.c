@@ -3,6 +3,7 @@
  * The route plan, case by case: what is wanted, what is seen, the verdicts and the steps.
  * test-plan-route-random.c does the same with random ones.
  */
+#include "cleanup.h"
 #include "plan.h"
 #include "route-text.h"
 
@@ -417,6 +418,54 @@ static void test_many(void **state)
     free(flags);
 }
 
+/* So many that they are written from all over the set: each one still once, with what is beside. */
+static void test_spread(void **state)
+{
+    enum { N = 70001 }; /* fills no whole number of strides */
+    struct nsh_arena *arena = nsh_arena_new();
+    struct nsh_route *routes = calloc(N, sizeof(*routes));
+    const struct nsh_route other = rt(arena, "10.0.0.0/8 via 192.0.2.9 dev #3");
+    uint8_t *flags = calloc(N, 1), *written = calloc(N, 1);
+    struct nsh_route_plan *p = NULL;
+    const struct nsh_route_step *steps;
+    struct nsh_desired *d;
+    size_t n;
+
+    (void)state;
+    routes[0] = rt(arena, "10.0.0.0/24 via 192.0.2.1 dev @0");
+    for (unsigned i = 1; i < N; i++) {
+        routes[i] = routes[0];
+        routes[i].dst.bytes[0] = (uint8_t)(10 + (i >> 16));
+        routes[i].dst.bytes[1] = (uint8_t)(i >> 8);
+        routes[i].dst.bytes[2] = (uint8_t)i;
+    }
+    d = rt_desired(routes, N, links, NSH_ARRAY_SIZE(links));
+    assert_int_equal(nsh_route_plan_new(d, flags, 0, &p), 0);
+    assert_int_equal(nsh_route_plan_begin(p, NSH_SCOPE_OURS, NULL, 0), 0);
+    for (size_t i = 0; i < N; i += 7) {
+        struct nsh_route seen = routes[i];
+
+        seen.props = other.props;
+        seen.protocol = d->protocol;
+        assert_int_equal(nsh_route_plan_observe(p, &seen), 0);
+    }
+    assert_int_equal(nsh_route_plan_finish(p), 0);
+    steps = nsh_route_plan_steps(p, &n);
+    assert_int_equal(n, N);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(
+                steps[i].action, steps[i].wanted % 7 == 0 ? NSH_ROUTE_REPLACE : NSH_ROUTE_ADD);
+        assert_int_equal(written[steps[i].wanted]++, 0);
+    }
+    assert_int_not_equal(steps[1].wanted, steps[0].wanted + 1);
+    nsh_route_plan_free(p);
+    nsh_desired_free(d);
+    nsh_arena_free(arena);
+    free(routes);
+    free(flags);
+    free(written);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +473,7 @@ int main(void)
             cmocka_unit_test(test_steps_carry_the_mark),
             cmocka_unit_test(test_scopes_in_turn),
             cmocka_unit_test(test_many),
+            cmocka_unit_test(test_spread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
