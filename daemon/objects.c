@@ -37,6 +37,7 @@ static const char *const state_names[NSH_OBJECT_STATES] = {
         [NSH_OBJECT_PENDING] = "pending",
         [NSH_OBJECT_CONFLICTING] = "conflicting",
         [NSH_OBJECT_WRONG] = "wrong",
+        [NSH_OBJECT_STANDBY] = "standby",
 };
 
 const char *nsh_object_state_name(enum nsh_object_state s)

@@ -17,6 +17,7 @@ enum nsh_object_state {
     NSH_OBJECT_PENDING,     /* can't be in the kernel yet */
     NSH_OBJECT_CONFLICTING, /* something foreign stands there */
     NSH_OBJECT_WRONG,       /* known to be wrong: backing off, or the kernel refused */
+    NSH_OBJECT_STANDBY,     /* a gate is closed: not wanted now, and not there */
     NSH_OBJECT_STATES,
 };
 
@@ -29,6 +30,7 @@ typedef uint64_t nsh_object_id;
 #define NSH_OBJECT_FORWARDING (1ULL << 61)
 #define NSH_OBJECT_TABLE (1ULL << 60)
 #define NSH_OBJECT_RULE (1ULL << 59)
+#define NSH_OBJECT_GATE (1ULL << 58)
 
 struct nsh_repairs {
     struct nsh_backoff backoff;

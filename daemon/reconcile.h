@@ -72,6 +72,12 @@ const struct nsh_desired *nsh_reconciler_desired(const struct nsh_reconciler *r)
 /* Marks. */
 void nsh_reconciler_event(struct nsh_reconciler *r, const struct nsh_fib_event *event);
 void nsh_reconciler_resync(struct nsh_reconciler *r);
+/*
+ * A check's gate of the present configuration is open or closed from now on; `reason` is why ("no
+ * answer 3 times", "after 14 s"). That it is so already is no news. Conditions the reconciler
+ * judges itself.
+ */
+void nsh_reconciler_gate(struct nsh_reconciler *r, nsh_gate_id gate, bool open, const char *reason);
 
 /* Looks at what sends no events, cheaply, and marks what changed. */
 void nsh_reconciler_poll(struct nsh_reconciler *r);

@@ -88,6 +88,9 @@ struct nsh_loader {
     size_t n_masquerades, masquerades_room;
     struct nsh_rule *rules;
     size_t n_rules, rules_room;
+    struct nsh_gate *gates;
+    size_t n_gates, gates_room;
+    nsh_gate_id when;                          /* of the object being read */
     nsh_origin settings_at[NSH_SETTINGS_KEYS]; /* where each was given first */
 
     struct nsh_names tables, protocols;
@@ -146,6 +149,11 @@ bool nsh_parse_integer(struct nsh_loader *l, const struct nsh_key *key,
 bool nsh_loader_grow(struct nsh_loader *l, void *array, size_t n, size_t *room, size_t size);
 /* The index of the link, added if it is new; NSH_NO_LINK: no memory. */
 uint32_t nsh_loader_link(struct nsh_loader *l, const struct nsh_link *link);
+/*
+ * The gate, added if it is new; its `origin` is kept from the first time. NSH_NO_GATE: no memory,
+ * or too many of them, which is reported.
+ */
+nsh_gate_id nsh_loader_gate(struct nsh_loader *l, const struct nsh_gate *gate);
 /* ---- prefix files (config-routes-list.c) ---- */
 
 /*
@@ -167,4 +175,5 @@ size_t nsh_routes_unite(struct nsh_route *routes, size_t n);
 void nsh_finish_routes(struct nsh_loader *l);
 void nsh_finish_rules(struct nsh_loader *l);
 void nsh_finish_masquerades(struct nsh_loader *l);
+void nsh_finish_gates(struct nsh_loader *l);
 void nsh_finish_settings(struct nsh_loader *l);

@@ -66,6 +66,7 @@ static void loader_done(struct nsh_loader *l)
     nsh_lists_done(&l->lists);
     free(l->masquerades);
     free(l->rules);
+    free(l->gates);
     nsh_names_free(&l->tables);
     nsh_names_free(&l->protocols);
     nsh_names_free(&l->used_tables);
@@ -91,6 +92,8 @@ static int finish(struct nsh_loader *l, size_t errors_before)
         nsh_finish_rules(l);
     if (l->failure == 0)
         nsh_finish_masquerades(l);
+    if (l->failure == 0)
+        nsh_finish_gates(l);
     if (l->failure != 0)
         return l->failure;
     return nsh_diags_errors(l->diags) > errors_before ? -EINVAL : 0;

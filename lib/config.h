@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "diag.h"
+#include "gate.h"
 #include "nat.h"
 #include "origin.h"
 #include "route.h"
@@ -48,6 +49,7 @@ struct nsh_masquerade {
     unsigned families; /* NSH_FAMILY_* bits */
     enum nsh_position position;
     nsh_origin origin;
+    nsh_gate_id when;
     const struct nsh_prefix *from;
     const struct nsh_prefix *to;
     const struct nsh_prefix *except_from;
@@ -69,6 +71,8 @@ struct nsh_config {
     size_t n_rules;
     struct nsh_masquerade *masquerades; /* in file order */
     size_t n_masquerades;
+    struct nsh_gate *gates; /* each distinct one once; the first is NSH_NO_GATE's */
+    size_t n_gates;         /* 0: nothing names one */
 };
 
 enum nsh_config_trust {

@@ -131,6 +131,7 @@ static int add_policy(struct nsh_desired *d, const struct nsh_masquerade *m, int
             .hook = "POSTROUTING",
             .position = m->position,
             .origin = m->origin,
+            .when = m->when,
     };
     snprintf(c->policy, sizeof(c->policy), "%s", m->name);
     snprintf(c->name, sizeof(c->name), "%s%s", NSH_CHAIN_PREFIX, c->policy);
@@ -182,6 +183,24 @@ static int make_chains(struct nsh_desired *d)
     return 0;
 }
 
+/* ---- gates ---- */
+
+/*
+ * What a check is about counts as working until it has failed often enough; whether a condition
+ * holds is seen before anything else.
+ */
+static struct nsh_gate_state *initial_states(const struct nsh_config *c)
+{
+    struct nsh_gate_state *states = calloc(c->n_gates + 1, sizeof(*states));
+
+    if (!states)
+        return NULL;
+    states[NSH_NO_GATE].open = true;
+    for (size_t i = 1; i < c->n_gates; i++)
+        states[i].open = c->gates[i].kind == NSH_GATE_CHECK;
+    return states;
+}
+
 /* ---- the whole ---- */
 
 int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
@@ -201,7 +220,14 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
     d->n_links = config->n_links;
     d->rules = config->rules;
     d->n_rules = config->n_rules;
+    d->gates = config->gates;
+    d->n_gates = config->n_gates;
     d->protocol = config->settings.route_protocol;
+    d->gate_states = initial_states(config);
+    if (!d->gate_states) {
+        d->config = NULL; /* stays the caller's */
+        return -ENOMEM;
+    }
     r = make_chains(d);
     if (r < 0) {
         d->config = NULL; /* stays the caller's */
@@ -218,6 +244,7 @@ void nsh_desired_free(struct nsh_desired *d)
     nsh_config_free(d->config);
     nsh_arena_free(d->arena);
     free(d->chains);
+    free(d->gate_states);
     free(d);
 }
 

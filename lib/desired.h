@@ -31,8 +31,11 @@ struct nsh_desired {
     struct nsh_config *config; /* owned */
     const struct nsh_route *routes;
     size_t n_routes;
-    struct nsh_link *links; /* the one part that changes: ifindex, set by the reconciler */
+    struct nsh_link *links; /* changes: ifindex and what was learned, set by the reconciler */
     size_t n_links;
+    const struct nsh_gate *gates;
+    struct nsh_gate_state *gate_states; /* changes: which are open, set by the reconciler */
+    size_t n_gates;
     const struct nsh_rule *rules; /* sorted by nsh_rule_cmp */
     size_t n_rules;
     struct nsh_chain

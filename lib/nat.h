@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "gate.h"
 #include "origin.h"
 
 /* Names of the chains netshared owns begin so; xtables allows 28 characters (kernel-side 29). */
@@ -56,6 +57,7 @@ struct nsh_chain {
     const char *hook;             /* built-in chain with the jump: "POSTROUTING"; a literal */
     enum nsh_position position;
     nsh_origin origin;
+    nsh_gate_id when;
     const struct nsh_nat_rule *rules;
     size_t n_rules;
 };

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "gate.h"
 #include "origin.h"
 
 /* No reference to a link: the kernel chooses the device (wanted), or there is none. */
@@ -50,7 +51,18 @@ struct nsh_nexthop {
     uint16_t weight;    /* 1..256, as `ip route` writes it (rtnh_hops + 1) */
     uint8_t via_family; /* AF_UNSPEC: no gateway; AF_INET6 for an IPv4 route is RTA_VIA */
     uint8_t flags;      /* RTNH_F_ONLINK only */
+    nsh_gate_id check;  /* wanted side only: while it is closed it is left out */
+    uint8_t learned;    /* wanted side only: the gateway is what the link has learned */
+    uint8_t unused;
 };
+
+/*
+ * What a wanted route depends on beside its devices; of most it is nothing, and they pay no more
+ * than a look at this. Not compared.
+ */
+#define NSH_VARIES_GATE 0x01U    /* it, or one of its nexthops, names a gate */
+#define NSH_VARIES_LEARNED 0x02U /* a nexthop's gateway is learned */
+#define NSH_VARIES_SCOPE 0x04U   /* and the scope follows from it */
 
 struct nsh_route_props {
     uint8_t type;                   /* RTN_UNICAST, … (rtnetlink(7)) */
@@ -58,6 +70,8 @@ struct nsh_route_props {
     uint8_t on_conflict;            /* enum nsh_on_conflict; wanted side only, not compared */
     uint8_t has_source;             /* `source` is set */
     union nsh_addr source;          /* preferred source */
+    nsh_gate_id when, check;        /* wanted side only, not compared: it needs both open */
+    uint32_t varies;                /* wanted side only: NSH_VARIES_* */
     uint32_t metrics_set;           /* bit RTAX_x: metrics[RTAX_x] is set */
     uint32_t metrics_lock;          /* RTAX_LOCK */
     uint32_t metrics[RTAX_MAX + 1]; /* raw kernel units (RTAX_*) */

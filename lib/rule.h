@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "gate.h"
 #include "origin.h"
 
 #define NSH_UID_ANY_LAST UINT32_MAX /* with a first of 0: whoever sends */
@@ -44,6 +45,7 @@ struct nsh_rule {
     int32_t suppress_length, suppress_group; /* NSH_SUPPRESS_NONE */
     char iif[IFNAMSIZ], oif[IFNAMSIZ];       /* "": any */
     nsh_origin origin;                       /* wanted side only */
+    nsh_gate_id when;                        /* wanted side only, not compared */
     uint8_t family;                          /* AF_INET, AF_INET6 */
     uint8_t action;                          /* FR_ACT_* */
     uint8_t tos;                             /* 0: any */
