@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "common.h"
 #include "diag.h"
+#include "judge.h"
 #include "options.h"
 #include "plan-rule.h"
 #include "plan.h"
@@ -29,6 +30,7 @@ struct planner {
     struct nsh_state *state; /* NULL: nothing is known of before */
     struct nsh_desired *desired;
     size_t changes;
+    char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */
 };
 
 /* Names of devices and chains are anybody's bytes. */
@@ -71,7 +73,36 @@ static uint8_t earlier_protocol(const struct planner *p)
     return before;
 }
 
+/* ---- gates ---- */
+
+/* Checks count as working: only a daemon can tell. */
+static void take_judged(void *userdata, nsh_gate_id gate, bool holds, const char *why)
+{
+    struct planner *p = userdata;
+
+    p->desired->gate_states[gate].open = holds;
+    snprintf(p->reasons[gate], sizeof *p->reasons, "%s", why);
+}
+
+static int judge_gates(struct planner *p)
+{
+    int q;
+
+    p->reasons = calloc(p->desired->n_gates + 1, sizeof *p->reasons);
+    if (!p->reasons)
+        return -ENOMEM;
+    q = nsh_desired_judge(p->fib, p->desired, take_judged, p);
+    nsh_desired_settle(p->desired);
+    return q;
+}
+
 /* ---- routes ---- */
+
+static void print_standby(
+        const struct planner *p, const char *kind, const char *name, nsh_gate_id gate)
+{
+    remark("# %s %s is on standby: %s", kind, name, p->reasons[gate]);
+}
 
 static int observe_route(void *userdata, const struct nsh_route *seen)
 {
@@ -149,13 +180,23 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
     const struct nsh_route *other = nsh_route_plan_conflict(plan, i);
     const char *missing = nsh_desired_missing_link(p->desired, &p->desired->routes[i]);
     char text[512], foreign[512];
+    struct nsh_hold hold;
 
     nsh_route_format(&p->desired->routes[i], p->desired->links, text, sizeof text);
-    if (other)
+    if (nsh_desired_standing(p->desired, &p->desired->routes[i], &hold) == NSH_STANDING_STANDBY)
+        print_standby(p, "route", text, hold.gate);
+    else if (other)
         remark("# route %s is held by another: %s", text,
                 nsh_route_format_seen(p->fib, other, foreign, sizeof foreign));
     else if (missing)
         remark("# route %s is pending: interface %s does not exist", text, missing);
+}
+
+static uint8_t route_flags(const struct planner *p, const struct nsh_route *route)
+{
+    if (nsh_desired_standing(p->desired, route, NULL) != NSH_STANDING_WANTED)
+        return NSH_ROUTE_WITHDRAWN;
+    return nsh_desired_missing_link(p->desired, route) ? NSH_ROUTE_SKIP : 0;
 }
 
 static int plan_routes(struct planner *p)
@@ -169,8 +210,7 @@ static int plan_routes(struct planner *p)
     if (!flags)
         return -ENOMEM;
     for (size_t i = 0; i < p->desired->n_routes; i++)
-        if (nsh_desired_missing_link(p->desired, &p->desired->routes[i]))
-            flags[i] = NSH_ROUTE_SKIP;
+        flags[i] = route_flags(p, &p->desired->routes[i]);
     q = nsh_route_plan_new(p->desired, flags, earlier_protocol(p), &plan);
     if (q == 0)
         q = nsh_route_plan_begin(plan, NSH_SCOPE_ALL, NULL, 0);
@@ -234,6 +274,15 @@ static int plan_rules(struct planner *p)
 
     if (!flags)
         return -ENOMEM;
+    for (size_t i = 0; i < p->desired->n_rules; i++) {
+        const struct nsh_rule *rule = &p->desired->rules[i];
+        char text[NSH_RULE_TEXT];
+
+        if (nsh_desired_is_open(p->desired, rule->when))
+            continue;
+        flags[i] = NSH_RULE_WITHDRAWN;
+        print_standby(p, "rule", nsh_rule_format_name(rule, text, sizeof text), rule->when);
+    }
     q = nsh_rule_plan_new(p->desired, flags, earlier_protocol(p), &plan);
     if (q < 0)
         return q;
@@ -318,6 +367,20 @@ static int plan_table(
     return 0;
 }
 
+static void print_standby_chains(const struct planner *p)
+{
+    char name[64];
+
+    for (size_t i = 0; i < p->desired->n_chains; i++) {
+        const struct nsh_chain *c = &p->desired->chains[i];
+
+        if (!c->standby || c->policy[0] == '\0')
+            continue;
+        snprintf(name, sizeof name, "%s (%s)", c->policy, family_name(c->family));
+        print_standby(p, "masquerade", name, c->when);
+    }
+}
+
 static int plan_firewall(struct planner *p, enum nsh_firewall_phase phase)
 {
     int q = p->firewall->ops->open(p->firewall, NSH_FIREWALL_READ);
@@ -378,9 +441,13 @@ static int plan_all(struct planner *p)
 
     if (q < 0)
         return nsh_complain("cannot ask rtnetlink for links: %s", strerror(-q));
+    q = judge_gates(p);
+    if (q < 0)
+        return nsh_complain("cannot ask rtnetlink for addresses and links: %s", strerror(-q));
     q = plan_firewall(p, NSH_PHASE_UP);
     if (q < 0)
         return nsh_complain("cannot read the iptables rules: %s", strerror(-q));
+    print_standby_chains(p);
     plan_forwarding(p);
     q = plan_routes(p);
     if (q < 0)
@@ -413,6 +480,7 @@ int nsh_command_plan(const struct nsh_options *o)
         else
             code = plan_all(&p);
     }
+    free(p.reasons);
     nsh_firewall_free(p.firewall);
     nsh_fib_free(p.fib);
     nsh_state_free(p.state);

@@ -26,14 +26,14 @@ NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
 bool reconcile_has_chains(const struct nsh_reconciler *r, int family)
 {
     for (size_t i = 0; i < r->desired->n_chains; i++)
-        if (r->desired->chains[i].family == family)
+        if (r->desired->chains[i].family == family && !r->desired->chains[i].standby)
             return true;
     return false;
 }
 
 static bool in_table(const struct nsh_chain *c, int family, enum nsh_table table)
 {
-    return c->family == family && c->table == table;
+    return c->family == family && c->table == table && !c->standby;
 }
 
 static nsh_object_id table_id(int family, enum nsh_table table)
@@ -80,13 +80,30 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
     if (c->table == NSH_TABLE_NAT &&
             (drift || (r->settling && r->occasion == NSH_OCCASION_START && r->earlier_run)))
         reconcile_flows_want(r, nsh_family_index(c->family));
+    /* Back from standby: told with what it depends on. Flows that began before it are to go. */
+    if (before == NSH_OBJECT_STANDBY && !r->settling) {
+        if (c->table == NSH_TABLE_NAT)
+            reconcile_flows_want(r, nsh_family_index(c->family));
+        return;
+    }
     report_chain(r, c, &args);
+}
+
+/* Nothing is touched but what is back from standby: that is no drift. */
+static bool is_own_change(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
+        int family, enum nsh_table table)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (in_table(&r->desired->chains[i], family, table) && nsh_firewall_plan_touches(plan, i) &&
+                r->chain_states[i] != NSH_OBJECT_STANDBY)
+            return false;
+    return true;
 }
 
 static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table, bool wrote)
 {
-    if (wrote && !r->settling)
+    if (wrote && !r->settling && !is_own_change(r, plan, family, table))
         reconcile_repaired(r, table_id(family, table));
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         if (!in_table(&r->desired->chains[i], family, table))
@@ -129,9 +146,8 @@ static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *
     bool fight;
     char text[96];
 
-    if (r->settling)
-        return false;
-    if (reconcile_may_repair(r, id, &until, &fight))
+    if (r->settling || is_own_change(r, plan, family, table) ||
+            reconcile_may_repair(r, id, &until, &fight))
         return false;
     r->firewall_wait[nsh_family_index(family)] = until;
     reconcile_fight_text(r, id, text, sizeof text);
@@ -228,7 +244,8 @@ static void open_failed(struct nsh_reconciler *r, int error)
 static void waiting_for_lock(struct nsh_reconciler *r)
 {
     for (size_t i = 0; i < r->desired->n_chains; i++) {
-        if (!r->firewall_dirty[nsh_family_index(r->desired->chains[i].family)])
+        if (r->desired->chains[i].standby ||
+                !r->firewall_dirty[nsh_family_index(r->desired->chains[i].family)])
             continue;
         if (r->chain_states[i] == NSH_OBJECT_HELD)
             r->chain_states[i] = NSH_OBJECT_WRONG;
@@ -297,6 +314,19 @@ static bool plans_deletion(const struct nsh_firewall_plan *plan, const char *cha
     return false;
 }
 
+/* Not wanted now, and that was told with what it depends on. */
+static bool is_on_standby(const struct nsh_reconciler *r, const struct nsh_chain *gone)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        const struct nsh_chain *c = &r->desired->chains[i];
+
+        if (c->standby && c->family == gone->family && c->table == gone->table &&
+                strcmp(c->name, gone->name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* `still`: what would be done now. A chain that a foreign rule leads to could only be emptied. */
 static void report_removed(struct nsh_reconciler *r, const struct nsh_firewall_plan *done,
         const struct nsh_firewall_plan *still)
@@ -320,6 +350,8 @@ static void report_removed(struct nsh_reconciler *r, const struct nsh_firewall_p
         if (gone.table == NSH_TABLE_NAT)
             snprintf(
                     gone.policy, sizeof gone.policy, "%.16s", gone.name + strlen(NSH_CHAIN_PREFIX));
+        if (args.kind == NSH_REPORT_REMOVED && !r->settling && is_on_standby(r, &gone))
+            continue;
         report_chain(r, &gone, &args);
     }
 }

@@ -54,7 +54,7 @@ static int step(struct nsh_reconciler *r)
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         const struct nsh_chain *c = &r->desired->chains[i];
 
-        if (c->family == r->flows_family && c->table == NSH_TABLE_NAT)
+        if (c->family == r->flows_family && c->table == NSH_TABLE_NAT && !c->standby)
             chains[n++] = c;
     }
     return nsh_conntrack_step(r->conntrack, r->fib, chains, n);

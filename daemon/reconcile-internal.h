@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the reconciler share: reconcile.c (marks and the order of a pass),
- * What the parts of the reconciler share: reconcile.c (marks and the order of a pass),
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
- * of them), reconcile-rules.c, reconcile-firewall.c, reconcile-flows.c, reconcile-sysctl.c,
- * reconcile-report.c.
+ * of them), reconcile-gates.c, reconcile-rules.c, reconcile-firewall.c, reconcile-flows.c,
+ * reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -39,6 +38,12 @@ struct rule_mark {
 };
 #define RULE_MARKS_MAX 32
 
+/* What a probe told of a check's gate. */
+struct gate_mark {
+    bool marked, open;
+    char reason[96];
+};
+
 /* Of the reports of one pass about one kind of object. */
 struct tally {
     bool many;                         /* so many at once that they are told as a sum */
@@ -49,8 +54,12 @@ struct tally {
 #define NSH_REPORT_SINGLE_MAX 20U
 /* Programs behind an event end quickly: the first few are looked up when it is read. */
 #define CULPRITS_MAX 4U
-/* A bit of route_flags of our own: that another route shadows it was told. */
+/* Bits of route_flags of our own. That another route shadows it was told: */
 #define ROUTE_SHADOW_TOLD 0x80U
+/* What is wanted of it has changed by a gate: what is written because of that is no repair. */
+#define ROUTE_OWN_CHANGE 0x20U
+/* It was in force before the change that is being carried out. */
+#define ROUTE_WAS_WANTED 0x10U
 /* More than this many single keys are not cheaper than one dump. */
 #define KEY_MARKS_MAX 1024
 
@@ -164,6 +173,9 @@ struct nsh_reconciler {
     char new_links[NEW_LINKS_MAX][IFNAMSIZ]; /* came since */
     size_t n_new_links;                      /* more than fit: all of them */
     bool links_dirty;
+    bool gates_dirty;             /* conditions are to be judged */
+    bool gates_marked;            /* one of these is */
+    struct gate_mark *gate_marks; /* one for each gate */
     enum route_mark routes_dirty;
     struct key_mark *keys;
     size_t n_keys;
@@ -224,7 +236,28 @@ static inline void reconcile_mark_routes(struct nsh_reconciler *r, enum route_ma
 void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text);
 void reconcile_mark_everything(struct nsh_reconciler *r);
 
+/* Of a route with what stands there as far as is known, now that this is about to be unwanted. */
+void reconcile_mark_own(struct nsh_reconciler *r, size_t wanted);
+
+/* reconcile-gates.c */
+/* An event about a link or an address; `text` is what it says. */
+void reconcile_gate_event(
+        struct nsh_reconciler *r, const struct nsh_fib_event *e, const char *text);
+/* Judges conditions if they are marked, and takes over what is known of the others. */
+int reconcile_gates(struct nsh_reconciler *r);
+/* Why what names the gate is on standby. */
+const char *reconcile_gate_reason(
+        const struct nsh_reconciler *r, nsh_gate_id gate, char *buf, size_t size);
+/* Chains that are on standby are not there, or about to go. */
+void reconcile_settle_chains(struct nsh_reconciler *r);
+/* Carries over what is known of gates that stay. 0 or -ENOMEM. */
+int reconcile_carry_gates(
+        const struct nsh_reconciler *r, struct nsh_desired *to, struct nsh_notes *notes);
+
 /* reconcile-set.c */
+/* The route as the kernel shows it if it was written as it is wanted now and nobody changed it. */
+struct nsh_route reconcile_seen_as(
+        const struct nsh_desired *d, size_t wanted, union nsh_route_room *room);
 /* Carries over what is known of up to `most` routes: 1 when there is more. */
 int reconcile_carry(struct nsh_reconciler *r, size_t most);
 /* Of this one now, if its turn has not come yet. */
@@ -312,6 +345,8 @@ void report_chain(
 void report_forwarding(struct nsh_reconciler *r, int family, const struct report_args *args);
 void report_plain(struct nsh_reconciler *r, const char *object, const char *name,
         const struct report_args *args);
+void report_gate(struct nsh_reconciler *r, const char *noun, const char *name,
+        const struct report_args *args, nsh_origin origin);
 /* The name of a chain's policy as it is shown: "lan-out (ipv4)". */
 const char *report_chain_name(const struct nsh_chain *chain, char *buf, size_t size);
 

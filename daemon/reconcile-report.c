@@ -181,6 +181,14 @@ void report_chain(
     send_report(r, &report, args, chain->origin);
 }
 
+void report_gate(struct nsh_reconciler *r, const char *noun, const char *name,
+        const struct report_args *args, nsh_origin origin)
+{
+    struct nsh_report report = {.object = noun, .name = name};
+
+    send_report(r, &report, args, origin);
+}
+
 void report_forwarding(struct nsh_reconciler *r, int family, const struct report_args *args)
 {
     report_plain(r, "forwarding", family_name(family), args);
@@ -229,10 +237,15 @@ static bool wants(struct viewer *v, enum nsh_object_state state)
     return v->shown < v->limit;
 }
 
-static void show(
-        struct viewer *v, nsh_object_id id, nsh_origin origin, struct nsh_object_view *view)
+/* `gate`: the closed one that an object on standby waits for. */
+static void show(struct viewer *v, nsh_object_id id, nsh_origin origin, nsh_gate_id gate,
+        struct nsh_object_view *view)
 {
+    char reason[NSH_GATE_TEXT + 160];
+
     view->reason = nsh_notes_reason(v->r->notes, id);
+    if (view->state == NSH_OBJECT_STANDBY && gate != NSH_NO_GATE)
+        view->reason = reconcile_gate_reason(v->r, gate, reason, sizeof reason);
     view->repairs = nsh_notes_find_repairs(v->r->notes, id);
     view->path = nsh_origins_resolve(v->r->desired->config->origins, origin, &view->line);
     v->shown++;
@@ -246,12 +259,14 @@ static void show_routes(struct viewer *v)
 
     for (size_t i = 0; i < d->n_routes; i++) {
         struct nsh_object_view view = {.kind = "route", .name = name};
+        struct nsh_hold hold = {0};
 
         view.state = v->r->route_states[i];
         if (!wants(v, view.state))
             continue;
+        nsh_desired_standing(d, &d->routes[i], &hold);
         nsh_route_format(&d->routes[i], d->links, name, sizeof name);
-        show(v, i, d->routes[i].origin, &view);
+        show(v, i, d->routes[i].origin, hold.gate, &view);
     }
 }
 
@@ -267,7 +282,7 @@ static void show_rules(struct viewer *v)
         if (!wants(v, view.state))
             continue;
         nsh_rule_format_name(&d->rules[i], name, sizeof name);
-        show(v, NSH_OBJECT_RULE + i, d->rules[i].origin, &view);
+        show(v, NSH_OBJECT_RULE + i, d->rules[i].origin, d->rules[i].when, &view);
     }
 }
 
@@ -283,7 +298,7 @@ static void show_policies(struct viewer *v)
         if (d->chains[i].policy[0] == '\0' || !wants(v, view.state))
             continue;
         view.name = report_chain_name(&d->chains[i], name, sizeof name);
-        show(v, NSH_OBJECT_CHAIN + i, d->chains[i].origin, &view);
+        show(v, NSH_OBJECT_CHAIN + i, d->chains[i].origin, d->chains[i].when, &view);
     }
 }
 
@@ -295,7 +310,7 @@ static void show_forwarding(struct viewer *v)
         view.state = v->r->forwarding_states[f];
         view.name = family_name(nsh_family_of(f));
         if (v->r->desired->forwarding[f] && wants(v, view.state))
-            show(v, NSH_OBJECT_FORWARDING + (unsigned)f, NSH_ORIGIN_NONE, &view);
+            show(v, NSH_OBJECT_FORWARDING + (unsigned)f, NSH_ORIGIN_NONE, NSH_NO_GATE, &view);
     }
 }
 

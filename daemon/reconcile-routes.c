@@ -59,6 +59,7 @@ static void become_held(struct nsh_reconciler *r, size_t wanted)
 {
     reconcile_set_state(r, wanted, NSH_OBJECT_HELD);
     r->route_flags[wanted] |= NSH_ROUTE_WAS_HELD;
+    r->route_flags[wanted] &= (uint8_t)~ROUTE_OWN_CHANGE;
     /* What shadows it is seen only when foreign routes are read, and holds until then. */
     if (!(r->route_flags[wanted] & ROUTE_SHADOW_TOLD))
         nsh_notes_set_reason(r->notes, wanted, NULL);
@@ -69,7 +70,7 @@ static void become(struct nsh_reconciler *r, size_t wanted, enum nsh_object_stat
 {
     bool news = nsh_notes_set_reason(r->notes, wanted, reason) != 0;
 
-    r->route_flags[wanted] &= (uint8_t)~ROUTE_SHADOW_TOLD;
+    r->route_flags[wanted] &= (uint8_t) ~(ROUTE_SHADOW_TOLD | ROUTE_OWN_CHANGE);
     if (r->route_states[wanted] == state && !news)
         return;
     reconcile_set_state(r, wanted, state);
@@ -177,7 +178,18 @@ static bool backing_off(struct nsh_reconciler *r, size_t wanted, uint64_t now)
 
 void reconcile_skip(struct nsh_reconciler *r, size_t wanted, uint64_t now)
 {
-    r->route_flags[wanted] &= (uint8_t)~NSH_ROUTE_SKIP;
+    r->route_flags[wanted] &= (uint8_t) ~(NSH_ROUTE_SKIP | NSH_ROUTE_WITHDRAWN);
+    switch (nsh_desired_standing(r->desired, &r->desired->routes[wanted], NULL)) {
+    case NSH_STANDING_STANDBY:
+    case NSH_STANDING_UNLEARNED:
+        r->route_flags[wanted] |= NSH_ROUTE_WITHDRAWN;
+        return;
+    case NSH_STANDING_UNDECIDED:
+        r->route_flags[wanted] |= NSH_ROUTE_SKIP;
+        return;
+    case NSH_STANDING_WANTED:
+        break;
+    }
     if (nsh_desired_missing_link(r->desired, &r->desired->routes[wanted]) ||
             backing_off(r, wanted, now))
         r->route_flags[wanted] |= NSH_ROUTE_SKIP;
@@ -191,7 +203,8 @@ static bool hold_back_fight(struct nsh_reconciler *r, size_t wanted)
     bool fight;
     char text[96];
 
-    if (r->settling || (state != NSH_OBJECT_HELD && state != NSH_OBJECT_WRONG) ||
+    if (r->settling || (r->route_flags[wanted] & ROUTE_OWN_CHANGE) ||
+            (state != NSH_OBJECT_HELD && state != NSH_OBJECT_WRONG) ||
             reconcile_may_repair(r, wanted, &until, &fight))
         return false;
     r->route_flags[wanted] |= NSH_ROUTE_SKIP;
@@ -216,11 +229,24 @@ static void take_missing(struct nsh_reconciler *r, const struct nsh_route_plan *
     become_pending(r, plan, wanted, reason);
 }
 
+/* A gate is closed. That was told of the gate. */
+static void take_withdrawn(struct nsh_reconciler *r, size_t wanted)
+{
+    reconcile_set_state(r, wanted, NSH_OBJECT_STANDBY);
+    nsh_notes_set_reason(r->notes, wanted, NULL);
+    r->route_flags[wanted] &=
+            (uint8_t) ~(NSH_ROUTE_WAS_HELD | ROUTE_SHADOW_TOLD | ROUTE_OWN_CHANGE);
+}
+
 bool reconcile_take_verdict(
         struct nsh_reconciler *r, const struct nsh_route_plan *plan, size_t wanted)
 {
     bool skip = (r->route_flags[wanted] & NSH_ROUTE_SKIP) != 0;
 
+    if (r->route_flags[wanted] & NSH_ROUTE_WITHDRAWN) {
+        take_withdrawn(r, wanted);
+        return false;
+    }
     switch (nsh_route_plan_verdict(plan, wanted)) {
     case NSH_ROUTE_RIGHT:
         become_held(r, wanted);
@@ -261,8 +287,11 @@ static void route_done(struct nsh_reconciler *r, const struct nsh_route_step *st
     const struct key_mark *mark = reconcile_find_mark(r, wanted);
     enum nsh_object_state before = r->route_states[wanted];
     bool was_held = (r->route_flags[wanted] & NSH_ROUTE_WAS_HELD) != 0;
+    bool own = before == NSH_OBJECT_STANDBY || r->route_flags[wanted] & ROUTE_OWN_CHANGE;
 
     become_held(r, wanted);
+    if (own && !r->settling)
+        return; /* told with what it depends on */
     if (r->settling || !was_held) {
         tell(r, wanted, settled[step->action], NULL, NULL);
         return;
@@ -276,6 +305,14 @@ static void route_done(struct nsh_reconciler *r, const struct nsh_route_step *st
                 r->account.trigger.text[0] ? r->account.trigger.text : NULL);
 }
 
+/* Not wanted now, and that was told with what it depends on. */
+static bool was_withdrawn(const struct nsh_reconciler *r, const struct nsh_route *route)
+{
+    size_t wanted = nsh_desired_find_route(r->desired, route);
+
+    return wanted != SIZE_MAX && r->route_flags[wanted] & NSH_ROUTE_WITHDRAWN && !r->settling;
+}
+
 static void unwanted_written(struct nsh_reconciler *r, const struct nsh_route_step *step,
         enum nsh_route_outcome outcome, const char *why)
 {
@@ -284,6 +321,8 @@ static void unwanted_written(struct nsh_reconciler *r, const struct nsh_route_st
             .detail = outcome == NSH_WRITE_DONE ? NULL : why,
     };
 
+    if (outcome == NSH_WRITE_DONE && was_withdrawn(r, &step->route))
+        return;
     report_route(r, &step->route, &args);
 }
 
@@ -388,6 +427,29 @@ static int judge_keys(struct nsh_reconciler *r)
     return nsh_route_plan_writes(r->key_plan, SIZE_MAX, SIZE_MAX);
 }
 
+/* What is not wanted now goes after the rules that lead to it. */
+static int withdraw_keys(struct nsh_reconciler *r)
+{
+    bool occupied = r->occupied;
+    int q = 0;
+
+    if (nsh_route_plan_unwanted(r->key_plan) == 0)
+        return 0;
+    if (r->rules_dirty)
+        q = reconcile_rules(r);
+    if (q < 0)
+        return q;
+    if (r->rules_dirty) {
+        reconcile_mark_routes(r, ROUTES_OURS); /* that has the patience */
+        return 0;
+    }
+    q = nsh_route_plan_deletions(r->key_plan, SIZE_MAX, SIZE_MAX);
+    if (q == 0)
+        q = reconcile_write(r, r->key_plan);
+    r->occupied = occupied;
+    return q;
+}
+
 static int mend_keys(struct nsh_reconciler *r)
 {
     uint64_t writes = r->work.writes;
@@ -400,6 +462,8 @@ static int mend_keys(struct nsh_reconciler *r)
         q = judge_keys(r);
     if (q == 0)
         q = reconcile_write(r, r->key_plan);
+    if (q == 0)
+        q = withdraw_keys(r);
     if (q == 0 && r->work.writes > writes)
         q = reconcile_ways(r, ROUTES_KEYS, &moved);
     if (q < 0)

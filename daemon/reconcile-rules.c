@@ -118,6 +118,15 @@ static void wait_until(struct nsh_reconciler *r, uint64_t when)
         r->rules_wait = when;
 }
 
+/* A gate is closed. That was told of the gate. */
+static void become_standby(struct nsh_reconciler *r, size_t wanted)
+{
+    r->rule_states[wanted] = NSH_OBJECT_STANDBY;
+    r->rule_flags[wanted] &= (uint8_t)~RULE_WAS_HELD;
+    r->rule_flags[wanted] |= NSH_RULE_WITHDRAWN;
+    nsh_notes_set_reason(r->notes, NSH_OBJECT_RULE + wanted, NULL);
+}
+
 static void mark_skips(struct nsh_reconciler *r)
 {
     uint64_t now = reconcile_now(r);
@@ -126,7 +135,11 @@ static void mark_skips(struct nsh_reconciler *r)
     for (size_t i = 0; i < r->desired->n_rules; i++) {
         const struct nsh_repairs *repairs;
 
-        r->rule_flags[i] &= (uint8_t)~NSH_RULE_SKIP;
+        r->rule_flags[i] &= (uint8_t) ~(NSH_RULE_SKIP | NSH_RULE_WITHDRAWN);
+        if (!nsh_desired_is_open(r->desired, r->desired->rules[i].when)) {
+            become_standby(r, i);
+            continue;
+        }
         if (r->rule_states[i] != NSH_OBJECT_WRONG)
             continue;
         repairs = nsh_notes_find_repairs(r->notes, NSH_OBJECT_RULE + i);
@@ -174,8 +187,11 @@ static void added(struct nsh_reconciler *r, size_t wanted)
 {
     bool was_held = (r->rule_flags[wanted] & RULE_WAS_HELD) != 0;
     const struct rule_mark *mark = find_mark(r, wanted);
+    bool own = r->rule_states[wanted] == NSH_OBJECT_STANDBY;
 
     become_held(r, wanted);
+    if (own && !r->settling)
+        return; /* told with what it depends on */
     if (r->settling || !was_held) {
         tell(r, wanted, NSH_REPORT_ADDED, NULL, NULL);
         return;
@@ -188,6 +204,14 @@ static void added(struct nsh_reconciler *r, size_t wanted)
                 r->account.trigger.text[0] ? r->account.trigger.text : NULL);
 }
 
+/* Not wanted now, and that was told with what it depends on. */
+static bool was_withdrawn(const struct nsh_reconciler *r, const struct nsh_rule *rule)
+{
+    size_t wanted = nsh_desired_find_rule(r->desired, rule);
+
+    return wanted != SIZE_MAX && r->rule_flags[wanted] & NSH_RULE_WITHDRAWN && !r->settling;
+}
+
 static void deleted(
         struct nsh_reconciler *r, const struct nsh_rule_step *step, int error, const char *why)
 {
@@ -198,6 +222,8 @@ static void deleted(
         r->rule_flags[step->wanted] &= (uint8_t)~RULE_AGAIN;
         return;
     }
+    if (error == 0 && was_withdrawn(r, &step->rule))
+        return;
     args.detail = error < 0 ? why : twice ? "it stood there twice" : NULL;
     report_rule(r, &step->rule, &args);
 }

@@ -20,37 +20,35 @@
 
 /* ---- routes ---- */
 
-/* Room for the properties of a route as it would be observed. */
-union seen_props {
-    struct nsh_route_props props;
-    unsigned char
-            bytes[sizeof(struct nsh_route_props) + NSH_NEXTHOPS_MAX * sizeof(struct nsh_nexthop)];
-};
-
-/* The route of before as the kernel shows it if nobody changed it. */
-static struct nsh_route seen_as(
-        const struct nsh_desired *before, size_t i, union seen_props *buffer)
+struct nsh_route reconcile_seen_as(
+        const struct nsh_desired *d, size_t wanted, union nsh_route_room *room)
 {
-    struct nsh_route seen = before->routes[i];
-    struct nsh_route_props *props = &buffer->props;
+    struct nsh_route seen = nsh_desired_effective(d, &d->routes[wanted], room);
+    struct nsh_route_props *props = &room->props;
+    uint32_t present = 0;
 
-    memcpy(props, seen.props, nsh_route_props_size(seen.props->n_nexthops));
+    if (seen.props != props)
+        memcpy(props, seen.props, nsh_route_props_size(seen.props->n_nexthops));
     for (uint32_t n = 0; n < props->n_nexthops; n++) {
-        struct nsh_nexthop *nh = &props->nexthops[n];
+        struct nsh_nexthop nh = props->nexthops[n];
 
-        if (nh->link != NSH_NO_LINK)
-            nh->ifindex = before->links[nh->link].ifindex;
-        nh->link = NSH_NO_LINK;
+        if (nsh_nexthop_is_absent(&nh, d->links))
+            continue;
+        if (nh.link != NSH_NO_LINK)
+            nh.ifindex = d->links[nh.link].ifindex;
+        nh.link = NSH_NO_LINK;
+        props->nexthops[present++] = nh;
     }
+    props->n_nexthops = present;
     seen.props = props;
-    seen.protocol = before->protocol;
+    seen.protocol = d->protocol;
     return seen;
 }
 
 static int observe_before(struct nsh_reconciler *r, size_t i)
 {
-    union seen_props buffer;
-    struct nsh_route seen = seen_as(r->previous.desired, i, &buffer);
+    union nsh_route_room room;
+    struct nsh_route seen = reconcile_seen_as(r->previous.desired, i, &room);
 
     return nsh_route_plan_observe(r->route_plan, &seen);
 }
@@ -59,11 +57,13 @@ static bool still_equal(struct nsh_reconciler *r, size_t i, size_t to)
 {
     struct previous *p = &r->previous;
     const struct nsh_route *is = &r->desired->routes[to];
-    union seen_props buffer;
+    union nsh_route_room room;
     struct nsh_route seen;
 
+    if (is->props->varies != 0 || p->desired->routes[i].props->varies != 0)
+        return false;
     if (p->was != p->desired->routes[i].props || p->is != is->props) {
-        seen = seen_as(p->desired, i, &buffer);
+        seen = reconcile_seen_as(p->desired, i, &room);
         p->equal = nsh_route_equal(is, &seen, r->desired->links);
         p->was = p->desired->routes[i].props;
         p->is = is->props;
@@ -89,6 +89,9 @@ static int carry_pair(struct nsh_reconciler *r, size_t i, size_t to)
     if (r->job.delta && r->previous.states[i] == NSH_OBJECT_HELD) {
         int q = 0;
 
+        /* What is withdrawn is looked at as what is not wanted: that has to be known first. */
+        if (r->desired->routes[to].props->varies != 0)
+            reconcile_skip(r, to, reconcile_now(r));
         if (still_equal(r, i, to))
             nsh_route_plan_hold(r->route_plan, to);
         else
@@ -234,6 +237,7 @@ static bool any_ipv6_source(const struct nsh_desired *d)
 /* All that a configuration needs beside itself. */
 struct outfit {
     uint8_t *flags, *states, *rule_flags, *rule_states, *chains;
+    struct gate_mark *gate_marks;
     struct nsh_route_plan *plan, *key_plan;
     struct nsh_rule_plan *rule_plan;
     struct nsh_notes *notes;
@@ -246,6 +250,7 @@ static void outfit_done(struct outfit *o)
     free(o->rule_flags);
     free(o->rule_states);
     free(o->chains);
+    free(o->gate_marks);
     nsh_route_plan_free(o->plan);
     nsh_route_plan_free(o->key_plan);
     nsh_rule_plan_free(o->rule_plan);
@@ -259,8 +264,9 @@ static int outfit_new(const struct nsh_desired *desired, uint8_t also_ours, stru
     o->rule_flags = calloc(desired->n_rules + 1, 1);
     o->rule_states = calloc(desired->n_rules + 1, 1);
     o->chains = calloc(desired->n_chains + 1, 1);
+    o->gate_marks = calloc(desired->n_gates + 1, sizeof *o->gate_marks);
     if (!o->flags || !o->states || !o->rule_flags || !o->rule_states || !o->chains ||
-            nsh_notes_new(&o->notes) < 0)
+            !o->gate_marks || nsh_notes_new(&o->notes) < 0)
         return -ENOMEM;
     if (nsh_route_plan_new(desired, o->flags, also_ours, &o->plan) < 0 ||
             nsh_rule_plan_new(desired, o->rule_flags, also_ours, &o->rule_plan) < 0)
@@ -277,6 +283,7 @@ static void set_aside(struct nsh_reconciler *r, enum nsh_occasion why)
     free(r->rule_flags);
     free(r->rule_states);
     free(r->chain_states);
+    free(r->gate_marks);
     if (!r->desired)
         return;
     r->previous = (struct previous){
@@ -302,6 +309,8 @@ static void put_on(struct nsh_reconciler *r, struct nsh_desired *desired, struct
     r->route_flags = NSH_TAKE_PTR(o->flags);
     r->route_states = NSH_TAKE_PTR(o->states);
     r->chain_states = NSH_TAKE_PTR(o->chains);
+    r->gate_marks = NSH_TAKE_PTR(o->gate_marks);
+    r->gates_marked = false;
     memset(r->route_counts, 0, sizeof r->route_counts);
     r->route_counts[NSH_OBJECT_UNKNOWN] = desired->n_routes;
 }
@@ -326,7 +335,8 @@ int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, en
 
     if (outfit_new(desired, also_ours, &o) < 0 || end_job(r) < 0 ||
             reconcile_carry_rules(r, desired, o.rule_flags, o.rule_states, o.notes) < 0 ||
-            carry_chains(r, desired, o.chains, o.notes) < 0 || carry_fixed(r, o.notes) < 0)
+            carry_chains(r, desired, o.chains, o.notes) < 0 || carry_fixed(r, o.notes) < 0 ||
+            reconcile_carry_gates(r, desired, o.notes) < 0)
         return -ENOMEM;
     if (r->desired)
         carry_marks(r, desired);
@@ -334,6 +344,7 @@ int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, en
     r->earlier_seen = r->earlier_rules = also_ours != 0;
     set_aside(r, why);
     put_on(r, desired, &o);
+    reconcile_settle_chains(r);
     r->routes_wait = r->rules_wait = NSH_NEVER;
     r->settling = true;
     r->behind = ROUTES_CLEAN;

@@ -68,6 +68,7 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     free(r->rule_states);
     free(r->chain_states);
     free(r->keys);
+    free(r->gate_marks);
     free(r->last_repair);
     free(r->before.items);
     nsh_notes_free(r->notes);
@@ -101,6 +102,7 @@ void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char
 void reconcile_mark_everything(struct nsh_reconciler *r)
 {
     r->links_dirty = true;
+    r->gates_dirty = true;
     r->forwarding_dirty = true;
     r->unwanted_dirty = true;
     r->rules_dirty = true;
@@ -132,7 +134,8 @@ static struct nsh_route_props *copy_props(struct nsh_arena *arena, const struct 
     return copy;
 }
 
-static void mark_key(struct nsh_reconciler *r, size_t wanted, const struct nsh_fib_event *e)
+/* A further mark, not counted yet; NULL: there is no room, and a wider one was made. */
+static struct key_mark *new_mark(struct nsh_reconciler *r, size_t wanted, uint32_t sender)
 {
     struct key_mark *k;
 
@@ -140,27 +143,52 @@ static void mark_key(struct nsh_reconciler *r, size_t wanted, const struct nsh_f
         r->keys = calloc(KEY_MARKS_MAX, sizeof *r->keys);
         if (!r->keys) {
             reconcile_mark_routes(r, ROUTES_ALL);
-            return;
+            return NULL;
         }
     }
     if (r->n_keys == KEY_MARKS_MAX) {
         reconcile_mark_routes(r, ROUTES_OURS);
-        reconcile_set_trigger(r, e->sender, "many routes changed");
-        return;
+        reconcile_set_trigger(r, sender, "many routes changed");
+        return NULL;
     }
     k = &r->keys[r->n_keys];
     *k = (struct key_mark){
             .wanted = wanted,
             .sequence = (uint32_t)r->n_keys,
-            .sender = e->sender,
+            .sender = sender,
             .at = reconcile_now(r),
-            .gone = e->type == NSH_FIB_ROUTE_GONE,
-            .seen = e->route,
     };
+    return k;
+}
+
+static void mark_key(struct nsh_reconciler *r, size_t wanted, const struct nsh_fib_event *e)
+{
+    struct key_mark *k = new_mark(r, wanted, e->sender);
+
+    if (!k)
+        return;
+    k->gone = e->type == NSH_FIB_ROUTE_GONE;
+    k->seen = e->route;
     if (r->n_keys < CULPRITS_MAX &&
             !nsh_culprit_find(e->sender, k->at, k->culprit, &k->culprit_pid))
         k->culprit_pid = 0;
     k->seen.props = k->gone ? NULL : copy_props(r->mark_arena, e->route.props);
+    r->n_keys++;
+    reconcile_mark_routes(r, !k->gone && !k->seen.props ? ROUTES_ALL : ROUTES_KEYS);
+}
+
+void reconcile_mark_own(struct nsh_reconciler *r, size_t wanted)
+{
+    struct key_mark *k = new_mark(r, wanted, 0);
+    union nsh_route_room room;
+
+    if (!k)
+        return;
+    k->gone = r->route_states[wanted] != NSH_OBJECT_HELD;
+    if (!k->gone) {
+        k->seen = reconcile_seen_as(r->desired, wanted, &room);
+        k->seen.props = copy_props(r->mark_arena, k->seen.props);
+    }
     r->n_keys++;
     reconcile_mark_routes(r, !k->gone && !k->seen.props ? ROUTES_ALL : ROUTES_KEYS);
 }
@@ -262,12 +290,13 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
 
     if (r->desired->forwarding[NSH_V6] && !e->gone)
         reconcile_new_link(r, e->ifindex, e->name);
-    if (!link_in_use(r, e->ifindex, e->name))
-        return;
     snprintf(text, sizeof text, "link %s %s", e->name[0] ? e->name : "?",
             e->gone ? "was deleted"
             : e->up ? "is up"
                     : "went down");
+    reconcile_gate_event(r, e, text);
+    if (!link_in_use(r, e->ifindex, e->name))
+        return;
     reconcile_set_trigger(r, e->sender, text);
     r->links_dirty = true;
     reconcile_mark_routes(r, ROUTES_OURS);
@@ -275,11 +304,13 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
 
 static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
 {
+    const char *text = e->gone ? "an address was removed" : "an address was added";
+
+    reconcile_gate_event(r, e, text);
     /* An IPv6 route loses its preferred source without a word, whatever device had the address. */
     if (!(e->family == AF_INET6 && r->sources) && !link_in_use(r, e->ifindex, ""))
         return;
-    reconcile_set_trigger(
-            r, e->sender, e->gone ? "an address was removed" : "an address was added");
+    reconcile_set_trigger(r, e->sender, text);
     r->links_dirty = true;
     reconcile_mark_routes(r, ROUTES_OURS);
 }
@@ -325,7 +356,7 @@ void nsh_reconciler_event(struct nsh_reconciler *r, const struct nsh_fib_event *
 
 bool nsh_reconciler_wants_poll(const struct nsh_reconciler *r)
 {
-    return r->desired && r->desired->n_chains > 0;
+    return r->desired && (reconcile_has_chains(r, AF_INET) || reconcile_has_chains(r, AF_INET6));
 }
 
 void nsh_reconciler_poll(struct nsh_reconciler *r)
@@ -438,8 +469,8 @@ static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
 bool nsh_reconciler_complete(const struct nsh_reconciler *r)
 {
     return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->rules_dirty &&
-           r->job.phase == JOB_NONE && !r->unwanted_dirty && !firewall_due(r, reconcile_now(r)) &&
-           r->lock_since == 0;
+           r->job.phase == JOB_NONE && !r->gates_dirty && !r->gates_marked && !r->unwanted_dirty &&
+           !firewall_due(r, reconcile_now(r)) && r->lock_since == 0;
 }
 
 static int forget_earlier_protocol(struct nsh_reconciler *r)
@@ -579,9 +610,11 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
     r->pause = 0;
     if (r->retry <= now)
         r->retry = NSH_NEVER;
-    settle_marks(r);
     report_begin(r);
-    q = run_pass(r);
+    q = reconcile_gates(r);
+    settle_marks(r);
+    if (q == 0)
+        q = run_pass(r);
     report_end(r);
     if (q == -EAGAIN) {
         /* Routes changed under every dump: again, when it is quieter. */
@@ -612,7 +645,7 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
     if (r->retry == NSH_NEVER && (r->unwanted_dirty || firewall_due(r, now)))
         return true;
     return r->routes_dirty != ROUTES_CLEAN || r->job.phase != JOB_NONE || r->links_dirty ||
-           r->rules_dirty || r->forwarding_dirty;
+           r->rules_dirty || r->forwarding_dirty || r->gates_dirty || r->gates_marked;
 }
 
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)

@@ -168,6 +168,25 @@ static void say_restored(FILE *to, const struct nsh_report *r)
 
 /* ---- the other kinds ---- */
 
+/* "fails: no answer 3 times; 2 routes withdrawn", "works again after 14 s; 2 routes back". */
+static void say_gate(FILE *to, const struct nsh_report *r)
+{
+    bool check = r->object && strcmp(r->object, "check") == 0;
+    bool open = r->kind == NSH_REPORT_OPENED;
+    const char *detail = r->detail ? r->detail : "";
+    const char *between = !open ? ": " : strncmp(detail, "after ", 6) == 0 ? " " : "; ";
+
+    put_subject(to, r);
+    if (check)
+        fputs(open ? " works again" : " fails", to);
+    else
+        fputs(open ? " holds" : " does not hold", to);
+    if (detail[0] == '\0')
+        return;
+    fputs(between, to);
+    put(to, detail);
+}
+
 static void say_state(FILE *to, const struct nsh_report *r)
 {
     fputs(nsh_report_action(r->kind), to);
@@ -342,6 +361,8 @@ static const struct kind {
         [NSH_REPORT_SUMMARY] = {"summary", NSH_ID_SUMMARY, LOG_INFO, false, say_summary},
         [NSH_REPORT_OVERRUN] = {"overrun", NSH_ID_OVERRUN, LOG_WARNING, false, say_overrun},
         [NSH_REPORT_FAILED] = {"failed", NSH_ID_FAILED, LOG_ERR, true, say_failed},
+        [NSH_REPORT_CLOSED] = {"closed", NSH_ID_CLOSED, LOG_WARNING, true, say_gate},
+        [NSH_REPORT_OPENED] = {"opened", NSH_ID_OPENED, LOG_NOTICE, false, say_gate},
         [NSH_REPORT_FLOWS] = {"flows", NSH_ID_FLOWS, LOG_NOTICE, false, say_flows},
 };
 

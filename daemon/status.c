@@ -18,7 +18,7 @@ static size_t sum(const struct nsh_counts *c, enum nsh_object_state state)
 const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t size)
 {
     static const enum nsh_object_state others[] = {
-            NSH_OBJECT_PENDING, NSH_OBJECT_CONFLICTING, NSH_OBJECT_WRONG};
+            NSH_OBJECT_STANDBY, NSH_OBJECT_PENDING, NSH_OBJECT_CONFLICTING, NSH_OBJECT_WRONG};
     struct nsh_counts c;
     size_t routes, rules, policies, n;
     char between[40] = " and";
@@ -129,18 +129,19 @@ char *nsh_status_json(const struct nsh_status *s)
     struct lister l = {.objects = json_array(), .now = s->now};
     json_t *root = json_object();
     struct nsh_counts c;
-    size_t total, shown;
+    size_t total, shown, as_wanted;
     char *text;
 
     total = nsh_reconciler_each(s->reconciler, NSH_STATUS_OBJECTS_MAX, list_object, &l);
     shown = json_array_size(l.objects);
     nsh_reconciler_count(s->reconciler, &c);
+    as_wanted = sum(&c, NSH_OBJECT_HELD) + sum(&c, NSH_OBJECT_STANDBY);
     json_object_set_new(root, "version", json_string(NSH_VERSION));
     json_object_set_new(root, "pid", json_integer(getpid()));
     json_object_set_new(root, "config", json_string(s->config));
     json_object_set_new(root, "firewall", json_string(s->firewall));
-    json_object_set_new(root, "state",
-            json_string(s->problem || sum(&c, NSH_OBJECT_HELD) < total ? "degraded" : "running"));
+    json_object_set_new(
+            root, "state", json_string(s->problem || as_wanted < total ? "degraded" : "running"));
     if (s->problem)
         json_object_set_new(root, "problem", json_string(s->problem));
     json_object_set_new(root, "last_repair", last_repair_json(s));

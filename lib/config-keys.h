@@ -104,6 +104,7 @@ extern const struct nsh_object nsh_object_settings;
 extern const struct nsh_object nsh_object_route;
 extern const struct nsh_object nsh_object_rule;
 extern const struct nsh_object nsh_object_masquerade;
+extern const struct nsh_object nsh_object_when;
 
 /* The types of scalars (config-scalars.c). Fields: */
 extern const struct nsh_key_type nsh_type_bool;     /* bool */
@@ -123,6 +124,9 @@ extern const struct nsh_key_type nsh_type_device;  /* char[IFNAMSIZ] */
 extern const struct nsh_key_type nsh_type_out;     /* struct nsh_names_list, appended */
 extern const struct nsh_key_type nsh_type_policy;  /* char[NSH_POLICY_NAME] */
 extern const struct nsh_key_type nsh_type_to;      /* routes, appended to the loader's */
+
+/* A condition (config-gates.c); what was read is in the loader's `when`. */
+extern const struct nsh_key_type nsh_type_when;
 
 /* What packets are told apart by (config-packets.c). */
 extern const struct nsh_key_type nsh_type_mark;        /* struct nsh_mark */

@@ -21,6 +21,7 @@ enum masquerade_key {
     KEY_OUT,
     KEY_FAMILY,
     KEY_POSITION,
+    KEY_WHEN,
     KEY_EXCEPT_OUT,
     KEY_PROTOCOL,
     KEY_SOURCE_PORT,
@@ -73,6 +74,8 @@ static const struct nsh_key keys[] = {
                 .help = "ipv4, ipv6 or both; without it as the prefixes, or else ipv4"},
         [KEY_POSITION] = {"position", &nsh_type_word, FIELD(position), .words = positions,
                 .help = "after the rules of others, or before them"},
+        [KEY_WHEN] = {"when", &nsh_type_when, .known_as = "if condition only-if",
+                .help = "only while an address is this machine's, or a device is up"},
         [KEY_EXCEPT_OUT] = {"except-out", .flags = NSH_KEY_LATER},
         [KEY_PROTOCOL] = {"protocol", .flags = NSH_KEY_LATER},
         [KEY_SOURCE_PORT] = {"source-port", .flags = NSH_KEY_LATER},
@@ -289,6 +292,7 @@ static void keep(struct nsh_loader *l, struct masquerade_draft *d)
             .families = d->families,
             .position = d->position,
             .origin = nsh_origins_at(l->config->origins, d->draft.at.line),
+            .when = l->when,
             .n_out = (uint32_t)d->out.n,
     };
     char(*out)[IFNAMSIZ] = nsh_arena_alloc(l->config->arena, d->out.n * sizeof(*out));
@@ -306,6 +310,12 @@ static void keep(struct nsh_loader *l, struct masquerade_draft *d)
     if (nsh_loader_grow(l, &l->masquerades, l->n_masquerades, &l->masquerades_room,
                 sizeof(*l->masquerades)))
         l->masquerades[l->n_masquerades++] = m;
+}
+
+static void begin_masquerade(struct nsh_loader *l, void *draft)
+{
+    (void)draft;
+    l->when = NSH_NO_GATE;
 }
 
 static void finish_masquerade(struct nsh_loader *l, void *draft)
@@ -341,6 +351,7 @@ const struct nsh_object nsh_object_masquerade = {
         .keys = keys,
         .n_keys = NSH_ARRAY_SIZE(keys),
         .size = sizeof(struct masquerade_draft),
+        .begin = begin_masquerade,
         .finish = finish_masquerade,
         .clear = clear_masquerade,
 };

@@ -127,6 +127,8 @@ static const struct nsh_key keys[] = {
                 .help = "ipv4, ipv6 or both; needed where no address tells"},
         [KEY_ON_CONFLICT] = {"on-conflict", &nsh_type_word, FIELD(on_conflict),
                 .words = on_conflict, .help = "what to do about another's route on the same key"},
+        [KEY_WHEN] = {"when", &nsh_type_when, .known_as = "if condition only-if",
+                .help = "only while an address is this machine's, or a device is up"},
 };
 
 const char *nsh_route_draft_type(const struct route_draft *d)
@@ -144,17 +146,11 @@ static void begin_route(struct nsh_loader *l, void *draft)
     d->first = l->config->n_routes;
     d->type = RTN_UNICAST;
     l->hops.n = 0;
+    l->when = NSH_NO_GATE;
     l->n_object_lists = 0;
 }
 
 /* ---- making the routes ---- */
-
-/* Properties with room for all nexthops; only as much as is in use is ever touched. */
-union props {
-    struct nsh_route_props props;
-    unsigned char
-            bytes[sizeof(struct nsh_route_props) + NSH_NEXTHOPS_MAX * sizeof(struct nsh_nexthop)];
-};
 
 static void set_nexthop(struct nsh_loader *l, const struct nsh_hop *h, struct nsh_nexthop *nh)
 {
@@ -207,6 +203,8 @@ static void make_props(
     memset(p, 0, nsh_route_props_size((uint32_t)l->hops.n));
     p->type = (uint8_t)d->type;
     p->on_conflict = (uint8_t)d->on_conflict;
+    p->when = l->when;
+    p->varies = p->when != NSH_NO_GATE ? NSH_VARIES_GATE : 0;
     p->preference = d->preference;
     if (nsh_given(&d->draft, KEY_SOURCE)) {
         p->has_source = 1;
@@ -239,7 +237,7 @@ static bool make_model(
         struct nsh_loader *l, const struct route_draft *d, int family, struct nsh_route *ret)
 {
     uint32_t table = d->type == RTN_LOCAL ? RT_TABLE_LOCAL : RT_TABLE_MAIN;
-    union props made;
+    union nsh_route_room made;
 
     *ret = (struct nsh_route){
             .table = nsh_given(&d->draft, KEY_TABLE) ? d->table : table,

@@ -34,6 +34,7 @@ enum route_key {
     KEY_CONGESTION_CONTROL,
     KEY_FAMILY,
     KEY_ON_CONFLICT,
+    KEY_WHEN,
 };
 
 struct route_draft {

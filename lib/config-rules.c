@@ -34,6 +34,7 @@ enum rule_key {
     KEY_ACTION,
     KEY_TARGET,
     KEY_FAMILY,
+    KEY_WHEN,
 };
 
 #define BOTH (NSH_FAMILY_IPV4 | NSH_FAMILY_IPV6)
@@ -118,6 +119,8 @@ static const struct nsh_key keys[] = {
                 .known_as = "goto", .help = "of action goto: the priority to go on from"},
         [KEY_FAMILY] = {"family", &nsh_type_families, FIELD(families), .flags = NSH_KEY_LIST,
                 .help = "ipv4, ipv6 or both; needed where no address tells"},
+        [KEY_WHEN] = {"when", &nsh_type_when, .known_as = "if condition only-if",
+                .help = "only while an address is this machine's, or a device is up"},
 };
 
 /* What a rule matches by, beside addresses. */
@@ -177,8 +180,8 @@ static void begin_rule(struct nsh_loader *l, void *draft)
 {
     struct rule_draft *d = draft;
 
-    (void)l;
     d->action = FR_ACT_TO_TBL;
+    l->when = NSH_NO_GATE;
 }
 
 /* ---- judging the object ---- */
@@ -388,6 +391,7 @@ static struct nsh_rule make_rule(struct nsh_loader *l, const struct rule_draft *
             .suppress_length = NSH_SUPPRESS_NONE,
             .suppress_group = NSH_SUPPRESS_NONE,
             .origin = nsh_origins_at(l->config->origins, d->draft.at.line),
+            .when = l->when,
             .family = family == NSH_FAMILY_IPV6 ? AF_INET6 : AF_INET,
             .action = (uint8_t)d->action,
             .tos = (uint8_t)d->tos,

@@ -175,11 +175,9 @@ static int make_chains(struct nsh_desired *d)
                 return r;
             used[f] = true;
         }
-    for (int f = 0; f < NSH_FAMILIES; f++) {
+    for (int f = 0; f < NSH_FAMILIES; f++)
         if (used[f])
             add_conntrack(d, nsh_family_of(f));
-        d->forwarding[f] = used[f] && c->settings.forwarding == NSH_FORWARDING_AUTO;
-    }
     return 0;
 }
 
@@ -224,15 +222,14 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
     d->n_gates = config->n_gates;
     d->protocol = config->settings.route_protocol;
     d->gate_states = initial_states(config);
-    if (!d->gate_states) {
-        d->config = NULL; /* stays the caller's */
-        return -ENOMEM;
-    }
-    r = make_chains(d);
+    r = d->gate_states ? nsh_desired_index(d) : -ENOMEM;
+    if (r == 0)
+        r = make_chains(d);
     if (r < 0) {
         d->config = NULL; /* stays the caller's */
         return r;
     }
+    nsh_desired_settle(d);
     *ret = NSH_TAKE_PTR(d);
     return 0;
 }
@@ -245,6 +242,9 @@ void nsh_desired_free(struct nsh_desired *d)
     nsh_arena_free(d->arena);
     free(d->chains);
     free(d->gate_states);
+    free(d->dependents.first);
+    free(d->dependents.n);
+    free(d->dependents.routes);
     free(d);
 }
 

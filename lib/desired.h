@@ -27,6 +27,13 @@ static inline int nsh_family_of(int index)
     return index == NSH_V6 ? AF_INET6 : AF_INET;
 }
 
+/* Which routes name a gate or a learned gateway; nothing if none does. */
+struct nsh_dependents {
+    uint32_t *first;  /* where those of a condition begin: gates, then links */
+    uint32_t *n;      /* how many they are */
+    uint32_t *routes; /* ascending */
+};
+
 struct nsh_desired {
     struct nsh_config *config; /* owned */
     const struct nsh_route *routes;
@@ -36,13 +43,14 @@ struct nsh_desired {
     const struct nsh_gate *gates;
     struct nsh_gate_state *gate_states; /* changes: which are open, set by the reconciler */
     size_t n_gates;
+    struct nsh_dependents dependents;
     const struct nsh_rule *rules; /* sorted by nsh_rule_cmp */
     size_t n_rules;
     struct nsh_chain
             *chains; /* malloc'd; in file order, a policy's IPv4 chain before its IPv6 one */
     size_t n_chains;
     struct nsh_arena *arena;       /* the chains' rules */
-    bool forwarding[NSH_FAMILIES]; /* to be on; false: not needed by netshared */
+    bool forwarding[NSH_FAMILIES]; /* changes: to be on; false: not needed by netshared now */
     uint8_t protocol;              /* marks our routes and rules */
 };
 
@@ -60,5 +68,44 @@ size_t nsh_desired_lower_bound(const struct nsh_desired *d, const struct nsh_rou
  */
 size_t nsh_desired_find_shadowed(
         const struct nsh_desired *d, const struct nsh_route *seen, size_t at);
+/* ---- what is in force now (desired-gates.c) ---- */
+
+/* True for NSH_NO_GATE as well. */
+bool nsh_desired_is_open(const struct nsh_desired *d, nsh_gate_id gate);
+
+enum nsh_standing {
+    NSH_STANDING_WANTED,
+    NSH_STANDING_STANDBY,   /* a gate is closed: it is not wanted now */
+    NSH_STANDING_UNLEARNED, /* no gateway is known that it could lead to: nor is it */
+    NSH_STANDING_UNDECIDED, /* nobody has looked for its gateway: what stands there stays */
+};
+
+struct nsh_hold {
+    nsh_gate_id gate; /* of NSH_STANDING_STANDBY */
+    uint32_t link;    /* of NSH_STANDING_UNLEARNED */
+};
+
+/* ret: why it is not wanted; may be NULL. Untouched for WANTED and UNDECIDED. */
+enum nsh_standing nsh_desired_standing(
+        const struct nsh_desired *d, const struct nsh_route *route, struct nsh_hold *ret);
+/*
+ * The route as it is to be now: without the nexthops that are left out, with the gateways that were
+ * learned. Its properties are its own, or stand in `room`.
+ */
+struct nsh_route nsh_desired_effective(
+        const struct nsh_desired *d, const struct nsh_route *route, union nsh_route_room *room);
+/* As nsh_route_equal, for the route as it is to be now. */
+bool nsh_desired_equal(
+        const struct nsh_desired *d, const struct nsh_route *want, const struct nsh_route *seen);
+/*
+ * After gates have changed: which chains are on standby and which family is forwarded follows. A
+ * family is forwarded, and its connections are tracked, only while one of its policies is in force.
+ */
+void nsh_desired_settle(struct nsh_desired *d);
+/* The routes, in order, that name the gate or the link's gateway. */
+const uint32_t *nsh_desired_of_gate(const struct nsh_desired *d, nsh_gate_id gate, size_t *ret_n);
+const uint32_t *nsh_desired_of_link(const struct nsh_desired *d, size_t link, size_t *ret_n);
+/* Finds out which these are: once, by nsh_desired_new. 0 or -ENOMEM. */
+int nsh_desired_index(struct nsh_desired *d);
 /* Index of the wanted rule that says the same, or SIZE_MAX. Binary search. */
 size_t nsh_desired_find_rule(const struct nsh_desired *d, const struct nsh_rule *rule);

@@ -129,6 +129,7 @@ static bool parse_link(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh_fi
 static bool parse_address(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh_fib_event *event)
 {
     const struct ifaddrmsg *addr = nlmsg_data(nlh);
+    struct nsh_fib_address address;
 
     (void)nl;
     if (nlmsg_datalen(nlh) < (int)sizeof(*addr))
@@ -136,6 +137,8 @@ static bool parse_address(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh
     event->type = NSH_FIB_ADDRESS;
     event->ifindex = addr->ifa_index;
     event->family = addr->ifa_family;
+    if (nsh_fibnl_parse_address(nlh, &address))
+        event->address = address.address;
     event->gone = nlh->nlmsg_type == RTM_DELADDR;
     return true;
 }

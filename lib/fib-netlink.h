@@ -51,7 +51,7 @@ struct nsh_fibnl {
     struct nsh_fib fib;
     struct nsh_fibnl_channel command;
     struct nsh_fibnl_channel dumper;
-    struct nsh_fibnl_channel ruler; /* dumps of rules, also while one of routes is under way */
+    struct nsh_fibnl_channel ruler; /* other dumps, also while one of routes is under way */
     struct nsh_fibnl_channel events;
     uint32_t seq;
 
@@ -136,6 +136,19 @@ int nsh_fibnl_submit(struct nsh_fib *fib, const struct nsh_link *links,
         const struct nsh_fib_op *ops, size_t n, nsh_fib_failed *failed, void *userdata);
 
 int nsh_fibnl_rules_dump(struct nsh_fib *fib, nsh_fib_rule_seen *seen, void *userdata);
+/*
+ * A short dump, read to its end in one go, on a socket of its own since one of routes may be under
+ * way on the other. `header` is that of the request; `each` takes one answer of `type` and returns
+ * 0 to go on. -EAGAIN, after all were told: what is dumped changed meanwhile.
+ */
+typedef int nsh_fibnl_each(void *userdata, struct nlmsghdr *nlh);
+int nsh_fibnl_short_dump(struct nsh_fibnl *nl, int request, const void *header, size_t size,
+        int type, nsh_fibnl_each *each, void *userdata);
+int nsh_fibnl_addresses(struct nsh_fib *fib, nsh_fib_address_seen *seen, void *userdata);
+int nsh_fibnl_links(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userdata);
+/* The address that an address message is about; false: none. */
+bool nsh_fibnl_parse_address(struct nlmsghdr *nlh, struct nsh_fib_address *ret);
+
 int nsh_fibnl_rules_submit(struct nsh_fib *fib, const struct nsh_fib_rule_op *ops, size_t n,
         nsh_fib_failed *failed, void *userdata);
 

@@ -57,11 +57,29 @@ typedef int nsh_fib_route_seen(void *userdata, const struct nsh_route *route);
 /* One observed rule, normalised. Return 0 to go on; anything else ends the dump with it. */
 typedef int nsh_fib_rule_seen(void *userdata, const struct nsh_rule *rule);
 
+/* An address of this machine. */
+struct nsh_fib_address {
+    union nsh_addr address;
+    uint32_t ifindex;
+    uint8_t family;
+    bool usable; /* false: duplicate address detection has not let it through */
+};
+typedef void nsh_fib_address_seen(void *userdata, const struct nsh_fib_address *address);
+
+/* A link by one of its names; one with alternative names is told once for each. */
+struct nsh_fib_link {
+    const char *name;
+    uint32_t ifindex;
+    bool up;      /* switched on */
+    bool carrier; /* and able to pass packets */
+};
+typedef void nsh_fib_link_seen(void *userdata, const struct nsh_fib_link *link);
+
 enum nsh_fib_event_type {
     NSH_FIB_ROUTE_NEW, /* added, replaced or appended: `route`, `route_flags` */
     NSH_FIB_ROUTE_GONE,
     NSH_FIB_LINK,       /* a link came, went or changed: `ifindex`, `name`, `up`, `gone` */
-    NSH_FIB_ADDRESS,    /* an address came or went: `ifindex`, `family` */
+    NSH_FIB_ADDRESS,    /* an address came, went or changed: `ifindex`, `family`, `address` */
     NSH_FIB_RULE,       /* a rule of our protocol came or went: `rule`, `gone` */
     NSH_FIB_FORWARDING, /* a forwarding sysctl changed: `family` */
     NSH_FIB_OVERRUN,    /* events were lost: compare everything */
@@ -74,6 +92,7 @@ struct nsh_fib_event {
     uint16_t route_flags; /* NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND of the message */
     struct nsh_rule rule;
     uint8_t family;
+    union nsh_addr address;
     uint32_t ifindex;
     char name[IFNAMSIZ];
     bool up;   /* IFF_UP */
@@ -120,6 +139,9 @@ struct nsh_fib_ops {
     int (*rules_submit)(struct nsh_fib *fib, const struct nsh_fib_rule_op *ops, size_t n,
             nsh_fib_failed *failed, void *userdata);
 
+    /* All addresses of both families, all links. -EAGAIN: they changed meanwhile, once more. */
+    int (*addresses)(struct nsh_fib *fib, nsh_fib_address_seen *seen, void *userdata);
+    int (*links)(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userdata);
     /* Index of the link with this name or alternative name; -ENODEV. */
     int (*link_index)(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex);
     /* Its present name; -ENODEV. */

@@ -23,7 +23,7 @@
 typedef uint16_t nsh_gate_id;
 #define NSH_NO_GATE 0
 /* Gates of a configuration, the first included. */
-#define NSH_GATES_MAX 4096
+#define NSH_GATES_MAX 1024
 /* Longest text of a gate, with its NUL. */
 #define NSH_GATE_TEXT 160
 
@@ -70,6 +70,7 @@ struct nsh_gate {
 /* Whether a gate is open now. */
 struct nsh_gate_state {
     bool open;
+    bool judged; /* a condition: it was looked at */
 };
 
 /* The same condition; what is given out for a check's probes and the origin are not looked at. */

@@ -58,6 +58,7 @@ struct nsh_chain {
     enum nsh_position position;
     nsh_origin origin;
     nsh_gate_id when;
+    bool standby; /* changes: `when` is closed, and it is not wanted now */
     const struct nsh_nat_rule *rules;
     size_t n_rules;
 };

@@ -72,7 +72,7 @@ void *nsh_plan_push(void **array, size_t *n, size_t *size, size_t element)
 
 bool nsh_plan_concerns(const struct nsh_firewall_plan *p, const struct nsh_chain *c)
 {
-    return c->family == p->family && c->table == p->table;
+    return c->family == p->family && c->table == p->table && !c->standby;
 }
 
 size_t nsh_plan_find_chain(const struct nsh_firewall_plan *p, const char *name)

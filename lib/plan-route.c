@@ -36,11 +36,13 @@
 #define KEEP_CAPACITY 256
 
 enum entry_kind {
-    ENTRY_OURS,    /* our mark, not as wanted */
-    ENTRY_RIGHT,   /* our mark, as wanted */
-    ENTRY_OLD,     /* the mark from before the reload, else as wanted */
-    ENTRY_FOREIGN, /* no mark of ours, not as wanted */
-    ENTRY_ADOPT,   /* no mark of ours, else as wanted */
+    ENTRY_OURS,      /* our mark, not as wanted */
+    ENTRY_RIGHT,     /* our mark, as wanted */
+    ENTRY_OLD,       /* the mark from before the reload, else as wanted */
+    ENTRY_FOREIGN,   /* no mark of ours, not as wanted */
+    ENTRY_ADOPT,     /* no mark of ours, else as wanted */
+    ENTRY_WITHDRAWN, /* ours, on a key that is not wanted now; kept with what is not wanted at all
+                      */
 };
 
 struct entry {
@@ -292,7 +294,7 @@ static int keep_entry(
 static enum entry_kind classify(
         const struct nsh_route_plan *p, size_t wanted, const struct nsh_route *seen)
 {
-    bool equal = nsh_route_equal(&p->want->routes[wanted], seen, p->want->links);
+    bool equal = nsh_desired_equal(p->want, &p->want->routes[wanted], seen);
 
     if (seen->protocol == p->want->protocol)
         return equal ? ENTRY_RIGHT : ENTRY_OURS;
@@ -325,6 +327,8 @@ int nsh_route_plan_observe(struct nsh_route_plan *p, const struct nsh_route *see
     if ((*state & SETTLED) || (p->scope == NSH_SCOPE_KEYS && !(*state & JUDGED)))
         return 0;
 
+    if (p->flags[wanted] & NSH_ROUTE_WITHDRAWN)
+        return ours ? keep_entry(p, SIZE_MAX, ENTRY_WITHDRAWN, seen) : 0;
     kind = classify(p, wanted, seen);
     if (kind == ENTRY_RIGHT && !(*state & (HAS_ENTRIES | HOLDS_FIRST))) {
         *state |= HOLDS_FIRST;
@@ -375,12 +379,24 @@ static bool any_ours_wrong(const struct entry *e, size_t n)
     return first_of(e, n, ENTRY_OURS) != SIZE_MAX || first_of(e, n, ENTRY_OLD) != SIZE_MAX;
 }
 
+/*
+ * A default route with a gateway that is learned from others' default routes: one on its very key
+ * may be where it is learned, and is never taken.
+ */
+static bool feeds_on_others(const struct nsh_route *want)
+{
+    return want->dst_length == 0 && want->props->varies & NSH_VARIES_LEARNED;
+}
+
 /* One of ours is right, but others stand on the key too. */
-static struct judgement judge_held(int family, const struct entry *e, size_t n, size_t right)
+static struct judgement judge_held(
+        const struct nsh_route *want, const struct entry *e, size_t n, size_t right)
 {
     struct judgement j = {.verdict = NSH_ROUTE_RIGHT, .spared = SIZE_MAX};
 
-    if (family == AF_INET && right != SIZE_MAX && any_foreign(e, right)) {
+    if (want->family == AF_INET && right != SIZE_MAX && any_foreign(e, right)) {
+        if (feeds_on_others(want))
+            return j;
         /* Shadowed: something was prepended. That we have the key means that we held it. */
         j.verdict = NSH_ROUTE_WRONG;
         j.write = j.delete_before = j.doom_right = true;
@@ -406,6 +422,11 @@ static struct judgement judge_others(
     struct judgement j = {.verdict = NSH_ROUTE_WRONG, .write = true, .spared = SIZE_MAX};
 
     j.action = NSH_ROUTE_REPLACE;
+    if (feeds_on_others(want) && is_foreign(e[0].kind)) {
+        j.verdict = NSH_ROUTE_CONFLICT;
+        j.write = false;
+        return j;
+    }
     if (any_ours_wrong(e, n)) {
         j.delete_before = want->family == AF_INET;
         if (!is_foreign(e[0].kind))
@@ -432,7 +453,7 @@ static struct judgement judge(
 
     j.action = NSH_ROUTE_ADD;
     if (right != SIZE_MAX || (p->state[wanted] & HOLDS_FIRST))
-        return judge_held(p->want->routes[wanted].family, e, n, right);
+        return judge_held(&p->want->routes[wanted], e, n, right);
     return n == 0 ? j : judge_others(p, wanted, e, n);
 }
 
@@ -447,7 +468,7 @@ enum { TIER_DIRECT, TIER_GATEWAY, TIERS };
 static int tier_of(const struct nsh_route *r)
 {
     for (uint32_t i = 0; i < r->props->n_nexthops; i++)
-        if (r->props->nexthops[i].via_family != AF_UNSPEC)
+        if (r->props->nexthops[i].via_family != AF_UNSPEC || r->props->nexthops[i].learned)
             return TIER_GATEWAY;
     return TIER_DIRECT;
 }
@@ -553,6 +574,8 @@ int nsh_route_plan_judge(struct nsh_route_plan *p, size_t most, size_t *ret_from
 
         if (p->state[wanted] & SETTLED)
             set_verdict(p, wanted, NSH_ROUTE_UNKNOWN);
+        else if (p->flags[wanted] & NSH_ROUTE_WITHDRAWN)
+            set_verdict(p, wanted, NSH_ROUTE_RIGHT);
         else
             set_verdict(p, wanted, judge(p, wanted, p->entries + c->entry, n).verdict);
         c->entry += n;
@@ -566,12 +589,19 @@ static int write_key(struct nsh_route_plan *p, size_t wanted, const struct entry
 {
     struct judgement j = judge(p, wanted, e, n);
     struct nsh_route route = p->want->routes[wanted];
+    union nsh_route_room room;
     int r = 0;
 
     if (!j.write)
         return 0;
     if (j.delete_before)
         r = add_deletions(p, e, n, &j);
+    if (route.props->varies != 0) {
+        route = nsh_desired_effective(p->want, &route, &room);
+        route.props = keep_props(p, &route);
+        if (!route.props)
+            return -ENOMEM;
+    }
     route.protocol = p->want->protocol;
     return r < 0 ? r : add_step(p, j.action, wanted, &route);
 }
@@ -607,7 +637,8 @@ static int make_write(struct nsh_route_plan *p, int tier, size_t wanted)
     size_t first;
 
     if (nsh_route_plan_verdict(p, wanted) != NSH_ROUTE_WRONG ||
-            (p->flags[wanted] & NSH_ROUTE_SKIP) || tier_of(&p->want->routes[wanted]) != tier)
+            (p->flags[wanted] & (NSH_ROUTE_SKIP | NSH_ROUTE_WITHDRAWN)) ||
+            tier_of(&p->want->routes[wanted]) != tier)
         return 0;
     first = p->state[wanted] & HAS_ENTRIES ? first_entry(p, wanted) : p->n_entries;
     return write_key(p, wanted, p->entries + first, count_entries(p, first, wanted));
@@ -628,6 +659,18 @@ static int make_writes(struct nsh_route_plan *p, int tier, size_t *most, size_t 
     return c->key < s.positions;
 }
 
+/* What was withdrawn when it was seen may have been wanted again since, or been seen to. */
+static bool still_goes(const struct nsh_route_plan *p, const struct entry *e)
+{
+    size_t wanted;
+
+    if (e->kind != ENTRY_WITHDRAWN)
+        return true;
+    wanted = nsh_desired_find_route(p->want, &e->route);
+    return wanted == SIZE_MAX ||
+           (p->flags[wanted] & NSH_ROUTE_WITHDRAWN && !(p->state[wanted] & SETTLED));
+}
+
 /* What is not wanted at all: it stands behind all other entries. */
 static int make_deletions(struct nsh_route_plan *p, int tier, size_t *most, size_t steps)
 {
@@ -635,8 +678,11 @@ static int make_deletions(struct nsh_route_plan *p, int tier, size_t *most, size
     size_t first = p->n_entries - p->n_unwanted;
 
     for (; c->key<p->n_unwanted && * most> 0 && p->n_steps < steps; c->key++, --*most) {
-        const struct nsh_route *route = &p->entries[first + c->key].route;
-        int r = tier_of(route) == tier ? add_step(p, NSH_ROUTE_DELETE, SIZE_MAX, route) : 0;
+        const struct entry *e = &p->entries[first + c->key];
+        const struct nsh_route *route = &e->route;
+        int r = tier_of(route) == tier && still_goes(p, e)
+                        ? add_step(p, NSH_ROUTE_DELETE, SIZE_MAX, route)
+                        : 0;
 
         if (r < 0)
             return r;

@@ -104,6 +104,8 @@ int nsh_rule_plan_observe(struct nsh_rule_plan *p, const struct nsh_rule *seen)
     /* One with the earlier mark is written anew with ours, and goes. */
     if (!earlier)
         s->wanted = nsh_desired_find_rule(p->want, seen);
+    if (s->wanted != SIZE_MAX && p->flags[s->wanted] & NSH_RULE_WITHDRAWN)
+        s->wanted = SIZE_MAX;
     if (s->wanted != SIZE_MAX)
         p->stands[s->wanted] = true;
     return 0;
@@ -241,7 +243,7 @@ static int add_additions(struct nsh_rule_plan *p, const bool *released, size_t m
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < p->want->n_rules; i++) {
-        if (!released[i] && (p->stands[i] || p->flags[i] & NSH_RULE_SKIP))
+        if (!released[i] && (p->stands[i] || p->flags[i] & (NSH_RULE_SKIP | NSH_RULE_WITHDRAWN)))
             continue;
         if (p->n_steps == most) {
             p->more = true;

@@ -13,6 +13,8 @@
 #include "desired.h"
 
 #define NSH_RULE_SKIP 0x01U /* not to be written now: backing off */
+/* Not wanted now: it is not written, and if it stands there, it goes as what is not wanted. */
+#define NSH_RULE_WITHDRAWN 0x08U
 
 enum nsh_rule_action {
     NSH_RULE_ADD, /* it is missing */

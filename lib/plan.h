@@ -23,6 +23,8 @@
 /* What is known of a wanted route from before; one byte each, kept by the caller. */
 #define NSH_ROUTE_WAS_HELD 0x01U /* netshared held this key: a replacement is drift */
 #define NSH_ROUTE_SKIP 0x02U     /* not to be written now (backing off, or its device is absent) */
+/* Not wanted now: it is not written, and if ours stands there, that goes as what is not wanted. */
+#define NSH_ROUTE_WITHDRAWN 0x04U
 
 enum nsh_route_action {
     NSH_ROUTE_ADD,     /* nothing stands on the key */

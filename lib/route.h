@@ -33,15 +33,31 @@ enum nsh_on_conflict {
     NSH_CONFLICT_REPLACE, /* it is replaced */
 };
 
+/* What is known of the gateway that something else has learned on a device. */
+enum nsh_learned {
+    NSH_LEARNED_UNKNOWN, /* nobody has looked yet */
+    NSH_LEARNED_NOTHING,
+    NSH_LEARNED_DEVICE, /* there is none: the device is all one needs */
+    NSH_LEARNED_GATEWAY,
+};
+
 /*
  * How the wanted side names a device: by name, or as "the one through which the kernel reaches
  * this gateway". `ifindex` is what the name stands for now, filled by the reconciler; 0: nothing.
+ *
+ * A link by name with `learns` also stands for the gateway by which the default routes of others
+ * leave that device; `learned` and what follows it are filled by the reconciler, too.
  */
 struct nsh_link {
     char name[IFNAMSIZ];    /* "" for a link by gateway */
     uint8_t gateway_family; /* AF_UNSPEC for a link by name */
     union nsh_addr gateway;
     uint32_t ifindex;
+    uint8_t learns;  /* AF_INET, AF_INET6: from the default routes of this family */
+    uint8_t learned; /* enum nsh_learned */
+    uint8_t via_family;
+    uint8_t via_flags; /* RTNH_F_ONLINK only */
+    union nsh_addr via;
 };
 
 struct nsh_nexthop {
@@ -92,6 +108,13 @@ struct nsh_route {
     uint8_t dst_length;
     uint8_t tos;      /* 0 for IPv6 */
     uint8_t protocol; /* RTPROT_*, or ours; not compared */
+};
+
+/* Properties with room for all nexthops; only as much as is in use is ever touched. */
+union nsh_route_room {
+    struct nsh_route_props props;
+    unsigned char
+            bytes[sizeof(struct nsh_route_props) + NSH_NEXTHOPS_MAX * sizeof(struct nsh_nexthop)];
 };
 
 size_t nsh_route_props_size(uint32_t n_nexthops);

@@ -227,8 +227,11 @@ static int parse_address(
 
 static void emit_address(struct nsh_fib_fake *k, const struct fake_address *a, bool gone)
 {
-    struct nsh_fib_event event = {
-            .type = NSH_FIB_ADDRESS, .ifindex = a->ifindex, .family = a->family, .gone = gone};
+    struct nsh_fib_event event = {.type = NSH_FIB_ADDRESS,
+            .ifindex = a->ifindex,
+            .family = a->family,
+            .address = a->addr,
+            .gone = gone};
 
     fake_emit(k, &somebody, &event);
 }
@@ -481,6 +484,36 @@ int nsh_fib_fake_link_rename(struct nsh_fib_fake *k, const char *name, const cha
     snprintf(link->name, sizeof(link->name), "%s", new_name);
     emit_link(k, link, false);
     return 0;
+}
+
+int nsh_fib_fake_link_carrier(struct nsh_fib_fake *k, const char *name, bool carrier)
+{
+    struct fake_link *link = fake_link_by_name(k, name);
+
+    if (!link)
+        return -ENODEV;
+    link->unplugged = !carrier;
+    emit_link(k, link, false);
+    return 0;
+}
+
+int nsh_fib_fake_address_tentative(struct nsh_fib_fake *k, const char *address, bool tentative)
+{
+    union nsh_addr addr = {0};
+    uint8_t family;
+
+    if (!nsh_addr_parse(address, &family, &addr))
+        return -EINVAL;
+    for (size_t i = 0; i < k->n_addresses; i++) {
+        struct fake_address *a = &k->addresses[i];
+
+        if (a->family != family || nsh_addr_cmp(&a->addr, &addr) != 0)
+            continue;
+        a->tentative = tentative;
+        emit_address(k, a, false);
+        return 0;
+    }
+    return -EADDRNOTAVAIL;
 }
 
 /* ---- sysctls ---- */

@@ -13,12 +13,14 @@ struct fake_link {
     uint32_t ifindex;
     char name[IFNAMSIZ];
     bool up;
+    bool unplugged; /* no carrier */
 };
 
 struct fake_address {
     uint32_t ifindex;
     uint8_t family;
     uint8_t length;
+    bool tentative;
     union nsh_addr addr;
 };
 

@@ -323,6 +323,40 @@ static int fake_rules_submit(struct nsh_fib *fib, const struct nsh_fib_rule_op *
 
 /* ---- questions ---- */
 
+static int fake_addresses(struct nsh_fib *fib, nsh_fib_address_seen *seen, void *userdata)
+{
+    struct nsh_fib_fake *k = of(fib)->k;
+    int rc = called(k, NSH_FIB_FAKE_ADDRESSES);
+
+    for (size_t i = 0; rc == 0 && i < k->n_addresses; i++) {
+        const struct fake_address *a = &k->addresses[i];
+        const struct nsh_fib_address address = {.address = a->addr,
+                .ifindex = a->ifindex,
+                .family = a->family,
+                .usable = !a->tentative};
+
+        seen(userdata, &address);
+    }
+    return rc;
+}
+
+static int fake_links(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userdata)
+{
+    struct nsh_fib_fake *k = of(fib)->k;
+    int rc = called(k, NSH_FIB_FAKE_LINKS);
+
+    for (size_t i = 0; rc == 0 && i < k->n_links; i++) {
+        const struct fake_link *l = &k->links[i];
+        const struct nsh_fib_link link = {.name = l->name,
+                .ifindex = l->ifindex,
+                .up = l->up,
+                .carrier = l->up && !l->unplugged};
+
+        seen(userdata, &link);
+    }
+    return rc;
+}
+
 static int fake_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex)
 {
     struct fake_handle *h = of(fib);
@@ -444,6 +478,8 @@ static const struct nsh_fib_ops fake_ops = {
         .submit = fake_submit,
         .rules_dump = fake_rules_dump,
         .rules_submit = fake_rules_submit,
+        .addresses = fake_addresses,
+        .links = fake_links,
         .link_index = fake_link_index,
         .link_name = fake_link_name,
         .lookup = fake_nsh_lookup,

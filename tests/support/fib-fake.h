@@ -27,6 +27,8 @@ enum nsh_fib_fake_call {
     NSH_FIB_FAKE_WRITE,  /* one operation of a list */
     NSH_FIB_FAKE_RULES_DUMP,
     NSH_FIB_FAKE_RULES_WRITE, /* one operation of a list */
+    NSH_FIB_FAKE_ADDRESSES,
+    NSH_FIB_FAKE_LINKS,
     NSH_FIB_FAKE_LINK_INDEX,
     NSH_FIB_FAKE_LOOKUP,
     NSH_FIB_FAKE_SYSCTL_GET,
@@ -60,12 +62,15 @@ int nsh_fib_fake_link_add(struct nsh_fib_fake *k, const char *name, bool up);
 int nsh_fib_fake_link_delete(struct nsh_fib_fake *k, const char *name);
 int nsh_fib_fake_link_rename(struct nsh_fib_fake *k, const char *name, const char *new_name);
 int nsh_fib_fake_link_up(struct nsh_fib_fake *k, const char *name, bool up);
+int nsh_fib_fake_link_carrier(struct nsh_fib_fake *k, const char *name, bool carrier);
 /* 0: there is none. */
 uint32_t nsh_fib_fake_link_index(const struct nsh_fib_fake *k, const char *name);
 
 /* Addresses as "10.0.0.1/24"; the kernel's own routes come and go with them. */
 int nsh_fib_fake_address_add(struct nsh_fib_fake *k, const char *dev, const char *address);
 int nsh_fib_fake_address_delete(struct nsh_fib_fake *k, const char *dev, const char *address);
+/* Whether duplicate address detection goes on; the routes are left as they are. */
+int nsh_fib_fake_address_tentative(struct nsh_fib_fake *k, const char *address, bool tentative);
 
 /*
  * Routes. The nexthops' devices stand in `ifindex` (0: the kernel chooses), whose change it is in

@@ -347,6 +347,54 @@ static inline struct world *world_with_state(void)
 
 /* ---- wanting ---- */
 
+/*
+ * Checks without a key of their own: `when: {dev-up: check-1}` is one, and `{dev-up: hop-1}` one of
+ * the last nexthop.
+ */
+static inline void rw_make_checks(struct nsh_desired *d)
+{
+    for (size_t g = 1; g < d->n_gates; g++) {
+        struct nsh_gate *gate = &d->config->gates[g];
+        bool hop = strncmp(gate->when.dev_up, "hop-", 4) == 0;
+        uint8_t n;
+        size_t length = strlen(gate->when.dev_up);
+
+        if (!hop && strncmp(gate->when.dev_up, "check-", 6) != 0)
+            continue;
+        n = (uint8_t)(gate->when.dev_up[length - 1] - '0');
+        *gate = (struct nsh_gate){
+                .kind = NSH_GATE_CHECK, .check = {.family = AF_INET}, .origin = gate->origin};
+        gate->check.target.bytes[0] = hop ? 192 : 198;
+        gate->check.target.bytes[3] = n;
+        d->gate_states[g].open = true;
+        for (size_t i = 0; hop && i < d->n_routes; i++) {
+            struct nsh_route_props *p = (struct nsh_route_props *)(uintptr_t)d->routes[i].props;
+
+            if (p->when != g)
+                continue;
+            p->when = NSH_NO_GATE;
+            p->nexthops[p->n_nexthops - 1].check = (nsh_gate_id)g;
+        }
+    }
+    free(d->dependents.first);
+    free(d->dependents.n);
+    free(d->dependents.routes);
+    d->dependents = (struct nsh_dependents){0};
+    assert_int_equal(nsh_desired_index(d), 0);
+    nsh_desired_settle(d);
+}
+
+/* A probe tells of the check with this target's last number; `hop`: of a nexthop's. */
+static inline void tell_check(struct world *w, bool hop, uint8_t n, bool open, const char *reason)
+{
+    const struct nsh_desired *d = nsh_reconciler_desired(w->r);
+
+    for (size_t g = 1; g < d->n_gates; g++)
+        if (d->gates[g].kind == NSH_GATE_CHECK && d->gates[g].check.target.bytes[3] == n &&
+                d->gates[g].check.target.bytes[0] == (hop ? 192 : 198))
+            nsh_reconciler_gate(w->r, (nsh_gate_id)g, open, reason);
+}
+
 static inline struct nsh_desired *rw_load(const char *yaml)
 {
     char path[] = "/tmp/nsh-reconcile-XXXXXX";
@@ -366,6 +414,7 @@ static inline struct nsh_desired *rw_load(const char *yaml)
     unlink(path);
     nsh_diags_free(diags);
     assert_int_equal(nsh_desired_new(config, &d), 0);
+    rw_make_checks(d);
     return d;
 }
 

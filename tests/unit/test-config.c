@@ -108,6 +108,15 @@ static void dump_prefixes(FILE *f, const char *key, const struct nsh_prefix *lis
         fprintf(f, " %s %s", key, nsh_prefix_format(&list[i], text));
 }
 
+static void dump_when(FILE *f, const struct nsh_config *c, nsh_gate_id gate)
+{
+    char text[NSH_GATE_TEXT];
+
+    if (gate != NSH_NO_GATE)
+        fprintf(f, " when %s", nsh_gate_format(&c->gates[gate], text, sizeof(text)));
+    fputc('\n', f);
+}
+
 static void dump_masquerade(FILE *f, const struct nsh_config *c, const struct nsh_masquerade *m)
 {
     uint32_t line;
@@ -123,7 +132,7 @@ static void dump_masquerade(FILE *f, const struct nsh_config *c, const struct ns
     dump_prefixes(f, "except-to", m->except_to, m->n_except_to);
     for (uint32_t i = 0; i < m->n_out; i++)
         fprintf(f, " out %s", m->out[i]);
-    fputc('\n', f);
+    dump_when(f, c, m->when);
 }
 
 static char *dump(const struct nsh_config *c)
@@ -147,17 +156,19 @@ static char *dump(const struct nsh_config *c)
         uint32_t line;
         const char *path = nsh_origins_resolve(c->origins, c->routes[i].origin, &line);
 
-        fprintf(f, "route %s (%s:%u) scope %u%s\n",
+        fprintf(f, "route %s (%s:%u) scope %u%s",
                 nsh_route_format(&c->routes[i], c->links, route, sizeof(route)), path, line,
                 c->routes[i].props->scope,
                 c->routes[i].props->on_conflict == NSH_CONFLICT_REPLACE ? " replace" : "");
+        dump_when(f, c, c->routes[i].props->when);
     }
     for (size_t i = 0; i < c->n_rules; i++) {
         uint32_t line;
         const char *path = nsh_origins_resolve(c->origins, c->rules[i].origin, &line);
 
-        fprintf(f, "rule %s (%s:%u)\n", nsh_rule_format_name(&c->rules[i], route, sizeof(route)),
+        fprintf(f, "rule %s (%s:%u)", nsh_rule_format_name(&c->rules[i], route, sizeof(route)),
                 path, line);
+        dump_when(f, c, c->rules[i].when);
     }
     for (size_t i = 0; i < c->n_masquerades; i++)
         dump_masquerade(f, c, &c->masquerades[i]);

@@ -8,6 +8,7 @@
  * NSH_SEED repeats a run, NSH_STEPS makes it longer, NSH_TRACE says what is done.
  */
 #include "apply.h"
+#include "judge.h"
 #include "plan.h"
 #include "reconcile-internal.h"
 #include "reconcile-world.h"
@@ -53,17 +54,35 @@ static const char *const wanted_routes[] = {
         "{to: \"fd00:a::/48\", via: \"fd00:2::9\"}",
         "{to: \"fd00:b::/48\", dev: eth1, on-conflict: replace}",
         "{to: \"fd00:b::/48\", type: unreachable}",
+        "{to: 10.60.0.0/16, via: 192.168.1.1, dev: eth0, when: {address: 10.0.0.254}}",
+        "{to: 10.60.0.0/16, via: 192.168.1.7, dev: eth0, when: {dev-up: check-1}}",
+        "{to: 10.61.0.0/16, type: blackhole, when: {dev-up: eth2}}",
+        "{to: 10.62.0.0/16, nexthops: [{via: 192.168.1.1, dev: eth0}, {via: 10.0.0.9, dev: eth1}], "
+        "when: {dev-up: hop-1}}",
+        "{to: \"fd00:d::/48\", nexthops: [{via: \"fd00:1::9\", dev: eth0}, "
+        "{via: \"fd00:2::9\", dev: eth1}], when: {dev-up: hop-2}}",
+        "{to: \"fd00:e::/48\", via: \"fd00:1::9\", dev: eth0, when: {dev-up: check-2}}",
+        "{to: \"fd00:e::/48\", via: \"fd00:1::9\", dev: eth0, when: {address: \"fd00:2::fe\"}}",
+};
+
+static const char *const wanted_rules[] = {
+        "{from: 10.7.0.0/16, table: 100, priority: 1000}",
+        "{from: 10.7.0.0/16, table: 101, priority: 1001, when: {address: 10.0.0.254}}",
+        "{from: 10.8.0.0/16, action: unreachable, priority: 1001, when: {dev-up: check-1}}",
+        "{iif: eth1, family: [ipv4, ipv6], table: 100, priority: 1002, when: {dev-up: eth2}}",
 };
 
 static const char *const wanted_policies[] = {
         "{name: lan, out: [eth0], from: [10.0.0.0/24]}",
         "{name: guest, out: [eth0, eth2], from: [10.0.1.0/24], position: first}",
         "{name: six, out: [eth0], family: [ipv4, ipv6], except-to: [10.0.0.0/8]}",
+        "{name: vip, out: [eth0], family: [ipv4, ipv6], when: {address: 10.0.0.254}}",
+        "{name: third, out: [eth0], position: first, when: {dev-up: eth2}}",
 };
 
 static void put_some(FILE *to, const char *const *items, size_t n)
 {
-    uint64_t chosen = chance(1U << 16);
+    uint64_t chosen = chance(1U << 30);
     const char *last = "";
 
     for (size_t i = 0; i < n; i++) {
@@ -91,6 +110,10 @@ static char *random_config(void)
         fprintf(to, "routes:\n");
         put_some(to, wanted_routes, NSH_ARRAY_SIZE(wanted_routes));
     }
+    if (chance(2)) {
+        fprintf(to, "rules:\n");
+        put_some(to, wanted_rules, NSH_ARRAY_SIZE(wanted_rules));
+    }
     if (chance(4)) {
         fprintf(to, "masquerade:\n");
         put_some(to, wanted_policies, NSH_ARRAY_SIZE(wanted_policies));
@@ -110,6 +133,10 @@ static void check_write(struct world *w, const struct nsh_fib_op *op)
     if (op->verb != NSH_FIB_DELETE && (op->route.protocol != d->protocol ||
                                               nsh_desired_find_route(d, &op->route) == SIZE_MAX))
         fail_msg("seed %llu: %s is written and not wanted", (unsigned long long)seed_first, key);
+    if (op->verb != NSH_FIB_DELETE &&
+            nsh_desired_standing(d, &d->routes[nsh_desired_find_route(d, &op->route)], NULL) !=
+                    NSH_STANDING_WANTED)
+        fail_msg("seed %llu: %s is written and on standby", (unsigned long long)seed_first, key);
     if (op->verb == NSH_FIB_DELETE && op->route.protocol != d->protocol &&
             (w->r->also_ours == 0 || op->route.protocol != w->r->also_ours))
         fail_msg("seed %llu: %s is deleted and not ours", (unsigned long long)seed_first, key);
@@ -190,6 +217,23 @@ static const char *const accidents[] = {
         "ip addr add 10.0.0.1/24 dev eth1",
         "ip addr del 10.0.0.1/24 dev eth1",
         "ip addr add 10.0.0.1/24 dev eth2",
+        "ip addr add 10.0.0.254/24 dev eth1",
+        "ip addr add 10.0.0.254/24 dev eth0",
+        "ip addr del 10.0.0.254/24 dev eth1",
+        "ip addr del 10.0.0.254/24 dev eth0",
+        "ip addr add fd00:2::fe/64 dev eth1",
+        "ip addr del fd00:2::fe/64 dev eth1",
+        "ip route del 10.60.0.0/16",
+        "ip route add 10.60.0.0/16 via 192.168.1.9 dev eth0",
+        "ip route add 10.60.0.0/16 via 192.168.1.1 dev eth0 proto 110",
+        "ip route add 10.61.0.0/16 dev eth1",
+        "ip route del 10.62.0.0/16",
+        "ip -6 route del fd00:d::/48 via fd00:1::9 dev eth0",
+        "ip -6 route append fd00:d::/48 via fd00:1::7 dev eth0",
+        "ip -6 route del fd00:e::/48",
+        "ip rule del from 10.7.0.0/16 lookup 101 priority 1001",
+        "ip rule add from 10.7.0.0/16 lookup 101 priority 1001 protocol 110",
+        "ip rule flush",
         "ip addr add 172.16.0.9/24 dev eth0",
         "ip addr del 172.16.0.9/24 dev eth0",
         "ip addr add fd00:1::2/64 dev eth0",
@@ -226,8 +270,9 @@ static void random_failure(struct world *w)
 {
     static const int errors[] = {ENOBUFS, EPERM, ENOMEM, EAGAIN, ENETUNREACH, EEXIST};
     static const enum nsh_fib_fake_call calls[] = {NSH_FIB_FAKE_DUMP_BEGIN, NSH_FIB_FAKE_DUMP_READ,
-            NSH_FIB_FAKE_SUBMIT, NSH_FIB_FAKE_WRITE, NSH_FIB_FAKE_LINK_INDEX, NSH_FIB_FAKE_LOOKUP,
-            NSH_FIB_FAKE_SYSCTL_GET, NSH_FIB_FAKE_SYSCTL_SET, NSH_FIB_FAKE_EVENTS_READ};
+            NSH_FIB_FAKE_ADDRESSES, NSH_FIB_FAKE_LINKS, NSH_FIB_FAKE_SUBMIT, NSH_FIB_FAKE_WRITE,
+            NSH_FIB_FAKE_LINK_INDEX, NSH_FIB_FAKE_LOOKUP, NSH_FIB_FAKE_SYSCTL_GET,
+            NSH_FIB_FAKE_SYSCTL_SET, NSH_FIB_FAKE_EVENTS_READ};
 
     say("a failure");
     switch (chance(4)) {
@@ -271,6 +316,17 @@ static void restart(struct world *w)
     want(w, text, NSH_OCCASION_START);
 }
 
+static void random_check(struct world *w)
+{
+    uint8_t n = (uint8_t)(1 + chance(2));
+    bool hop = chance(2), open = chance(2);
+
+    if (trace)
+        print_message(
+                "# the %scheck %u %s\n", hop ? "nexthop's " : "", n, open ? "works" : "fails");
+    tell_check(w, hop, n, open, open ? "after a while" : "no answer");
+}
+
 static void step(struct world *w)
 {
     uint32_t what = chance(100);
@@ -288,6 +344,8 @@ static void step(struct world *w)
         new_config(w);
     } else if (what < 77 && chance(4) == 0) {
         restart(w);
+    } else if (what < 79) {
+        random_check(w);
     } else if (what < 82) {
         say("poll");
         nsh_reconciler_poll(w->r);
@@ -330,7 +388,16 @@ struct verdict {
 
 static int feed(void *userdata, const struct nsh_route *seen)
 {
-    return nsh_route_plan_observe(((struct verdict *)userdata)->plan, seen);
+    struct verdict *v = userdata;
+    const struct nsh_desired *d = v->w->r->desired;
+    size_t wanted = nsh_desired_find_route(d, seen);
+
+    if (seen->protocol == d->protocol && wanted != SIZE_MAX &&
+            nsh_desired_standing(d, &d->routes[wanted], NULL) == NSH_STANDING_STANDBY) {
+        print_error("a route on standby stands\n");
+        v->bad++;
+    }
+    return nsh_route_plan_observe(v->plan, seen);
 }
 
 /* A step is left only for what can't be done; that it can't is tried. */
@@ -368,6 +435,8 @@ static unsigned judge_routes(struct world *w)
         uint8_t state = w->r->route_states[i];
         char key[96];
 
+        if (w->r->route_flags[i] & NSH_ROUTE_WITHDRAWN && state == NSH_OBJECT_STANDBY)
+            continue;
         /* What can't be written does not meet what stands there. */
         if (verdict == NSH_ROUTE_CONFLICT && state == NSH_OBJECT_PENDING)
             continue;
@@ -381,6 +450,46 @@ static unsigned judge_routes(struct world *w)
     assert_int_equal(nsh_apply_routes(w->fib, d, v.plan, on_written, &v), 0);
     nsh_route_plan_free(v.plan);
     return v.bad;
+}
+
+static void judged(void *userdata, nsh_gate_id gate, bool holds, const char *why)
+{
+    struct verdict *v = userdata;
+
+    if (v->w->r->desired->gate_states[gate].open == holds)
+        return;
+    print_error("gate %u is not as it was judged: %s\n", gate, why);
+    v->bad++;
+}
+
+static unsigned judge_gates(struct world *w)
+{
+    struct verdict v = {.w = w};
+
+    assert_int_equal(nsh_desired_judge(w->fib, w->r->desired, judged, &v), 0);
+    return v.bad;
+}
+
+/* Those in force stand, each once, and none of the others. */
+static unsigned judge_rules(struct world *w)
+{
+    const struct nsh_desired *d = w->r->desired;
+    unsigned bad = 0;
+
+    for (size_t i = 0; i < d->n_rules; i++) {
+        nsh_autofree char *lines = nsh_fib_fake_show_rules(w->kernel, d->rules[i].family);
+        char text[NSH_RULE_TEXT], line[NSH_RULE_TEXT + 32];
+        bool open = nsh_desired_is_open(d, d->rules[i].when);
+        uint8_t state = open ? NSH_OBJECT_HELD : NSH_OBJECT_STANDBY;
+
+        nsh_rule_format(&d->rules[i], text, sizeof(text));
+        snprintf(line, sizeof(line), "%s proto %u\n", text, d->protocol);
+        if ((strstr(lines, line) != NULL) == open && w->r->rule_states[i] == state)
+            continue;
+        print_error("%s: state %d, not %d, among\n%s", text, w->r->rule_states[i], state, lines);
+        bad++;
+    }
+    return bad;
 }
 
 static int observe(void *userdata, const struct nsh_chain_seen *seen)
@@ -429,7 +538,7 @@ static void judge(struct world *w)
     nsh_autofree char *foreign = foreign_of(w), *after = NULL;
     size_t writes = nsh_fib_fake_counts(w->kernel)->writes;
     size_t commits = nsh_firewall_fake_counts(w->tables)->commits;
-    unsigned bad = judge_routes(w) + judge_forwarding(w);
+    unsigned bad = judge_gates(w) + judge_routes(w) + judge_rules(w) + judge_forwarding(w);
 
     for (int f = 0; f < NSH_FAMILIES; f++)
         for (int t = 0; t < NSH_TABLE_COUNT; t++)
