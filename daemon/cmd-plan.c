@@ -13,6 +13,7 @@
 #include "common.h"
 #include "diag.h"
 #include "judge.h"
+#include "learn.h"
 #include "options.h"
 #include "plan-rule.h"
 #include "plan.h"
@@ -22,6 +23,7 @@
 
 NSH_DEFINE_CLEANUP(struct nsh_route_plan *, nsh_route_plan_free)
 NSH_DEFINE_CLEANUP(struct nsh_rule_plan *, nsh_rule_plan_free)
+NSH_DEFINE_CLEANUP(struct nsh_learner *, nsh_learner_free)
 NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
 
 struct planner {
@@ -94,6 +96,53 @@ static int judge_gates(struct planner *p)
     q = nsh_desired_judge(p->fib, p->desired, take_judged, p);
     nsh_desired_settle(p->desired);
     return q;
+}
+
+/* ---- gateways that others learn ---- */
+
+struct look {
+    struct nsh_learner *learner;
+    uint8_t ours, also_ours;
+};
+
+static int see_route(void *userdata, const struct nsh_route *seen)
+{
+    struct look *look = userdata;
+
+    if (seen->protocol == look->ours || seen->protocol == look->also_ours)
+        return 0;
+    return nsh_learner_see(look->learner, seen);
+}
+
+static bool learns(const struct nsh_desired *d)
+{
+    for (size_t i = 0; i < d->n_links; i++)
+        if (d->links[i].learns != AF_UNSPEC)
+            return true;
+    return false;
+}
+
+static int learn(struct planner *p)
+{
+    NSH_CLEANUP(nsh_learner_freep) struct nsh_learner *learner = NULL;
+    struct look look = {.ours = p->desired->protocol, .also_ours = earlier_protocol(p)};
+    int q;
+
+    if (!learns(p->desired))
+        return 0;
+    q = nsh_learner_new(&learner);
+    if (q < 0)
+        return q;
+    look.learner = learner;
+    nsh_learner_begin(learner);
+    q = nsh_fib_dump(p->fib, &(struct nsh_fib_filter){0}, see_route, &look);
+    if (q < 0)
+        return q;
+    nsh_learner_end(learner);
+    for (size_t i = 0; i < p->desired->n_links; i++)
+        if (p->desired->links[i].learns != AF_UNSPEC)
+            nsh_learner_choose(learner, &p->desired->links[i]);
+    return 0;
 }
 
 /* ---- routes ---- */
@@ -183,9 +232,19 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
     struct nsh_hold hold;
 
     nsh_route_format(&p->desired->routes[i], p->desired->links, text, sizeof text);
-    if (nsh_desired_standing(p->desired, &p->desired->routes[i], &hold) == NSH_STANDING_STANDBY)
+    switch (nsh_desired_standing(p->desired, &p->desired->routes[i], &hold)) {
+    case NSH_STANDING_STANDBY:
         print_standby(p, "route", text, hold.gate);
-    else if (other)
+        return;
+    case NSH_STANDING_UNLEARNED:
+        remark("# route %s is pending: no default route of others over %s tells its gateway", text,
+                p->desired->links[hold.link].name);
+        return;
+    case NSH_STANDING_WANTED:
+    case NSH_STANDING_UNDECIDED:
+        break;
+    }
+    if (other)
         remark("# route %s is held by another: %s", text,
                 nsh_route_format_seen(p->fib, other, foreign, sizeof foreign));
     else if (missing)
@@ -449,7 +508,9 @@ static int plan_all(struct planner *p)
         return nsh_complain("cannot read the iptables rules: %s", strerror(-q));
     print_standby_chains(p);
     plan_forwarding(p);
-    q = plan_routes(p);
+    q = learn(p);
+    if (q == 0)
+        q = plan_routes(p);
     if (q < 0)
         return nsh_complain("cannot read the routes: %s", strerror(-q));
     q = plan_rules(p);

@@ -40,13 +40,6 @@ void reconcile_gate_event(struct nsh_reconciler *r, const struct nsh_fib_event *
 
 /* ---- telling ---- */
 
-/* What has become of those that name the gate. */
-struct effect {
-    size_t withdrawn, back; /* routes */
-    size_t changed;         /* routes that go on by other nexthops */
-    size_t rules, policies;
-};
-
 struct words {
     char *at;
     size_t left;
@@ -67,7 +60,7 @@ static void add_words(struct words *w, size_t count, const char *one, const char
 }
 
 /* "2 routes, 1 rule withdrawn", "1 route goes on by other nexthops"; "" for nothing. */
-static void effect_text(const struct effect *e, bool open, bool first, char *buf, size_t size)
+static void effect_text(const struct gate_effect *e, bool open, bool first, char *buf, size_t size)
 {
     struct words w = {buf, size, 0};
 
@@ -87,7 +80,7 @@ static void effect_text(const struct effect *e, bool open, bool first, char *buf
 }
 
 static void tell_gate(struct nsh_reconciler *r, nsh_gate_id gate, bool open, bool first,
-        const struct effect *e, const char *reason)
+        const struct gate_effect *e, const char *reason)
 {
     const struct nsh_gate *g = &r->desired->gates[gate];
     char name[NSH_GATE_TEXT], effect[160], detail[320];
@@ -120,10 +113,7 @@ const char *reconcile_gate_reason(
 
 /* ---- routes ---- */
 
-/*
- * Before what it depends on changes. `own`: what is written then is told with that, not by itself.
- */
-static void prepare_route(struct nsh_reconciler *r, size_t wanted, bool own)
+void reconcile_prepare(struct nsh_reconciler *r, size_t wanted, bool own, bool in_job)
 {
     const struct nsh_desired *d = r->desired;
     enum nsh_object_state state;
@@ -133,19 +123,27 @@ static void prepare_route(struct nsh_reconciler *r, size_t wanted, bool own)
         r->route_flags[wanted] |= ROUTE_WAS_WANTED;
     if (own)
         r->route_flags[wanted] |= ROUTE_OWN_CHANGE;
+    if (in_job) {
+        nsh_route_plan_settle(r->route_plan, wanted);
+        r->job.learned = true;
+        return;
+    }
     /* A comparison that is yet to begin sees all of them; or it changed a moment ago already. */
     if (changing || (r->routes_dirty >= ROUTES_OURS && r->job.phase == JOB_NONE))
         return;
-    state = r->route_states[wanted];
-    if (r->settling || reconcile_carry_one(r, wanted) < 0 ||
-            (state != NSH_OBJECT_HELD && state != NSH_OBJECT_STANDBY))
+    if (r->settling || reconcile_carry_one(r, wanted) < 0) {
         reconcile_mark_routes(r, ROUTES_OURS);
-    else
+        return;
+    }
+    state = r->route_states[wanted];
+    if (state == NSH_OBJECT_HELD || state == NSH_OBJECT_STANDBY ||
+            r->route_flags[wanted] & ROUTE_UNLEARNED)
         reconcile_mark_own(r, wanted);
+    else
+        reconcile_mark_routes(r, ROUTES_OURS);
 }
 
-/* And when it has. */
-static void finish_route(struct nsh_reconciler *r, size_t wanted, struct effect *e)
+void reconcile_changed(struct nsh_reconciler *r, size_t wanted, struct gate_effect *e)
 {
     const struct nsh_desired *d = r->desired;
     bool was = (r->route_flags[wanted] & ROUTE_WAS_WANTED) != 0;
@@ -160,7 +158,7 @@ static void finish_route(struct nsh_reconciler *r, size_t wanted, struct effect 
 
 /* ---- rules and policies ---- */
 
-static void touch_rules(struct nsh_reconciler *r, nsh_gate_id gate, struct effect *e)
+static void touch_rules(struct nsh_reconciler *r, nsh_gate_id gate, struct gate_effect *e)
 {
     for (size_t i = 0; i < r->desired->n_rules; i++)
         e->rules += r->desired->rules[i].when == gate;
@@ -177,7 +175,7 @@ void reconcile_settle_chains(struct nsh_reconciler *r)
     }
 }
 
-static void touch_chains(struct nsh_reconciler *r, nsh_gate_id gate, struct effect *e)
+static void touch_chains(struct nsh_reconciler *r, nsh_gate_id gate, struct gate_effect *e)
 {
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         const struct nsh_chain *c = &r->desired->chains[i];
@@ -196,26 +194,27 @@ static void touch_chains(struct nsh_reconciler *r, nsh_gate_id gate, struct effe
 
 /* ---- a change ---- */
 
-static struct effect change_gate(struct nsh_reconciler *r, nsh_gate_id gate, bool open, bool own)
+static struct gate_effect change_gate(
+        struct nsh_reconciler *r, nsh_gate_id gate, bool open, bool own)
 {
     size_t n;
     const uint32_t *routes = nsh_desired_of_gate(r->desired, gate, &n);
-    struct effect e = {0};
+    struct gate_effect e = {0};
 
     for (size_t i = 0; i < n; i++)
-        prepare_route(r, routes[i], own);
+        reconcile_prepare(r, routes[i], own, false);
     r->desired->gate_states[gate].open = open;
     for (size_t i = 0; i < n; i++)
-        finish_route(r, routes[i], &e);
+        reconcile_changed(r, routes[i], &e);
     touch_rules(r, gate, &e);
     touch_chains(r, gate, &e);
     return e;
 }
 
 /* What names a condition that does not hold when it is first looked at. */
-static struct effect count_closed(struct nsh_reconciler *r, nsh_gate_id gate)
+static struct gate_effect count_closed(struct nsh_reconciler *r, nsh_gate_id gate)
 {
-    struct effect e = {0};
+    struct gate_effect e = {0};
 
     nsh_desired_of_gate(r->desired, gate, &e.withdrawn);
     touch_rules(r, gate, &e);
@@ -229,7 +228,7 @@ static void set_gate(struct nsh_reconciler *r, nsh_gate_id gate, bool open, cons
     struct nsh_gate_state *state = &r->desired->gate_states[gate];
     bool first = !state->judged && r->desired->gates[gate].kind == NSH_GATE_WHEN;
     bool change = state->open != open;
-    struct effect e = {0};
+    struct gate_effect e = {0};
 
     state->judged = true;
     nsh_notes_set_reason(r->notes, NSH_OBJECT_GATE + gate, open || !reason[0] ? NULL : reason);

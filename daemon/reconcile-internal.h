@@ -11,6 +11,7 @@
 #include "conntrack.h"
 #include "culprit.h"
 #include "intern.h"
+#include "learn.h"
 #include "plan-rule.h"
 #include "plan.h"
 #include "reconcile.h"
@@ -60,6 +61,8 @@ struct tally {
 #define ROUTE_OWN_CHANGE 0x20U
 /* It was in force before the change that is being carried out. */
 #define ROUTE_WAS_WANTED 0x10U
+/* It is pending because nobody has learned its gateway. */
+#define ROUTE_UNLEARNED 0x08U
 /* More than this many single keys are not cheaper than one dump. */
 #define KEY_MARKS_MAX 1024
 
@@ -122,6 +125,7 @@ struct job {
     int rounds;   /* comparisons that followed from the one before */
     size_t at;
     size_t wrong;    /* routes that will be written */
+    bool learned;    /* its look at all routes has changed what is wanted */
     bool occupied;   /* an addition met a route that was not observed */
     uint64_t writes; /* counter when it began */
     struct account account;
@@ -215,7 +219,13 @@ struct nsh_reconciler {
     uint8_t flows_left[NSH_FAMILIES];   /* looks to come after the next one */
     uint8_t flows_looks[NSH_FAMILIES];  /* since the repair */
 
-    bool events_all;
+    enum nsh_fib_foreign foreign; /* what events are told of */
+    size_t n_unlearned;           /* routes with ROUTE_UNLEARNED */
+
+    bool learns; /* a wanted route's gateway is learned */
+    bool learned_dirty;
+    struct nsh_learner *learner;
+
     char *last_repair;
     uint64_t last_repair_at;
     struct nsh_work work;
@@ -235,11 +245,39 @@ static inline void reconcile_mark_routes(struct nsh_reconciler *r, enum route_ma
 /* reconcile.c: what set off the next pass, if nothing has before. */
 void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text);
 void reconcile_mark_everything(struct nsh_reconciler *r);
+/* Opens or closes the filter for foreign routes. */
+void reconcile_follow_foreign(struct nsh_reconciler *r);
 
 /* Of a route with what stands there as far as is known, now that this is about to be unwanted. */
 void reconcile_mark_own(struct nsh_reconciler *r, size_t wanted);
 
+/* reconcile-learn.c */
+void reconcile_learn_route(struct nsh_reconciler *r, const struct nsh_fib_event *e);
+void reconcile_learn_link(struct nsh_reconciler *r, const struct nsh_fib_event *e);
+void reconcile_learn_address(struct nsh_reconciler *r, const struct nsh_fib_event *e);
+/* Takes over what events have told. */
+int reconcile_learned(struct nsh_reconciler *r);
+/* Around a dump of all routes. */
+void reconcile_look_begin(struct nsh_reconciler *r);
+int reconcile_look_see(struct nsh_reconciler *r, const struct nsh_route *seen);
+void reconcile_look_end(struct nsh_reconciler *r);
+/* A new configuration: whether anything is to be learned. */
+void reconcile_learn_what(struct nsh_reconciler *r);
+
 /* reconcile-gates.c */
+/* What has become of those that depend on something. */
+struct gate_effect {
+    size_t withdrawn, back; /* routes */
+    size_t changed;         /* routes that go on otherwise */
+    size_t rules, policies;
+};
+/*
+ * Before what a route depends on changes, and when it has. `own`: what is written then is told with
+ * that, not by itself. `in_job`: at the end of the dump of the comparison under way, which has no
+ * more to say of it.
+ */
+void reconcile_prepare(struct nsh_reconciler *r, size_t wanted, bool own, bool in_job);
+void reconcile_changed(struct nsh_reconciler *r, size_t wanted, struct gate_effect *e);
 /* An event about a link or an address; `text` is what it says. */
 void reconcile_gate_event(
         struct nsh_reconciler *r, const struct nsh_fib_event *e, const char *text);
@@ -271,6 +309,8 @@ void reconcile_previous_done(struct nsh_reconciler *r);
 int reconcile_routes(struct nsh_reconciler *r);
 /* For the rules that lead there to go first. */
 bool reconcile_job_waits(const struct nsh_reconciler *r);
+/* Asks what the names of devices stand for. */
+int reconcile_resolve(struct nsh_reconciler *r);
 /* Gives up the comparison under way, if there is one; it stays marked. */
 void reconcile_job_cancel(struct nsh_reconciler *r);
 

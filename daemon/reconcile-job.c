@@ -82,7 +82,7 @@ static int end(struct nsh_reconciler *r)
         return q;
     j->phase = JOB_NONE;
     r->behind = j->delta ? j->scope : ROUTES_CLEAN;
-    if ((j->occupied || moved) && j->rounds + 1 < ROUNDS_MAX) {
+    if ((j->occupied || moved || j->learned) && j->rounds + 1 < ROUNDS_MAX) {
         reconcile_mark_routes(r, j->occupied ? ROUTES_ALL : ROUTES_OURS);
         j->rounds++;
         return 0;
@@ -140,8 +140,10 @@ static int begin_comparison(struct nsh_reconciler *r)
     bool all = r->job.scope == ROUTES_ALL;
     int q = nsh_route_plan_begin(r->route_plan, all ? NSH_SCOPE_ALL : NSH_SCOPE_OURS, NULL, 0);
 
-    if (all)
+    if (all) {
         r->all_cost = 0;
+        reconcile_look_begin(r);
+    }
     r->work.full++;
     r->earlier_seen = false;
     r->job.earlier = false;
@@ -151,7 +153,10 @@ static int begin_comparison(struct nsh_reconciler *r)
 static int observe(void *userdata, const struct nsh_route *seen)
 {
     struct nsh_reconciler *r = userdata;
+    int q = r->job.scope == ROUTES_ALL && seen->dst_length == 0 ? reconcile_look_see(r, seen) : 0;
 
+    if (q < 0)
+        return q;
     if (r->also_ours != 0 && seen->protocol == r->also_ours)
         r->earlier_seen = true;
     return nsh_route_plan_observe(r->route_plan, seen);
@@ -168,6 +173,8 @@ static int dump(struct nsh_reconciler *r)
         q = begin_comparison(r); /* disturbed: once more from the beginning */
         return q < 0 ? q : 1;
     }
+    if (q == 0 && r->job.scope == ROUTES_ALL)
+        reconcile_look_end(r);
     if (q != 0 || r->job.scope == ROUTES_ALL || r->also_ours == 0 || r->job.earlier)
         return q;
     r->job.earlier = true;
@@ -216,6 +223,12 @@ static int delete_some(struct nsh_reconciler *r)
     return q < 0 ? q : more;
 }
 
+/* What is wanted has changed in the middle of it. */
+static bool goes_on(const struct job *j)
+{
+    return j->learned && j->rounds + 1 < ROUNDS_MAX;
+}
+
 static int next_phase(struct nsh_reconciler *r)
 {
     switch (r->job.phase) {
@@ -232,6 +245,9 @@ static int next_phase(struct nsh_reconciler *r)
         r->job.phase = JOB_WRITE;
         return 0;
     case JOB_WRITE:
+        /* The next round writes what the look has changed: before the rules, and sees this too. */
+        if (goes_on(&r->job))
+            return end(r);
         r->job.phase = JOB_WAIT;
         return 0;
     case JOB_WAIT:
@@ -273,15 +289,17 @@ static int step(struct nsh_reconciler *r)
 
 /* ---- a slice ---- */
 
-static int resolve(struct nsh_reconciler *r)
+int reconcile_resolve(struct nsh_reconciler *r)
 {
     bool changed;
     int q = nsh_desired_resolve(r->fib, r->desired, &changed);
 
     if (q < 0)
         return q;
-    if (changed)
+    if (changed) {
         reconcile_mark_routes(r, ROUTES_OURS);
+        r->learned_dirty = r->learns;
+    }
     r->links_dirty = false;
     return 0;
 }
@@ -322,7 +340,7 @@ int reconcile_routes(struct nsh_reconciler *r)
     if (r->routes_wait <= reconcile_now(r))
         reconcile_mark_routes(r, ROUTES_OURS);
     if (r->links_dirty)
-        q = resolve(r);
+        q = reconcile_resolve(r);
     while (q == 0 && (running(r) || r->routes_dirty != ROUTES_CLEAN) && !ended) {
         bool ran = running(r) || r->routes_dirty >= ROUTES_OURS;
 

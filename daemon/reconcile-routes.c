@@ -50,6 +50,9 @@ static void tell(struct nsh_reconciler *r, size_t wanted, enum nsh_report_kind k
 
 void reconcile_set_state(struct nsh_reconciler *r, size_t wanted, enum nsh_object_state state)
 {
+    if (r->route_flags[wanted] & ROUTE_UNLEARNED)
+        r->n_unlearned--;
+    r->route_flags[wanted] &= (uint8_t)~ROUTE_UNLEARNED;
     r->route_counts[r->route_states[wanted]]--;
     r->route_counts[state]++;
     r->route_states[wanted] = (uint8_t)state;
@@ -229,11 +232,38 @@ static void take_missing(struct nsh_reconciler *r, const struct nsh_route_plan *
     become_pending(r, plan, wanted, reason);
 }
 
-/* A gate is closed. That was told of the gate. */
+/* Nobody has learned a gateway it could lead to. That it was lost was told of the gateway. */
+static void become_unlearned(struct nsh_reconciler *r, size_t wanted, const struct nsh_link *link)
+{
+    bool own = (r->route_flags[wanted] & ROUTE_OWN_CHANGE) != 0;
+    char reason[96];
+
+    if (link->ifindex == 0)
+        snprintf(reason, sizeof reason, "interface %s does not exist", link->name);
+    else
+        snprintf(reason, sizeof reason, "no default route of others over %s tells its gateway",
+                link->name);
+    if (own)
+        nsh_notes_set_reason(r->notes, wanted, reason);
+    else
+        become(r, wanted, NSH_OBJECT_PENDING, NSH_REPORT_PENDING, reason);
+    reconcile_set_state(r, wanted, NSH_OBJECT_PENDING);
+    r->route_flags[wanted] |= ROUTE_UNLEARNED;
+    r->n_unlearned++;
+}
+
+/* A gate is closed, which was told of the gate; or a gateway is missing. */
 static void take_withdrawn(struct nsh_reconciler *r, size_t wanted)
 {
-    reconcile_set_state(r, wanted, NSH_OBJECT_STANDBY);
-    nsh_notes_set_reason(r->notes, wanted, NULL);
+    const struct nsh_desired *d = r->desired;
+    struct nsh_hold hold;
+
+    if (nsh_desired_standing(d, &d->routes[wanted], &hold) == NSH_STANDING_UNLEARNED) {
+        become_unlearned(r, wanted, &d->links[hold.link]);
+    } else {
+        reconcile_set_state(r, wanted, NSH_OBJECT_STANDBY);
+        nsh_notes_set_reason(r->notes, wanted, NULL);
+    }
     r->route_flags[wanted] &=
             (uint8_t) ~(NSH_ROUTE_WAS_HELD | ROUTE_SHADOW_TOLD | ROUTE_OWN_CHANGE);
 }
@@ -352,6 +382,10 @@ static void written(void *userdata, const struct nsh_route_step *step,
             r->occupied = true;
         break;
     case NSH_WRITE_PENDING:
+        /* Where foreign ones were not looked at, who holds it is known better from before. */
+        if (r->route_states[step->wanted] == NSH_OBJECT_CONFLICTING && !r->settling &&
+                r->plan == r->route_plan && r->job.scope != ROUTES_ALL)
+            break;
         become_pending(r, r->plan, step->wanted, why);
         break;
     case NSH_WRITE_REFUSED:
@@ -379,8 +413,12 @@ static bool any_way_may_differ(const struct nsh_reconciler *r, enum route_mark s
 
 int reconcile_ways(struct nsh_reconciler *r, enum route_mark scope, bool *ret_moved)
 {
+    int q;
+
     *ret_moved = false;
-    return any_way_may_differ(r, scope) ? nsh_desired_resolve(r->fib, r->desired, ret_moved) : 0;
+    q = any_way_may_differ(r, scope) ? nsh_desired_resolve(r->fib, r->desired, ret_moved) : 0;
+    r->learned_dirty = r->learned_dirty || (*ret_moved && r->learns);
+    return q;
 }
 
 /* ---- those that were marked one by one ---- */

@@ -313,6 +313,7 @@ static void put_on(struct nsh_reconciler *r, struct nsh_desired *desired, struct
     r->gates_marked = false;
     memset(r->route_counts, 0, sizeof r->route_counts);
     r->route_counts[NSH_OBJECT_UNKNOWN] = desired->n_routes;
+    r->n_unlearned = 0;
 }
 
 /* A job for the configuration before is given up; what it should have carried over is, now. */
@@ -345,6 +346,8 @@ int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, en
     set_aside(r, why);
     put_on(r, desired, &o);
     reconcile_settle_chains(r);
+    reconcile_learn_what(r);
+    reconcile_follow_foreign(r);
     r->routes_wait = r->rules_wait = NSH_NEVER;
     r->settling = true;
     r->behind = ROUTES_CLEAN;

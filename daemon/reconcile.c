@@ -45,7 +45,7 @@ int nsh_reconciler_new(struct nsh_fib *fib, struct nsh_firewall *firewall, struc
     r->rules_wait = NSH_NEVER;
     r->flows_family = AF_UNSPEC;
     r->mark_arena = nsh_arena_new();
-    if (!r->mark_arena || nsh_notes_new(&r->notes) < 0) {
+    if (!r->mark_arena || nsh_notes_new(&r->notes) < 0 || nsh_learner_new(&r->learner) < 0) {
         nsh_reconciler_free(r);
         return -ENOMEM;
     }
@@ -73,6 +73,7 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     free(r->before.items);
     nsh_notes_free(r->notes);
     nsh_arena_free(r->mark_arena);
+    nsh_learner_free(r->learner);
     nsh_conntrack_free(r->conntrack);
     free(r);
 }
@@ -195,7 +196,7 @@ void reconcile_mark_own(struct nsh_reconciler *r, size_t wanted)
 
 static bool any_waiting(const struct nsh_reconciler *r)
 {
-    return r->events_all; /* kept in step with "something is pending or conflicting" */
+    return r->foreign == NSH_FIB_FOREIGN_ALL; /* something is pending or conflicting */
 }
 
 /*
@@ -245,6 +246,7 @@ static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
     bool ours = e->route.protocol == r->desired->protocol ||
                 (r->also_ours != 0 && e->route.protocol == r->also_ours);
 
+    reconcile_learn_route(r, e);
     if (wanted != SIZE_MAX) {
         if (e->type == NSH_FIB_ROUTE_GONE || (e->route_flags & (NLM_F_REPLACE | NLM_F_EXCL)) != 0) {
             mark_key(r, wanted, e);
@@ -295,6 +297,7 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
             : e->up ? "is up"
                     : "went down");
     reconcile_gate_event(r, e, text);
+    reconcile_learn_link(r, e);
     if (!link_in_use(r, e->ifindex, e->name))
         return;
     reconcile_set_trigger(r, e->sender, text);
@@ -307,6 +310,7 @@ static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *
     const char *text = e->gone ? "an address was removed" : "an address was added";
 
     reconcile_gate_event(r, e, text);
+    reconcile_learn_address(r, e);
     /* An IPv6 route loses its preferred source without a word, whatever device had the address. */
     if (!(e->family == AF_INET6 && r->sources) && !link_in_use(r, e->ifindex, ""))
         return;
@@ -405,18 +409,26 @@ static void settle_marks(struct nsh_reconciler *r)
         r->keys[i].sequence = (uint32_t)i;
 }
 
-/* While something waits, additions of foreign routes matter: they may be what it waits for. */
-static void follow_foreign_routes(struct nsh_reconciler *r)
+/*
+ * While something waits, additions of foreign routes matter: they may be what it waits for. One
+ * that nobody has learned a gateway for waits for a default route alone.
+ */
+static enum nsh_fib_foreign foreign_that_matter(const struct nsh_reconciler *r)
 {
-    bool all =
-            r->route_counts[NSH_OBJECT_PENDING] > 0 || r->route_counts[NSH_OBJECT_CONFLICTING] > 0;
+    if (r->route_counts[NSH_OBJECT_PENDING] > r->n_unlearned ||
+            r->route_counts[NSH_OBJECT_CONFLICTING] > 0)
+        return NSH_FIB_FOREIGN_ALL;
+    return r->learns ? NSH_FIB_FOREIGN_DEFAULTS : NSH_FIB_FOREIGN_NONE;
+}
 
-    if (all == r->events_all)
+void reconcile_follow_foreign(struct nsh_reconciler *r)
+{
+    enum nsh_fib_foreign foreign = foreign_that_matter(r);
+
+    if (foreign == r->foreign || r->fib->ops->events_foreign(r->fib, foreign) < 0)
         return;
-    if (r->fib->ops->events_all_routes(r->fib, all) < 0)
-        return;
-    r->events_all = all;
-    if (all) {
+    r->foreign = foreign;
+    if (foreign == NSH_FIB_FOREIGN_ALL) {
         /* What came between the failed write and this was dropped: once more. */
         r->links_dirty = true;
         reconcile_mark_routes(r, ROUTES_OURS);
@@ -469,8 +481,8 @@ static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
 bool nsh_reconciler_complete(const struct nsh_reconciler *r)
 {
     return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->rules_dirty &&
-           r->job.phase == JOB_NONE && !r->gates_dirty && !r->gates_marked && !r->unwanted_dirty &&
-           !firewall_due(r, reconcile_now(r)) && r->lock_since == 0;
+           r->job.phase == JOB_NONE && !r->gates_dirty && !r->gates_marked && !r->learned_dirty &&
+           !r->unwanted_dirty && !firewall_due(r, reconcile_now(r)) && r->lock_since == 0;
 }
 
 static int forget_earlier_protocol(struct nsh_reconciler *r)
@@ -532,7 +544,7 @@ static void finish_pass(struct nsh_reconciler *r)
         reconcile_set_trigger(r, 0, "resync");
         r->behind = ROUTES_CLEAN;
     }
-    follow_foreign_routes(r);
+    reconcile_follow_foreign(r);
 }
 
 /*
@@ -571,7 +583,7 @@ static int run_pass(struct nsh_reconciler *r)
         /* The rest has its turn after what else is waiting, and knows what it is about. */
         if (!r->rules_dirty)
             r->trigger = (struct trigger){0};
-        follow_foreign_routes(r);
+        reconcile_follow_foreign(r);
         return 0;
     }
     if (q == 0 && !wait)
@@ -612,6 +624,8 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
         r->retry = NSH_NEVER;
     report_begin(r);
     q = reconcile_gates(r);
+    if (q == 0)
+        q = reconcile_learned(r);
     settle_marks(r);
     if (q == 0)
         q = run_pass(r);
@@ -645,7 +659,8 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
     if (r->retry == NSH_NEVER && (r->unwanted_dirty || firewall_due(r, now)))
         return true;
     return r->routes_dirty != ROUTES_CLEAN || r->job.phase != JOB_NONE || r->links_dirty ||
-           r->rules_dirty || r->forwarding_dirty || r->gates_dirty || r->gates_marked;
+           r->rules_dirty || r->forwarding_dirty || r->gates_dirty || r->gates_marked ||
+           r->learned_dirty;
 }
 
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)

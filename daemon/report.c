@@ -187,6 +187,13 @@ static void say_gate(FILE *to, const struct nsh_report *r)
     put(to, detail);
 }
 
+static void say_learned(FILE *to, const struct nsh_report *r)
+{
+    put_subject(to, r);
+    fputs(" is ", to);
+    put(to, r->detail ? r->detail : "another");
+}
+
 static void say_state(FILE *to, const struct nsh_report *r)
 {
     fputs(nsh_report_action(r->kind), to);
@@ -363,6 +370,7 @@ static const struct kind {
         [NSH_REPORT_FAILED] = {"failed", NSH_ID_FAILED, LOG_ERR, true, say_failed},
         [NSH_REPORT_CLOSED] = {"closed", NSH_ID_CLOSED, LOG_WARNING, true, say_gate},
         [NSH_REPORT_OPENED] = {"opened", NSH_ID_OPENED, LOG_NOTICE, false, say_gate},
+        [NSH_REPORT_LEARNED] = {"learned", NSH_ID_LEARNED, LOG_NOTICE, false, say_learned},
         [NSH_REPORT_FLOWS] = {"flows", NSH_ID_FLOWS, LOG_NOTICE, false, say_flows},
 };
 

@@ -31,6 +31,7 @@ enum nsh_report_kind {
     NSH_REPORT_FAILED,     /* an operation the kernel refused; `detail` */
     NSH_REPORT_CLOSED,     /* a condition or check fails; `detail` is why, and what is withdrawn */
     NSH_REPORT_OPENED,     /* it holds again; `detail` is what is back */
+    NSH_REPORT_LEARNED,    /* the gateway that others learned changed; `detail` is what to */
     NSH_REPORT_FLOWS,      /* untranslated flows deleted after a repair; `count` */
     NSH_REPORT_KINDS,
 };
@@ -38,7 +39,7 @@ enum nsh_report_kind {
 struct nsh_report {
     enum nsh_report_kind kind;
     const char *object;  /* "route", "rule", "masquerade", "forwarding", "accept-ra", "condition",
-                          "check", "configuration" */
+                          "check", "gateway", "configuration" */
     const char *name;    /* "10.20.0.0/16 via 192.168.1.1", "lan-out (ipv4)", "ipv6"; may be NULL */
     const char *policy;  /* the policy's name alone: NETSHARED_POLICY; may be NULL */
     const char *cause;   /* "start", "reload", "removed", "replaced", "link eth0 went down",

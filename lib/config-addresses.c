@@ -253,3 +253,9 @@ const struct nsh_key_type nsh_type_address = {.what = "an address",
         .hint = "write, say, 192.168.1.1",
         .read = read_address,
         .size = sizeof(struct nsh_prefix)};
+
+const struct nsh_key_type nsh_type_gateway = {.what = "an address or {learned-on: DEVICE}",
+        .hint = "write, say, 192.168.1.1",
+        .read = read_address,
+        .size = sizeof(struct nsh_prefix),
+        .object = &nsh_object_learned};

@@ -119,11 +119,13 @@ extern const struct nsh_key_type nsh_type_tos;      /* uint32_t */
 /* char[NSH_CONGESTION_CONTROL_TEXT] */
 extern const struct nsh_key_type nsh_type_congestion_control;
 extern const struct nsh_key_type nsh_type_address; /* struct nsh_prefix of full length */
-extern const struct nsh_key_type nsh_type_prefix;  /* struct nsh_prefixes, appended */
-extern const struct nsh_key_type nsh_type_device;  /* char[IFNAMSIZ] */
-extern const struct nsh_key_type nsh_type_out;     /* struct nsh_names_list, appended */
-extern const struct nsh_key_type nsh_type_policy;  /* char[NSH_POLICY_NAME] */
-extern const struct nsh_key_type nsh_type_to;      /* routes, appended to the loader's */
+/* The same, or what is learned (config-routes-hop.c): then the field is left alone. */
+extern const struct nsh_key_type nsh_type_gateway;
+extern const struct nsh_key_type nsh_type_prefix; /* struct nsh_prefixes, appended */
+extern const struct nsh_key_type nsh_type_device; /* char[IFNAMSIZ] */
+extern const struct nsh_key_type nsh_type_out;    /* struct nsh_names_list, appended */
+extern const struct nsh_key_type nsh_type_policy; /* char[NSH_POLICY_NAME] */
+extern const struct nsh_key_type nsh_type_to;     /* routes, appended to the loader's */
 
 /* A condition (config-gates.c); what was read is in the loader's `when`. */
 extern const struct nsh_key_type nsh_type_when;

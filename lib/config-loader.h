@@ -90,7 +90,8 @@ struct nsh_loader {
     size_t n_rules, rules_room;
     struct nsh_gate *gates;
     size_t n_gates, gates_room;
-    nsh_gate_id when;                          /* of the object being read */
+    char learned_on[IFNAMSIZ]; /* of the nexthop being read; "": nothing is learned */
+    nsh_gate_id when;          /* of the object being read */
     nsh_origin settings_at[NSH_SETTINGS_KEYS]; /* where each was given first */
 
     struct nsh_names tables, protocols;

@@ -27,8 +27,9 @@ struct hop_draft {
 #define FIELD(member) .offset = offsetof(struct hop_draft, member)
 
 static const struct nsh_key keys[] = {
-        [KEY_HOP_VIA] = {"via", &nsh_type_address, FIELD(via),
-                .known_as = "gateway gw nexthop router", .help = "the gateway"},
+        [KEY_HOP_VIA] = {"via", &nsh_type_gateway, FIELD(via),
+                .known_as = "gateway gw nexthop router",
+                .help = "the gateway, or {learned-on: DEVICE}"},
         [KEY_HOP_DEV] = {"dev", &nsh_type_device, FIELD(dev),
                 .known_as = "device interface iface oif out oifname",
                 .help = "the device; without it the kernel takes the one the gateway is behind"},
@@ -39,20 +40,72 @@ static const struct nsh_key keys[] = {
                 .help = "the gateway is on the link, whatever the addresses say"},
 };
 
+/* ---- {learned-on: DEVICE} ---- */
+
+enum learned_key {
+    KEY_LEARNED_ON,
+};
+
+struct learned_draft {
+    struct nsh_draft draft;
+    char dev[IFNAMSIZ];
+};
+
+static const struct nsh_key learned_keys[] = {
+        [KEY_LEARNED_ON] = {"learned-on", &nsh_type_device,
+                .offset = offsetof(struct learned_draft, dev), .flags = NSH_KEY_REQUIRED,
+                .missing = "write {learned-on: DEVICE}: the gateway that DHCP, PPP or router "
+                           "advertisements put there",
+                .known_as = "learned dev device interface dhcp ra",
+                .help = "the device on which others learn the gateway"},
+};
+
+static void finish_learned(struct nsh_loader *l, void *draft)
+{
+    const struct learned_draft *d = draft;
+
+    if (nsh_given(&d->draft, KEY_LEARNED_ON))
+        memcpy(l->learned_on, d->dev, sizeof(l->learned_on));
+}
+
+const struct nsh_object nsh_object_learned = {
+        .noun = "learned gateway",
+        .keys = learned_keys,
+        .n_keys = NSH_ARRAY_SIZE(learned_keys),
+        .size = sizeof(struct learned_draft),
+        .finish = finish_learned,
+};
+
+/* ---- a nexthop ---- */
+
 static void begin_hop(struct nsh_loader *l, void *draft)
 {
     struct hop_draft *d = draft;
 
-    (void)l;
+    l->learned_on[0] = '\0';
     d->weight = 1;
 }
 
+/* A gateway that is learned is behind the device it is learned on. */
+static void take_learned(struct nsh_loader *l, const struct nsh_draft *head, struct nsh_hop *h,
+        unsigned key_via, unsigned key_dev)
+{
+    if (!nsh_given(head, key_via) || l->learned_on[0] == '\0')
+        return;
+    if (nsh_given(head, key_dev) && strcmp(h->dev, l->learned_on) != 0)
+        nsh_loader_error(l, head->marks[key_dev], "leave out 'dev', or name the same device",
+                "the gateway is learned on %s, and the device is another", l->learned_on);
+    memcpy(h->dev, l->learned_on, sizeof(h->dev));
+    h->learned = true;
+}
+
 /* What is wrong with via, dev and on-link by themselves; the marks are those of the keys. */
-static void check_hop(struct nsh_loader *l, const struct nsh_draft *head, const struct nsh_hop *h,
+static void check_hop(struct nsh_loader *l, const struct nsh_draft *head, struct nsh_hop *h,
         unsigned key_via, unsigned key_dev, unsigned key_on_link)
 {
     char shown[NSH_PREFIX_TEXT];
 
+    take_learned(l, head, h, key_via, key_dev);
     if (nsh_given(head, key_via) && nsh_absent(head, key_dev) &&
             nsh_addr_is_link_local(h->via.family, &h->via.addr))
         nsh_loader_error(l, h->via_at, "add 'dev' with the device it is behind",
@@ -63,14 +116,15 @@ static void check_hop(struct nsh_loader *l, const struct nsh_draft *head, const 
         nsh_loader_error(l, head->marks[key_on_link], "add 'via', or leave it out",
                 "'on-link' is about a gateway, and the %s has none",
                 key_on_link == KEY_ON_LINK ? "route" : "nexthop");
-    else if (nsh_absent(head, key_dev))
+    else if (nsh_absent(head, key_dev) && !h->learned)
         nsh_loader_error(l, head->marks[key_on_link], "add 'dev' with the device of that link",
                 "'on-link' needs a 'dev'");
 }
 
 static bool same_hop(const struct nsh_hop *a, const struct nsh_hop *b)
 {
-    return nsh_prefix_cmp(&a->via, &b->via) == 0 && strcmp(a->dev, b->dev) == 0;
+    return nsh_prefix_cmp(&a->via, &b->via) == 0 && a->learned == b->learned &&
+           strcmp(a->dev, b->dev) == 0;
 }
 
 static void add_hop(struct nsh_loader *l, const struct nsh_hop *h)
@@ -139,7 +193,7 @@ int nsh_route_gateway_family(const struct nsh_loader *l)
     int family = 0;
 
     for (size_t i = 0; i < l->hops.n; i++)
-        if (nsh_hop_has_via(&l->hops.items[i]) && family != AF_INET)
+        if (l->hops.items[i].via.family != AF_UNSPEC && family != AF_INET)
             family = l->hops.items[i].via.family;
     return family;
 }

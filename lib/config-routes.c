@@ -68,8 +68,9 @@ static const struct nsh_key keys[] = {
                 .known_as = "destination dst prefix network",
                 .help = "where traffic goes: default, a prefix, an address, {file: PATH} with "
                         "prefixes, or a list of these"},
-        [KEY_VIA] = {"via", &nsh_type_address, FIELD(via), .known_as = "gateway gw router",
-                .help = "the gateway"},
+        [KEY_VIA] = {"via", &nsh_type_gateway, FIELD(via), .known_as = "gateway gw router",
+                .help = "the gateway, or {learned-on: DEVICE}: the one that DHCP, PPP or router "
+                        "advertisements put there"},
         [KEY_DEV] = {"dev", &nsh_type_device, FIELD(dev),
                 .known_as = "device interface iface oif out oifname",
                 .help = "the device; without it the kernel takes the one the gateway is behind"},
@@ -147,12 +148,14 @@ static void begin_route(struct nsh_loader *l, void *draft)
     d->type = RTN_UNICAST;
     l->hops.n = 0;
     l->when = NSH_NO_GATE;
+    l->learned_on[0] = '\0';
     l->n_object_lists = 0;
 }
 
 /* ---- making the routes ---- */
 
-static void set_nexthop(struct nsh_loader *l, const struct nsh_hop *h, struct nsh_nexthop *nh)
+static void set_nexthop(
+        struct nsh_loader *l, const struct nsh_hop *h, int family, struct nsh_nexthop *nh)
 {
     struct nsh_link link = {0};
 
@@ -163,6 +166,8 @@ static void set_nexthop(struct nsh_loader *l, const struct nsh_hop *h, struct ns
         nh->flags = RTNH_F_ONLINK;
     if (h->dev[0] != '\0') {
         memcpy(link.name, h->dev, sizeof(link.name));
+        link.learns = h->learned ? (uint8_t)family : AF_UNSPEC;
+        nh->learned = h->learned;
     } else {
         link.gateway = nh->via;
         link.gateway_family = nh->via_family;
@@ -197,6 +202,19 @@ static void set_metrics(const struct route_draft *d, struct nsh_route_props *p)
         p->metrics_lock |= 1U << RTAX_RTO_MIN;
 }
 
+static void set_varies(
+        const struct nsh_loader *l, const struct route_draft *d, struct nsh_route_props *p)
+{
+    if (p->when != NSH_NO_GATE)
+        p->varies |= NSH_VARIES_GATE;
+    for (size_t i = 0; i < l->hops.n; i++)
+        if (l->hops.items[i].learned)
+            p->varies |= NSH_VARIES_LEARNED;
+    /* One nexthop's scope is that of its gateway, if it has one. */
+    if (p->varies & NSH_VARIES_LEARNED && l->hops.n == 1 && nsh_absent(&d->draft, KEY_SCOPE))
+        p->varies |= NSH_VARIES_SCOPE;
+}
+
 static void make_props(
         struct nsh_loader *l, const struct route_draft *d, int family, struct nsh_route_props *p)
 {
@@ -204,7 +222,6 @@ static void make_props(
     p->type = (uint8_t)d->type;
     p->on_conflict = (uint8_t)d->on_conflict;
     p->when = l->when;
-    p->varies = p->when != NSH_NO_GATE ? NSH_VARIES_GATE : 0;
     p->preference = d->preference;
     if (nsh_given(&d->draft, KEY_SOURCE)) {
         p->has_source = 1;
@@ -213,7 +230,8 @@ static void make_props(
     set_metrics(d, p);
     p->n_nexthops = (uint32_t)l->hops.n;
     for (size_t i = 0; i < l->hops.n; i++)
-        set_nexthop(l, &l->hops.items[i], &p->nexthops[i]);
+        set_nexthop(l, &l->hops.items[i], family, &p->nexthops[i]);
+    set_varies(l, d, p);
     p->scope = nsh_given(&d->draft, KEY_SCOPE) ? (uint8_t)d->scope
                                                : nsh_route_default_scope(family, p);
 }

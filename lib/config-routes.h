@@ -54,6 +54,7 @@ struct route_draft {
 struct nsh_hop {
     struct nsh_prefix via; /* AF_UNSPEC: none */
     char dev[IFNAMSIZ];    /* "": none */
+    bool learned;          /* the gateway is learned on `dev` */
     uint32_t weight;
     bool on_link;
     struct nsh_yaml_mark at, via_at;
@@ -61,7 +62,7 @@ struct nsh_hop {
 
 static inline bool nsh_hop_has_via(const struct nsh_hop *h)
 {
-    return h->via.family != AF_UNSPEC;
+    return h->via.family != AF_UNSPEC || h->learned;
 }
 
 /* What becomes of the prefixes of one family in a list. */
@@ -80,6 +81,7 @@ struct nsh_list_entry {
 
 extern const struct nsh_object nsh_object_hop;
 extern const struct nsh_object nsh_object_list;
+extern const struct nsh_object nsh_object_learned;
 
 static inline unsigned nsh_family_bit(int family)
 {

@@ -21,14 +21,14 @@
 /* Datagrams in one call; with more the descriptor stays readable. */
 #define READ_MAX 256
 
-int nsh_fibnl_events_all_routes(struct nsh_fib *fib, bool all)
+int nsh_fibnl_events_foreign(struct nsh_fib *fib, enum nsh_fib_foreign foreign)
 {
     struct nsh_fibnl *nl = nsh_fibnl_of(fib);
 
     if (!nl->events.sock)
         return -EINVAL;
-    nl->events_all = all;
-    return nsh_fibnl_events_filter(nl->events.fd, nl->command.port, nl->events_protocol, all);
+    nl->events_foreign = foreign;
+    return nsh_fibnl_events_filter(nl->events.fd, nl->command.port, nl->events_protocol, foreign);
 }
 
 static int join_groups(int fd)
@@ -59,7 +59,7 @@ static int open_events(struct nsh_fibnl *nl)
         return r;
     nsh_fibnl_channel_set_buffer(&nl->events, EVENT_BUFFER);
     /* First the filter, then the groups: nothing slips in between. */
-    r = nsh_fibnl_events_all_routes(&nl->fib, false);
+    r = nsh_fibnl_events_foreign(&nl->fib, NSH_FIB_FOREIGN_NONE);
     if (r < 0)
         return r;
     return join_groups(nl->events.fd);
@@ -72,7 +72,7 @@ int nsh_fibnl_events_open(struct nsh_fib *fib, uint8_t protocol)
 
     nl->events_protocol = protocol;
     if (nl->events.sock) {
-        r = nsh_fibnl_events_all_routes(fib, nl->events_all);
+        r = nsh_fibnl_events_foreign(fib, nl->events_foreign);
         return r < 0 ? r : nl->events.fd;
     }
     r = open_events(nl);

@@ -9,6 +9,7 @@
  *   - routes and rules that carry our protocol;
  *   - a foreign route that joined or took the place of another (EXCL is not set: its key existed);
  *   - a foreign IPv6 deletion of several nexthops, which can take ours with it;
+ *   - while a gateway is learned from them, foreign default routes that come or go;
  *   - while everything is asked for, foreign routes that are new, and foreign ones that go: what
  *     is pending may wait for the one, what is in conflict for the other.
  * What we asked for ourselves never does.
@@ -45,8 +46,13 @@ static int attach(int fd, struct sock_filter *code, size_t n)
     return 0;
 }
 
-int nsh_fibnl_events_filter(int fd, uint32_t own_port, uint8_t protocol, bool all)
+/* No length of a prefix, which is a byte. */
+#define NO_LENGTH 0x100U
+
+int nsh_fibnl_events_filter(
+        int fd, uint32_t own_port, uint8_t protocol, enum nsh_fib_foreign foreign)
 {
+    uint32_t length = foreign == NSH_FIB_FOREIGN_DEFAULTS ? 0 : NO_LENGTH;
     struct sock_filter everything[] = {
             LOAD_WORD(offsetof(struct nlmsghdr, nlmsg_pid)),
             IF_EQUAL(htonl(own_port), 0, 1),
@@ -60,21 +66,25 @@ int nsh_fibnl_events_filter(int fd, uint32_t own_port, uint8_t protocol, bool al
 
             LOAD_HALF(offsetof(struct nlmsghdr, nlmsg_type)),
             IF_EQUAL(htons(RTM_NEWROUTE), 4, 0),
-            IF_EQUAL(htons(RTM_DELROUTE), 8, 0),
-            IF_EQUAL(htons(RTM_NEWRULE), 17, 0),
-            IF_EQUAL(htons(RTM_DELRULE), 16, 0),
+            IF_EQUAL(htons(RTM_DELROUTE), 10, 0),
+            IF_EQUAL(htons(RTM_NEWRULE), 21, 0),
+            IF_EQUAL(htons(RTM_DELRULE), 20, 0),
             PASS,
 
-            /* NEWROUTE, five instructions. */
+            /* NEWROUTE, seven instructions. */
             LOAD_BYTE(ROUTE_OFFSET(rtm_protocol)),
-            IF_EQUAL(protocol, 2, 0),
+            IF_EQUAL(protocol, 4, 0),
+            LOAD_BYTE(ROUTE_OFFSET(rtm_dst_len)),
+            IF_EQUAL(length, 2, 0),
             LOAD_HALF(offsetof(struct nlmsghdr, nlmsg_flags)),
-            IF_SET(htons(NLM_F_EXCL), 9, 0),
+            IF_SET(htons(NLM_F_EXCL), 11, 0),
             PASS,
 
             /* DELROUTE: the accumulator is where the attributes begin, the result where it is. */
             LOAD_BYTE(ROUTE_OFFSET(rtm_protocol)),
-            IF_EQUAL(protocol, 7, 0),
+            IF_EQUAL(protocol, 9, 0),
+            LOAD_BYTE(ROUTE_OFFSET(rtm_dst_len)),
+            IF_EQUAL(length, 7, 0),
             LOAD_BYTE(ROUTE_OFFSET(rtm_family)),
             IF_EQUAL(AF_INET6, 0, 4),
             BPF_STMT(BPF_LD | BPF_IMM, NLMSG_HDRLEN + sizeof(struct rtmsg)),
@@ -96,6 +106,6 @@ int nsh_fibnl_events_filter(int fd, uint32_t own_port, uint8_t protocol, bool al
             DROP,
     };
 
-    return all ? attach(fd, everything, NSH_ARRAY_SIZE(everything))
-               : attach(fd, ours, NSH_ARRAY_SIZE(ours));
+    return foreign == NSH_FIB_FOREIGN_ALL ? attach(fd, everything, NSH_ARRAY_SIZE(everything))
+                                          : attach(fd, ours, NSH_ARRAY_SIZE(ours));
 }

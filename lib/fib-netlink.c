@@ -55,7 +55,7 @@ static const struct nsh_fib_ops netlink_ops = {
         .sysctl_each_ipv6_conf = nsh_fibnl_sysctl_each_ipv6_conf,
         .events_open = nsh_fibnl_events_open,
         .events_read = nsh_fibnl_events_read,
-        .events_all_routes = nsh_fibnl_events_all_routes,
+        .events_foreign = nsh_fibnl_events_foreign,
 };
 
 static int open_command(struct nsh_fibnl *nl)

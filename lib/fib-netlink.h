@@ -63,7 +63,7 @@ struct nsh_fibnl {
 
     struct nsh_fibnl_dump dump;
     uint8_t events_protocol;
-    bool events_all;           /* foreign routes that are new or go pass too */
+    enum nsh_fib_foreign events_foreign;
     int forwarding_written[2]; /* IPv4, IPv6: last written through this fib; -1: never */
 };
 
@@ -164,10 +164,11 @@ int nsh_fibnl_sysctl_each_ipv6_conf(
 
 int nsh_fibnl_events_open(struct nsh_fib *fib, uint8_t protocol);
 int nsh_fibnl_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata);
-int nsh_fibnl_events_all_routes(struct nsh_fib *fib, bool all);
+int nsh_fibnl_events_foreign(struct nsh_fib *fib, enum nsh_fib_foreign foreign);
 
 /* The filter of the event socket. `own_port`: whose changes are dropped. */
-int nsh_fibnl_events_filter(int fd, uint32_t own_port, uint8_t protocol, bool all);
+int nsh_fibnl_events_filter(
+        int fd, uint32_t own_port, uint8_t protocol, enum nsh_fib_foreign foreign);
 
 /* ---- for tests ---- */
 

@@ -85,6 +85,13 @@ enum nsh_fib_event_type {
     NSH_FIB_OVERRUN,    /* events were lost: compare everything */
 };
 
+/* Foreign routes that come to a key of their own, or go. */
+enum nsh_fib_foreign {
+    NSH_FIB_FOREIGN_NONE,
+    NSH_FIB_FOREIGN_DEFAULTS, /* default routes: a gateway is learned from them */
+    NSH_FIB_FOREIGN_ALL,      /* something is pending */
+};
+
 struct nsh_fib_event {
     enum nsh_fib_event_type type;
     uint32_t sender; /* port id of whoever asked for the change; 0: the kernel itself. Not proof. */
@@ -170,8 +177,8 @@ struct nsh_fib_ops {
     int (*events_open)(struct nsh_fib *fib, uint8_t protocol);
     /* Reads what is queued, without waiting. Returns the number of messages read. */
     int (*events_read)(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata);
-    /* true: also tell of foreign routes that are newly added (something is pending). */
-    int (*events_all_routes)(struct nsh_fib *fib, bool all);
+    /* Of which foreign routes to tell, beside those that may have to do with ours. */
+    int (*events_foreign)(struct nsh_fib *fib, enum nsh_fib_foreign foreign);
 };
 
 struct nsh_fib {

@@ -187,18 +187,33 @@ static void add_metric(struct text *t, const struct nsh_route *r)
         text_add(t, " metric %u", r->metric);
 }
 
+static void add_via(
+        struct text *t, const struct nsh_route *r, uint8_t family, const union nsh_addr *via)
+{
+    char text[NSH_ADDR_TEXT];
+
+    if (family != AF_UNSPEC)
+        text_add(t, " via %s%s",
+                family == r->family  ? ""
+                : family == AF_INET6 ? "inet6 "
+                                     : "inet ",
+                nsh_addr_format(family, via, text));
+}
+
 /* A device left to the kernel to choose is not written: the user did not either. */
 static void add_nexthop(struct text *t, const struct nsh_route *r, const struct nsh_nexthop *n,
         const struct nsh_link *links)
 {
-    char via[NSH_ADDR_TEXT];
+    const struct nsh_link *link = links && n->link != NSH_NO_LINK ? &links[n->link] : NULL;
 
-    if (n->via_family != AF_UNSPEC)
-        text_add(t, " via %s%s",
-                n->via_family == r->family  ? ""
-                : n->via_family == AF_INET6 ? "inet6 "
-                                            : "inet ",
-                nsh_addr_format(n->via_family, &n->via, via));
+    if (n->learned && (!link || link->learned < NSH_LEARNED_DEVICE)) {
+        text_add(t, " via learned-on %s", link ? link->name : "?");
+        return;
+    }
+    if (n->learned)
+        add_via(t, r, link->via_family, &link->via);
+    else
+        add_via(t, r, n->via_family, &n->via);
     if (n->link == NSH_NO_LINK) {
         if (n->ifindex != 0)
             text_add(t, " dev #%u", n->ifindex);
@@ -212,7 +227,8 @@ static void add_scope(struct text *t, const struct nsh_route *r)
     uint8_t scope = r->props->scope;
     const char *name = NAME_OF(scope_names, scope);
 
-    if (r->family != AF_INET || scope == nsh_route_default_scope(r->family, r->props))
+    if (r->family != AF_INET || r->props->varies & NSH_VARIES_SCOPE ||
+            scope == nsh_route_default_scope(r->family, r->props))
         return;
     if (name)
         text_add(t, " scope %s", name);

@@ -196,7 +196,7 @@ static void test_foreign_events(void **state)
     expect_no_route_event(w, "ip route del 10.5.0.0/16");
     expect_no_route_event(w, "ip route add 2001:db8:7::/64 via fe80::1 dev v0 proto 4");
     expect_no_route_event(w, "ip route del 2001:db8:7::/64");
-    assert_int_equal(w->fib->ops->events_all_routes(w->fib, true), 0);
+    assert_int_equal(w->fib->ops->events_foreign(w->fib, NSH_FIB_FOREIGN_ALL), 0);
     e = expect_route_event(
             w, &l, NSH_FIB_ROUTE_NEW, "ip route add 10.5.0.0/16 via 192.0.2.9 proto 4");
     assert_int_equal(e->route.protocol, FOREIGN);
@@ -204,7 +204,7 @@ static void test_foreign_events(void **state)
     world_expect_written(world_submit_spec(w, NSH_FIB_ADD,
             &(struct spec){"10.6.0.0/16", .hops = {{.via = "192.0.2.9", .link = V0 + 1}}}));
     expect_route_event(w, &l, NSH_FIB_ROUTE_GONE, "ip route del 10.5.0.0/16");
-    assert_int_equal(w->fib->ops->events_all_routes(w->fib, false), 0);
+    assert_int_equal(w->fib->ops->events_foreign(w->fib, NSH_FIB_FOREIGN_NONE), 0);
     expect_no_route_event(w, "ip route add 10.5.0.0/16 via 192.0.2.9 proto 4");
     expect_route_event(
             w, &l, NSH_FIB_ROUTE_NEW, "ip route add 10.7.0.0/16 via 192.0.2.9 proto 110");

@@ -428,12 +428,14 @@ static int take(struct world *w, struct events *ret)
 static void test_events(void **state)
 {
     struct world *w = *state;
+    static const enum nsh_fib_foreign foreign[] = {
+            NSH_FIB_FOREIGN_NONE, NSH_FIB_FOREIGN_DEFAULTS, NSH_FIB_FOREIGN_ALL};
     struct nsh_rule r = plain(AF_INET6, 7, 100);
     struct events seen;
 
     assert_true(w->fib->ops->events_open(w->fib, OURS) >= 0);
-    for (int all = 0; all < 2; all++) {
-        assert_int_equal(w->fib->ops->events_all_routes(w->fib, all), 0);
+    for (int all = 0; all < 3; all++) {
+        assert_int_equal(w->fib->ops->events_foreign(w->fib, foreign[all]), 0);
         /* Neither what we do ourselves, nor what is foreign. */
         expect_written(w, NSH_FIB_RULE_ADD, &r);
         IP("rule add priority 9 lookup 5\n");

@@ -27,7 +27,7 @@ struct fake_handle {
     /* events */
     int fd; /* -1: not subscribed */
     uint8_t protocol;
-    bool all_routes;
+    enum nsh_fib_foreign foreign;
     bool overrun;
     struct queued *queue;
     size_t n_queue;
@@ -58,9 +58,11 @@ static bool passes(const struct fake_handle *h, const struct nsh_fib_event *e)
         return true;
     if (e->route.protocol == h->protocol)
         return true;
+    if (h->foreign == NSH_FIB_FOREIGN_DEFAULTS && e->route.dst_length == 0)
+        return true;
     if (e->type == NSH_FIB_ROUTE_GONE)
         return e->route.family == AF_INET6 && e->route.props->n_nexthops > 1;
-    return h->all_routes || !(e->route_flags & NLM_F_EXCL);
+    return h->foreign == NSH_FIB_FOREIGN_ALL || !(e->route_flags & NLM_F_EXCL);
 }
 
 static void wake(struct fake_handle *h)
@@ -160,9 +162,9 @@ static int fake_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void 
     return rc;
 }
 
-static int fake_events_all_routes(struct nsh_fib *fib, bool all)
+static int fake_events_foreign(struct nsh_fib *fib, enum nsh_fib_foreign foreign)
 {
-    of(fib)->all_routes = all;
+    of(fib)->foreign = foreign;
     return 0;
 }
 
@@ -488,7 +490,7 @@ static const struct nsh_fib_ops fake_ops = {
         .sysctl_each_ipv6_conf = fake_each_ipv6_conf,
         .events_open = fake_events_open,
         .events_read = fake_events_read,
-        .events_all_routes = fake_events_all_routes,
+        .events_foreign = fake_events_foreign,
 };
 
 int nsh_fib_fake_open(struct nsh_fib_fake *k, struct nsh_fib **ret)

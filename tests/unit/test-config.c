@@ -150,7 +150,10 @@ static char *dump(const struct nsh_config *c)
 
         if (c->links[i].gateway_family)
             nsh_addr_format(c->links[i].gateway_family, &c->links[i].gateway, via);
-        fprintf(f, "link %s%s\n", c->links[i].name, via);
+        fprintf(f, "link %s%s%s\n", c->links[i].name, via,
+                c->links[i].learns == AF_INET    ? " learns ipv4"
+                : c->links[i].learns == AF_INET6 ? " learns ipv6"
+                                                 : "");
     }
     for (size_t i = 0; i < c->n_routes; i++) {
         uint32_t line;

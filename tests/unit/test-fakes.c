@@ -181,7 +181,7 @@ static void test_events_v4(void **state)
     assert_int_equal(rig->heard[3].flags, NLM_F_CREATE | NLM_F_EXCL);
     assert_int_equal(rig->heard[3].protocol, OURS);
     assert_int_equal(rig->heard[4].type, NSH_FIB_ROUTE_GONE);
-    rig->fib->ops->events_all_routes(rig->fib, true);
+    rig->fib->ops->events_foreign(rig->fib, NSH_FIB_FOREIGN_ALL);
     ip(rig, "route add 10.22.0.0/16 via 192.168.1.2 proto 4");
     assert_int_equal(listen_routes(rig), 1);
 }

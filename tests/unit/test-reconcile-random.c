@@ -57,6 +57,14 @@ static const char *const wanted_routes[] = {
         "{to: 10.60.0.0/16, via: 192.168.1.1, dev: eth0, when: {address: 10.0.0.254}}",
         "{to: 10.60.0.0/16, via: 192.168.1.7, dev: eth0, when: {dev-up: check-1}}",
         "{to: 10.61.0.0/16, type: blackhole, when: {dev-up: eth2}}",
+        "{to: 10.63.0.0/16, via: {learned-on: eth0}, table: 100}",
+        "{to: 10.63.0.0/16, via: {learned-on: eth2}, table: 100, when: {dev-up: check-2}}",
+        "{to: default, via: {learned-on: eth0}, family: [ipv4, ipv6], table: 101}",
+        "{to: default, via: {learned-on: eth1}, family: [ipv4, ipv6], table: 102, on-conflict: "
+        "replace}",
+        "{to: 10.64.0.0/16, nexthops: [{via: {learned-on: eth0}}, {via: {learned-on: eth1}}]}",
+        "{to: 10.65.0.0/16, nexthops: [{via: {learned-on: eth0}}, {via: 10.0.0.9, dev: eth1}], "
+        "when: {dev-up: hop-2}}",
         "{to: 10.62.0.0/16, nexthops: [{via: 192.168.1.1, dev: eth0}, {via: 10.0.0.9, dev: eth1}], "
         "when: {dev-up: hop-1}}",
         "{to: \"fd00:d::/48\", nexthops: [{via: \"fd00:1::9\", dev: eth0}, "
@@ -82,7 +90,7 @@ static const char *const wanted_policies[] = {
 
 static void put_some(FILE *to, const char *const *items, size_t n)
 {
-    uint64_t chosen = chance(1U << 30);
+    uint64_t chosen = chance(1U << 30) | (uint64_t)chance(1U << 30) << 30;
     const char *last = "";
 
     for (size_t i = 0; i < n; i++) {
@@ -234,6 +242,22 @@ static const char *const accidents[] = {
         "ip rule del from 10.7.0.0/16 lookup 101 priority 1001",
         "ip rule add from 10.7.0.0/16 lookup 101 priority 1001 protocol 110",
         "ip rule flush",
+        "ip route add default via 192.168.1.1 dev eth0 proto 16 metric 100",
+        "ip route replace default via 192.168.1.7 dev eth0 proto 16 metric 100",
+        "ip route replace default via 10.0.0.9 dev eth1 metric 100",
+        "ip route add default dev eth2 metric 50",
+        "ip route append default via 192.168.1.8 dev eth0 metric 100",
+        "ip route del default metric 100",
+        "ip route del default metric 50",
+        "ip route add default via 10.0.0.9 dev eth1 table 102",
+        "ip route del default table 101",
+        "ip route del default table 102",
+        "ip -6 route add default via fe80::1 dev eth0 proto 9",
+        "ip -6 route append default via fe80::2 dev eth1 proto 9",
+        "ip -6 route replace default via fe80::3 dev eth0",
+        "ip -6 route del default",
+        "ip -6 route del default table 101",
+        "ip route del 10.64.0.0/16",
         "ip addr add 172.16.0.9/24 dev eth0",
         "ip addr del 172.16.0.9/24 dev eth0",
         "ip addr add fd00:1::2/64 dev eth0",
@@ -393,8 +417,8 @@ static int feed(void *userdata, const struct nsh_route *seen)
     size_t wanted = nsh_desired_find_route(d, seen);
 
     if (seen->protocol == d->protocol && wanted != SIZE_MAX &&
-            nsh_desired_standing(d, &d->routes[wanted], NULL) == NSH_STANDING_STANDBY) {
-        print_error("a route on standby stands\n");
+            nsh_desired_standing(d, &d->routes[wanted], NULL) != NSH_STANDING_WANTED) {
+        print_error("a route that is not wanted now stands\n");
         v->bad++;
     }
     return nsh_route_plan_observe(v->plan, seen);
@@ -417,6 +441,52 @@ static void on_written(void *userdata, const struct nsh_route_step *s,
     v->bad++;
 }
 
+static enum nsh_standing expected_standing(uint8_t state)
+{
+    return state == NSH_OBJECT_STANDBY   ? NSH_STANDING_STANDBY
+           : state == NSH_OBJECT_PENDING ? NSH_STANDING_UNLEARNED
+                                         : NSH_STANDING_WANTED;
+}
+
+struct look {
+    struct nsh_learner *learner;
+    uint8_t ours;
+};
+
+static int see(void *userdata, const struct nsh_route *seen)
+{
+    struct look *look = userdata;
+
+    return seen->protocol == look->ours ? 0 : nsh_learner_see(look->learner, seen);
+}
+
+/* What was learned from events is what a look shows. */
+static unsigned judge_learned(struct world *w)
+{
+    struct nsh_fib_filter everything = {0};
+    const struct nsh_desired *d = w->r->desired;
+    struct look look = {.ours = d->protocol};
+    unsigned bad = 0;
+
+    assert_int_equal(nsh_learner_new(&look.learner), 0);
+    nsh_learner_begin(look.learner);
+    assert_int_equal(nsh_fib_dump(w->fib, &everything, see, &look), 0);
+    nsh_learner_end(look.learner);
+    for (size_t i = 0; i < d->n_links; i++) {
+        struct nsh_link now = d->links[i];
+
+        if (now.learns == AF_UNSPEC)
+            continue;
+        nsh_learner_choose(look.learner, &now);
+        if (now.learned == d->links[i].learned && nsh_addr_cmp(&now.via, &d->links[i].via) == 0)
+            continue;
+        print_error("on %s: learned %u, not %u\n", now.name, d->links[i].learned, now.learned);
+        bad++;
+    }
+    nsh_learner_free(look.learner);
+    return bad;
+}
+
 static unsigned judge_routes(struct world *w)
 {
     struct nsh_fib_filter everything = {0};
@@ -435,7 +505,8 @@ static unsigned judge_routes(struct world *w)
         uint8_t state = w->r->route_states[i];
         char key[96];
 
-        if (w->r->route_flags[i] & NSH_ROUTE_WITHDRAWN && state == NSH_OBJECT_STANDBY)
+        if (nsh_desired_standing(d, &d->routes[i], NULL) == expected_standing(state) &&
+                w->r->route_flags[i] & NSH_ROUTE_WITHDRAWN)
             continue;
         /* What can't be written does not meet what stands there. */
         if (verdict == NSH_ROUTE_CONFLICT && state == NSH_OBJECT_PENDING)
@@ -538,7 +609,8 @@ static void judge(struct world *w)
     nsh_autofree char *foreign = foreign_of(w), *after = NULL;
     size_t writes = nsh_fib_fake_counts(w->kernel)->writes;
     size_t commits = nsh_firewall_fake_counts(w->tables)->commits;
-    unsigned bad = judge_gates(w) + judge_routes(w) + judge_rules(w) + judge_forwarding(w);
+    unsigned bad = judge_gates(w) + judge_learned(w) + judge_routes(w) + judge_rules(w) +
+                   judge_forwarding(w);
 
     for (int f = 0; f < NSH_FAMILIES; f++)
         for (int t = 0; t < NSH_TABLE_COUNT; t++)
