@@ -368,7 +368,7 @@ static const struct kind {
         [NSH_REPORT_SUMMARY] = {"summary", NSH_ID_SUMMARY, LOG_INFO, false, say_summary},
         [NSH_REPORT_OVERRUN] = {"overrun", NSH_ID_OVERRUN, LOG_WARNING, false, say_overrun},
         [NSH_REPORT_FAILED] = {"failed", NSH_ID_FAILED, LOG_ERR, true, say_failed},
-        [NSH_REPORT_CLOSED] = {"closed", NSH_ID_CLOSED, LOG_WARNING, true, say_gate},
+        [NSH_REPORT_CLOSED] = {"closed", NSH_ID_CLOSED, LOG_NOTICE, true, say_gate},
         [NSH_REPORT_OPENED] = {"opened", NSH_ID_OPENED, LOG_NOTICE, false, say_gate},
         [NSH_REPORT_LEARNED] = {"learned", NSH_ID_LEARNED, LOG_NOTICE, false, say_learned},
         [NSH_REPORT_FLOWS] = {"flows", NSH_ID_FLOWS, LOG_NOTICE, false, say_flows},

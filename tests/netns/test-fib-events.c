@@ -210,6 +210,44 @@ static void test_foreign_events(void **state)
             w, &l, NSH_FIB_ROUTE_NEW, "ip route add 10.7.0.0/16 via 192.0.2.9 proto 110");
 }
 
+/* Default routes alone, that come or go. */
+static void test_foreign_defaults(void **state)
+{
+    struct world *w = *state;
+    const struct nsh_fib_event *e;
+    struct log l;
+
+    open_events(w);
+    expect_no_route_event(w, "ip route add default via 192.0.2.9 proto 16");
+    expect_no_route_event(w, "ip route del default");
+    assert_int_equal(w->fib->ops->events_foreign(w->fib, NSH_FIB_FOREIGN_DEFAULTS), 0);
+    e = expect_route_event(w, &l, NSH_FIB_ROUTE_NEW, "ip route add default via 192.0.2.9 proto 16");
+    assert_int_equal(e->route.dst_length, 0);
+    assert_int_equal(e->route.protocol, 16);
+    assert_int_equal(e->route_flags & NLM_F_REPLACE, 0);
+    e = expect_route_event(
+            w, &l, NSH_FIB_ROUTE_NEW, "ip route replace default via 192.0.2.8 proto 16");
+    assert_int_equal(e->route_flags & NLM_F_REPLACE, NLM_F_REPLACE);
+    expect_route_event(w, &l, NSH_FIB_ROUTE_GONE, "ip route del default");
+    expect_route_event(
+            w, &l, NSH_FIB_ROUTE_NEW, "ip route add default via fe80::1 dev v0 proto 9 table 1000");
+    expect_route_event(w, &l, NSH_FIB_ROUTE_GONE, "ip -6 route del default table 1000");
+    expect_no_route_event(w, "ip route add 10.5.0.0/16 via 192.0.2.9 proto 4");
+    expect_no_route_event(w, "ip route del 10.5.0.0/16");
+    expect_no_route_event(w, "ip route add 2001:db8:7::/64 via fe80::1 dev v0 proto 4");
+    expect_no_route_event(w, "ip route del 2001:db8:7::/64");
+    /* Ours pass as ever, and so do foreign ones that join others. */
+    expect_route_event(
+            w, &l, NSH_FIB_ROUTE_NEW, "ip route add 10.7.0.0/16 via 192.0.2.9 proto 110");
+    expect_route_event(
+            w, &l, NSH_FIB_ROUTE_NEW, "ip route replace 10.7.0.0/16 via 192.0.2.8 proto 4");
+    expect_route_event(
+            w, &l, NSH_FIB_ROUTE_NEW, "ip route add 2001:db8:9::/48 via fe80::1 dev v0 proto 110");
+    expect_route_event(
+            w, &l, NSH_FIB_ROUTE_NEW, "ip route append 2001:db8:9::/48 via fe80::2 dev v1 proto 4");
+    expect_route_event(w, &l, NSH_FIB_ROUTE_GONE, "ip route del 2001:db8:9::/48 proto 4");
+}
+
 /* What removes a route without a word shows as a link or an address. */
 static void test_link_events(void **state)
 {
@@ -376,6 +414,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
             TEST(test_route_events),
             TEST(test_foreign_events),
+            TEST(test_foreign_defaults),
             TEST(test_link_events),
             TEST(test_bridge_events),
             TEST(test_forwarding_events),

@@ -328,6 +328,111 @@ static void test_links(void **state)
     assert_string_equal(name, "v0");
 }
 
+struct sought {
+    const char *name;
+    union nsh_addr address;
+    uint8_t family;
+    uint32_t ifindex;
+    size_t seen;
+    struct nsh_fib_link link;
+    bool usable;
+};
+
+static void seek_link(void *userdata, const struct nsh_fib_link *link)
+{
+    struct sought *s = userdata;
+
+    if (strcmp(link->name, s->name) != 0)
+        return;
+    s->link = *link;
+    s->seen++;
+}
+
+static void expect_link(struct world *w, const char *name, uint32_t ifindex, bool up, bool carrier)
+{
+    struct sought s = {.name = name};
+
+    assert_int_equal(w->fib->ops->links(w->fib, seek_link, &s), 0);
+    assert_int_equal(s.seen, 1);
+    assert_int_equal(s.link.ifindex, ifindex);
+    assert_int_equal(s.link.up, up);
+    assert_int_equal(s.link.carrier, carrier);
+}
+
+static void test_all_links(void **state)
+{
+    struct world *w = *state;
+    uint32_t v0 = w->links[V0].ifindex;
+
+    expect_link(w, "v0", v0, true, true);
+    expect_link(w, "lo", 1, true, true);
+    IP("link set p0 down");
+    expect_link(w, "v0", v0, true, false);
+    IP("link set v0 down");
+    expect_link(w, "v0", v0, false, false);
+    IP("link property add dev v0 altname wan");
+    expect_link(w, "v0", v0, false, false);
+    expect_link(w, "wan", v0, false, false);
+    /* More than fit one datagram. */
+    world_command("seq 1 60 | sed 's/.*/link add many& type veth peer name more&/' | ip -batch -");
+    for (unsigned i = 1; i <= 60; i++) {
+        char name[IFNAMSIZ];
+        struct sought s = {.name = name};
+
+        snprintf(name, sizeof(name), "more%u", i);
+        assert_int_equal(w->fib->ops->links(w->fib, seek_link, &s), 0);
+        assert_int_equal(s.seen, 1);
+    }
+}
+
+static void seek_address(void *userdata, const struct nsh_fib_address *address)
+{
+    struct sought *s = userdata;
+
+    if (address->family != s->family || nsh_addr_cmp(&address->address, &s->address) != 0)
+        return;
+    s->ifindex = address->ifindex;
+    s->usable = address->usable;
+    s->seen++;
+}
+
+static struct sought find_address(struct world *w, const char *text)
+{
+    struct sought s = {0};
+
+    assert_true(nsh_addr_parse(text, &s.family, &s.address));
+    assert_int_equal(w->fib->ops->addresses(w->fib, seek_address, &s), 0);
+    return s;
+}
+
+static void test_addresses(void **state)
+{
+    struct world *w = *state;
+    struct sought s = find_address(w, "192.0.2.1");
+
+    assert_int_equal(s.seen, 1);
+    assert_true(s.usable);
+    assert_int_equal(s.ifindex, w->links[V0].ifindex);
+    assert_int_equal(find_address(w, "192.0.2.77").seen, 0);
+    assert_int_equal(find_address(w, "127.0.0.1").seen, 1);
+    /* With a peer it is this end's address that counts. */
+    IP("addr add 10.99.0.1 peer 10.99.0.2/32 dev v1");
+    assert_int_equal(find_address(w, "10.99.0.1").seen, 1);
+    assert_int_equal(find_address(w, "10.99.0.2").seen, 0);
+    IP("addr add 2001:db8:5::1/64 dev v1 nodad");
+    assert_true(find_address(w, "2001:db8:5::1").usable);
+    IP("addr add 2001:db8:5::2 peer 2001:db8:5::3/128 dev v1 nodad");
+    assert_int_equal(find_address(w, "2001:db8:5::2").seen, 1);
+    assert_int_equal(find_address(w, "2001:db8:5::3").seen, 0);
+    world_command("echo 5 > /proc/sys/net/ipv6/conf/v1/dad_transmits; "
+                  "echo 1 > /proc/sys/net/ipv6/conf/v1/accept_dad; "
+                  "echo 1 > /proc/sys/net/ipv6/conf/all/accept_dad");
+    IP("addr add 2001:db8:5::4/64 dev v1");
+    s = find_address(w, "2001:db8:5::4");
+    assert_int_equal(s.seen, 1);
+    assert_false(s.usable);
+}
+
 static int lookup(struct world *w, const char *to, const char *iif, const char *from,
         struct nsh_fib_path *ret)
 {
@@ -453,6 +558,8 @@ int main(void)
             TEST(test_dump_pieces),
             TEST(test_net_admin_only),
             TEST(test_links),
+            TEST(test_all_links),
+            TEST(test_addresses),
             TEST(test_lookup),
             TEST(test_sysctls),
     };
