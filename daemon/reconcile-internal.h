@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the reconciler share: reconcile.c (marks and the order of a pass),
+ * What the parts of the reconciler share: reconcile.c (the order of a pass), reconcile-marks.c,
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
- * of them), reconcile-gates.c, reconcile-rules.c, reconcile-firewall.c, reconcile-flows.c,
- * reconcile-sysctl.c, reconcile-report.c.
+ * of them), reconcile-gates.c, reconcile-learn.c, reconcile-rules.c, reconcile-firewall.c,
+ * reconcile-flows.c, reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -242,7 +242,8 @@ static inline void reconcile_mark_routes(struct nsh_reconciler *r, enum route_ma
     if (scope > r->routes_dirty)
         r->routes_dirty = scope;
 }
-/* reconcile.c: what set off the next pass, if nothing has before. */
+/* reconcile-marks.c */
+/* What set off the next pass, if nothing has before. */
 void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text);
 void reconcile_mark_everything(struct nsh_reconciler *r);
 /* Opens or closes the filter for foreign routes. */
@@ -250,6 +251,8 @@ void reconcile_follow_foreign(struct nsh_reconciler *r);
 
 /* Of a route with what stands there as far as is known, now that this is about to be unwanted. */
 void reconcile_mark_own(struct nsh_reconciler *r, size_t wanted);
+/* Marks what is pending once foreign routes that may help it have been gathered for long enough. */
+void reconcile_take_waiting(struct nsh_reconciler *r, uint64_t now);
 
 /* reconcile-learn.c */
 void reconcile_learn_route(struct nsh_reconciler *r, const struct nsh_fib_event *e);

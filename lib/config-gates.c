@@ -16,15 +16,16 @@ static size_t find_gate(const struct nsh_loader *l, const struct nsh_gate *gate)
     return 0;
 }
 
-nsh_gate_id nsh_loader_gate(struct nsh_loader *l, const struct nsh_gate *gate)
+nsh_gate_id nsh_loader_gate(
+        struct nsh_loader *l, struct nsh_yaml_mark at, const struct nsh_gate *gate)
 {
     size_t known = find_gate(l, gate);
 
     if (known != 0)
         return (nsh_gate_id)known;
     if (l->n_gates == NSH_GATES_MAX) {
-        nsh_loader_error(l, (struct nsh_yaml_mark){0}, NULL, "more than %d different conditions",
-                NSH_GATES_MAX - 1);
+        nsh_loader_error(l, at, "name one that was named before",
+                "more than %d different conditions", NSH_GATES_MAX - 1);
         return NSH_NO_GATE;
     }
     if (!nsh_loader_grow(l, &l->gates, l->n_gates + 1, &l->gates_room, sizeof(*l->gates)))
@@ -91,7 +92,7 @@ static void finish_when(struct nsh_loader *l, void *draft)
     gate.when.address = d->address.addr;
     memcpy(gate.when.dev_up, d->dev_up, sizeof(gate.when.dev_up));
     gate.origin = nsh_origins_at(l->config->origins, d->draft.at.line);
-    l->when = nsh_loader_gate(l, &gate);
+    l->when = nsh_loader_gate(l, d->draft.at, &gate);
 }
 
 const struct nsh_object nsh_object_when = {

@@ -152,9 +152,10 @@ bool nsh_loader_grow(struct nsh_loader *l, void *array, size_t n, size_t *room, 
 uint32_t nsh_loader_link(struct nsh_loader *l, const struct nsh_link *link);
 /*
  * The gate, added if it is new; its `origin` is kept from the first time. NSH_NO_GATE: no memory,
- * or too many of them, which is reported.
+ * or too many of them, which is reported as an error `at`.
  */
-nsh_gate_id nsh_loader_gate(struct nsh_loader *l, const struct nsh_gate *gate);
+nsh_gate_id nsh_loader_gate(
+        struct nsh_loader *l, struct nsh_yaml_mark at, const struct nsh_gate *gate);
 /* ---- prefix files (config-routes-list.c) ---- */
 
 /*
