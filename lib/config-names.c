@@ -14,7 +14,9 @@
 #define FILE_BYTES_MAX (1024L * 1024)
 #define ENTRIES_MAX 65536U
 
-const char *const nsh_names_directories[] = {"/etc/iproute2", "/usr/share/iproute2", NULL};
+/* iproute2 6.5 had its own below /usr/lib, later ones below /usr/share. */
+const char *const nsh_names_directories[] = {
+        "/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2", NULL};
 
 int nsh_names_add(struct nsh_names *names, const char *text, uint32_t number)
 {

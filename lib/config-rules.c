@@ -93,7 +93,7 @@ static const struct nsh_key keys[] = {
                 .help = "the routing table in which the packet's way is looked up"},
         [KEY_MARK] = {"mark", &nsh_type_mark, FIELD(mark), .known_as = "fwmark firewall-mark",
                 .help = "the packet's firewall mark, or mark/mask"},
-        [KEY_TOS] = {"tos", &nsh_type_integer, FIELD(tos), .min = 4, .max = 252,
+        [KEY_TOS] = {"tos", &nsh_type_tos, FIELD(tos), .min = 4, .max = 252,
                 .known_as = "type-of-service dsfield", .help = "the packet's type of service"},
         [KEY_PROTOCOL] = {"protocol", &nsh_type_ip_protocol, FIELD(protocol), .min = 1, .max = 255,
                 .known_as = "ipproto ip-protocol proto", .help = "the packet's protocol"},

@@ -112,9 +112,44 @@ static void read_integer(struct nsh_loader *l, const struct nsh_key *key, void *
 const struct nsh_key_type nsh_type_integer = {
         .what = "a number", .read = read_integer, .size = sizeof(uint32_t)};
 
+/* The names of RFC 2474, 2597 and 3246, as rt_dsfield has them. */
+static const struct nsh_word traffic_classes[] = {
+        {"CS1", 0x20},
+        {"CS2", 0x40},
+        {"CS3", 0x60},
+        {"CS4", 0x80},
+        {"CS5", 0xa0},
+        {"CS6", 0xc0},
+        {"CS7", 0xe0},
+        {"AF11", 0x28},
+        {"AF12", 0x30},
+        {"AF13", 0x38},
+        {"AF21", 0x48},
+        {"AF22", 0x50},
+        {"AF23", 0x58},
+        {"AF31", 0x68},
+        {"AF32", 0x70},
+        {"AF33", 0x78},
+        {"AF41", 0x88},
+        {"AF42", 0x90},
+        {"AF43", 0x98},
+        {"EF", 0xb8},
+        {NULL, 0},
+};
+
+static unsigned find_traffic_class(const char *text)
+{
+    const struct nsh_word *w = traffic_classes;
+
+    while (w->text && strcasecmp(w->text, text) != 0)
+        w++;
+    return w->value;
+}
+
 /*
- * `ip route` reads every tos as hexadecimal, other programs as decimal: only what both read alike
- * is taken. The kernel leaves the last two bits to ECN.
+ * `ip` reads every tos as hexadecimal, other programs as decimal: only what both read alike is
+ * taken, unless the key has a range, which is one of decimal numbers. The kernel leaves the last
+ * two bits to ECN.
  */
 static void read_tos(struct nsh_loader *l, const struct nsh_key *key, void *field,
         const struct nsh_yaml_event *value)
@@ -123,6 +158,10 @@ static void read_tos(struct nsh_loader *l, const struct nsh_key *key, void *fiel
     const char *text = value->text;
     unsigned number = 0;
 
+    if (find_traffic_class(text) != 0) {
+        *(uint32_t *)field = find_traffic_class(text);
+        return;
+    }
     if (is_hex(text) && value->length <= 4) {
         (void)sscanf(text + 2, "%2x", &number);
         if (number >= 4 && number % 4 == 0)
@@ -130,6 +169,10 @@ static void read_tos(struct nsh_loader *l, const struct nsh_key *key, void *fiel
         else
             nsh_loader_error(l, value->mark, "it can be 0x04 to 0xfc, in steps of four",
                     "'%s' is out of range: %s", key->name, text);
+        return;
+    }
+    if (key->max != 0 && isdigit((unsigned char)text[0]) && !is_hex(text)) {
+        read_integer(l, key, field, value);
         return;
     }
     if (only_digits(text, value->length) && value->length <= 3)
