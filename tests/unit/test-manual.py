@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The manual's examples are right, and every key that a section knows has one."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+NETSHARED = os.environ["NETSHARED"]
+MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man/netshared.yaml.5")
+SECTIONS = {"ROUTES": "routes", "RULES": "rules", "MASQUERADE": "masquerade"}
+# What an example stands for that names a file or a table of its own.
+LIST = "# prefixes\n192.0.2.0/24\n2001:db8::/32\n"
+TABLE = ("table: uplink2", "table: 200")
+
+
+def plain(line):
+    """A line of the page as it is read."""
+    line = line.replace("\\-", "-").replace("\\(dq", '"').replace("\\e", "\\")
+    return re.sub(r"^\.B[RIB]? ", "", line).replace('"', "") if line.startswith(".B") else line
+
+
+def examples(text):
+    """(section, line number, text) of each block in which nothing is filled."""
+    section, block, found = "", None, []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith(".SH "):
+            section = line[4:].strip()
+        elif line in (".nf", ".EX"):
+            block, begun = [], number + 1
+        elif line in (".fi", ".EE"):
+            found.append((section, begun, "\n".join(block) + "\n"))
+            block = None
+        elif block is not None:
+            block.append(plain(line))
+    return found
+
+
+def known_keys(section, folder):
+    """The keys of a section's objects, as the program itself lists them."""
+    path = os.path.join(folder, "netshared.yaml")
+    with open(path, "w") as f:
+        f.write("version: 1\n%s:\n  - {qqqqqqqqq: 1}\n" % section)
+    said = subprocess.run([NETSHARED, "check", path], capture_output=True, text=True,
+                          check=False).stderr
+    return re.search(r"the keys are (.*)", said).group(1).split(", ")
+
+
+def check(section, text, folder):
+    """What `netshared check` has to say about an example; "": nothing."""
+    if section in SECTIONS:
+        text = "version: 1\n%s:\n%s" % (SECTIONS[section], text)
+    elif not text.startswith("version:"):
+        text = "version: 1\n" + text
+    path = os.path.join(folder, "netshared.yaml")
+    with open(path, "w") as f:
+        f.write(text.replace(*TABLE))
+    result = subprocess.run([NETSHARED, "check", path], capture_output=True, text=True,
+                            check=False)
+    return "" if result.returncode == 0 else result.stdout + result.stderr
+
+
+def main():
+    with open(MANUAL) as f:
+        found = examples(f.read())
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in re.findall(r"file: ([^},]+)", "".join(text for _, _, text in found)):
+            path = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as f:
+                f.write(LIST)
+        for section, line, text in found:
+            results.append(("%s: the example at line %d" % (section, line),
+                            check(section, text, folder)))
+        for section, noun in SECTIONS.items():
+            shown = "".join(text for s, _, text in found if s == section)
+            missing = [key for key in known_keys(noun, folder)
+                       if not re.search(r"(^|[ {,])%s:" % key, shown, re.M)]
+            results.append(("%s: an example of every key" % section,
+                            "none of " + ", ".join(missing) if missing else ""))
+    print("1..%d" % len(results))
+    for number, (name, problem) in enumerate(results, 1):
+        print("%sok %d - %s" % ("not " if problem else "", number, name))
+        for line in problem.splitlines():
+            print("# " + line)
+    return any(problem for _, problem in results)
+
+
+sys.exit(main())
