@@ -18,8 +18,12 @@
 #define WHY_SIZE 512
 #define FAILURE_RETRY_USEC 1000000ULL
 
-/* The inert conntrack chain first: connections are tracked before the first one is translated. */
-static const enum nsh_table tables_up[] = {NSH_TABLE_RAW, NSH_TABLE_NAT};
+/*
+ * The inert conntrack chain first: connections are tracked before the first one is translated. What
+ * filters comes before what opens.
+ */
+static const enum nsh_table tables_up[] = {
+        NSH_TABLE_RAW, NSH_TABLE_FILTER, NSH_TABLE_NAT, NSH_TABLE_MANGLE};
 
 NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
 
@@ -34,6 +38,14 @@ bool reconcile_has_chains(const struct nsh_reconciler *r, int family)
 static bool in_table(const struct nsh_chain *c, int family, enum nsh_table table)
 {
     return c->family == family && c->table == table && !c->standby;
+}
+
+bool reconcile_uses_table(const struct nsh_reconciler *r, int family, enum nsh_table table)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (in_table(&r->desired->chains[i], family, table))
+            return true;
+    return false;
 }
 
 static nsh_object_id table_id(int family, enum nsh_table table)
@@ -205,12 +217,17 @@ static int up_family(struct nsh_reconciler *r, int family)
     bool raced = false;
     int q = 0;
 
+    r->firewall_ready[f] = true;
     for (size_t t = 0; t < NSH_ARRAY_SIZE(tables_up); t++) {
+        if (!reconcile_uses_table(r, family, tables_up[t]))
+            continue;
         q = up_table(r, family, tables_up[t], &raced);
         if (q < 0)
             return q;
+        /* Without the conntrack chain a policy still holds. */
+        if (tables_up[t] != NSH_TABLE_RAW && q == 0)
+            r->firewall_ready[f] = false;
     }
-    r->firewall_ready[f] = q > 0; /* the NAT table, which is the last */
     r->firewall_dirty[f] = raced || r->firewall_wait[f] > reconcile_now(r);
     if (raced)
         reconcile_retry_at(r, reconcile_now(r) + 10000);
@@ -220,13 +237,19 @@ static int up_family(struct nsh_reconciler *r, int family)
 
 static bool family_can(struct nsh_reconciler *r, int family)
 {
-    char why[WHY_SIZE] = "";
-    int q = r->firewall->ops->probe(r->firewall, family, why, sizeof why);
+    for (size_t t = 0; t < NSH_ARRAY_SIZE(tables_up); t++) {
+        char why[WHY_SIZE] = "";
+        int q;
 
-    if (q == 0)
-        return true;
-    table_failed(r, family, NSH_TABLE_NAT, why[0] ? why : strerror(-q));
-    return false;
+        if (!reconcile_uses_table(r, family, tables_up[t]))
+            continue;
+        q = r->firewall->ops->probe(r->firewall, family, tables_up[t], why, sizeof why);
+        if (q == 0)
+            continue;
+        table_failed(r, family, NSH_TABLE_NAT, why[0] ? why : strerror(-q));
+        return false;
+    }
+    return true;
 }
 
 static void open_failed(struct nsh_reconciler *r, int error)
@@ -389,7 +412,7 @@ static int down_table(struct nsh_reconciler *r, int family, enum nsh_table table
     if (q < 0)
         return q;
     /* What changed since the way up was judged there no more: it has to be, by another pass. */
-    if (reconcile_has_chains(r, family) &&
+    if (reconcile_uses_table(r, family, table) &&
             r->firewall->ops->changed(r->firewall, family, table) > 0)
         r->firewall_dirty[nsh_family_index(family)] = true;
     q = look(r, plan, family, table, NSH_PHASE_DOWN);

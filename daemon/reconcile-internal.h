@@ -350,6 +350,7 @@ int reconcile_carry_rules(struct nsh_reconciler *r, const struct nsh_desired *to
 /* reconcile-firewall.c */
 /* Policies of this family are wanted. */
 bool reconcile_has_chains(const struct nsh_reconciler *r, int family);
+bool reconcile_uses_table(const struct nsh_reconciler *r, int family, enum nsh_table table);
 /* true in *ret_wait: another program holds the lock, the pass is to wait for it. */
 int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait);
 int reconcile_firewall_down(struct nsh_reconciler *r);

@@ -98,7 +98,9 @@ void nsh_reconciler_poll(struct nsh_reconciler *r)
         if (!reconcile_has_chains(r, nsh_family_of(f)))
             continue;
         for (int t = 0; t < NSH_TABLE_COUNT; t++) {
-            if (r->firewall->ops->changed(r->firewall, nsh_family_of(f), (enum nsh_table)t) <= 0)
+            if (!reconcile_uses_table(r, nsh_family_of(f), (enum nsh_table)t) ||
+                    r->firewall->ops->changed(r->firewall, nsh_family_of(f), (enum nsh_table)t) <=
+                            0)
                 continue;
             reconcile_set_trigger(r, 0, "");
             r->firewall_dirty[f] = true;

@@ -14,8 +14,8 @@
 
 #include "diag.h"
 #include "gate.h"
-#include "nat.h"
 #include "origin.h"
+#include "packet.h"
 #include "route.h"
 #include "rule.h"
 

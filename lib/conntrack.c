@@ -15,7 +15,7 @@ static bool out_matches(const char *pattern, const char *out)
     return strcmp(pattern, out) == 0;
 }
 
-static bool rule_matches(const struct nsh_nat_rule *rule, int family, const union nsh_addr *src,
+static bool rule_matches(const struct nsh_packet_rule *rule, int family, const union nsh_addr *src,
         const union nsh_addr *dst, const char *out)
 {
     return nsh_prefix_contains(&rule->from, family, src) &&
@@ -26,12 +26,12 @@ static bool chain_translates(const struct nsh_chain *chain, int family, const un
         const union nsh_addr *dst, const char *out)
 {
     for (size_t i = 0; i < chain->n_rules; i++) {
-        const struct nsh_nat_rule *rule = &chain->rules[i];
+        const struct nsh_packet_rule *rule = &chain->rules[i];
 
-        if (rule->action != NSH_NAT_RETURN && rule->action != NSH_NAT_MASQUERADE)
+        if (rule->action != NSH_PACKET_RETURN && rule->action != NSH_PACKET_MASQUERADE)
             continue;
         if (rule_matches(rule, family, src, dst, out))
-            return rule->action == NSH_NAT_MASQUERADE;
+            return rule->action == NSH_PACKET_MASQUERADE;
     }
     return false;
 }

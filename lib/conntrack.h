@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "fib.h"
-#include "nat.h"
+#include "packet.h"
 
 struct nsh_conntrack;
 

@@ -61,20 +61,21 @@ static bool choice_next(const struct choice *c, uint32_t *at, struct nsh_prefix 
     return false;
 }
 
-static struct nsh_nat_rule *fill_exempt(struct nsh_nat_rule *r, const struct choice *c, bool to)
+static struct nsh_packet_rule *fill_exempt(
+        struct nsh_packet_rule *r, const struct choice *c, bool to)
 {
     struct nsh_prefix p;
 
     if (!c->list)
         return r;
     for (uint32_t i = 0; choice_next(c, &i, &p); r++) {
-        r->action = NSH_NAT_RETURN;
+        r->action = NSH_PACKET_RETURN;
         *(to ? &r->to : &r->from) = p;
     }
     return r;
 }
 
-static struct nsh_nat_rule *fill_masquerade(struct nsh_nat_rule *r, const struct choice *from,
+static struct nsh_packet_rule *fill_masquerade(struct nsh_packet_rule *r, const struct choice *from,
         const struct choice *to, const struct nsh_masquerade *m)
 {
     struct nsh_prefix src, dst;
@@ -82,7 +83,7 @@ static struct nsh_nat_rule *fill_masquerade(struct nsh_nat_rule *r, const struct
     for (uint32_t i = 0; choice_next(from, &i, &src);)
         for (uint32_t k = 0; choice_next(to, &k, &dst);)
             for (uint32_t o = 0; o < m->n_out; o++, r++) {
-                r->action = NSH_NAT_MASQUERADE;
+                r->action = NSH_PACKET_MASQUERADE;
                 r->from = src;
                 r->to = dst;
                 memcpy(r->out, m->out[o], sizeof(r->out));
@@ -96,7 +97,7 @@ static int make_rules(struct nsh_arena *arena, const struct nsh_masquerade *m, i
     const struct choice from = {m->from, m->n_from, family}, to = {m->to, m->n_to, family};
     const struct choice not_from = {m->except_from, m->n_except_from, family};
     const struct choice not_to = {m->except_to, m->n_except_to, family};
-    struct nsh_nat_rule *rules, *end;
+    struct nsh_packet_rule *rules, *end;
     size_t n, size;
 
     if (__builtin_mul_overflow(choice_count(&from), choice_count(&to), &n) ||
@@ -128,13 +129,14 @@ static int add_policy(struct nsh_desired *d, const struct nsh_masquerade *m, int
     *c = (struct nsh_chain){
             .family = (uint8_t)family,
             .table = NSH_TABLE_NAT,
+            .kind = NSH_POLICY_MASQUERADE,
             .hook = "POSTROUTING",
             .position = m->position,
             .origin = m->origin,
             .when = m->when,
     };
     snprintf(c->policy, sizeof(c->policy), "%s", m->name);
-    snprintf(c->name, sizeof(c->name), "%s%s", NSH_CHAIN_PREFIX, c->policy);
+    nsh_chain_make_name(c->name, c->policy, 0);
     r = make_rules(d->arena, m, family, c);
     if (r == 0)
         d->n_chains++;
@@ -144,7 +146,8 @@ static int add_policy(struct nsh_desired *d, const struct nsh_masquerade *m, int
 /* It stands for no policy and no packet comes to it: that it is there keeps conntrack in use. */
 static void add_conntrack(struct nsh_desired *d, int family)
 {
-    static const struct nsh_nat_rule track = {.action = NSH_NAT_TRACK};
+    static const struct nsh_packet_rule track = {
+            .states = NSH_STATE_INVALID, .action = NSH_PACKET_RETURN};
 
     d->chains[d->n_chains++] = (struct nsh_chain){
             .family = (uint8_t)family,

@@ -61,7 +61,7 @@ static uint32_t count_rules(struct edit *e, const char *chain)
 
 /* `index` UINT32_MAX: appended. */
 static int put_rule(struct edit *e, const struct nsh_firewall_op *op, const char *chain,
-        const struct nsh_nat_rule *rule, uint32_t index)
+        const struct nsh_packet_rule *rule, uint32_t index)
 {
     struct nsh_xt_entry entry;
     xt_chainlabel label;
@@ -71,7 +71,7 @@ static int put_rule(struct edit *e, const struct nsh_firewall_op *op, const char
     if (nsh_xt_encode(e->xt, rule, &entry) < 0)
         return refuse(e, op, "a rule that iptables can't express");
     /* Without the chain libiptc would take its name for that of a target. */
-    if (rule->action == NSH_NAT_JUMP && !e->xt->is_chain(rule->target, e->h))
+    if (rule->action == NSH_PACKET_JUMP && !e->xt->is_chain(rule->target, e->h))
         return refuse(e, op, "a jump to a chain that does not exist");
     errno = 0;
     ok = index == UINT32_MAX ? e->xt->append(label, entry.bytes, e->h)
@@ -102,7 +102,7 @@ static int chain_add(struct edit *e, const struct nsh_firewall_op *op)
  */
 static int put_middle(struct edit *e, const struct nsh_firewall_op *op, size_t middle)
 {
-    const struct nsh_nat_rule *rules = op->want->rules + op->keep_head;
+    const struct nsh_packet_rule *rules = op->want->rules + op->keep_head;
     bool forwards = op->keep_tail <= op->keep_head;
     int r = NSH_FIREWALL_OK;
 
@@ -167,7 +167,7 @@ static int chain_delete(struct edit *e, const struct nsh_firewall_op *op)
 
 static int jump_add(struct edit *e, const struct nsh_firewall_op *op)
 {
-    struct nsh_nat_rule jump = {.action = NSH_NAT_JUMP};
+    struct nsh_packet_rule jump = {.action = NSH_PACKET_JUMP};
 
     if (!e->xt->builtin(op->hook, e->h))
         return refuse(e, op, "a jump from a chain that is not built in");

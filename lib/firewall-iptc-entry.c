@@ -5,7 +5,7 @@
  *
  * Decoding has no rules of its own for what may be left out of account: it guesses the value from
  * the few fields that can vary, encodes that, and compares the bytes. A single bit netshared would
- * not have written makes the rule NSH_NAT_OTHER.
+ * not have written makes the rule NSH_PACKET_OTHER.
  */
 #include "firewall-iptc-xt.h"
 
@@ -74,7 +74,7 @@ static int put_prefix(
 }
 
 static int put_header(
-        const struct nsh_xt *xt, const struct nsh_nat_rule *rule, struct nsh_xt_entry *e)
+        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e)
 {
     int r;
 
@@ -118,7 +118,7 @@ _Static_assert(sizeof(struct ip6t_entry) + 2 * sizeof(struct xt_entry_match) +
         "entry buffer too small");
 
 static void put_return(
-        const struct nsh_xt *xt, const struct nsh_nat_rule *rule, struct nsh_xt_entry *e)
+        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e)
 {
     (void)xt;
     (void)rule;
@@ -127,7 +127,7 @@ static void put_return(
 
 /* The verdict of a jump is the place of its chain; libiptc knows it when it sends the table. */
 static void put_jump(
-        const struct nsh_xt *xt, const struct nsh_nat_rule *rule, struct nsh_xt_entry *e)
+        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e)
 {
     (void)xt;
     put_part(e, rule->target, 0, sizeof(int));
@@ -135,7 +135,7 @@ static void put_jump(
 
 /* The IPv6 target keeps revision 0, and with it a range without "2", for the same rule. */
 static void put_masquerade(
-        const struct nsh_xt *xt, const struct nsh_nat_rule *rule, struct nsh_xt_entry *e)
+        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e)
 {
     (void)rule;
     if (xt->family == AF_INET) {
@@ -155,36 +155,33 @@ static void put_conntrack_invalid(struct nsh_xt_entry *e)
     m->state_mask = XT_CONNTRACK_STATE_INVALID;
 }
 
-static const struct {
-    bool track;
-    void (*target)(
-            const struct nsh_xt *xt, const struct nsh_nat_rule *rule, struct nsh_xt_entry *e);
-} actions[] = {
-        [NSH_NAT_RETURN] = {false, put_return},
-        [NSH_NAT_MASQUERADE] = {false, put_masquerade},
-        [NSH_NAT_JUMP] = {false, put_jump},
-        [NSH_NAT_TRACK] = {true, put_return},
+static void (*const actions[])(
+        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e) = {
+        [NSH_PACKET_RETURN] = put_return,
+        [NSH_PACKET_JUMP] = put_jump,
+        [NSH_PACKET_MASQUERADE] = put_masquerade,
 };
 
 int nsh_xt_encode(
-        const struct nsh_xt *xt, const struct nsh_nat_rule *rule, struct nsh_xt_entry *ret)
+        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *ret)
 {
     struct nsh_xt_entry e = {.size = xt->entry_size};
     uint16_t target_at, next_at;
     int r;
 
-    if ((unsigned int)rule->action >= NSH_ARRAY_SIZE(actions))
+    if ((unsigned int)rule->action >= NSH_ARRAY_SIZE(actions) || !actions[rule->action])
         return -EINVAL;
-    if (rule->action == NSH_NAT_JUMP && (strnlen(rule->target, NSH_CHAIN_NAME) == NSH_CHAIN_NAME ||
-                                                !nsh_chain_is_ours(rule->target)))
+    if (rule->action == NSH_PACKET_JUMP &&
+            (strnlen(rule->target, NSH_CHAIN_NAME) == NSH_CHAIN_NAME ||
+                    !nsh_chain_is_ours(rule->target)))
         return -EINVAL;
     r = put_header(xt, rule, &e);
     if (r < 0)
         return r;
-    if (actions[rule->action].track)
+    if (rule->states == NSH_STATE_INVALID)
         put_conntrack_invalid(&e);
     target_at = (uint16_t)e.size;
-    actions[rule->action].target(xt, rule, &e);
+    actions[rule->action](xt, rule, &e);
     next_at = (uint16_t)e.size;
     memcpy(e.bytes + xt->target_offset_at, &target_at, sizeof target_at);
     memcpy(e.bytes + xt->next_offset_at, &next_at, sizeof next_at);
@@ -215,7 +212,7 @@ static void get_prefix(
     *ret = p;
 }
 
-static void get_header(const struct nsh_xt *xt, const void *entry, struct nsh_nat_rule *ret)
+static void get_header(const struct nsh_xt *xt, const void *entry, struct nsh_packet_rule *ret)
 {
     const char *out;
 
@@ -235,16 +232,15 @@ static void get_header(const struct nsh_xt *xt, const void *entry, struct nsh_na
     memcpy(ret->out, out, strnlen(out, IFNAMSIZ - 1));
 }
 
-static enum nsh_nat_action guess_action(
-        const struct nsh_xt *xt, const void *entry, const char *target)
+static enum nsh_packet_action guess_action(const char *target)
 {
     if (strcmp(target, "MASQUERADE") == 0)
-        return NSH_NAT_MASQUERADE;
+        return NSH_PACKET_MASQUERADE;
     if (strcmp(target, XTC_LABEL_RETURN) == 0)
-        return nsh_xt_target_offset(xt, entry) == xt->entry_size ? NSH_NAT_RETURN : NSH_NAT_TRACK;
+        return NSH_PACKET_RETURN;
     if (nsh_chain_is_ours(target) && strlen(target) < NSH_CHAIN_NAME)
-        return NSH_NAT_JUMP;
-    return NSH_NAT_OTHER;
+        return NSH_PACKET_JUMP;
+    return NSH_PACKET_OTHER;
 }
 
 /* The kernel writes a name up to its NUL, and leaves behind it what was in the buffer. */
@@ -261,7 +257,7 @@ static void clean_name(struct nsh_xt_entry *e, size_t at)
  * verdict is the place of its chain: guess_action had what libiptc makes of them.
  */
 static bool same_bytes(const struct nsh_xt *xt, const void *rule, const struct nsh_xt_entry *ours,
-        enum nsh_nat_action action)
+        enum nsh_packet_action action)
 {
     struct nsh_xt_entry seen = {.size = nsh_xt_next_offset(xt, rule)}, want;
     uint16_t at = nsh_xt_target_offset(xt, rule);
@@ -276,29 +272,31 @@ static bool same_bytes(const struct nsh_xt *xt, const void *rule, const struct n
     clean_name(&seen, at);
     if (at > xt->entry_size)
         clean_name(&seen, xt->entry_size); /* of the one match there is room for */
-    if (action != NSH_NAT_MASQUERADE) {
+    if (action != NSH_PACKET_MASQUERADE) {
         struct xt_standard_target *s = (struct xt_standard_target *)(seen.bytes + at);
         struct xt_standard_target *w = (struct xt_standard_target *)(want.bytes + at);
 
         memset(w->target.u.user.name, 0, sizeof w->target.u.user.name);
-        if (action == NSH_NAT_JUMP)
+        if (action == NSH_PACKET_JUMP)
             s->verdict = w->verdict;
     }
     return memcmp(seen.bytes, want.bytes, want.size) == 0;
 }
 
 void nsh_xt_decode(
-        const struct nsh_xt *xt, const void *rule, const char *target, struct nsh_nat_rule *ret)
+        const struct nsh_xt *xt, const void *rule, const char *target, struct nsh_packet_rule *ret)
 {
-    struct nsh_nat_rule r = {.action = guess_action(xt, rule, target)};
+    struct nsh_packet_rule r = {.action = guess_action(target)};
     struct nsh_xt_entry ours;
 
-    if (r.action != NSH_NAT_OTHER) {
+    if (r.action != NSH_PACKET_OTHER) {
         get_header(xt, rule, &r);
-        if (r.action == NSH_NAT_JUMP)
+        if (nsh_xt_target_offset(xt, rule) > xt->entry_size)
+            r.states = NSH_STATE_INVALID;
+        if (r.action == NSH_PACKET_JUMP)
             memcpy(r.target, target, strlen(target));
         if (nsh_xt_encode(xt, &r, &ours) < 0 || !same_bytes(xt, rule, &ours, r.action))
-            r = (struct nsh_nat_rule){.action = NSH_NAT_OTHER};
+            r = (struct nsh_packet_rule){.action = NSH_PACKET_OTHER};
     }
     *ret = r;
 }

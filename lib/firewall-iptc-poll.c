@@ -223,19 +223,18 @@ static const struct {
                 "xt_conntrack", 3},
 };
 
-int nsh_xt_probe(struct nsh_xt_poll *p, const struct nsh_xt *xt, char *ret_why, size_t size)
+int nsh_xt_probe(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
+        char *ret_why, size_t size)
 {
-    for (int t = 0; t < NSH_TABLE_COUNT; t++) {
-        struct ipt_getinfo info;
-        int r = get_info(p, xt, (enum nsh_table)t, &info);
+    struct ipt_getinfo info;
+    int r = get_info(p, xt, table, &info);
 
-        if (r < 0) {
-            nsh_xt_words(xt, (enum nsh_table)t, NULL, NSH_XT_OPENING, r, ret_why, size);
-            return r;
-        }
+    if (r < 0) {
+        nsh_xt_words(xt, table, NULL, NSH_XT_OPENING, r, ret_why, size);
+        return r;
     }
     for (size_t i = 0; i < NSH_ARRAY_SIZE(extensions); i++) {
-        int r = probe_revision(p, xt, extensions[i].options[xt->index], extensions[i].name,
+        r = probe_revision(p, xt, extensions[i].options[xt->index], extensions[i].name,
                 extensions[i].revision);
 
         if (r < 0) {

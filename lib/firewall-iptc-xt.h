@@ -78,10 +78,10 @@ uint16_t nsh_xt_next_offset(const struct nsh_xt *xt, const void *rule);
 
 /* As iptables itself would write it. -EINVAL for a rule that can't be written. */
 int nsh_xt_encode(
-        const struct nsh_xt *xt, const struct nsh_nat_rule *rule, struct nsh_xt_entry *ret);
+        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *ret);
 /* `target` is what libiptc says of the rule: a target's or a chain's name. */
 void nsh_xt_decode(
-        const struct nsh_xt *xt, const void *rule, const char *target, struct nsh_nat_rule *ret);
+        const struct nsh_xt *xt, const void *rule, const char *target, struct nsh_packet_rule *ret);
 
 /* ---- what a table looked like (firewall-iptc-poll.c) ---- */
 
@@ -112,8 +112,9 @@ int nsh_xt_mark_read(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_ta
 /* 0: the table still looks so; 1: it does not, or that can't be known; negative errno. */
 int nsh_xt_mark_compare(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
         const struct nsh_xt_mark *mark);
-/* 0 if the kernel can hold the table and all that netshared's rules use. */
-int nsh_xt_probe(struct nsh_xt_poll *p, const struct nsh_xt *xt, char *ret_why, size_t size);
+/* 0 if the kernel can hold the table and what nearly all of netshared's rules use. */
+int nsh_xt_probe(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
+        char *ret_why, size_t size);
 
 /* ---- the lock (firewall-iptc-lock.c) ---- */
 

@@ -105,7 +105,7 @@ static void iptc_close(struct nsh_firewall *fw)
 
 /* Arrays that are filled anew for each chain. */
 struct seen {
-    struct nsh_nat_rule *rules;
+    struct nsh_packet_rule *rules;
     struct nsh_jump_seen *jumps;
     size_t rules_max, jumps_max;
 };
@@ -134,7 +134,7 @@ static int see_ours(
         const struct nsh_xt *xt, struct xtc_handle *h, struct seen *s, struct nsh_chain_seen *chain)
 {
     for (const void *r = xt->first_rule(chain->name, h); r; r = xt->next_rule(r, h)) {
-        struct nsh_nat_rule *rules =
+        struct nsh_packet_rule *rules =
                 grow(s->rules, chain->n_rules, &s->rules_max, sizeof *s->rules);
 
         if (!rules)
@@ -146,17 +146,17 @@ static int see_ours(
     return 0;
 }
 
-static bool is_plain(const struct nsh_nat_rule *r)
+static bool is_plain(const struct nsh_packet_rule *r)
 {
-    return r->action == NSH_NAT_JUMP && r->from.family == AF_UNSPEC && r->to.family == AF_UNSPEC &&
-           r->out[0] == '\0';
+    return r->action == NSH_PACKET_JUMP && r->from.family == AF_UNSPEC &&
+           r->to.family == AF_UNSPEC && r->out[0] == '\0';
 }
 
 static int see_jump(const struct nsh_xt *xt, const void *rule, const char *target, struct seen *s,
         struct nsh_chain_seen *chain)
 {
     struct nsh_jump_seen *jumps = grow(s->jumps, chain->n_jumps, &s->jumps_max, sizeof *s->jumps);
-    struct nsh_nat_rule value;
+    struct nsh_packet_rule value;
     struct nsh_jump_seen jump = {.index = chain->n_total};
 
     if (!jumps)
@@ -343,13 +343,16 @@ static void iptc_hint_take(struct nsh_firewall *fw)
     nsh_xt_hint_take(&iptc_of(fw)->hint);
 }
 
-static int iptc_probe(struct nsh_firewall *fw, int family, char *ret_why, size_t size)
+static int iptc_probe(
+        struct nsh_firewall *fw, int family, enum nsh_table table, char *ret_why, size_t size)
 {
     const struct nsh_xt *xt = nsh_xt_of(family);
 
     if (ret_why && size > 0)
         ret_why[0] = '\0';
-    return xt ? nsh_xt_probe(&iptc_of(fw)->poll, xt, ret_why, size) : -EAFNOSUPPORT;
+    if (!xt || (unsigned int)table >= NSH_TABLE_COUNT)
+        return -EAFNOSUPPORT;
+    return nsh_xt_probe(&iptc_of(fw)->poll, xt, table, ret_why, size);
 }
 
 static void iptc_free_object(struct nsh_firewall *fw)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel contract for packet rules. firewall-iptc.c keeps it with libiptc; nftables will be a
- * second one; tests/support/firewall-fake.c keeps it in memory.
+ * The kernel contract for packet rules and the sets they refer to. firewall-iptc.c keeps it with
+ * libiptc, firewall-nft.c on nftables; tests/support/firewall-fake.c keeps it in memory.
  *
  * A session is what is done under one lock: observe, decide, commit. Between sessions nothing is
  * held. Errors are negative errno.
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "nat.h"
+#include "packet.h"
 
 struct nsh_firewall;
 
@@ -43,7 +43,7 @@ struct nsh_chain_seen {
     enum nsh_table table;
     const char *name;
     bool builtin;
-    const struct nsh_nat_rule *rules; /* ours */
+    const struct nsh_packet_rule *rules; /* ours */
     size_t n_rules;
     const struct nsh_jump_seen *jumps; /* built-in */
     size_t n_jumps;
@@ -78,15 +78,43 @@ struct nsh_firewall_op {
     const struct nsh_chain *want; /* ADD, CHANGE; outlives the call */
 };
 
+/* A set of ours. Non-zero ends the look with that. */
+typedef int nsh_set_observed(void *userdata, const char *name, uint32_t n_elements);
+/* One element of a set, in the kernel's order. Non-zero ends the look with that. */
+typedef int nsh_set_element_observed(void *userdata, const struct nsh_prefix *element);
+
+enum nsh_set_verb {
+    NSH_SET_CREATE,  /* with all of `want` in it */
+    NSH_SET_UPDATE,  /* `add` and `remove`, all or nothing where the firewall can */
+    NSH_SET_REPLACE, /* by `want`, in one step for a packet */
+    NSH_SET_DESTROY, /* -EBUSY while a rule refers to it */
+};
+
+struct nsh_set_op {
+    enum nsh_set_verb verb;
+    uint8_t family;
+    char name[NSH_SET_NAME];
+    const struct nsh_set *want; /* CREATE, REPLACE */
+    const struct nsh_prefix *add, *remove;
+    size_t n_add, n_remove;
+};
+
+/* Who made a change, as far as the firewall itself tells. */
+struct nsh_firewall_culprit {
+    uint32_t pid; /* in the initial pid namespace; 0: not known */
+    char name[16];
+};
+
 struct nsh_firewall_ops {
     void (*free)(struct nsh_firewall *fw);
     /* "iptables", "nftables": what the journal calls it. */
     const char *name;
     /*
-     * 0 if this firewall can hold rules of `family`, else negative errno and why, in words with
-     * what to do, in `ret_why` (may be NULL).
+     * 0 if this firewall can hold rules of `family` in `table`, else negative errno and why, in
+     * words with what to do, in `ret_why` (may be NULL). May bring the table into being.
      */
-    int (*probe)(struct nsh_firewall *fw, int family, char *ret_why, size_t size);
+    int (*probe)(
+            struct nsh_firewall *fw, int family, enum nsh_table table, char *ret_why, size_t size);
     /* Opens a session; enum nsh_firewall_outcome (OK, BUSY) or negative errno. Never waits. */
     int (*open)(struct nsh_firewall *fw, enum nsh_firewall_mode mode);
     /*
@@ -107,6 +135,27 @@ struct nsh_firewall_ops {
      * in a session of NSH_FIREWALL_WRITE, 1 if it changed, or negative errno.
      */
     int (*changed)(struct nsh_firewall *fw, int family, enum nsh_table table);
+    /*
+     * Sets, in any session; writing wants NSH_FIREWALL_WRITE. A set is written before the rules
+     * that refer to it, and destroyed after them. 0 or negative errno, with words in `ret_why`.
+     */
+    int (*sets)(struct nsh_firewall *fw, int family, nsh_set_observed *observed, void *userdata);
+    /* -ENOENT: there is no such set. */
+    int (*set_read)(struct nsh_firewall *fw, int family, const char *name,
+            nsh_set_element_observed *observed, void *userdata);
+    int (*set_write)(
+            struct nsh_firewall *fw, const struct nsh_set_op *op, char *ret_why, size_t size);
+    /*
+     * The cheap check of a set, without a session: 0 if it looks as it did when it was last read or
+     * written in a session of NSH_FIREWALL_WRITE, 1 if not, or negative errno. What it can't see is
+     * found by reading.
+     */
+    int (*set_changed)(struct nsh_firewall *fw, int family, const char *name);
+    /*
+     * Who made the last change that `changed` told of; false: this firewall can't tell. Taken at
+     * hint_take.
+     */
+    bool (*culprit)(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret);
     /*
      * A descriptor that becomes readable when somebody may have changed something, which makes it
      * worth asking `changed`; it misses changes, and tells of some that are none. The firewall's

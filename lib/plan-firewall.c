@@ -86,16 +86,17 @@ size_t nsh_plan_find_chain(const struct nsh_firewall_plan *p, const char *name)
     return SIZE_MAX;
 }
 
-static bool has_rule(const struct nsh_nat_rule *rules, size_t n, const struct nsh_nat_rule *r)
+static bool has_rule(const struct nsh_packet_rule *rules, size_t n, const struct nsh_packet_rule *r)
 {
     for (size_t i = 0; i < n; i++)
-        if (nsh_nat_rule_equal(&rules[i], r))
+        if (nsh_packet_rule_equal(&rules[i], r))
             return true;
     return false;
 }
 
 /* True if the same rules stand on both sides, in another order. */
-static bool only_moved(const struct nsh_nat_rule *want, const struct nsh_nat_rule *seen, size_t n)
+static bool only_moved(
+        const struct nsh_packet_rule *want, const struct nsh_packet_rule *seen, size_t n)
 {
     if (n > ORDER_MAX)
         return false;
@@ -112,9 +113,9 @@ static void compare_rules(
     size_t longer = want->n_rules > seen->n_rules ? want->n_rules : seen->n_rules;
     size_t head = 0, tail = 0, changed;
 
-    while (head < shorter && nsh_nat_rule_equal(&want->rules[head], &seen->rules[head]))
+    while (head < shorter && nsh_packet_rule_equal(&want->rules[head], &seen->rules[head]))
         head++;
-    while (tail < shorter - head && nsh_nat_rule_equal(&want->rules[want->n_rules - 1 - tail],
+    while (tail < shorter - head && nsh_packet_rule_equal(&want->rules[want->n_rules - 1 - tail],
                                             &seen->rules[seen->n_rules - 1 - tail]))
         tail++;
     changed = longer - head - tail;

@@ -17,22 +17,13 @@
 
 #include "addr.h"
 #include "gate.h"
+#include "match.h"
 #include "origin.h"
 
 #define NSH_UID_ANY_LAST UINT32_MAX /* with a first of 0: whoever sends */
 #define NSH_SUPPRESS_NONE (-1)
 /* Longest text of a rule, with its NUL. */
 #define NSH_RULE_TEXT 512
-
-/* Numbers from first to last; ports: both 0 is any. */
-struct nsh_range {
-    uint32_t first, last;
-};
-
-/* Matches where (packet's mark & mask) == value. A mask of 0: any. */
-struct nsh_mark {
-    uint32_t value, mask;
-};
 
 struct nsh_rule {
     struct nsh_prefix from, to; /* AF_UNSPEC: any */

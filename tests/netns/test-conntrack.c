@@ -242,7 +242,8 @@ static void echo(int a, int b)
 /* The policy: all that goes out by wan, but for one destination. */
 static size_t pass_with(struct nsh_conntrack *ct, const struct world *w, const char *out)
 {
-    struct nsh_nat_rule rules[2] = {{.action = NSH_NAT_RETURN}, {.action = NSH_NAT_MASQUERADE}};
+    struct nsh_packet_rule rules[2] = {
+            {.action = NSH_PACKET_RETURN}, {.action = NSH_PACKET_MASQUERADE}};
     struct nsh_chain chain = {.family = (uint8_t)w->family, .rules = rules, .n_rules = 2};
     const struct nsh_chain *chains[] = {&chain};
     struct nsh_fib *fib = NULL;

@@ -132,7 +132,7 @@ static void assert_lists_not(const char *words, const char *line)
 struct seen_chain {
     char name[32];
     bool builtin;
-    struct nsh_nat_rule rules[64];
+    struct nsh_packet_rule rules[64];
     size_t n_rules;
     struct nsh_jump_seen jumps[16];
     size_t n_jumps;
@@ -218,23 +218,23 @@ static struct nsh_firewall_op op_of(enum nsh_firewall_verb verb, const char *cha
     return op;
 }
 
-static struct nsh_nat_rule rule(
-        enum nsh_nat_action action, const char *from, const char *to, const char *out)
+static struct nsh_packet_rule rule(
+        enum nsh_packet_action action, const char *from, const char *to, const char *out)
 {
-    struct nsh_nat_rule r = {.action = action};
+    struct nsh_packet_rule r = {.action = action};
 
     if (from)
         assert_int_equal(nsh_prefix_parse(from, &r.from), NSH_PREFIX_OK);
     if (to)
         assert_int_equal(nsh_prefix_parse(to, &r.to), NSH_PREFIX_OK);
     memcpy(r.out, out, strlen(out));
-    if (action == NSH_NAT_JUMP)
+    if (action == NSH_PACKET_JUMP)
         strcpy(r.target, "NETSHARED-sub");
     return r;
 }
 
 /* Adds a chain with a jump from POSTROUTING, in one commit, and closes the session. */
-static void install(const struct nsh_nat_rule *rules, size_t n)
+static void install(const struct nsh_packet_rule *rules, size_t n)
 {
     struct nsh_chain want = {.family = AF_INET, .rules = rules, .n_rules = n};
     struct nsh_firewall_op ops[] = {op_of(NSH_CHAIN_ADD, CHAIN), op_of(NSH_JUMP_ADD, CHAIN)};
@@ -246,7 +246,7 @@ static void install(const struct nsh_nat_rule *rules, size_t n)
     fw->ops->close(fw);
 }
 
-static const struct nsh_nat_rule masquerade_all = {.action = NSH_NAT_MASQUERADE};
+static const struct nsh_packet_rule masquerade_all = {.action = NSH_PACKET_MASQUERADE};
 
 /* ---- surroundings ---- */
 
@@ -288,48 +288,54 @@ static int done(void **state)
 /* ---- rules ---- */
 
 struct form {
-    enum nsh_nat_action action;
+    enum nsh_packet_action action;
     const char *from, *to, *out;
     const char *text; /* as -S and -A have it */
+    uint8_t states;
 };
 
 static const struct form forms4[] = {
-        {NSH_NAT_MASQUERADE, NULL, NULL, "", "-j MASQUERADE"},
-        {NSH_NAT_MASQUERADE, NULL, NULL, "eth0", "-o eth0 -j MASQUERADE"},
-        {NSH_NAT_MASQUERADE, "10.0.0.0/8", NULL, "wan+", "-s 10.0.0.0/8 -o wan+ -j MASQUERADE"},
-        {NSH_NAT_MASQUERADE, "192.168.1.0/25", "198.51.100.0/23", "eth0",
+        {NSH_PACKET_MASQUERADE, NULL, NULL, "", "-j MASQUERADE"},
+        {NSH_PACKET_MASQUERADE, NULL, NULL, "eth0", "-o eth0 -j MASQUERADE"},
+        {NSH_PACKET_MASQUERADE, "10.0.0.0/8", NULL, "wan+", "-s 10.0.0.0/8 -o wan+ -j MASQUERADE"},
+        {NSH_PACKET_MASQUERADE, "192.168.1.0/25", "198.51.100.0/23", "eth0",
                 "-s 192.168.1.0/25 -d 198.51.100.0/23 -o eth0 -j MASQUERADE"},
-        {NSH_NAT_MASQUERADE, "10.1.2.3", NULL, "abcdefghijklmno",
+        {NSH_PACKET_MASQUERADE, "10.1.2.3", NULL, "abcdefghijklmno",
                 "-s 10.1.2.3/32 -o abcdefghijklmno -j MASQUERADE"},
-        {NSH_NAT_MASQUERADE, NULL, NULL, "abcdefghijklmn+", "-o abcdefghijklmn+ -j MASQUERADE"},
-        {NSH_NAT_MASQUERADE, "128.0.0.0/1", NULL, "a", "-s 128.0.0.0/1 -o a -j MASQUERADE"},
-        {NSH_NAT_RETURN, NULL, "10.0.0.0/8", "", "-d 10.0.0.0/8 -j RETURN"},
-        {NSH_NAT_RETURN, "172.16.0.0/12", NULL, "", "-s 172.16.0.0/12 -j RETURN"},
-        {NSH_NAT_RETURN, NULL, NULL, "tun0", "-o tun0 -j RETURN"},
-        {NSH_NAT_RETURN, NULL, NULL, "", "-j RETURN"},
-        {NSH_NAT_JUMP, NULL, NULL, "", "-j NETSHARED-sub"},
-        {NSH_NAT_JUMP, "10.9.0.0/16", NULL, "x", "-s 10.9.0.0/16 -o x -j NETSHARED-sub"},
-        {NSH_NAT_TRACK, NULL, NULL, "", "-m conntrack --ctstate INVALID -j RETURN"},
+        {NSH_PACKET_MASQUERADE, NULL, NULL, "abcdefghijklmn+", "-o abcdefghijklmn+ -j MASQUERADE"},
+        {NSH_PACKET_MASQUERADE, "128.0.0.0/1", NULL, "a", "-s 128.0.0.0/1 -o a -j MASQUERADE"},
+        {NSH_PACKET_RETURN, NULL, "10.0.0.0/8", "", "-d 10.0.0.0/8 -j RETURN"},
+        {NSH_PACKET_RETURN, "172.16.0.0/12", NULL, "", "-s 172.16.0.0/12 -j RETURN"},
+        {NSH_PACKET_RETURN, NULL, NULL, "tun0", "-o tun0 -j RETURN"},
+        {NSH_PACKET_RETURN, NULL, NULL, "", "-j RETURN"},
+        {NSH_PACKET_JUMP, NULL, NULL, "", "-j NETSHARED-sub"},
+        {NSH_PACKET_JUMP, "10.9.0.0/16", NULL, "x", "-s 10.9.0.0/16 -o x -j NETSHARED-sub"},
+        {NSH_PACKET_RETURN, NULL, NULL, "", "-m conntrack --ctstate INVALID -j RETURN",
+                NSH_STATE_INVALID},
 };
 
 static const struct form forms6[] = {
-        {NSH_NAT_MASQUERADE, NULL, NULL, "", "-j MASQUERADE"},
-        {NSH_NAT_MASQUERADE, "fd00::/8", NULL, "wan+", "-s fd00::/8 -o wan+ -j MASQUERADE"},
-        {NSH_NAT_MASQUERADE, "fd00:1:2:3::/61", "2001:db8::1", "eth0",
+        {NSH_PACKET_MASQUERADE, NULL, NULL, "", "-j MASQUERADE"},
+        {NSH_PACKET_MASQUERADE, "fd00::/8", NULL, "wan+", "-s fd00::/8 -o wan+ -j MASQUERADE"},
+        {NSH_PACKET_MASQUERADE, "fd00:1:2:3::/61", "2001:db8::1", "eth0",
                 "-s fd00:1:2::/61 -d 2001:db8::1/128 -o eth0 -j MASQUERADE"},
-        {NSH_NAT_RETURN, NULL, "2001:db8::/32", "", "-d 2001:db8::/32 -j RETURN"},
-        {NSH_NAT_RETURN, NULL, NULL, "tun0", "-o tun0 -j RETURN"},
-        {NSH_NAT_JUMP, NULL, NULL, "", "-j NETSHARED-sub"},
-        {NSH_NAT_TRACK, NULL, NULL, "", "-m conntrack --ctstate INVALID -j RETURN"},
+        {NSH_PACKET_RETURN, NULL, "2001:db8::/32", "", "-d 2001:db8::/32 -j RETURN"},
+        {NSH_PACKET_RETURN, NULL, NULL, "tun0", "-o tun0 -j RETURN"},
+        {NSH_PACKET_JUMP, NULL, NULL, "", "-j NETSHARED-sub"},
+        {NSH_PACKET_RETURN, NULL, NULL, "", "-m conntrack --ctstate INVALID -j RETURN",
+                NSH_STATE_INVALID},
 };
 
-static struct nsh_nat_rule of_form(const struct form *f)
+static struct nsh_packet_rule of_form(const struct form *f)
 {
     const char *from = f->from;
+    struct nsh_packet_rule r;
 
     if (from && strcmp(from, "fd00:1:2:3::/61") == 0)
         from = "fd00:1:2::/61";
-    return rule(f->action, from, f->to, f->out);
+    r = rule(f->action, from, f->to, f->out);
+    r.states = f->states;
+    return r;
 }
 
 static void assert_same_rules(const struct seen_chain *c, const struct form *forms, size_t n)
@@ -337,7 +343,7 @@ static void assert_same_rules(const struct seen_chain *c, const struct form *for
     assert_non_null(c);
     assert_int_equal(c->n_rules, n);
     for (size_t i = 0; i < n; i++) {
-        struct nsh_nat_rule want = of_form(&forms[i]);
+        struct nsh_packet_rule want = of_form(&forms[i]);
 
         if (memcmp(&c->rules[i], &want, sizeof want) != 0)
             fail_msg("not decoded to what it is: %s", forms[i].text);
@@ -347,7 +353,7 @@ static void assert_same_rules(const struct seen_chain *c, const struct form *for
 /* Written by netshared, read by iptables. */
 static void check_written(int family, const struct form *forms, size_t n)
 {
-    struct nsh_nat_rule rules[32];
+    struct nsh_packet_rule rules[32];
     struct nsh_chain want = {.rules = rules, .n_rules = n}, none = {0};
     struct nsh_firewall_op ops[] = {
             op_of(NSH_CHAIN_ADD, "NETSHARED-sub"), op_of(NSH_CHAIN_ADD, CHAIN)};
@@ -407,7 +413,7 @@ static void test_rules_ipv6(void **state)
 /* "-o +" is a name with an empty mask; iptables does not list it, but finds it. */
 static void test_any_device(void **state)
 {
-    struct nsh_nat_rule r = rule(NSH_NAT_MASQUERADE, NULL, NULL, "+");
+    struct nsh_packet_rule r = rule(NSH_PACKET_MASQUERADE, NULL, NULL, "+");
     const struct seen_chain *c;
 
     (void)state;
@@ -437,7 +443,6 @@ static void test_other_rules(void **state)
             "-j FOREIGN",
             "-j ACCEPT",
             "-j SNAT --to-source 192.0.2.1",
-            "-m conntrack --ctstate INVALID -j MASQUERADE",
             "-m conntrack --ctstate NEW -j RETURN",
             "-m conntrack ! --ctstate INVALID -j RETURN",
             "-m mark --mark 1 -j RETURN",
@@ -458,7 +463,7 @@ static void test_other_rules(void **state)
     c = look(AF_INET, NSH_TABLE_NAT, CHAIN);
     assert_int_equal(c->n_rules, NSH_ARRAY_SIZE(rules));
     for (size_t i = 0; i < c->n_rules; i++)
-        if (c->rules[i].action != NSH_NAT_OTHER)
+        if (c->rules[i].action != NSH_PACKET_OTHER)
             fail_msg("taken for one of ours: %s", rules[i]);
     assert_null(seen_chain("FOREIGN"));
 }
@@ -527,7 +532,7 @@ static void test_jump_place(void **state)
 /* Puts five numbered rules with counters into the chain and changes it to `to`. */
 static void change(const char *to, uint32_t head, uint32_t tail, const char *expected)
 {
-    struct nsh_nat_rule rules[16];
+    struct nsh_packet_rule rules[16];
     struct nsh_chain want = {.rules = rules, .n_rules = strlen(to)};
     struct nsh_firewall_op op = op_of(NSH_CHAIN_CHANGE, CHAIN);
     char words[128];
@@ -541,7 +546,7 @@ static void change(const char *to, uint32_t head, uint32_t tail, const char *exp
     }
     for (size_t i = 0; i < want.n_rules; i++) {
         snprintf(words, sizeof words, "10.0.0.%d", to[i] - '0');
-        rules[i] = rule(NSH_NAT_RETURN, words, NULL, "");
+        rules[i] = rule(NSH_PACKET_RETURN, words, NULL, "");
     }
     op.want = &want;
     op.keep_head = head;
@@ -943,8 +948,8 @@ static void test_probe(void **state)
     pid_t pid;
 
     (void)state;
-    assert_int_equal(fw->ops->probe(fw, AF_INET, why, sizeof why), 0);
-    assert_int_equal(fw->ops->probe(fw, AF_INET6, NULL, 0), 0);
+    assert_int_equal(fw->ops->probe(fw, AF_INET, NSH_TABLE_NAT, why, sizeof why), 0);
+    assert_int_equal(fw->ops->probe(fw, AF_INET6, NSH_TABLE_NAT, NULL, 0), 0);
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) { /* without capabilities */
@@ -952,7 +957,8 @@ static void test_probe(void **state)
 
         nsh_firewall_free(fw);
         ok = ok && nsh_firewall_iptc_new(&fw) == 0 &&
-             fw->ops->probe(fw, AF_INET, why, sizeof why) == -EPERM && strstr(why, "CAP_NET_RAW");
+             fw->ops->probe(fw, AF_INET, NSH_TABLE_NAT, why, sizeof why) == -EPERM &&
+             strstr(why, "CAP_NET_RAW");
         nsh_firewall_free(fw);
         _exit(ok ? 0 : 1);
     }

@@ -85,30 +85,31 @@ static void rule_words(struct command *c, struct fake_rule *ret)
     }
 }
 
-static int set_target(const struct fake_table *t, struct nsh_nat_rule *r, const char *target)
+static int set_target(const struct fake_table *t, struct nsh_packet_rule *r, const char *target)
 {
     if (strcmp(target, "RETURN") == 0)
-        r->action = NSH_NAT_RETURN;
+        r->action = NSH_PACKET_RETURN;
     else if (strcmp(target, "MASQUERADE") == 0)
-        r->action = NSH_NAT_MASQUERADE;
+        r->action = NSH_PACKET_MASQUERADE;
     else if (fake_table_find(t, target) || nsh_chain_is_ours(target))
-        r->action = NSH_NAT_JUMP;
+        r->action = NSH_PACKET_JUMP;
     else
         return -EINVAL;
-    if (r->action == NSH_NAT_JUMP)
+    if (r->action == NSH_PACKET_JUMP)
         snprintf(r->target, sizeof(r->target), "%s", target);
     return 0;
 }
 
 /* The rule as a value, as far as it says nothing else; -EINVAL if it does. */
-static int understand(struct command *c, struct nsh_nat_rule *ret)
+static int understand(struct command *c, struct nsh_packet_rule *ret)
 {
-    struct nsh_nat_rule r = {.action = NSH_NAT_OTHER};
+    struct nsh_packet_rule r = {.action = NSH_PACKET_OTHER};
     int rc = 0;
 
     if (strcmp(c->word[c->at], "-m") == 0 && c->n - c->at >= 6 &&
             strcmp(c->word[c->at + 3], "INVALID") == 0) {
-        ret->action = NSH_NAT_TRACK;
+        ret->states = NSH_STATE_INVALID;
+        ret->action = NSH_PACKET_RETURN;
         return 0;
     }
     while (rc == 0 && c->at < c->n) {
@@ -125,7 +126,7 @@ static int understand(struct command *c, struct nsh_nat_rule *ret)
         else
             rc = -EINVAL;
     }
-    if (rc < 0 || r.action == NSH_NAT_OTHER)
+    if (rc < 0 || r.action == NSH_PACKET_OTHER)
         return -EINVAL;
     *ret = r;
     return 0;
@@ -134,7 +135,7 @@ static int understand(struct command *c, struct nsh_nat_rule *ret)
 static int parse_rule(struct command *c, struct fake_rule *ret)
 {
     size_t start = c->at;
-    struct nsh_nat_rule value = {.action = NSH_NAT_OTHER};
+    struct nsh_packet_rule value = {.action = NSH_PACKET_OTHER};
 
     if (c->at == c->n)
         return -EINVAL;
@@ -149,7 +150,7 @@ static int parse_rule(struct command *c, struct fake_rule *ret)
     } else {
         c->at = start;
         rule_words(c, ret);
-        ret->rule = (struct nsh_nat_rule){.action = NSH_NAT_OTHER};
+        ret->rule = (struct nsh_packet_rule){.action = NSH_PACKET_OTHER};
     }
     return fake_rule_check(c->table, ret);
 }

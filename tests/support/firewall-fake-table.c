@@ -11,9 +11,11 @@
 
 int fake_table_use(struct fake_table *t, enum nsh_table table)
 {
-    static const char *const builtin[NSH_TABLE_COUNT][5] = {
+    static const char *const builtin[NSH_TABLE_COUNT][6] = {
             [NSH_TABLE_NAT] = {"PREROUTING", "INPUT", "OUTPUT", "POSTROUTING", NULL},
             [NSH_TABLE_RAW] = {"PREROUTING", "OUTPUT", NULL},
+            [NSH_TABLE_FILTER] = {"INPUT", "FORWARD", "OUTPUT", NULL},
+            [NSH_TABLE_MANGLE] = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"},
     };
 
     for (size_t i = 0; !t->used && builtin[table][i]; i++) {
@@ -90,9 +92,9 @@ static bool is_target(const struct fake_table *t, const struct fake_chain *targe
 {
     for (size_t i = 0; i < t->n_chains; i++)
         for (size_t n = 0; &t->chains[i] != target && n < t->chains[i].n_rules; n++) {
-            const struct nsh_nat_rule *r = &t->chains[i].rules[n].rule;
+            const struct nsh_packet_rule *r = &t->chains[i].rules[n].rule;
 
-            if (r->action == NSH_NAT_JUMP && strcmp(r->target, target->name) == 0)
+            if (r->action == NSH_PACKET_JUMP && strcmp(r->target, target->name) == 0)
                 return true;
         }
     return false;
@@ -141,8 +143,8 @@ int fake_rule_remove(struct fake_chain *c, size_t at)
 
 int fake_rule_check(const struct fake_table *t, const struct fake_rule *rule)
 {
-    return rule->rule.action == NSH_NAT_JUMP && !fake_table_find(t, rule->rule.target) ? -ENOENT
-                                                                                       : 0;
+    return rule->rule.action == NSH_PACKET_JUMP && !fake_table_find(t, rule->rule.target) ? -ENOENT
+                                                                                          : 0;
 }
 
 bool fake_rule_same(const struct fake_rule *a, const struct fake_rule *b)
@@ -150,10 +152,10 @@ bool fake_rule_same(const struct fake_rule *a, const struct fake_rule *b)
     return strcmp(a->text, b->text) == 0;
 }
 
-void fake_rule_set(struct fake_rule *ret, const struct nsh_nat_rule *rule)
+void fake_rule_set(struct fake_rule *ret, const struct nsh_packet_rule *rule)
 {
     *ret = (struct fake_rule){.rule = *rule};
-    nsh_nat_rule_format(rule, ret->text, sizeof(ret->text));
+    nsh_packet_rule_format(rule, ret->text, sizeof(ret->text));
 }
 
 static void save_rules(FILE *to, const struct fake_chain *c, bool counters)

@@ -9,9 +9,9 @@
 
 #define FAKE_RULE_TEXT 160
 
-/* A rule; a foreign one (NSH_NAT_OTHER) is nothing but its words. */
+/* A rule; a foreign one (NSH_PACKET_OTHER) is nothing but its words. */
 struct fake_rule {
-    struct nsh_nat_rule rule;
+    struct nsh_packet_rule rule;
     char text[FAKE_RULE_TEXT];
     uint64_t packets, bytes;
 };
@@ -63,4 +63,4 @@ int fake_rule_remove(struct fake_chain *c, size_t at);
 int fake_rule_check(const struct fake_table *t, const struct fake_rule *rule);
 bool fake_rule_same(const struct fake_rule *a, const struct fake_rule *b);
 /* The rule as a value, and in words. */
-void fake_rule_set(struct fake_rule *ret, const struct nsh_nat_rule *rule);
+void fake_rule_set(struct fake_rule *ret, const struct nsh_packet_rule *rule);

@@ -57,11 +57,13 @@ static int differs(struct handle *h, int family, enum nsh_table table)
 
 /* ---- the session ---- */
 
-static int fake_probe(struct nsh_firewall *fw, int family, char *ret_why, size_t size)
+static int fake_probe(
+        struct nsh_firewall *fw, int family, enum nsh_table table, char *ret_why, size_t size)
 {
     const struct nsh_firewall_fake *f = of(fw)->f;
     int i = nsh_family_index(family);
 
+    (void)table;
     if (f->unsupported[i])
         say(ret_why, size, f->unsupported_why[i]);
     return f->unsupported[i];
@@ -102,7 +104,7 @@ static void fake_close(struct nsh_firewall *fw)
 static int observe_ours(const struct fake_chain *c, struct nsh_chain_seen *seen,
         nsh_chain_observed *observed, void *userdata)
 {
-    nsh_autofree struct nsh_nat_rule *rules = calloc(c->n_rules + 1, sizeof(*rules));
+    nsh_autofree struct nsh_packet_rule *rules = calloc(c->n_rules + 1, sizeof(*rules));
 
     if (!rules)
         return -ENOMEM;
@@ -113,7 +115,7 @@ static int observe_ours(const struct fake_chain *c, struct nsh_chain_seen *seen,
     return observed(userdata, seen);
 }
 
-static bool is_plain(const struct nsh_nat_rule *r)
+static bool is_plain(const struct nsh_packet_rule *r)
 {
     return !r->from.family && !r->to.family && !r->out[0];
 }
@@ -128,10 +130,10 @@ static int observe_builtin(const struct fake_chain *c, struct nsh_chain_seen *se
     seen->jumps = jumps;
     seen->n_total = seen->first_foreign = (uint32_t)c->n_rules;
     for (uint32_t n = 0; n < c->n_rules; n++) {
-        const struct nsh_nat_rule *r = &c->rules[n].rule;
+        const struct nsh_packet_rule *r = &c->rules[n].rule;
         struct nsh_jump_seen *j = &jumps[seen->n_jumps];
 
-        if (r->action != NSH_NAT_JUMP || !nsh_chain_is_ours(r->target)) {
+        if (r->action != NSH_PACKET_JUMP || !nsh_chain_is_ours(r->target)) {
             if (seen->first_foreign == seen->n_total)
                 seen->first_foreign = n;
             continue;
@@ -177,7 +179,7 @@ static int fake_observe(struct nsh_firewall *fw, int family, enum nsh_table tabl
 /* ---- committing ---- */
 
 static int add_rules(const struct fake_table *t, struct fake_chain *c, size_t at,
-        const struct nsh_nat_rule *rules, size_t n)
+        const struct nsh_packet_rule *rules, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct fake_rule rule;
@@ -231,7 +233,7 @@ static int step_chain_delete(struct fake_table *t, const struct nsh_firewall_op 
 static int step_jump_add(struct fake_table *t, const struct nsh_firewall_op *op)
 {
     struct fake_chain *c = fake_table_find(t, op->hook);
-    struct nsh_nat_rule jump = {.action = NSH_NAT_JUMP};
+    struct nsh_packet_rule jump = {.action = NSH_PACKET_JUMP};
 
     if (!c || !c->builtin)
         return -ENOENT;
@@ -242,14 +244,14 @@ static int step_jump_add(struct fake_table *t, const struct nsh_firewall_op *op)
 static int step_jump_delete(struct fake_table *t, const struct nsh_firewall_op *op)
 {
     struct fake_chain *c = fake_table_find(t, op->hook);
-    const struct nsh_nat_rule *r;
+    const struct nsh_packet_rule *r;
 
     if (!c)
         return -ENOENT;
     if (op->index >= c->n_rules)
         return -E2BIG;
     r = &c->rules[op->index].rule;
-    if (r->action != NSH_NAT_JUMP || strcmp(r->target, op->chain) != 0)
+    if (r->action != NSH_PACKET_JUMP || strcmp(r->target, op->chain) != 0)
         return -EPERM;
     return fake_rule_remove(c, op->index);
 }

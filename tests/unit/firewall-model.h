@@ -30,7 +30,7 @@ struct builtin {
 
 struct chain {
     char name[NSH_CHAIN_NAME];
-    struct nsh_nat_rule rules[RULES_MAX];
+    struct nsh_packet_rule rules[RULES_MAX];
     size_t n;
     uint32_t kept; /* rules that no step ever touched: their counters live */
 };
@@ -89,7 +89,7 @@ static inline struct builtin *find_builtin(struct table *t, const char *name)
 }
 
 static inline struct chain *add_chain(
-        struct table *t, const char *name, const struct nsh_nat_rule *rules, size_t n)
+        struct table *t, const char *name, const struct nsh_packet_rule *rules, size_t n)
 {
     struct chain *c = &t->chains[t->n_chains++];
 
@@ -137,10 +137,10 @@ static inline void run_change(struct chain *c, const struct nsh_firewall_op *op)
     assert_true(op->keep_head + op->keep_tail <= op->want->n_rules);
     /* what is said to be kept must be right already */
     for (uint32_t i = 0; i < op->keep_head; i++)
-        assert_true(nsh_nat_rule_equal(&c->rules[i], &op->want->rules[i]));
+        assert_true(nsh_packet_rule_equal(&c->rules[i], &op->want->rules[i]));
     for (uint32_t i = 1; i <= op->keep_tail; i++)
-        assert_true(
-                nsh_nat_rule_equal(&c->rules[c->n - i], &op->want->rules[op->want->n_rules - i]));
+        assert_true(nsh_packet_rule_equal(
+                &c->rules[c->n - i], &op->want->rules[op->want->n_rules - i]));
     memcpy(c->rules, op->want->rules, op->want->n_rules * sizeof(c->rules[0]));
     c->n = op->want->n_rules;
     c->kept = op->keep_head + op->keep_tail;
@@ -300,7 +300,7 @@ static inline void make_table(struct table *t, const struct nsh_desired *d, cons
 
 static inline void move_rule(struct chain *c, size_t from, size_t to)
 {
-    struct nsh_nat_rule r = c->rules[from];
+    struct nsh_packet_rule r = c->rules[from];
 
     memmove(&c->rules[from], &c->rules[from + 1], (c->n - from - 1) * sizeof(r));
     memmove(&c->rules[to + 1], &c->rules[to], (c->n - 1 - to) * sizeof(r));
@@ -310,7 +310,7 @@ static inline void move_rule(struct chain *c, size_t from, size_t to)
 static inline void insert_in_chain(struct chain *c, size_t at)
 {
     memmove(&c->rules[at + 1], &c->rules[at], (c->n - at) * sizeof(c->rules[0]));
-    c->rules[at] = (struct nsh_nat_rule){.action = NSH_NAT_OTHER};
+    c->rules[at] = (struct nsh_packet_rule){.action = NSH_PACKET_OTHER};
     c->n++;
 }
 

@@ -248,7 +248,8 @@ struct firewall {
 static int observe(struct nsh_firewall *fw, int family, enum nsh_table table,
         nsh_chain_observed *observed, void *userdata)
 {
-    static const struct nsh_nat_rule track = {.action = NSH_NAT_TRACK};
+    static const struct nsh_packet_rule track = {
+            .states = NSH_STATE_INVALID, .action = NSH_PACKET_RETURN};
     const struct nsh_chain_seen chain = {.family = (uint8_t)family,
             .table = table,
             .name = NSH_CHAIN_CONNTRACK,

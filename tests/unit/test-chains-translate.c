@@ -18,17 +18,17 @@ static struct nsh_prefix prefix(const char *text)
     return p;
 }
 
-static struct nsh_nat_rule rule(
-        enum nsh_nat_action action, const char *from, const char *to, const char *out)
+static struct nsh_packet_rule rule(
+        enum nsh_packet_action action, const char *from, const char *to, const char *out)
 {
-    struct nsh_nat_rule r = {.action = action, .from = prefix(from), .to = prefix(to)};
+    struct nsh_packet_rule r = {.action = action, .from = prefix(from), .to = prefix(to)};
 
     memcpy(r.out, out, strlen(out));
     return r;
 }
 
-static bool translated(const struct nsh_nat_rule *rules, size_t n, const char *src, const char *dst,
-        const char *out)
+static bool translated(const struct nsh_packet_rule *rules, size_t n, const char *src,
+        const char *dst, const char *out)
 {
     struct nsh_prefix s = prefix(src), d = prefix(dst);
     struct nsh_chain chain = {.family = s.family, .rules = rules, .n_rules = n};
@@ -39,10 +39,10 @@ static bool translated(const struct nsh_nat_rule *rules, size_t n, const char *s
 
 static void test_device(void **state)
 {
-    struct nsh_nat_rule eth0 = rule(NSH_NAT_MASQUERADE, NULL, NULL, "eth0");
-    struct nsh_nat_rule wan = rule(NSH_NAT_MASQUERADE, NULL, NULL, "wan+");
-    struct nsh_nat_rule plus = rule(NSH_NAT_MASQUERADE, NULL, NULL, "+");
-    struct nsh_nat_rule any = rule(NSH_NAT_MASQUERADE, NULL, NULL, "");
+    struct nsh_packet_rule eth0 = rule(NSH_PACKET_MASQUERADE, NULL, NULL, "eth0");
+    struct nsh_packet_rule wan = rule(NSH_PACKET_MASQUERADE, NULL, NULL, "wan+");
+    struct nsh_packet_rule plus = rule(NSH_PACKET_MASQUERADE, NULL, NULL, "+");
+    struct nsh_packet_rule any = rule(NSH_PACKET_MASQUERADE, NULL, NULL, "");
 
     (void)state;
     assert_true(translated(&eth0, 1, "10.0.0.2", "192.0.2.1", "eth0"));
@@ -57,8 +57,8 @@ static void test_device(void **state)
 
 static void test_prefixes(void **state)
 {
-    struct nsh_nat_rule r = rule(NSH_NAT_MASQUERADE, "10.0.0.0/24", "192.0.2.0/25", "");
-    struct nsh_nat_rule r6 = rule(NSH_NAT_MASQUERADE, "fd00::/64", NULL, "");
+    struct nsh_packet_rule r = rule(NSH_PACKET_MASQUERADE, "10.0.0.0/24", "192.0.2.0/25", "");
+    struct nsh_packet_rule r6 = rule(NSH_PACKET_MASQUERADE, "fd00::/64", NULL, "");
 
     (void)state;
     assert_true(translated(&r, 1, "10.0.0.255", "192.0.2.127", "x"));
@@ -71,10 +71,10 @@ static void test_prefixes(void **state)
 /* The first rule that matches decides in its chain. */
 static void test_exemption(void **state)
 {
-    struct nsh_nat_rule r[] = {
-            rule(NSH_NAT_RETURN, NULL, "192.0.2.0/24", ""),
-            rule(NSH_NAT_MASQUERADE, "10.0.0.0/8", NULL, ""),
-            rule(NSH_NAT_RETURN, "10.0.0.0/8", NULL, ""),
+    struct nsh_packet_rule r[] = {
+            rule(NSH_PACKET_RETURN, NULL, "192.0.2.0/24", ""),
+            rule(NSH_PACKET_MASQUERADE, "10.0.0.0/8", NULL, ""),
+            rule(NSH_PACKET_RETURN, "10.0.0.0/8", NULL, ""),
     };
 
     (void)state;
@@ -86,11 +86,11 @@ static void test_exemption(void **state)
 /* An exemption leaves its own chain alone: the next may still translate. */
 static void test_chain_by_chain(void **state)
 {
-    struct nsh_nat_rule exempt[] = {
-            rule(NSH_NAT_RETURN, NULL, "192.0.2.0/24", ""),
-            rule(NSH_NAT_MASQUERADE, NULL, NULL, "a"),
+    struct nsh_packet_rule exempt[] = {
+            rule(NSH_PACKET_RETURN, NULL, "192.0.2.0/24", ""),
+            rule(NSH_PACKET_MASQUERADE, NULL, NULL, "a"),
     };
-    struct nsh_nat_rule second = rule(NSH_NAT_MASQUERADE, NULL, NULL, "b");
+    struct nsh_packet_rule second = rule(NSH_PACKET_MASQUERADE, NULL, NULL, "b");
     struct nsh_chain one = {.family = AF_INET, .rules = exempt, .n_rules = 2};
     struct nsh_chain two = {.family = AF_INET, .rules = &second, .n_rules = 1};
     const struct nsh_chain *chains[] = {&one, &two};
@@ -111,11 +111,11 @@ static void test_chain_by_chain(void **state)
 
 static void test_other_actions(void **state)
 {
-    struct nsh_nat_rule r[] = {
-            rule(NSH_NAT_TRACK, NULL, NULL, ""),
-            rule(NSH_NAT_OTHER, NULL, NULL, ""),
-            rule(NSH_NAT_JUMP, NULL, NULL, ""),
-            rule(NSH_NAT_MASQUERADE, NULL, NULL, ""),
+    struct nsh_packet_rule r[] = {
+            rule(NSH_PACKET_ACCEPT, NULL, NULL, ""),
+            rule(NSH_PACKET_OTHER, NULL, NULL, ""),
+            rule(NSH_PACKET_JUMP, NULL, NULL, ""),
+            rule(NSH_PACKET_MASQUERADE, NULL, NULL, ""),
     };
 
     (void)state;

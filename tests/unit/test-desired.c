@@ -64,7 +64,7 @@ static void check_chain(const struct nsh_chain *c, int family, const char *name,
     for (size_t i = 0; i < n_rules; i++) {
         char buf[128];
 
-        assert_string_equal(nsh_nat_rule_format(&c->rules[i], buf, sizeof(buf)), rules[i]);
+        assert_string_equal(nsh_packet_rule_format(&c->rules[i], buf, sizeof(buf)), rules[i]);
     }
 }
 

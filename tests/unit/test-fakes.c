@@ -566,9 +566,9 @@ static void test_observe(void **state)
     w->fw->ops->close(w->fw);
 }
 
-static const struct nsh_nat_rule two_rules[] = {
-        {.action = NSH_NAT_RETURN, .out = "eth1"},
-        {.action = NSH_NAT_MASQUERADE, .out = "eth0"},
+static const struct nsh_packet_rule two_rules[] = {
+        {.action = NSH_PACKET_RETURN, .out = "eth1"},
+        {.action = NSH_PACKET_MASQUERADE, .out = "eth0"},
 };
 static const struct nsh_chain wanted = {.family = AF_INET,
         .name = "NETSHARED-x",
@@ -657,9 +657,9 @@ static void test_faults(void **state)
     assert_int_equal(other->ops->open(other, NSH_FIREWALL_READ), NSH_FIREWALL_OK);
     nsh_firewall_free(other);
     nsh_firewall_fake_unsupported(w->f, AF_INET6, ENOENT, "no table");
-    assert_int_equal(w->fw->ops->probe(w->fw, AF_INET6, why, sizeof(why)), -ENOENT);
+    assert_int_equal(w->fw->ops->probe(w->fw, AF_INET6, NSH_TABLE_NAT, why, sizeof(why)), -ENOENT);
     assert_string_equal(why, "no table");
-    assert_int_equal(w->fw->ops->probe(w->fw, AF_INET, why, sizeof(why)), 0);
+    assert_int_equal(w->fw->ops->probe(w->fw, AF_INET, NSH_TABLE_NAT, why, sizeof(why)), 0);
 }
 
 #define FIB_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -63,7 +63,7 @@ static void random_damage(struct table *t, uint64_t *seed)
                 break;
             case 4:
                 if (c->n > 0)
-                    c->rules[at].action = NSH_NAT_MASQUERADE;
+                    c->rules[at].action = NSH_PACKET_MASQUERADE;
                 break;
             default:
                 break;
@@ -143,7 +143,7 @@ static void check_chains(struct table *t, const struct nsh_desired *d)
         assert_non_null(c);
         assert_int_equal(c->n, want->n_rules);
         for (size_t k = 0; k < c->n; k++)
-            assert_true(nsh_nat_rule_equal(&c->rules[k], &want->rules[k]));
+            assert_true(nsh_packet_rule_equal(&c->rules[k], &want->rules[k]));
     }
     assert_int_equal(t->n_chains, n);
 }

@@ -159,8 +159,8 @@ static void drop_head(struct chain *c)
 
 static void alter_two(struct chain *c)
 {
-    c->rules[1].action = NSH_NAT_OTHER;
-    c->rules[2].action = NSH_NAT_MASQUERADE;
+    c->rules[1].action = NSH_PACKET_OTHER;
+    c->rules[2].action = NSH_PACKET_MASQUERADE;
 }
 
 static void swap(struct chain *c)
