@@ -49,6 +49,8 @@ struct nsh_desired {
     struct nsh_chain
             *chains; /* malloc'd; in file order, a policy's IPv4 chain before its IPv6 one */
     size_t n_chains;
+    const struct nsh_set *sets; /* which the chains' rules refer to; sorted by family, name */
+    size_t n_sets;
     struct nsh_arena *arena;       /* the chains' rules */
     bool forwarding[NSH_FAMILIES]; /* changes: to be on; false: not needed by netshared now */
     uint8_t protocol;              /* marks our routes and rules */
