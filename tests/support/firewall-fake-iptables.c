@@ -14,6 +14,7 @@ struct command {
     char *text;
     char *word[WORDS_MAX];
     size_t n, at;
+    const struct nsh_firewall_fake *fake;
     struct fake_table *table;
 };
 
@@ -22,17 +23,26 @@ static void command_clear(struct command *c)
     free(c->text);
 }
 
+/* The end of the word that begins here; quotes hold words together. */
+static char *word_end(char *at)
+{
+    if (at[0] != '"')
+        return at + strcspn(at, " ");
+    return at + 1 + strcspn(at + 1, "\"");
+}
+
 static int command_split(struct command *c, const char *text)
 {
-    char *save = NULL;
-
     c->text = strdup(text);
     if (!c->text)
         return -ENOMEM;
-    for (char *p = strtok_r(c->text, " ", &save); p; p = strtok_r(NULL, " ", &save)) {
+    for (char *at = c->text + strspn(c->text, " "), *end; *at; at = end + strspn(end, " ")) {
         if (c->n == WORDS_MAX)
             return -E2BIG;
-        c->word[c->n++] = p;
+        end = word_end(at);
+        c->word[c->n++] = at + (at[0] == '"');
+        if (*end)
+            *end++ = '\0';
     }
     return 0;
 }
@@ -85,53 +95,6 @@ static void rule_words(struct command *c, struct fake_rule *ret)
     }
 }
 
-static int set_target(const struct fake_table *t, struct nsh_packet_rule *r, const char *target)
-{
-    if (strcmp(target, "RETURN") == 0)
-        r->action = NSH_PACKET_RETURN;
-    else if (strcmp(target, "MASQUERADE") == 0)
-        r->action = NSH_PACKET_MASQUERADE;
-    else if (fake_table_find(t, target) || nsh_chain_is_ours(target))
-        r->action = NSH_PACKET_JUMP;
-    else
-        return -EINVAL;
-    if (r->action == NSH_PACKET_JUMP)
-        snprintf(r->target, sizeof(r->target), "%s", target);
-    return 0;
-}
-
-/* The rule as a value, as far as it says nothing else; -EINVAL if it does. */
-static int understand(struct command *c, struct nsh_packet_rule *ret)
-{
-    struct nsh_packet_rule r = {.action = NSH_PACKET_OTHER};
-    int rc = 0;
-
-    if (strcmp(c->word[c->at], "-m") == 0 && c->n - c->at >= 6 &&
-            strcmp(c->word[c->at + 3], "INVALID") == 0) {
-        ret->states = NSH_STATE_INVALID;
-        ret->action = NSH_PACKET_RETURN;
-        return 0;
-    }
-    while (rc == 0 && c->at < c->n) {
-        if (next_is(c, "-s"))
-            rc = nsh_prefix_parse(next(c), &r.from) == NSH_PREFIX_OK ? 0 : -EINVAL;
-        else if (next_is(c, "-d"))
-            rc = nsh_prefix_parse(next(c), &r.to) == NSH_PREFIX_OK ? 0 : -EINVAL;
-        else if (next_is(c, "-o"))
-            snprintf(r.out, sizeof(r.out), "%s", next(c));
-        else if (next_is(c, "-j"))
-            rc = set_target(c->table, &r, next(c));
-        else if (next_is(c, "-c"))
-            c->at += 2;
-        else
-            rc = -EINVAL;
-    }
-    if (rc < 0 || r.action == NSH_PACKET_OTHER)
-        return -EINVAL;
-    *ret = r;
-    return 0;
-}
-
 static int parse_rule(struct command *c, struct fake_rule *ret)
 {
     size_t start = c->at;
@@ -139,7 +102,7 @@ static int parse_rule(struct command *c, struct fake_rule *ret)
 
     if (c->at == c->n)
         return -EINVAL;
-    if (understand(c, &value) == 0) {
+    if (fake_rule_parse(c->table, c->word + c->at, c->n - c->at, &value) == 0) {
         struct fake_rule words;
 
         c->at = start;
@@ -152,7 +115,7 @@ static int parse_rule(struct command *c, struct fake_rule *ret)
         rule_words(c, ret);
         ret->rule = (struct nsh_packet_rule){.action = NSH_PACKET_OTHER};
     }
-    return fake_rule_check(c->table, ret);
+    return fake_rule_check(c->fake, c->table, ret);
 }
 
 /* ---- commands ---- */
@@ -262,6 +225,16 @@ static int run(struct command *c)
     return -EINVAL;
 }
 
+/* NSH_TABLE_COUNT: none is called so. */
+static enum nsh_table table_by_name(const char *name)
+{
+    int t = 0;
+
+    while (t < NSH_TABLE_COUNT && strcmp(name, nsh_table_name((enum nsh_table)t)) != 0)
+        t++;
+    return (enum nsh_table)t;
+}
+
 int nsh_firewall_fake_iptables(struct nsh_firewall_fake *f, const char *words)
 {
     NSH_CLEANUP(command_clear) struct command c = {0};
@@ -276,7 +249,10 @@ int nsh_firewall_fake_iptables(struct nsh_firewall_fake *f, const char *words)
     else if (!next_is(&c, "iptables"))
         return -EINVAL;
     if (next_is(&c, "-t"))
-        table = strcmp(next(&c), "raw") == 0 ? NSH_TABLE_RAW : NSH_TABLE_NAT;
+        table = table_by_name(next(&c));
+    if (table == NSH_TABLE_COUNT)
+        return -EINVAL;
+    c.fake = f;
     c.table = &f->tables[family][table];
     rc = fake_table_use(c.table, table);
     return rc < 0 ? rc : run(&c);

@@ -141,10 +141,17 @@ int fake_rule_remove(struct fake_chain *c, size_t at)
     return 0;
 }
 
-int fake_rule_check(const struct fake_table *t, const struct fake_rule *rule)
+int fake_rule_check(
+        const struct nsh_firewall_fake *f, const struct fake_table *t, const struct fake_rule *rule)
 {
-    return rule->rule.action == NSH_PACKET_JUMP && !fake_table_find(t, rule->rule.target) ? -ENOENT
-                                                                                          : 0;
+    const struct nsh_packet_rule *r = &rule->rule;
+
+    if (r->action == NSH_PACKET_JUMP && !fake_table_find(t, r->target))
+        return -ENOENT;
+    if ((r->from_set[0] && !fake_set_find(f, r->from_set)) ||
+            (r->to_set[0] && !fake_set_find(f, r->to_set)))
+        return -ENOENT;
+    return 0;
 }
 
 bool fake_rule_same(const struct fake_rule *a, const struct fake_rule *b)

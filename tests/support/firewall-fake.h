@@ -4,8 +4,8 @@
  * that may be taken, a commit that is atomic and refused when somebody wrote since the table was
  * read, chains that can't go while a rule leads to them, counters.
  *
- * A struct nsh_firewall_fake is the kernel's tables. Any number of contracts are opened on it, each
- * as a process of its own.
+ * A struct nsh_firewall_fake is the kernel's tables and sets. Any number of contracts are opened on
+ * it, each as a process of its own.
  */
 #pragma once
 
@@ -17,10 +17,13 @@
 #include "firewall.h"
 
 struct nsh_firewall_fake_counts {
-    size_t opens;    /* sessions begun */
-    size_t observes; /* tables read */
-    size_t commits;  /* commits that changed something */
-    size_t steps;    /* steps in them */
+    size_t opens;      /* sessions begun */
+    size_t observes;   /* tables read */
+    size_t commits;    /* commits that changed something */
+    size_t steps;      /* steps in them */
+    size_t set_reads;  /* sets read element by element */
+    size_t set_writes; /* writes of a set that were done */
+    size_t elements;   /* elements in them */
 };
 
 struct nsh_firewall_fake;
@@ -34,8 +37,8 @@ int nsh_firewall_fake_open(struct nsh_firewall_fake *f, struct nsh_firewall **re
 /*
  * What somebody else does, in the words of iptables(8): "iptables|ip6tables [-t TABLE]" and one of
  * -A, -I [N], -D (a rule or N), -R N, -F [CHAIN], -X [CHAIN], -N CHAIN, with `-c PACKETS BYTES`
- * for the counters. A rule it does not know is kept as the words that were said. Negative errno
- * where iptables would fail; -EINVAL for words it does not know.
+ * for the counters. A rule that no value can express is kept as the words that were said. Negative
+ * errno where iptables would fail; -EINVAL for words it does not know.
  */
 int nsh_firewall_fake_iptables(struct nsh_firewall_fake *f, const char *words);
 /*
@@ -44,6 +47,15 @@ int nsh_firewall_fake_iptables(struct nsh_firewall_fake *f, const char *words);
  */
 char *nsh_firewall_fake_save(
         const struct nsh_firewall_fake *f, int family, enum nsh_table table, bool counters);
+/*
+ * The same in the words of ipset(8): "ipset create NAME hash:net [family inet6]", "destroy NAME",
+ * "flush NAME", "add NAME PREFIX", "del NAME PREFIX", "swap NAME NAME".
+ */
+int nsh_firewall_fake_ipset(struct nsh_firewall_fake *f, const char *words);
+/* The elements of a set, a line each, sorted; NULL: there is no such set. The caller's to free. */
+char *nsh_firewall_fake_set(const struct nsh_firewall_fake *f, const char *name);
+/* The names of all sets, a line each. The caller's to free. */
+char *nsh_firewall_fake_set_names(const struct nsh_firewall_fake *f);
 /* One packet goes by each rule. */
 void nsh_firewall_fake_count_packet(struct nsh_firewall_fake *f);
 
@@ -58,7 +70,15 @@ void nsh_firewall_fake_race(struct nsh_firewall_fake *f, unsigned commits,
 /* The nth commit from now fails with this, changing nothing. */
 void nsh_firewall_fake_fail_commit(
         struct nsh_firewall_fake *f, unsigned nth, int error, const char *why);
+/* The same for the nth write of a set. */
+void nsh_firewall_fake_fail_set_write(
+        struct nsh_firewall_fake *f, unsigned nth, int error, const char *why);
+/* Who will have made the changes from now on; "": it can't be told. */
+void nsh_firewall_fake_culprit(struct nsh_firewall_fake *f, uint32_t pid, const char *name);
 /* No such table in this kernel; error 0: there is one again. */
+void nsh_firewall_fake_no_table(
+        struct nsh_firewall_fake *f, int family, enum nsh_table table, int error, const char *why);
+/* Nor any other of the family. */
 void nsh_firewall_fake_unsupported(
         struct nsh_firewall_fake *f, int family, int error, const char *why);
 const struct nsh_firewall_fake_counts *nsh_firewall_fake_counts(const struct nsh_firewall_fake *f);
