@@ -156,7 +156,8 @@ void nsh_desired_settle(struct nsh_desired *d)
 {
     for (size_t i = 0; i < d->n_chains; i++)
         if (d->chains[i].policy[0] != '\0')
-            d->chains[i].standby = !nsh_desired_is_open(d, d->chains[i].when);
+            d->chains[i].standby =
+                    d->chains[i].blocked || !nsh_desired_is_open(d, d->chains[i].when);
     for (size_t i = 0; i < d->n_chains; i++)
         if (d->chains[i].policy[0] == '\0')
             d->chains[i].standby = !any_policy(d, d->chains[i].family);

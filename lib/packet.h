@@ -131,7 +131,8 @@ struct nsh_chain {
     enum nsh_position position;
     nsh_origin origin;
     nsh_gate_id when;
-    bool standby; /* changes: `when` is closed, and it is not wanted now */
+    bool standby; /* changes: it is not wanted now, because `when` is closed or it is blocked */
+    bool blocked; /* changes: a step of its policy failed, and none of it is until the next try */
     const struct nsh_packet_rule *rules;
     size_t n_rules;
 };
@@ -143,6 +144,8 @@ struct nsh_chain {
 struct nsh_set {
     uint8_t family;
     char name[NSH_SET_NAME];
+    char policy[NSH_POLICY_NAME]; /* whose chains refer to it */
+    nsh_gate_id when;
     const struct nsh_prefix *prefixes;
     size_t n;
     bool standby; /* changes: no rule that is wanted now refers to it */

@@ -155,3 +155,27 @@ bool nsh_firewall_plan_touches(const struct nsh_firewall_plan *p, size_t chain);
  * nothing is.
  */
 const char *nsh_firewall_plan_reason(const struct nsh_firewall_plan *p, size_t chain);
+
+/* ---- sets ---- */
+
+struct nsh_set_plan;
+
+/* Of one wanted set, which outlives the plan. */
+int nsh_set_plan_new(const struct nsh_set *want, struct nsh_set_plan **ret);
+void nsh_set_plan_free(struct nsh_set_plan *p);
+/* Starts anew; `present`: there is such a set. */
+void nsh_set_plan_begin(struct nsh_set_plan *p, bool present);
+/*
+ * One element of it, in any order; the wanted order costs least. Those that are not wanted are kept
+ * only as long as they may be taken out one by one. 0 or -ENOMEM.
+ */
+int nsh_set_plan_observe(struct nsh_set_plan *p, const struct nsh_prefix *element);
+/* 0 or -ENOMEM. */
+int nsh_set_plan_finish(struct nsh_set_plan *p);
+/*
+ * NULL: it stands as wanted. CREATE where there is none; REPLACE when more than half of it would
+ * have to be written, counted by what is wanted; else UPDATE. Valid until the next begin.
+ */
+const struct nsh_set_op *nsh_set_plan_op(const struct nsh_set_plan *p);
+/* "missing", "lacked 3 of 100000 prefixes", "held 2 prefixes too many", or both; "": nothing. */
+const char *nsh_set_plan_reason(const struct nsh_set_plan *p);
