@@ -17,6 +17,7 @@ struct edit {
     const struct nsh_xt *xt;
     enum nsh_table table;
     struct xtc_handle *h;
+    struct nsh_xt_names *names;
     bool changed;
     char *why;
     size_t size;
@@ -65,10 +66,13 @@ static int put_rule(struct edit *e, const struct nsh_firewall_op *op, const char
 {
     struct nsh_xt_entry entry;
     xt_chainlabel label;
-    int ok;
+    int ok, r;
 
     to_label(chain, label);
-    if (nsh_xt_encode(e->xt, rule, &entry) < 0)
+    r = nsh_xt_encode(e->xt, e->names, rule, &entry);
+    if (r == -ENOENT)
+        return refuse(e, op, "a rule with a set that does not exist");
+    if (r < 0)
         return refuse(e, op, "a rule that iptables can't express");
     /* Without the chain libiptc would take its name for that of a target. */
     if (rule->action == NSH_PACKET_JUMP && !e->xt->is_chain(rule->target, e->h))
@@ -214,9 +218,10 @@ static int check(struct edit *e, const struct nsh_firewall_op *op)
 }
 
 int nsh_xt_edit(const struct nsh_xt *xt, enum nsh_table table, struct xtc_handle *h,
-        const struct nsh_firewall_op *ops, size_t n, bool *ret_changed, char *ret_why, size_t size)
+        struct nsh_xt_names *names, const struct nsh_firewall_op *ops, size_t n, bool *ret_changed,
+        char *ret_why, size_t size)
 {
-    struct edit e = {.xt = xt, .table = table, .h = h, .size = size};
+    struct edit e = {.xt = xt, .table = table, .h = h, .names = names, .size = size};
     int r = NSH_FIREWALL_OK;
 
     e.why = ret_why;

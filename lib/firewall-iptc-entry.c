@@ -7,13 +7,9 @@
  * the few fields that can vary, encodes that, and compares the bytes. A single bit netshared would
  * not have written makes the rule NSH_PACKET_OTHER.
  */
-#include "firewall-iptc-xt.h"
+#include "firewall-iptc-part.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <libiptc/libxtc.h>
-#include <linux/netfilter/nf_nat.h>
-#include <linux/netfilter/xt_conntrack.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -36,22 +32,50 @@ uint16_t nsh_xt_next_offset(const struct nsh_xt *xt, const void *rule)
     return u16_at(rule, xt->next_offset_at);
 }
 
+/* ---- what the two families have in common ---- */
+
+/* Where things stand in an entry. */
+struct places {
+    uint8_t *from, *from_mask, *to, *to_mask;
+    char *in, *out;
+    uint8_t *in_mask, *out_mask;
+    uint16_t *protocol;
+    uint8_t *flags; /* of IPv6; NULL: a protocol alone says it all */
+};
+
+#define PLACES(ip, flags_at)                                                               \
+    {                                                                                      \
+        (uint8_t *)&(ip)->src, (uint8_t *)&(ip)->smsk, (uint8_t *)&(ip)->dst,              \
+                (uint8_t *)&(ip)->dmsk, (ip)->iniface, (ip)->outiface, (ip)->iniface_mask, \
+                (ip)->outiface_mask, &(ip)->proto, flags_at                                \
+    }
+
+static struct places places_of(const struct nsh_xt *xt, void *entry)
+{
+    struct ipt_ip *ip4 = &((struct ipt_entry *)entry)->ip;
+    struct ip6t_ip6 *ip6 = &((struct ip6t_entry *)entry)->ipv6;
+
+    if (xt->family == AF_INET)
+        return (struct places)PLACES(ip4, NULL);
+    return (struct places)PLACES(ip6, &ip6->flags);
+}
+
 /* ---- encoding ---- */
 
 /*
  * "eth0" is compared with its NUL, "wan+" without the '+', and "+" not at all; the name keeps its
  * '+' in each case.
  */
-static int put_out(char name[IFNAMSIZ], unsigned char mask[IFNAMSIZ], const char *out)
+static int put_device(char *name, uint8_t *mask, const char *device)
 {
-    size_t n = strnlen(out, IFNAMSIZ);
+    size_t n = strnlen(device, IFNAMSIZ);
 
     if (n == IFNAMSIZ)
         return -EINVAL;
     if (n == 0)
         return 0;
-    memcpy(name, out, n);
-    memset(mask, 0xff, out[n - 1] == '+' ? n - 1 : n + 1);
+    memcpy(name, device, n);
+    memset(mask, 0xff, device[n - 1] == '+' ? n - 1 : n + 1);
     return 0;
 }
 
@@ -76,116 +100,61 @@ static int put_prefix(
 static int put_header(
         const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e)
 {
-    int r;
+    struct places at = places_of(xt, e->bytes);
+    int r = put_prefix(xt, &rule->from, at.from, at.from_mask);
 
-    if (xt->family == AF_INET) {
-        struct ipt_ip *ip = &((struct ipt_entry *)e->bytes)->ip;
-
-        r = put_prefix(xt, &rule->from, (uint8_t *)&ip->src, (uint8_t *)&ip->smsk);
-        if (r >= 0)
-            r = put_prefix(xt, &rule->to, (uint8_t *)&ip->dst, (uint8_t *)&ip->dmsk);
-        if (r >= 0)
-            r = put_out(ip->outiface, ip->outiface_mask, rule->out);
-    } else {
-        struct ip6t_ip6 *ip = &((struct ip6t_entry *)e->bytes)->ipv6;
-
-        r = put_prefix(xt, &rule->from, (uint8_t *)&ip->src, (uint8_t *)&ip->smsk);
-        if (r >= 0)
-            r = put_prefix(xt, &rule->to, (uint8_t *)&ip->dst, (uint8_t *)&ip->dmsk);
-        if (r >= 0)
-            r = put_out(ip->outiface, ip->outiface_mask, rule->out);
-    }
-    return r;
+    if (r >= 0)
+        r = put_prefix(xt, &rule->to, at.to, at.to_mask);
+    if (r >= 0)
+        r = put_device(at.in, at.in_mask, rule->in);
+    if (r >= 0)
+        r = put_device(at.out, at.out_mask, rule->out);
+    if (r < 0 || rule->protocol == 0)
+        return r;
+    *at.protocol = rule->protocol;
+    if (at.flags)
+        *at.flags |= IP6T_F_PROTO;
+    return 0;
 }
 
-/* A match or target at the end of the entry: they share their header. Returns its data. */
-static void *put_part(struct nsh_xt_entry *e, const char *name, uint8_t revision, size_t data)
+static size_t part_size(size_t data)
+{
+    return XT_ALIGN(sizeof(struct xt_entry_target)) + XT_ALIGN(data);
+}
+
+_Static_assert(sizeof(struct xt_entry_match) == sizeof(struct xt_entry_target), "headers differ");
+
+void *nsh_xt_put_part(struct nsh_xt_entry *e, const char *name, uint8_t revision, size_t data)
 {
     struct xt_entry_target *t = (struct xt_entry_target *)(e->bytes + e->size);
 
-    t->u.user.target_size = (uint16_t)(XT_ALIGN(sizeof *t) + XT_ALIGN(data));
+    memset(t, 0, part_size(data));
+    t->u.user.target_size = (uint16_t)part_size(data);
     t->u.user.revision = revision;
     memcpy(t->u.user.name, name, strnlen(name, sizeof t->u.user.name - 1));
     e->size += t->u.user.target_size;
     return t->data;
 }
 
-_Static_assert(sizeof(struct xt_entry_match) == sizeof(struct xt_entry_target), "headers differ");
-_Static_assert(sizeof(struct ip6t_entry) + 2 * sizeof(struct xt_entry_match) +
-                               sizeof(struct xt_conntrack_mtinfo3) + sizeof(struct nf_nat_range) +
-                               64 <
-                       NSH_XT_ENTRY_MAX,
-        "entry buffer too small");
-
-static void put_return(
-        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e)
+int nsh_xt_encode(const struct nsh_xt *xt, struct nsh_xt_names *names,
+        const struct nsh_packet_rule *rule, struct nsh_xt_entry *ret)
 {
-    (void)xt;
-    (void)rule;
-    *(int *)put_part(e, XTC_LABEL_RETURN, 0, sizeof(int)) = XT_RETURN;
-}
-
-/* The verdict of a jump is the place of its chain; libiptc knows it when it sends the table. */
-static void put_jump(
-        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e)
-{
-    (void)xt;
-    put_part(e, rule->target, 0, sizeof(int));
-}
-
-/* The IPv6 target keeps revision 0, and with it a range without "2", for the same rule. */
-static void put_masquerade(
-        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e)
-{
-    (void)rule;
-    if (xt->family == AF_INET) {
-        struct nf_nat_ipv4_multi_range_compat *range = put_part(e, "MASQUERADE", 0, sizeof *range);
-
-        range->rangesize = 1;
-    } else {
-        put_part(e, "MASQUERADE", 0, sizeof(struct nf_nat_range));
-    }
-}
-
-static void put_conntrack_invalid(struct nsh_xt_entry *e)
-{
-    struct xt_conntrack_mtinfo3 *m = put_part(e, "conntrack", 3, sizeof *m);
-
-    m->match_flags = XT_CONNTRACK_STATE;
-    m->state_mask = XT_CONNTRACK_STATE_INVALID;
-}
-
-static void (*const actions[])(
-        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *e) = {
-        [NSH_PACKET_RETURN] = put_return,
-        [NSH_PACKET_JUMP] = put_jump,
-        [NSH_PACKET_MASQUERADE] = put_masquerade,
-};
-
-int nsh_xt_encode(
-        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *ret)
-{
-    struct nsh_xt_entry e = {.size = xt->entry_size};
     uint16_t target_at, next_at;
     int r;
 
-    if ((unsigned int)rule->action >= NSH_ARRAY_SIZE(actions) || !actions[rule->action])
-        return -EINVAL;
-    if (rule->action == NSH_PACKET_JUMP &&
-            (strnlen(rule->target, NSH_CHAIN_NAME) == NSH_CHAIN_NAME ||
-                    !nsh_chain_is_ours(rule->target)))
-        return -EINVAL;
-    r = put_header(xt, rule, &e);
+    memset(ret->bytes, 0, xt->entry_size);
+    ret->size = xt->entry_size;
+    r = put_header(xt, rule, ret);
+    if (r >= 0)
+        r = nsh_xt_put_matches(xt, names, rule, ret);
+    target_at = (uint16_t)ret->size;
+    if (r >= 0)
+        r = nsh_xt_put_target(xt, rule, ret);
     if (r < 0)
         return r;
-    if (rule->states == NSH_STATE_INVALID)
-        put_conntrack_invalid(&e);
-    target_at = (uint16_t)e.size;
-    actions[rule->action](xt, rule, &e);
-    next_at = (uint16_t)e.size;
-    memcpy(e.bytes + xt->target_offset_at, &target_at, sizeof target_at);
-    memcpy(e.bytes + xt->next_offset_at, &next_at, sizeof next_at);
-    *ret = e;
+    next_at = (uint16_t)ret->size;
+    memcpy(ret->bytes + xt->target_offset_at, &target_at, sizeof target_at);
+    memcpy(ret->bytes + xt->next_offset_at, &next_at, sizeof next_at);
     return 0;
 }
 
@@ -212,35 +181,20 @@ static void get_prefix(
     *ret = p;
 }
 
-static void get_header(const struct nsh_xt *xt, const void *entry, struct nsh_packet_rule *ret)
+static void get_device(const char *device, char ret[static IFNAMSIZ])
 {
-    const char *out;
-
-    if (xt->family == AF_INET) {
-        const struct ipt_ip *ip = &((const struct ipt_entry *)entry)->ip;
-
-        get_prefix(xt, (const uint8_t *)&ip->src, (const uint8_t *)&ip->smsk, &ret->from);
-        get_prefix(xt, (const uint8_t *)&ip->dst, (const uint8_t *)&ip->dmsk, &ret->to);
-        out = ip->outiface;
-    } else {
-        const struct ip6t_ip6 *ip = &((const struct ip6t_entry *)entry)->ipv6;
-
-        get_prefix(xt, (const uint8_t *)&ip->src, (const uint8_t *)&ip->smsk, &ret->from);
-        get_prefix(xt, (const uint8_t *)&ip->dst, (const uint8_t *)&ip->dmsk, &ret->to);
-        out = ip->outiface;
-    }
-    memcpy(ret->out, out, strnlen(out, IFNAMSIZ - 1));
+    memcpy(ret, device, strnlen(device, IFNAMSIZ - 1));
 }
 
-static enum nsh_packet_action guess_action(const char *target)
+static void get_header(const struct nsh_xt *xt, struct nsh_xt_entry *e, struct nsh_packet_rule *ret)
 {
-    if (strcmp(target, "MASQUERADE") == 0)
-        return NSH_PACKET_MASQUERADE;
-    if (strcmp(target, XTC_LABEL_RETURN) == 0)
-        return NSH_PACKET_RETURN;
-    if (nsh_chain_is_ours(target) && strlen(target) < NSH_CHAIN_NAME)
-        return NSH_PACKET_JUMP;
-    return NSH_PACKET_OTHER;
+    struct places at = places_of(xt, e->bytes);
+
+    get_prefix(xt, at.from, at.from_mask, &ret->from);
+    get_prefix(xt, at.to, at.to_mask, &ret->to);
+    get_device(at.in, ret->in);
+    get_device(at.out, ret->out);
+    ret->protocol = (uint8_t)*at.protocol;
 }
 
 /* The kernel writes a name up to its NUL, and leaves behind it what was in the buffer. */
@@ -252,51 +206,83 @@ static void clean_name(struct nsh_xt_entry *e, size_t at)
     memset(t->u.user.name + n, 0, sizeof t->u.user.name - n);
 }
 
-/*
- * The kernel's copy against ours. Of a verdict or a jump the kernel gives no name, and a jump's
- * verdict is the place of its chain: guess_action had what libiptc makes of them.
- */
-static bool same_bytes(const struct nsh_xt *xt, const void *rule, const struct nsh_xt_entry *ours,
-        enum nsh_packet_action action)
+/* The match at `at`; NULL: there is none, the target begins there or comes too soon. */
+static struct xt_entry_match *match_at(struct nsh_xt_entry *e, size_t at, size_t end)
 {
-    struct nsh_xt_entry seen = {.size = nsh_xt_next_offset(xt, rule)}, want;
-    uint16_t at = nsh_xt_target_offset(xt, rule);
+    struct xt_entry_match *m = (struct xt_entry_match *)(e->bytes + at);
 
-    memcpy(&want, ours, sizeof want);
-    if (seen.size != want.size || at != nsh_xt_target_offset(xt, want.bytes))
-        return false;
-    memcpy(seen.bytes, rule, seen.size);
-    memset(seen.bytes + xt->nfcache_at, 0, sizeof(unsigned int));
-    memset(seen.bytes + xt->comefrom_at, 0, sizeof(unsigned int));
-    memset(seen.bytes + xt->counters_at, 0, sizeof(struct xt_counters));
-    clean_name(&seen, at);
-    if (at > xt->entry_size)
-        clean_name(&seen, xt->entry_size); /* of the one match there is room for */
-    if (action != NSH_PACKET_MASQUERADE) {
-        struct xt_standard_target *s = (struct xt_standard_target *)(seen.bytes + at);
-        struct xt_standard_target *w = (struct xt_standard_target *)(want.bytes + at);
-
-        memset(w->target.u.user.name, 0, sizeof w->target.u.user.name);
-        if (action == NSH_PACKET_JUMP)
-            s->verdict = w->verdict;
-    }
-    return memcmp(seen.bytes, want.bytes, want.size) == 0;
+    if (end - at < sizeof *m || m->u.match_size < sizeof *m || m->u.match_size > end - at)
+        return NULL;
+    return m;
 }
 
-void nsh_xt_decode(
-        const struct nsh_xt *xt, const void *rule, const char *target, struct nsh_packet_rule *ret)
+/*
+ * The kernel's copy without what traffic changes in it and what differs in its way of writing. What
+ * matches and targets keep for themselves the kernel shows as zero.
+ */
+static bool copy_seen(const struct nsh_xt *xt, const void *rule, struct nsh_xt_entry *ret)
 {
-    struct nsh_packet_rule r = {.action = guess_action(target)};
-    struct nsh_xt_entry ours;
+    size_t target_at = nsh_xt_target_offset(xt, rule), size = nsh_xt_next_offset(xt, rule), at;
+    const struct xt_entry_match *m;
 
-    if (r.action != NSH_PACKET_OTHER) {
-        get_header(xt, rule, &r);
-        if (nsh_xt_target_offset(xt, rule) > xt->entry_size)
-            r.states = NSH_STATE_INVALID;
-        if (r.action == NSH_PACKET_JUMP)
-            memcpy(r.target, target, strlen(target));
-        if (nsh_xt_encode(xt, &r, &ours) < 0 || !same_bytes(xt, rule, &ours, r.action))
-            r = (struct nsh_packet_rule){.action = NSH_PACKET_OTHER};
+    if (size > sizeof ret->bytes || target_at < xt->entry_size ||
+            target_at + sizeof(struct xt_entry_target) > size)
+        return false;
+    memcpy(ret->bytes, rule, size);
+    ret->size = size;
+    memset(ret->bytes + xt->nfcache_at, 0, sizeof(unsigned int));
+    memset(ret->bytes + xt->comefrom_at, 0, sizeof(unsigned int));
+    memset(ret->bytes + xt->counters_at, 0, sizeof(struct xt_counters));
+    for (at = xt->entry_size; (m = match_at(ret, at, target_at)); at += m->u.match_size)
+        clean_name(ret, at);
+    clean_name(ret, target_at);
+    return at == target_at;
+}
+
+static void guess(const struct nsh_xt *xt, struct nsh_xt_names *names, struct nsh_xt_entry *seen,
+        const char *target, struct nsh_packet_rule *ret)
+{
+    size_t target_at = nsh_xt_target_offset(xt, seen->bytes), at;
+    const struct xt_entry_match *m;
+
+    get_header(xt, seen, ret);
+    for (at = xt->entry_size; (m = match_at(seen, at, target_at)); at += m->u.match_size)
+        nsh_xt_get_match(names, m, ret);
+    if (ret->action == NSH_PACKET_JUMP)
+        memcpy(ret->target, target, strlen(target));
+    nsh_xt_get_target(xt, (const struct xt_entry_target *)(seen->bytes + target_at), ret);
+}
+
+/*
+ * Of a verdict or a jump the kernel gives no name, and a jump's verdict is the place of its chain:
+ * nsh_xt_guess_action had what libiptc makes of them.
+ */
+static bool same_bytes(const struct nsh_xt *xt, struct nsh_xt_entry *seen,
+        struct nsh_xt_entry *ours, enum nsh_packet_action action)
+{
+    uint16_t at = nsh_xt_target_offset(xt, seen->bytes);
+    struct xt_standard_target *s = (struct xt_standard_target *)(seen->bytes + at);
+    struct xt_standard_target *w = (struct xt_standard_target *)(ours->bytes + at);
+
+    if (seen->size != ours->size || at != nsh_xt_target_offset(xt, ours->bytes))
+        return false;
+    if (nsh_xt_is_verdict(action))
+        memset(w->target.u.user.name, 0, sizeof w->target.u.user.name);
+    if (action == NSH_PACKET_JUMP)
+        s->verdict = w->verdict;
+    return memcmp(seen->bytes, ours->bytes, ours->size) == 0;
+}
+
+void nsh_xt_decode(const struct nsh_xt *xt, struct nsh_xt_names *names, const void *rule,
+        const char *target, struct nsh_packet_rule *ret)
+{
+    struct nsh_xt_entry seen, ours;
+
+    *ret = (struct nsh_packet_rule){.action = nsh_xt_guess_action(target)};
+    if (ret->action != NSH_PACKET_OTHER && copy_seen(xt, rule, &seen)) {
+        guess(xt, names, &seen, target, ret);
+        if (nsh_xt_encode(xt, names, ret, &ours) >= 0 && same_bytes(xt, &seen, &ours, ret->action))
+            return;
     }
-    *ret = r;
+    *ret = (struct nsh_packet_rule){.action = NSH_PACKET_OTHER};
 }

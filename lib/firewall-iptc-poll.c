@@ -3,7 +3,8 @@
  * Whether a table is as it was. Nothing tells of a change in legacy iptables, so this is asked
  * about once a second, and is cheap: first the table's size and hook offsets (a microsecond), and
  * only if those are the same its entries, as a 64-bit hash. In the hash the packet counters and
- * the kernel's scratch field are zero; all else in an entry changes by a commit alone.
+ * the kernel's scratch field are zero; all else in an entry changes by a commit alone, for what
+ * matches and targets count for themselves the kernel shows as zero.
  *
  * The hash guards against accidents, not against somebody who builds a collision: that needs the
  * right to write the table, and wins nothing but a rule that stands until the next full comparison.
@@ -52,7 +53,7 @@ int nsh_xt_table_listed(const struct nsh_xt *xt, enum nsh_table table)
     return ferror(f) ? -EIO : 0;
 }
 
-static int ask(struct nsh_xt_poll *p, const struct nsh_xt *xt, int option, void *value, size_t size)
+int nsh_xt_ask(struct nsh_xt_poll *p, const struct nsh_xt *xt, int option, void *value, size_t size)
 {
     int *fd = &p->fd[xt->index];
     socklen_t length = (socklen_t)size;
@@ -66,14 +67,14 @@ static int ask(struct nsh_xt_poll *p, const struct nsh_xt *xt, int option, void 
     return length == size ? 0 : -EPROTO;
 }
 
-static int get_info(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
+int nsh_xt_get_info(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
         struct ipt_getinfo *ret)
 {
     struct ipt_getinfo info = {0};
     int r;
 
     snprintf(info.name, sizeof info.name, "%s", nsh_table_name(table));
-    r = ask(p, xt, IPT_SO_GET_INFO, &info, sizeof info);
+    r = nsh_xt_ask(p, xt, IPT_SO_GET_INFO, &info, sizeof info);
     if (r < 0)
         return r;
     if (info.size > NSH_XT_TABLE_MAX)
@@ -149,7 +150,7 @@ static int hash_entries(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh
     memset(get, 0, total);
     snprintf(get->name, sizeof get->name, "%s", nsh_table_name(table));
     get->size = size;
-    r = ask(p, xt, IPT_SO_GET_ENTRIES, get, total);
+    r = nsh_xt_ask(p, xt, IPT_SO_GET_ENTRIES, get, total);
     if (r >= 0)
         r = blank_traffic(xt, entries, size);
     if (r >= 0)
@@ -172,7 +173,7 @@ int nsh_xt_mark_read(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_ta
 
     /* EAGAIN: the size changed between the two questions. */
     for (int i = 0; i < 10 && r == -EAGAIN; i++) {
-        r = get_info(p, xt, table, &mark.info);
+        r = nsh_xt_get_info(p, xt, table, &mark.info);
         if (r >= 0)
             r = hash_entries(p, xt, table, mark.info.size, &mark.hash);
     }
@@ -190,7 +191,7 @@ int nsh_xt_mark_compare(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh
 
     if (mark->state == NSH_XT_UNKNOWN)
         return 1;
-    r = get_info(p, xt, table, &info);
+    r = nsh_xt_get_info(p, xt, table, &info);
     if (r >= 0) {
         if (memcmp(&info, &mark->info, sizeof info) != 0)
             return 1;
@@ -199,51 +200,4 @@ int nsh_xt_mark_compare(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh
     if (r == -EAGAIN || r == -ENOENT || r == -ENOPROTOOPT || r == -EFBIG)
         return 1; /* it was different when it was marked */
     return r < 0 ? r : hash != mark->hash;
-}
-
-/* ---- what the kernel can do ---- */
-
-static int probe_revision(struct nsh_xt_poll *p, const struct nsh_xt *xt, int option,
-        const char *name, uint8_t revision)
-{
-    struct xt_get_revision rev = {.revision = revision};
-
-    snprintf(rev.name, sizeof rev.name, "%s", name);
-    return ask(p, xt, option, &rev, sizeof rev);
-}
-
-static const struct {
-    int options[2]; /* by nsh_xt.index: these alone have different numbers */
-    const char *kind, *name, *module;
-    uint8_t revision;
-} extensions[] = {
-        {{IPT_SO_GET_REVISION_TARGET, IP6T_SO_GET_REVISION_TARGET}, "target", "MASQUERADE",
-                "xt_MASQUERADE", 0},
-        {{IPT_SO_GET_REVISION_MATCH, IP6T_SO_GET_REVISION_MATCH}, "match", "conntrack",
-                "xt_conntrack", 3},
-};
-
-int nsh_xt_probe(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
-        char *ret_why, size_t size)
-{
-    struct ipt_getinfo info;
-    int r = get_info(p, xt, table, &info);
-
-    if (r < 0) {
-        nsh_xt_words(xt, table, NULL, NSH_XT_OPENING, r, ret_why, size);
-        return r;
-    }
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(extensions); i++) {
-        r = probe_revision(p, xt, extensions[i].options[xt->index], extensions[i].name,
-                extensions[i].revision);
-
-        if (r < 0) {
-            if (ret_why && size > 0)
-                snprintf(ret_why, size, "the kernel lacks the %s %s %s (revision %u): %s; load %s",
-                        xt->title, extensions[i].kind, extensions[i].name, extensions[i].revision,
-                        strerror(-r), extensions[i].module);
-            return r;
-        }
-    }
-    return 0;
 }

@@ -110,11 +110,6 @@ void nsh_xt_words(const struct nsh_xt *xt, enum nsh_table table, const char *cha
     else if (moment == NSH_XT_OPENING && e == EFBIG)
         snprintf(buf, size, "%s table %s is larger than %u MiB", xt->title, name,
                 NSH_XT_TABLE_MAX >> 20);
-    else if (moment == NSH_XT_SENDING && e == ENOENT)
-        snprintf(buf, size,
-                "%s table %s: the kernel lacks a match or target that the rules use; load the "
-                "modules xt_MASQUERADE and xt_conntrack",
-                xt->title, name);
     else if (chain && *chain)
         snprintf(buf, size, "%s table %s, chain %s: %s", xt->title, name, chain, said);
     else

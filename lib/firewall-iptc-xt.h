@@ -63,10 +63,23 @@ enum nsh_xt_moment {
 void nsh_xt_words(const struct nsh_xt *xt, enum nsh_table table, const char *chain,
         enum nsh_xt_moment moment, int error, char *buf, size_t size);
 
+/* ---- sets by number (firewall-iptc-names.c) ---- */
+
+struct nsh_xt_names {
+    int fd; /* -1 until needed */
+};
+
+void nsh_xt_names_init(struct nsh_xt_names *n);
+void nsh_xt_names_done(struct nsh_xt_names *n);
+/* -ENOENT: there is no such set. */
+int nsh_xt_set_index(struct nsh_xt_names *n, const char *name, uint16_t *ret);
+/* `ret` is zeroed before. */
+int nsh_xt_set_name(struct nsh_xt_names *n, uint16_t index, char ret[static NSH_SET_NAME]);
+
 /* ---- rules (firewall-iptc-entry.c) ---- */
 
-/* The largest rule netshared writes: IPv6, a conntrack match and a standard target. */
-#define NSH_XT_ENTRY_MAX 512
+/* The largest rule netshared writes: IPv6, every match a rule can have, and DNAT. */
+#define NSH_XT_ENTRY_MAX 2048
 
 struct nsh_xt_entry {
     alignas(8) uint8_t bytes[NSH_XT_ENTRY_MAX];
@@ -76,12 +89,15 @@ struct nsh_xt_entry {
 uint16_t nsh_xt_target_offset(const struct nsh_xt *xt, const void *rule);
 uint16_t nsh_xt_next_offset(const struct nsh_xt *xt, const void *rule);
 
-/* As iptables itself would write it. -EINVAL for a rule that can't be written. */
-int nsh_xt_encode(
-        const struct nsh_xt *xt, const struct nsh_packet_rule *rule, struct nsh_xt_entry *ret);
+/*
+ * As iptables itself would write it. -EINVAL for a rule that can't be written, -ENOENT for one
+ * with a set that does not exist; `ret` is spoilt then.
+ */
+int nsh_xt_encode(const struct nsh_xt *xt, struct nsh_xt_names *names,
+        const struct nsh_packet_rule *rule, struct nsh_xt_entry *ret);
 /* `target` is what libiptc says of the rule: a target's or a chain's name. */
-void nsh_xt_decode(
-        const struct nsh_xt *xt, const void *rule, const char *target, struct nsh_packet_rule *ret);
+void nsh_xt_decode(const struct nsh_xt *xt, struct nsh_xt_names *names, const void *rule,
+        const char *target, struct nsh_packet_rule *ret);
 
 /* ---- what a table looked like (firewall-iptc-poll.c) ---- */
 
@@ -112,9 +128,20 @@ int nsh_xt_mark_read(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_ta
 /* 0: the table still looks so; 1: it does not, or that can't be known; negative errno. */
 int nsh_xt_mark_compare(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
         const struct nsh_xt_mark *mark);
-/* 0 if the kernel can hold the table and what nearly all of netshared's rules use. */
+/* The questions behind it: a socket option, and what the kernel says of a table. */
+int nsh_xt_ask(
+        struct nsh_xt_poll *p, const struct nsh_xt *xt, int option, void *value, size_t size);
+int nsh_xt_get_info(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
+        struct ipt_getinfo *ret);
+
+/* ---- what the kernel can do (firewall-iptc-probe.c) ---- */
+
+/* 0 if the kernel can hold the table and what nearly all of netshared's rules in it use. */
 int nsh_xt_probe(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
         char *ret_why, size_t size);
+/* When the kernel has not found what the rules use: everything of it that is missing, by name. */
+void nsh_xt_missing(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table, char *buf,
+        size_t size);
 
 /* ---- the lock (firewall-iptc-lock.c) ---- */
 
@@ -144,4 +171,5 @@ void nsh_xt_hint_take(struct nsh_xt_hint *h);
  * tells whether there is anything to send.
  */
 int nsh_xt_edit(const struct nsh_xt *xt, enum nsh_table table, struct xtc_handle *h,
-        const struct nsh_firewall_op *ops, size_t n, bool *ret_changed, char *ret_why, size_t size);
+        struct nsh_xt_names *names, const struct nsh_firewall_op *ops, size_t n, bool *ret_changed,
+        char *ret_why, size_t size);

@@ -29,6 +29,7 @@ struct iptc {
     int lock_fd;
     struct nsh_xt_poll poll;
     struct nsh_xt_hint hint;
+    struct nsh_xt_names names;
     struct table tables[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
 };
 
@@ -108,6 +109,7 @@ struct seen {
     struct nsh_packet_rule *rules;
     struct nsh_jump_seen *jumps;
     size_t rules_max, jumps_max;
+    struct nsh_xt_names *names;
 };
 
 static void seen_done(struct seen *s)
@@ -140,16 +142,19 @@ static int see_ours(
         if (!rules)
             return -ENOMEM;
         s->rules = rules;
-        nsh_xt_decode(xt, r, xt->target(r, h), &rules[chain->n_rules++]);
+        nsh_xt_decode(xt, s->names, r, xt->target(r, h), &rules[chain->n_rules++]);
     }
     chain->rules = s->rules;
     return 0;
 }
 
+/* With no match at all. */
 static bool is_plain(const struct nsh_packet_rule *r)
 {
-    return r->action == NSH_PACKET_JUMP && r->from.family == AF_UNSPEC &&
-           r->to.family == AF_UNSPEC && r->out[0] == '\0';
+    struct nsh_packet_rule plain = {.action = NSH_PACKET_JUMP};
+
+    memcpy(plain.target, r->target, sizeof plain.target);
+    return nsh_packet_rule_equal(r, &plain);
 }
 
 static int see_jump(const struct nsh_xt *xt, const void *rule, const char *target, struct seen *s,
@@ -162,7 +167,7 @@ static int see_jump(const struct nsh_xt *xt, const void *rule, const char *targe
     if (!jumps)
         return -ENOMEM;
     s->jumps = jumps;
-    nsh_xt_decode(xt, rule, target, &value);
+    nsh_xt_decode(xt, s->names, rule, target, &value);
     jump.plain = is_plain(&value);
     memcpy(jump.target, target, strlen(target));
     jumps[chain->n_jumps++] = jump;
@@ -195,9 +200,9 @@ static int see_builtin(
 }
 
 static int see_chains(const struct nsh_xt *xt, enum nsh_table table, struct xtc_handle *h,
-        nsh_chain_observed *observed, void *userdata)
+        struct nsh_xt_names *names, nsh_chain_observed *observed, void *userdata)
 {
-    NSH_CLEANUP(seen_done) struct seen s = {0};
+    NSH_CLEANUP(seen_done) struct seen s = {.names = names};
 
     for (const char *name = xt->first_chain(h); name; name = xt->next_chain(h)) {
         struct nsh_chain_seen chain = {.family = xt->family, .table = table, .name = name};
@@ -217,7 +222,7 @@ static int see_chains(const struct nsh_xt *xt, enum nsh_table table, struct xtc_
 
 /* Only a look: what changed since the last session under the lock is still a change. */
 static int look(const struct nsh_xt *xt, enum nsh_table table, struct table *t,
-        nsh_chain_observed *observed, void *userdata)
+        struct nsh_xt_names *names, nsh_chain_observed *observed, void *userdata)
 {
     int r = nsh_xt_table_listed(xt, table);
 
@@ -226,7 +231,7 @@ static int look(const struct nsh_xt *xt, enum nsh_table table, struct table *t,
     r = take_handle(xt, table, t);
     if (r < 0)
         return r;
-    r = see_chains(xt, table, t->handle, observed, userdata);
+    r = see_chains(xt, table, t->handle, names, observed, userdata);
     forget_handle(xt, t);
     return r;
 }
@@ -242,7 +247,7 @@ static int iptc_observe(struct nsh_firewall *fw, int family, enum nsh_table tabl
     if (!f->open || !find(f, family, table, &xt, &t))
         return -EINVAL;
     if (f->mode == NSH_FIREWALL_READ)
-        return look(xt, table, t, observed, userdata);
+        return look(xt, table, t, &f->names, observed, userdata);
     /* The mark before the copy: what changes in between makes a difference later. */
     t->mark.state = NSH_XT_UNKNOWN;
     r = nsh_xt_mark_read(&f->poll, xt, table, &t->mark);
@@ -250,7 +255,7 @@ static int iptc_observe(struct nsh_firewall *fw, int family, enum nsh_table tabl
         r = take_handle(xt, table, t);
     if (r < 0)
         return r;
-    r = see_chains(xt, table, t->handle, observed, userdata);
+    r = see_chains(xt, table, t->handle, &f->names, observed, userdata);
     if (r != 0) {
         t->mark.state = NSH_XT_UNKNOWN;
         forget_handle(xt, t);
@@ -273,8 +278,8 @@ static int prepare(struct iptc *f, const struct nsh_xt *xt, enum nsh_table table
     return r == 1 ? NSH_FIREWALL_RACED : r;
 }
 
-static int send_table(
-        const struct nsh_xt *xt, enum nsh_table table, struct table *t, char *ret_why, size_t size)
+static int send_table(struct iptc *f, const struct nsh_xt *xt, enum nsh_table table,
+        struct table *t, char *ret_why, size_t size)
 {
     int e;
 
@@ -284,7 +289,10 @@ static int send_table(
     e = errno;
     if (e == EAGAIN)
         return NSH_FIREWALL_RACED;
-    nsh_xt_words(xt, table, NULL, NSH_XT_SENDING, e, ret_why, size);
+    if (e == ENOENT)
+        nsh_xt_missing(&f->poll, xt, table, ret_why, size);
+    else
+        nsh_xt_words(xt, table, NULL, NSH_XT_SENDING, e, ret_why, size);
     return e > 0 ? -e : -EIO;
 }
 
@@ -307,11 +315,11 @@ static int iptc_commit_ops(struct nsh_firewall *fw, int family, enum nsh_table t
     if (r < 0)
         nsh_xt_words(xt, table, NULL, NSH_XT_OPENING, r, ret_why, size);
     if (r == NSH_FIREWALL_OK)
-        r = nsh_xt_edit(xt, table, t->handle, ops, n, &changed, ret_why, size);
+        r = nsh_xt_edit(xt, table, t->handle, &f->names, ops, n, &changed, ret_why, size);
     if (r == NSH_FIREWALL_OK && !changed)
         return r;
     if (r == NSH_FIREWALL_OK)
-        r = send_table(xt, table, t, ret_why, size);
+        r = send_table(f, xt, table, t, ret_why, size);
     /* Sent or spoilt, the copy is of no more use. */
     forget_handle(xt, t);
     t->mark.state = NSH_XT_UNKNOWN;
@@ -362,6 +370,7 @@ static void iptc_free_object(struct nsh_firewall *fw)
     iptc_close(fw);
     nsh_xt_poll_done(&f->poll);
     nsh_xt_hint_done(&f->hint);
+    nsh_xt_names_done(&f->names);
     free(f);
 }
 
@@ -388,6 +397,7 @@ int nsh_firewall_iptc_new(struct nsh_firewall **ret)
     f->lock_fd = -1;
     nsh_xt_poll_init(&f->poll);
     nsh_xt_hint_init(&f->hint);
+    nsh_xt_names_init(&f->names);
     *ret = &f->fw;
     return 0;
 }

@@ -58,7 +58,7 @@ static void add_range(
 
 static const struct {
     uint8_t number;
-    const char *name, *match; /* of `-m`; NULL: the protocol's own match has nothing to say */
+    const char *name, *match; /* of `-m`; NULL: the protocol has none of its own */
 } protocols[] = {
         {IPPROTO_ICMP, "icmp", NULL},
         {IPPROTO_TCP, "tcp", "tcp"},
@@ -69,7 +69,7 @@ static const struct {
         {IPPROTO_AH, "ah", NULL},
         {IPPROTO_ICMPV6, "ipv6-icmp", NULL},
         {IPPROTO_SCTP, "sctp", "sctp"},
-        {IPPROTO_UDPLITE, "udplite", "multiport"},
+        {IPPROTO_UDPLITE, "udplite", NULL},
 };
 
 static void add_protocol(struct text *t, const struct nsh_packet_rule *r)
@@ -86,6 +86,11 @@ static void add_protocol(struct text *t, const struct nsh_packet_rule *r)
         match = protocols[i].match;
     } else {
         add(t, "-p %u ", r->protocol);
+    }
+    if (r->protocol == IPPROTO_UDPLITE) {
+        add_range(t, "-m multiport --sports", &r->source_port, ":");
+        add_range(t, "-m multiport --dports", &r->destination_port, ":");
+        return;
     }
     if (match && (r->syn || r->source_port.last > 0 || r->destination_port.last > 0))
         add(t, "-m %s ", match);
@@ -108,17 +113,15 @@ static void add_states(struct text *t, const struct nsh_packet_rule *r)
     };
     const char *between = "";
 
-    if (r->states == 0 && !r->translated)
-        return;
-    add(t, "-m conntrack ");
     if (r->states != 0)
-        add(t, "--ctstate ");
+        add(t, "-m conntrack --ctstate ");
     for (size_t i = 0; i < NSH_ARRAY_SIZE(states); i++)
         if (r->states & states[i].bit) {
             add(t, "%s%s", between, states[i].name);
             between = ",";
         }
-    add(t, "%s%s", r->states ? " " : "", r->translated ? "--ctstatus DNAT " : "");
+    /* Of the states one must hold, and this one beside them. */
+    add(t, "%s%s", r->states ? " " : "", r->translated ? "-m conntrack --ctstate DNAT " : "");
 }
 
 static void add_local(struct text *t, const struct nsh_packet_rule *r)
@@ -173,7 +176,7 @@ static void add_nat(
     if (n->family != AF_UNSPEC || ports)
         add(t, " %s ", option);
     add_address(t, n, ports && n->family == AF_INET6);
-    if (ports && n->family != AF_UNSPEC)
+    if (ports && strcmp(option, "--to-ports") != 0)
         add(t, ":");
     if (ports && n->ports.first == n->ports.last)
         add(t, "%u", n->ports.first);
@@ -183,6 +186,28 @@ static void add_nat(
         add(t, " %s", n->random == NSH_RANDOM_FULLY ? "--random-fully" : "--random");
     if (n->persistent)
         add(t, " --persistent");
+}
+
+_Static_assert(NSH_PACKET_LOG_RATE % 60 == 0, "iptables writes the rate by the minute");
+
+/* Quoted where a shell would need it. */
+static void add_log(struct text *t, const char *prefix)
+{
+    size_t plain = strspn(prefix, "_-0123456789"
+                                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+    add(t, "-m limit --limit %u/sec --limit-burst %u -j LOG", NSH_PACKET_LOG_RATE / 60,
+            NSH_PACKET_LOG_BURST);
+    if (*prefix == '\0')
+        return;
+    if (prefix[plain] == '\0') {
+        add(t, " --log-prefix %s", prefix);
+        return;
+    }
+    add(t, " --log-prefix \"");
+    for (; *prefix; prefix++)
+        add(t, "%s%c", strchr("\"\\'", *prefix) ? "\\" : "", *prefix);
+    add(t, "\"");
 }
 
 static void add_action(struct text *t, const struct nsh_packet_rule *r)
@@ -216,8 +241,7 @@ static void add_action(struct text *t, const struct nsh_packet_rule *r)
                 r->map.length);
         break;
     case NSH_PACKET_LOG:
-        add(t, "-m limit --limit %u/min --limit-burst %u -j LOG --log-prefix \"%s\"",
-                NSH_PACKET_LOG_RATE, NSH_PACKET_LOG_BURST, r->log);
+        add_log(t, r->log);
         break;
     case NSH_PACKET_CLAMP_MSS:
         add(t, "-j TCPMSS --clamp-mss-to-pmtu");

@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,106 +25,10 @@
 
 #include "cleanup.h"
 #include "firewall.h"
-
-extern char **environ;
+#include "xtables-world.h"
 
 #define CHAIN "NETSHARED-home"
 #define WHY 256
-
-static char dir[] = "/tmp/nsh-firewall-XXXXXX";
-static char lock_file[64], other_lock[64];
-static struct nsh_firewall *fw;
-
-/* ---- iptables ---- */
-
-/* Runs a program with words separated by spaces; its standard output into `out` if given. */
-static int run(const char *program, const char *words, char *out, size_t size)
-{
-    char copy[512], *argv[48] = {(char *)(uintptr_t)program}, *save = NULL;
-    posix_spawn_file_actions_t actions;
-    int pipes[2], status, argc = 1;
-    size_t at = 0;
-    pid_t pid;
-
-    snprintf(copy, sizeof copy, "%s", words);
-    for (char *w = strtok_r(copy, " ", &save); w && argc < 47; w = strtok_r(NULL, " ", &save))
-        argv[argc++] = w;
-    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
-    if (!out)
-        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    assert_int_equal(posix_spawnp(&pid, program, &actions, NULL, argv, environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    close(pipes[1]);
-    for (;;) {
-        char rest[256];
-        ssize_t n = out && at + 1 < size ? read(pipes[0], out + at, size - 1 - at)
-                                         : read(pipes[0], rest, sizeof rest);
-
-        if (n <= 0)
-            break;
-        if (out && at + 1 < size)
-            at += (size_t)n;
-    }
-    close(pipes[0]);
-    if (out)
-        out[at] = '\0';
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-static const char *program(int family)
-{
-    return family == AF_INET ? "iptables-legacy" : "ip6tables-legacy";
-}
-
-static int try_ipt(int family, const char *words)
-{
-    return run(program(family), words, NULL, 0);
-}
-
-static void ipt(const char *words)
-{
-    char out[64];
-
-    if (run("iptables-legacy", words, out, sizeof out) != 0)
-        fail_msg("iptables-legacy %s", words);
-}
-
-/* A program that does not know the lock. */
-static void ipt_unlocked(const char *words)
-{
-    setenv("XTABLES_LOCKFILE", other_lock, 1);
-    ipt(words);
-    setenv("XTABLES_LOCKFILE", lock_file, 1);
-}
-
-static const char *listing(int family, const char *words)
-{
-    static char out[16384];
-
-    setenv("XTABLES_LOCKFILE", other_lock, 1);
-    assert_int_equal(run(program(family), words, out, sizeof out), 0);
-    setenv("XTABLES_LOCKFILE", lock_file, 1);
-    return out;
-}
-
-static void assert_lists(const char *words, const char *line)
-{
-    const char *out = listing(AF_INET, words);
-
-    if (!strstr(out, line))
-        fail_msg("\"%s\" is missing in:\n%s", line, out);
-}
-
-static void assert_lists_not(const char *words, const char *line)
-{
-    const char *out = listing(AF_INET, words);
-
-    if (strstr(out, line))
-        fail_msg("\"%s\" stands in:\n%s", line, out);
-}
 
 /* ---- the adapter ---- */
 
@@ -248,43 +151,6 @@ static void install(const struct nsh_packet_rule *rules, size_t n)
 
 static const struct nsh_packet_rule masquerade_all = {.action = NSH_PACKET_MASQUERADE};
 
-/* ---- surroundings ---- */
-
-static int make_dir(void **state)
-{
-    (void)state;
-    if (!mkdtemp(dir))
-        return -1;
-    snprintf(lock_file, sizeof lock_file, "%s/lock", dir);
-    snprintf(other_lock, sizeof other_lock, "%s/other", dir);
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    unlink(lock_file);
-    unlink(other_lock);
-    return rmdir(dir);
-}
-
-static int fresh(void **state)
-{
-    (void)state;
-    setenv("XTABLES_LOCKFILE", lock_file, 1);
-    if (unshare(CLONE_NEWNET) < 0)
-        return -1;
-    return nsh_firewall_iptc_new(&fw);
-}
-
-static int done(void **state)
-{
-    (void)state;
-    nsh_firewall_free(fw);
-    fw = NULL;
-    return 0;
-}
-
 /* ---- rules ---- */
 
 struct form {
@@ -345,7 +211,7 @@ static void assert_same_rules(const struct seen_chain *c, const struct form *for
     for (size_t i = 0; i < n; i++) {
         struct nsh_packet_rule want = of_form(&forms[i]);
 
-        if (memcmp(&c->rules[i], &want, sizeof want) != 0)
+        if (!nsh_packet_rule_equal(&c->rules[i], &want) || strcmp(c->rules[i].out, want.out) != 0)
             fail_msg("not decoded to what it is: %s", forms[i].text);
     }
 }
@@ -430,10 +296,6 @@ static void test_any_device(void **state)
 static void test_other_rules(void **state)
 {
     static const char *const rules[] = {
-            "-p tcp -j MASQUERADE",
-            "-p tcp -j MASQUERADE --to-ports 1000-2000",
-            "-j MASQUERADE --random",
-            "-j MASQUERADE --random-fully",
             "-m comment --comment x -j MASQUERADE",
             "! -s 10.0.0.0/8 -j MASQUERADE",
             "! -o eth0 -j MASQUERADE",
@@ -441,11 +303,7 @@ static void test_other_rules(void **state)
             "-g NETSHARED-sub",
             "-f -j NETSHARED-sub",
             "-j FOREIGN",
-            "-j ACCEPT",
-            "-j SNAT --to-source 192.0.2.1",
-            "-m conntrack --ctstate NEW -j RETURN",
             "-m conntrack ! --ctstate INVALID -j RETURN",
-            "-m mark --mark 1 -j RETURN",
             "-s 10.0.0.0/8",
     };
     const struct seen_chain *c;
