@@ -187,7 +187,8 @@ static const struct nsh_nexthop *unreachable(struct planner *p, const struct nsh
         if (nh->via_family == AF_UNSPEC || (nh->flags & RTNH_F_ONLINK) != 0 ||
                 nsh_addr_is_link_local(nh->via_family, &nh->via))
             continue;
-        q = p->fib->ops->lookup(p->fib, nh->via_family, &nh->via, 0, NULL, &path);
+        q = nsh_desired_look_up(
+                p->fib, p->desired, s->route.props->vrf, nh->via_family, &nh->via, &path);
         if (q == 0 && path.on_link && (ifindex == 0 || ifindex == path.ifindex))
             continue;
         if (!will_be_on_link(steps, n, nh->via_family, &nh->via))
@@ -239,6 +240,10 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
     case NSH_STANDING_UNLEARNED:
         remark("# route %s is pending: no default route of others over %s tells its gateway", text,
                 p->desired->links[hold.link].name);
+        return;
+    case NSH_STANDING_UNPLACED:
+        remark("# route %s is pending: %s", text,
+                nsh_desired_unplaced(p->desired, &p->desired->routes[i], foreign, sizeof foreign));
         return;
     case NSH_STANDING_WANTED:
     case NSH_STANDING_UNDECIDED:
@@ -496,8 +501,12 @@ static void plan_forwarding(struct planner *p)
 static int plan_all(struct planner *p)
 {
     bool changed;
-    int q = nsh_desired_resolve(p->fib, p->desired, &changed);
+    int q = nsh_desired_resolve_vrfs(p->fib, p->desired, &changed);
 
+    if (q == 0 && changed)
+        q = nsh_desired_place(p->desired);
+    if (q == 0)
+        q = nsh_desired_resolve(p->fib, p->desired, &changed);
     if (q < 0)
         return nsh_complain("cannot ask rtnetlink for links: %s", strerror(-q));
     q = judge_gates(p);

@@ -2,8 +2,8 @@
 /*
  * What the parts of the reconciler share: reconcile.c (the order of a pass), reconcile-marks.c,
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
- * of them), reconcile-gates.c, reconcile-learn.c, reconcile-rules.c, reconcile-firewall.c,
- * reconcile-flows.c, reconcile-sysctl.c, reconcile-report.c.
+ * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
+ * reconcile-firewall.c, reconcile-flows.c, reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -61,7 +61,7 @@ struct tally {
 #define ROUTE_OWN_CHANGE 0x20U
 /* It was in force before the change that is being carried out. */
 #define ROUTE_WAS_WANTED 0x10U
-/* It is pending because nobody has learned its gateway. */
+/* It is pending because nobody has learned its gateway, or its VRF has no table for it. */
 #define ROUTE_UNLEARNED 0x08U
 /* More than this many single keys are not cheaper than one dump. */
 #define KEY_MARKS_MAX 1024
@@ -267,6 +267,12 @@ void reconcile_look_end(struct nsh_reconciler *r);
 /* A new configuration: whether anything is to be learned. */
 void reconcile_learn_what(struct nsh_reconciler *r);
 
+/* reconcile-vrfs.c */
+/* Asks for the tables of VRFs; where one differs, what is wanted is arranged anew. */
+int reconcile_vrfs(struct nsh_reconciler *r);
+/* Whether the link is, or may be, a VRF that routes name. */
+bool reconcile_names_vrf(const struct nsh_reconciler *r, uint32_t ifindex, const char *name);
+
 /* reconcile-gates.c */
 /* What has become of those that depend on something. */
 struct gate_effect {
@@ -296,6 +302,8 @@ int reconcile_carry_gates(
         const struct nsh_reconciler *r, struct nsh_desired *to, struct nsh_notes *notes);
 
 /* reconcile-set.c */
+/* nsh_reconciler_set, for one whose VRFs have been asked for. */
+int reconcile_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum nsh_occasion why);
 /* The route as the kernel shows it if it was written as it is wanted now and nobody changed it. */
 struct nsh_route reconcile_seen_as(
         const struct nsh_desired *d, size_t wanted, union nsh_route_room *room);

@@ -207,7 +207,7 @@ static bool link_in_use(const struct nsh_reconciler *r, uint32_t ifindex, const 
         if (l->ifindex == 0)
             return true; /* it may be an alternative name of this one */
     }
-    return any_waiting(r);
+    return reconcile_names_vrf(r, ifindex, name) || any_waiting(r);
 }
 
 static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)

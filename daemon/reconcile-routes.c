@@ -185,6 +185,7 @@ void reconcile_skip(struct nsh_reconciler *r, size_t wanted, uint64_t now)
     switch (nsh_desired_standing(r->desired, &r->desired->routes[wanted], NULL)) {
     case NSH_STANDING_STANDBY:
     case NSH_STANDING_UNLEARNED:
+    case NSH_STANDING_UNPLACED:
         r->route_flags[wanted] |= NSH_ROUTE_WITHDRAWN;
         return;
     case NSH_STANDING_UNDECIDED:
@@ -232,6 +233,23 @@ static void take_missing(struct nsh_reconciler *r, const struct nsh_route_plan *
     become_pending(r, plan, wanted, reason);
 }
 
+/* What it waits for is no foreign route of another kind. */
+static void wait_for_none(struct nsh_reconciler *r, size_t wanted)
+{
+    reconcile_set_state(r, wanted, NSH_OBJECT_PENDING);
+    r->route_flags[wanted] |= ROUTE_UNLEARNED;
+    r->n_unlearned++;
+}
+
+static void become_unplaced(struct nsh_reconciler *r, size_t wanted)
+{
+    char reason[384];
+
+    nsh_desired_unplaced(r->desired, &r->desired->routes[wanted], reason, sizeof reason);
+    become(r, wanted, NSH_OBJECT_PENDING, NSH_REPORT_PENDING, reason);
+    wait_for_none(r, wanted);
+}
+
 /* Nobody has learned a gateway it could lead to. That it was lost was told of the gateway. */
 static void become_unlearned(struct nsh_reconciler *r, size_t wanted, const struct nsh_link *link)
 {
@@ -247,22 +265,28 @@ static void become_unlearned(struct nsh_reconciler *r, size_t wanted, const stru
         nsh_notes_set_reason(r->notes, wanted, reason);
     else
         become(r, wanted, NSH_OBJECT_PENDING, NSH_REPORT_PENDING, reason);
-    reconcile_set_state(r, wanted, NSH_OBJECT_PENDING);
-    r->route_flags[wanted] |= ROUTE_UNLEARNED;
-    r->n_unlearned++;
+    wait_for_none(r, wanted);
 }
 
-/* A gate is closed, which was told of the gate; or a gateway is missing. */
+/* A gate is closed, which was told of the gate; or a gateway or the table is missing. */
 static void take_withdrawn(struct nsh_reconciler *r, size_t wanted)
 {
     const struct nsh_desired *d = r->desired;
     struct nsh_hold hold;
 
-    if (nsh_desired_standing(d, &d->routes[wanted], &hold) == NSH_STANDING_UNLEARNED) {
+    switch (nsh_desired_standing(d, &d->routes[wanted], &hold)) {
+    case NSH_STANDING_UNLEARNED:
         become_unlearned(r, wanted, &d->links[hold.link]);
-    } else {
+        break;
+    case NSH_STANDING_UNPLACED:
+        become_unplaced(r, wanted);
+        break;
+    case NSH_STANDING_STANDBY:
+    case NSH_STANDING_WANTED:
+    case NSH_STANDING_UNDECIDED:
         reconcile_set_state(r, wanted, NSH_OBJECT_STANDBY);
         nsh_notes_set_reason(r->notes, wanted, NULL);
+        break;
     }
     r->route_flags[wanted] &=
             (uint8_t) ~(NSH_ROUTE_WAS_HELD | ROUTE_SHADOW_TOLD | ROUTE_OWN_CHANGE);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "resolve.h"
 
 /* A flag of a route whose turn to be carried over has not come yet, and who is carried already. */
 #define CARRIED 0x40U
@@ -40,7 +41,9 @@ struct nsh_route reconcile_seen_as(
         props->nexthops[present++] = nh;
     }
     props->n_nexthops = present;
+    memset(props->vrf, 0, sizeof props->vrf);
     seen.props = props;
+    seen.origin = NSH_ORIGIN_NONE; /* the kernel knows none */
     seen.protocol = d->protocol;
     return seen;
 }
@@ -329,7 +332,7 @@ static int end_job(struct nsh_reconciler *r)
     return q;
 }
 
-int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum nsh_occasion why)
+int reconcile_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum nsh_occasion why)
 {
     NSH_CLEANUP(outfit_done) struct outfit o = {0};
     uint8_t also_ours = earlier_protocol(r, desired);
@@ -364,4 +367,15 @@ int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, en
     if (why == NSH_OCCASION_START)
         reconcile_mark_routes(r, ROUTES_ALL);
     return 0;
+}
+
+int nsh_reconciler_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum nsh_occasion why)
+{
+    bool changed = false;
+
+    /* Where the kernel can't be asked the first pass does, and says so. */
+    (void)nsh_desired_resolve_vrfs(r->fib, desired, &changed);
+    if (changed && nsh_desired_place(desired) < 0)
+        return -ENOMEM;
+    return reconcile_set(r, desired, why);
 }

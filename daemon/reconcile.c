@@ -354,6 +354,8 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
     report_begin(r);
     q = reconcile_gates(r);
     if (q == 0)
+        q = reconcile_vrfs(r);
+    if (q == 0)
         q = reconcile_learned(r);
     settle_marks(r);
     if (q == 0)

@@ -11,14 +11,15 @@
 static bool same_link(const struct nsh_link *a, const struct nsh_link *b)
 {
     return a->gateway_family == b->gateway_family && a->learns == b->learns &&
-           strcmp(a->name, b->name) == 0 && nsh_addr_cmp(&a->gateway, &b->gateway) == 0;
+           strcmp(a->name, b->name) == 0 && strcmp(a->vrf, b->vrf) == 0 &&
+           nsh_addr_cmp(&a->gateway, &b->gateway) == 0;
 }
 
 static size_t hash_link(const struct nsh_link *link)
 {
     uint64_t h = link->gateway_family + 256U * link->learns;
 
-    for (const char *p = link->name; *p; p++)
+    for (const char *p = link->name[0] ? link->name : link->vrf; *p; p++)
         h = (h ^ (unsigned char)*p) * 0x9e3779b97f4a7c15ULL;
     for (size_t i = 0; i < 4; i++)
         h = (h ^ link->gateway.words[i]) * 0x9e3779b97f4a7c15ULL;

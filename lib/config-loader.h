@@ -90,6 +90,8 @@ struct nsh_loader {
     size_t n_rules, rules_room;
     struct nsh_gate *gates;
     size_t n_gates, gates_room;
+    struct nsh_vrf *vrfs;
+    size_t n_vrfs, vrfs_room;
     char learned_on[IFNAMSIZ]; /* of the nexthop being read; "": nothing is learned */
     nsh_gate_id when;          /* of the object being read */
     nsh_origin settings_at[NSH_SETTINGS_KEYS]; /* where each was given first */
@@ -169,8 +171,6 @@ void nsh_lists_done(struct nsh_lists *lists);
 
 /* ---- results ---- */
 
-/* By identity, then in the order of the files. In place. */
-void nsh_routes_sort(struct nsh_route *routes, size_t n);
 /* Sorts routes, and keeps the first of each identity; returns how many are left. */
 size_t nsh_routes_unite(struct nsh_route *routes, size_t n);
 /* Each judges what no single file shows, and moves it into the configuration. */

@@ -82,6 +82,9 @@ static void check_type(struct nsh_loader *l, struct route_draft *d)
 
 static void check_table(struct nsh_loader *l, struct route_draft *d)
 {
+    if (nsh_given(&d->draft, KEY_TABLE) && nsh_given(&d->draft, KEY_VRF))
+        nsh_loader_error(l, d->draft.marks[KEY_VRF], "leave one of them out",
+                "'vrf' says the table as well, and may say another one than 'table'");
     if (nsh_given(&d->draft, KEY_TABLE) && d->table == RT_TABLE_LOCAL && d->type != RTN_LOCAL &&
             !is_bad(d, KEY_TYPE))
         nsh_loader_error(l, d->draft.marks[KEY_TABLE],

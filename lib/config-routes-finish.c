@@ -59,6 +59,23 @@ static void find_doubles(struct nsh_loader *l)
         report_double(l, &routes[twins[i].first], &routes[twins[i].second]);
 }
 
+/* false: no memory, reported. */
+static bool keep(struct nsh_loader *l, void *ret, const void *items, size_t size)
+{
+    void *copy;
+
+    if (size == 0)
+        return true;
+    copy = nsh_arena_alloc(l->config->arena, size);
+    if (!copy) {
+        nsh_loader_no_memory(l);
+        return false;
+    }
+    memcpy(copy, items, size);
+    memcpy(ret, &copy, sizeof(copy));
+    return true;
+}
+
 void nsh_finish_routes(struct nsh_loader *l)
 {
     struct nsh_config *c = l->config;
@@ -72,13 +89,9 @@ void nsh_finish_routes(struct nsh_loader *l)
     } else if ((trimmed = realloc(c->routes, c->n_routes * sizeof(*trimmed)))) {
         c->routes = trimmed;
     }
-    if (l->links.n == 0)
+    if (!keep(l, &c->links, l->links.links, l->links.n * sizeof(*c->links)) ||
+            !keep(l, &c->vrfs, l->vrfs, l->n_vrfs * sizeof(*c->vrfs)))
         return;
-    c->links = nsh_arena_alloc(c->arena, l->links.n * sizeof(*c->links));
-    if (!c->links) {
-        nsh_loader_no_memory(l);
-        return;
-    }
-    memcpy(c->links, l->links.links, l->links.n * sizeof(*c->links));
     c->n_links = l->links.n;
+    c->n_vrfs = l->n_vrfs;
 }

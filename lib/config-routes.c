@@ -80,7 +80,9 @@ static const struct nsh_key keys[] = {
                 .known_as = "priority prio distance",
                 .help = "of two routes to one prefix the one with the lower metric is taken"},
         [KEY_TABLE] = {"table", &nsh_type_table, FIELD(table), .min = 1, .max = UINT32_MAX,
-                .known_as = "routing-table lookup vrf", .help = "the routing table"},
+                .known_as = "routing-table lookup", .help = "the routing table"},
+        [KEY_VRF] = {"vrf", &nsh_type_device, FIELD(vrf), .known_as = "l3mdev vrf-name",
+                .help = "the VRF in whose table it is"},
         [KEY_TYPE] = {"type", &nsh_type_word, FIELD(type), .words = types, .known_as = "kind",
                 .help = "what happens to the packet"},
         [KEY_SOURCE] = {"source", &nsh_type_address, FIELD(source),
@@ -154,8 +156,8 @@ static void begin_route(struct nsh_loader *l, void *draft)
 
 /* ---- making the routes ---- */
 
-static void set_nexthop(
-        struct nsh_loader *l, const struct nsh_hop *h, int family, struct nsh_nexthop *nh)
+static void set_nexthop(struct nsh_loader *l, const struct nsh_hop *h, int family,
+        const char vrf[static IFNAMSIZ], struct nsh_nexthop *nh)
 {
     struct nsh_link link = {0};
 
@@ -171,6 +173,7 @@ static void set_nexthop(
     } else {
         link.gateway = nh->via;
         link.gateway_family = nh->via_family;
+        memcpy(link.vrf, vrf, sizeof(link.vrf));
     }
     nh->link = nsh_loader_link(l, &link);
 }
@@ -227,10 +230,11 @@ static void make_props(
         p->has_source = 1;
         p->source = d->source.addr;
     }
+    memcpy(p->vrf, d->vrf, sizeof(p->vrf));
     set_metrics(d, p);
     p->n_nexthops = (uint32_t)l->hops.n;
     for (size_t i = 0; i < l->hops.n; i++)
-        set_nexthop(l, &l->hops.items[i], family, &p->nexthops[i]);
+        set_nexthop(l, &l->hops.items[i], family, d->vrf, &p->nexthops[i]);
     set_varies(l, d, p);
     p->scope = nsh_given(&d->draft, KEY_SCOPE) ? (uint8_t)d->scope
                                                : nsh_route_default_scope(family, p);
@@ -250,15 +254,35 @@ static const struct nsh_route_props *intern_props(
     return l->props;
 }
 
+/* The VRFs that are named, each once. */
+static void note_vrf(struct nsh_loader *l, const char name[static IFNAMSIZ])
+{
+    for (size_t i = 0; i < l->n_vrfs; i++)
+        if (strcmp(l->vrfs[i].name, name) == 0)
+            return;
+    if (!nsh_loader_grow(l, &l->vrfs, l->n_vrfs, &l->vrfs_room, sizeof(*l->vrfs)))
+        return;
+    l->vrfs[l->n_vrfs] = (struct nsh_vrf){0};
+    memcpy(l->vrfs[l->n_vrfs++].name, name, IFNAMSIZ);
+}
+
+static uint32_t table_of(const struct route_draft *d)
+{
+    if (nsh_given(&d->draft, KEY_VRF))
+        return NSH_NO_TABLE;
+    if (nsh_given(&d->draft, KEY_TABLE))
+        return d->table;
+    return d->type == RTN_LOCAL ? RT_TABLE_LOCAL : RT_TABLE_MAIN;
+}
+
 /* All of the object's routes of one family have in common; false: no memory. */
 static bool make_model(
         struct nsh_loader *l, const struct route_draft *d, int family, struct nsh_route *ret)
 {
-    uint32_t table = d->type == RTN_LOCAL ? RT_TABLE_LOCAL : RT_TABLE_MAIN;
     union nsh_route_room made;
 
     *ret = (struct nsh_route){
-            .table = nsh_given(&d->draft, KEY_TABLE) ? d->table : table,
+            .table = table_of(d),
             .metric = d->metric,
             .family = (uint8_t)family,
             .tos = (uint8_t)d->tos,
@@ -314,7 +338,8 @@ static void make_lists(struct nsh_loader *l, const struct route_draft *d)
 
 static void finish_route(struct nsh_loader *l, void *draft)
 {
-    const uint64_t identity = 1ULL << KEY_METRIC | 1ULL << KEY_TABLE | 1ULL << KEY_TOS;
+    const uint64_t identity =
+            1ULL << KEY_METRIC | 1ULL << KEY_TABLE | 1ULL << KEY_VRF | 1ULL << KEY_TOS;
     struct route_draft *d = draft;
 
     nsh_route_single_hop(l, d);
@@ -326,6 +351,8 @@ static void finish_route(struct nsh_loader *l, void *draft)
         l->config->n_routes = d->first;
         return;
     }
+    if (nsh_given(&d->draft, KEY_VRF))
+        note_vrf(l, d->vrf);
     make_routes(l, d, AF_INET);
     make_routes(l, d, AF_INET6);
     make_lists(l, d);

@@ -15,6 +15,7 @@ enum route_key {
     KEY_NEXTHOPS,
     KEY_METRIC,
     KEY_TABLE,
+    KEY_VRF,
     KEY_TYPE,
     KEY_SOURCE,
     KEY_FROM,
@@ -41,7 +42,7 @@ struct route_draft {
     struct nsh_draft draft;
     size_t first; /* index of its first route */
     struct nsh_prefix via, source;
-    char dev[IFNAMSIZ];
+    char dev[IFNAMSIZ], vrf[IFNAMSIZ];
     char congestion_control[NSH_CONGESTION_CONTROL_TEXT];
     uint32_t metric, table, scope, tos;
     uint32_t mtu, advertised_mss, congestion_window, advertised_receive_window, hoplimit;

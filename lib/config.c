@@ -30,12 +30,18 @@ void nsh_settings_default(struct nsh_settings *ret)
 
 void nsh_config_free(struct nsh_config *c)
 {
-    if (!c)
+    if (!c || c->others-- > 0)
         return;
     free(c->routes);
     nsh_arena_free(c->arena);
     nsh_origins_free(c->origins);
     free(c);
+}
+
+struct nsh_config *nsh_config_share(struct nsh_config *c)
+{
+    c->others++;
+    return c;
 }
 
 NSH_DEFINE_CLEANUP(struct nsh_config *, nsh_config_free)
@@ -67,6 +73,7 @@ static void loader_done(struct nsh_loader *l)
     free(l->masquerades);
     free(l->rules);
     free(l->gates);
+    free(l->vrfs);
     nsh_names_free(&l->tables);
     nsh_names_free(&l->protocols);
     nsh_names_free(&l->used_tables);

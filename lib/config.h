@@ -73,6 +73,9 @@ struct nsh_config {
     size_t n_masquerades;
     struct nsh_gate *gates; /* each distinct one once; the first is NSH_NO_GATE's */
     size_t n_gates;         /* 0: nothing names one */
+    struct nsh_vrf *vrfs;   /* those that routes name; each once */
+    size_t n_vrfs;
+    unsigned others; /* owners beside the first */
 };
 
 enum nsh_config_trust {
@@ -102,6 +105,9 @@ int nsh_config_load(
 int nsh_config_load_archive(int fd, struct nsh_diags *diags, struct nsh_config **ret);
 /* A configuration that wants nothing, as `remove` does: settings as given. */
 int nsh_config_new_empty(const struct nsh_settings *settings, struct nsh_config **ret);
+/* It ends with its last owner. */
 void nsh_config_free(struct nsh_config *c);
+/* A further owner, in the same thread. Returns `c`. */
+struct nsh_config *nsh_config_share(struct nsh_config *c);
 /* The defaults of design and manual. */
 void nsh_settings_default(struct nsh_settings *ret);

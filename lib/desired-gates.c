@@ -80,11 +80,13 @@ enum nsh_standing nsh_desired_standing(
     const struct nsh_route_props *p = route->props;
 
     if (p->varies == 0)
-        return NSH_STANDING_WANTED;
+        return route->table == NSH_NO_TABLE ? NSH_STANDING_UNPLACED : NSH_STANDING_WANTED;
     if (!nsh_desired_is_open(d, p->when))
         return standby(ret, p->when);
     if (!nsh_desired_is_open(d, p->check))
         return standby(ret, p->check);
+    if (route->table == NSH_NO_TABLE)
+        return NSH_STANDING_UNPLACED;
     return nexthops_standing(d, p, ret);
 }
 
@@ -240,6 +242,10 @@ int nsh_desired_index(struct nsh_desired *d)
     size_t n = d->n_gates + d->n_links;
     struct filling f = {.dependents = deps};
 
+    free(deps->first);
+    free(deps->n);
+    free(deps->routes);
+    *deps = (struct nsh_dependents){0};
     if (!anything_varies(d))
         return 0;
     deps->first = calloc(n + 2, sizeof(*deps->first));

@@ -225,7 +225,9 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
     d->n_gates = config->n_gates;
     d->protocol = config->settings.route_protocol;
     d->gate_states = initial_states(config);
-    r = d->gate_states ? nsh_desired_index(d) : -ENOMEM;
+    d->vrfs = config->vrfs;
+    d->n_vrfs = config->n_vrfs;
+    r = d->gate_states ? nsh_desired_place(d) : -ENOMEM;
     if (r == 0)
         r = make_chains(d);
     if (r < 0) {
@@ -244,6 +246,7 @@ void nsh_desired_free(struct nsh_desired *d)
     nsh_config_free(d->config);
     nsh_arena_free(d->arena);
     free(d->chains);
+    free(d->placed);
     free(d->gate_states);
     free(d->dependents.first);
     free(d->dependents.n);

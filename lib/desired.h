@@ -40,6 +40,9 @@ struct nsh_desired {
     size_t n_routes;
     struct nsh_link *links; /* changes: ifindex and what was learned, set by the reconciler */
     size_t n_links;
+    struct nsh_route *placed; /* owned: with the tables of their VRFs; NULL: no route names one */
+    struct nsh_vrf *vrfs;     /* changes: what they are, set by the reconciler */
+    size_t n_vrfs;
     const struct nsh_gate *gates;
     struct nsh_gate_state *gate_states; /* changes: which are open, set by the reconciler */
     size_t n_gates;
@@ -59,6 +62,25 @@ struct nsh_desired {
 /* Takes the configuration, on success only. 0 or -ENOMEM. */
 int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret);
 void nsh_desired_free(struct nsh_desired *d);
+
+/* ---- VRFs (desired-vrfs.c) ---- */
+
+/*
+ * Gives the routes that name a VRF the table that it has now. Of two that come to one key so, the
+ * one that names the table stays, or the first in the file. Before anybody has an index into the
+ * routes. 0 or -ENOMEM.
+ */
+int nsh_desired_place(struct nsh_desired *d);
+/* The same configuration with the VRFs as they are now. 0 or -ENOMEM. */
+int nsh_desired_again(const struct nsh_desired *d, struct nsh_desired **ret);
+/* NULL: it names none. */
+const struct nsh_vrf *nsh_desired_vrf(const struct nsh_desired *d, const char *name);
+/* Why the route has no table; always terminated, returns buf. */
+const char *nsh_desired_unplaced(
+        const struct nsh_desired *d, const struct nsh_route *route, char *buf, size_t size);
+
+/* ---- looking for one ---- */
+
 /* Index of the route with the identity of `key`, or SIZE_MAX. Binary search. */
 size_t nsh_desired_find_route(const struct nsh_desired *d, const struct nsh_route *key);
 /* Where a route with the identity of `key` stands, or would stand: 0..n_routes. */
@@ -79,6 +101,7 @@ enum nsh_standing {
     NSH_STANDING_WANTED,
     NSH_STANDING_STANDBY,   /* a gate is closed: it is not wanted now */
     NSH_STANDING_UNLEARNED, /* no gateway is known that it could lead to: nor is it */
+    NSH_STANDING_UNPLACED,  /* it has no table: its VRF is not there, or its key is another's */
     NSH_STANDING_UNDECIDED, /* nobody has looked for its gateway: what stands there stays */
 };
 
@@ -107,7 +130,7 @@ void nsh_desired_settle(struct nsh_desired *d);
 /* The routes, in order, that name the gate or the link's gateway. */
 const uint32_t *nsh_desired_of_gate(const struct nsh_desired *d, nsh_gate_id gate, size_t *ret_n);
 const uint32_t *nsh_desired_of_link(const struct nsh_desired *d, size_t link, size_t *ret_n);
-/* Finds out which these are: once, by nsh_desired_new. 0 or -ENOMEM. */
+/* Finds out which these are: whenever the routes were placed. 0 or -ENOMEM. */
 int nsh_desired_index(struct nsh_desired *d);
 /* Index of the wanted rule that says the same, or SIZE_MAX. Binary search. */
 size_t nsh_desired_find_rule(const struct nsh_desired *d, const struct nsh_rule *rule);

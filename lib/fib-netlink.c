@@ -49,7 +49,9 @@ static const struct nsh_fib_ops netlink_ops = {
         .links = nsh_fibnl_links,
         .link_index = nsh_fibnl_link_index,
         .link_name = nsh_fibnl_link_name,
+        .vrf = nsh_fibnl_vrf,
         .lookup = nsh_fibnl_lookup,
+        .vrf_lookup = nsh_fibnl_vrf_lookup,
         .sysctl_get = nsh_fibnl_sysctl_get,
         .sysctl_set = nsh_fibnl_sysctl_set,
         .sysctl_each_ipv6_conf = nsh_fibnl_sysctl_each_ipv6_conf,
@@ -105,11 +107,7 @@ int nsh_fib_netlink_new(struct nsh_fib **ret)
 
 /* ---- one question, one answer ---- */
 
-/*
- * Sends nl->msg and waits for the answer of type `type`, which stays in the receive buffer of the
- * command socket until the next command.
- */
-static int ask(struct nsh_fibnl *nl, int type, struct nlmsghdr **ret)
+int nsh_fibnl_ask(struct nsh_fibnl *nl, int type, struct nlmsghdr **ret)
 {
     uint32_t seq;
     int r = nsh_fibnl_message_send(nl, &nl->command, &seq);
@@ -151,28 +149,32 @@ static int ask_link(struct nsh_fibnl *nl, uint32_t ifindex, int name_type, const
             nla_put_u32(nl->msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0 ||
             (name && nla_put_string(nl->msg, name_type, name) < 0))
         return -EMSGSIZE;
-    r = ask(nl, RTM_NEWLINK, ret);
+    r = nsh_fibnl_ask(nl, RTM_NEWLINK, ret);
     if (r == 0 && nlmsg_datalen(*ret) < (int)sizeof(info))
         return -EBADMSG;
     return r;
 }
 
-int nsh_fibnl_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex)
+int nsh_fibnl_ask_link(struct nsh_fibnl *nl, const char *name, struct nlmsghdr **ret)
 {
-    struct nsh_fibnl *nl = nsh_fibnl_of(fib);
-    const struct ifinfomsg *info;
-    struct nlmsghdr *nlh;
     int r;
 
     if (name[0] == '\0' || strlen(name) >= IFNAMSIZ)
         return -ENODEV;
-    r = ask_link(nl, 0, IFLA_IFNAME, name, &nlh);
-    if (r == -ENODEV) {
-        r = ask_link(nl, 0, IFLA_ALT_IFNAME, name, &nlh);
-        /* A kernel that does not know the attribute finds the question empty. */
-        if (r == -EINVAL || r == -EOPNOTSUPP)
-            r = -ENODEV;
-    }
+    r = ask_link(nl, 0, IFLA_IFNAME, name, ret);
+    if (r != -ENODEV)
+        return r;
+    r = ask_link(nl, 0, IFLA_ALT_IFNAME, name, ret);
+    /* A kernel that does not know the attribute finds the question empty. */
+    return r == -EINVAL || r == -EOPNOTSUPP ? -ENODEV : r;
+}
+
+int nsh_fibnl_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex)
+{
+    const struct ifinfomsg *info;
+    struct nlmsghdr *nlh;
+    int r = nsh_fibnl_ask_link(nsh_fibnl_of(fib), name, &nlh);
+
     if (r < 0)
         return r;
     info = nlmsg_data(nlh);
@@ -202,7 +204,7 @@ int nsh_fibnl_link_name(struct nsh_fib *fib, uint32_t ifindex, char ret_name[sta
 /* ---- lookup ---- */
 
 static int put_lookup(struct nsh_fibnl *nl, int family, const union nsh_addr *addr, uint32_t iif,
-        const union nsh_addr *from)
+        const union nsh_addr *from, uint32_t oif)
 {
     int size = (int)nsh_addr_size(family);
     struct rtmsg rtm = {
@@ -217,7 +219,8 @@ static int put_lookup(struct nsh_fibnl *nl, int family, const union nsh_addr *ad
     if (nlmsg_append(nl->msg, &rtm, sizeof(rtm), NLMSG_ALIGNTO) < 0 ||
             nla_put(nl->msg, RTA_DST, size, addr->bytes) < 0 ||
             (from && nla_put(nl->msg, RTA_SRC, size, from->bytes) < 0) ||
-            (iif != 0 && nla_put_u32(nl->msg, RTA_IIF, iif) < 0))
+            (iif != 0 && nla_put_u32(nl->msg, RTA_IIF, iif) < 0) ||
+            (oif != 0 && nla_put_u32(nl->msg, RTA_OIF, oif) < 0))
         return -EMSGSIZE;
     return 0;
 }
@@ -226,10 +229,9 @@ static int put_lookup(struct nsh_fibnl *nl, int family, const union nsh_addr *ad
  * Asks for the path, not for the table's entry (RTM_F_FIB_MATCH): of several nexthops the path
  * has the one that would be taken. An address of this host is found on `lo`, on-link.
  */
-int nsh_fibnl_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr, uint32_t iif,
-        const union nsh_addr *from, struct nsh_fib_path *ret)
+static int look_up(struct nsh_fibnl *nl, int family, const union nsh_addr *addr, uint32_t iif,
+        const union nsh_addr *from, uint32_t oif, struct nsh_fib_path *ret)
 {
-    struct nsh_fibnl *nl = nsh_fibnl_of(fib);
     struct nlattr *tb[RTA_MAX + 1];
     const struct rtmsg *rtm;
     struct nlmsghdr *nlh;
@@ -237,9 +239,9 @@ int nsh_fibnl_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr
 
     if (family != AF_INET && family != AF_INET6)
         return -EAFNOSUPPORT;
-    r = put_lookup(nl, family, addr, iif, from);
+    r = put_lookup(nl, family, addr, iif, from, oif);
     if (r == 0)
-        r = ask(nl, RTM_NEWROUTE, &nlh);
+        r = nsh_fibnl_ask(nl, RTM_NEWROUTE, &nlh);
     if (r < 0)
         return r;
     if (nlmsg_parse(nlh, sizeof(*rtm), tb, RTA_MAX, NULL) < 0)
@@ -254,4 +256,16 @@ int nsh_fibnl_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr
     ret->ifindex = nla_get_u32(tb[RTA_OIF]);
     ret->on_link = !tb[RTA_GATEWAY] && !tb[RTA_VIA];
     return 0;
+}
+
+int nsh_fibnl_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr, uint32_t iif,
+        const union nsh_addr *from, struct nsh_fib_path *ret)
+{
+    return look_up(nsh_fibnl_of(fib), family, addr, iif, from, 0, ret);
+}
+
+int nsh_fibnl_vrf_lookup(struct nsh_fib *fib, uint32_t vrf, int family, const union nsh_addr *addr,
+        struct nsh_fib_path *ret)
+{
+    return look_up(nsh_fibnl_of(fib), family, addr, 0, NULL, vrf, ret);
 }

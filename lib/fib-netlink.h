@@ -125,6 +125,14 @@ typedef int nsh_fibnl_build(struct nsh_fibnl *nl, const void *ops, size_t index)
 int nsh_fibnl_submit_all(struct nsh_fibnl *nl, nsh_fibnl_build *build, const void *ops, size_t n,
         nsh_fib_failed *failed, void *userdata);
 
+/*
+ * Sends nl->msg and waits for the answer of type `type`, which stays in the receive buffer of the
+ * command socket until the next command.
+ */
+int nsh_fibnl_ask(struct nsh_fibnl *nl, int type, struct nlmsghdr **ret);
+/* Asks for the link with this name or alternative name; -ENODEV. */
+int nsh_fibnl_ask_link(struct nsh_fibnl *nl, const char *name, struct nlmsghdr **ret);
+
 /* ---- operations ---- */
 
 int nsh_fibnl_dump_begin(struct nsh_fib *fib, const struct nsh_fib_filter *filter);
@@ -154,6 +162,10 @@ int nsh_fibnl_rules_submit(struct nsh_fib *fib, const struct nsh_fib_rule_op *op
 
 int nsh_fibnl_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex);
 int nsh_fibnl_link_name(struct nsh_fib *fib, uint32_t ifindex, char ret_name[static IFNAMSIZ]);
+int nsh_fibnl_vrf(
+        struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex, uint32_t *ret_table);
+int nsh_fibnl_vrf_lookup(struct nsh_fib *fib, uint32_t vrf, int family, const union nsh_addr *addr,
+        struct nsh_fib_path *ret);
 int nsh_fibnl_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr, uint32_t iif,
         const union nsh_addr *from, struct nsh_fib_path *ret);
 

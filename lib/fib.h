@@ -153,12 +153,17 @@ struct nsh_fib_ops {
     int (*link_index)(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex);
     /* Its present name; -ENODEV. */
     int (*link_name)(struct nsh_fib *fib, uint32_t ifindex, char ret_name[static IFNAMSIZ]);
+    /* The device of that name, and the table of the VRF it is (0: it is none); -ENODEV. */
+    int (*vrf)(struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex, uint32_t *ret_table);
     /*
      * The way the kernel would choose to `addr` now. `iif` 0: from this host; else as if `from`
      * had come in there. -ENETUNREACH and its like when there is none.
      */
     int (*lookup)(struct nsh_fib *fib, int family, const union nsh_addr *addr, uint32_t iif,
             const union nsh_addr *from, struct nsh_fib_path *ret);
+    /* From this host, in the VRF of that index. */
+    int (*vrf_lookup)(struct nsh_fib *fib, uint32_t vrf, int family, const union nsh_addr *addr,
+            struct nsh_fib_path *ret);
 
     /* "net/ipv6/conf/all/forwarding", below /proc/sys; integer values. */
     int (*sysctl_get)(struct nsh_fib *fib, const char *key, int *ret);

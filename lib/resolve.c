@@ -7,7 +7,19 @@
 
 #include "cleanup.h"
 
-static int resolve_one(struct nsh_fib *fib, const struct nsh_link *l, uint32_t *ret)
+int nsh_desired_look_up(struct nsh_fib *fib, const struct nsh_desired *d, const char *vrf,
+        int family, const union nsh_addr *gateway, struct nsh_fib_path *ret)
+{
+    const struct nsh_vrf *v = nsh_desired_vrf(d, vrf);
+
+    if (v && v->table != NSH_NO_TABLE &&
+            fib->ops->vrf_lookup(fib, v->ifindex, family, gateway, ret) == 0 && ret->on_link)
+        return 0;
+    return fib->ops->lookup(fib, family, gateway, 0, NULL, ret);
+}
+
+static int resolve_one(
+        struct nsh_fib *fib, const struct nsh_desired *d, const struct nsh_link *l, uint32_t *ret)
 {
     struct nsh_fib_path path;
     int q;
@@ -18,7 +30,7 @@ static int resolve_one(struct nsh_fib *fib, const struct nsh_link *l, uint32_t *
         return q == -ENODEV ? 0 : q;
     }
     /* A gateway behind another gateway is no nexthop: the kernel will say so when it is written. */
-    q = fib->ops->lookup(fib, l->gateway_family, &l->gateway, 0, NULL, &path);
+    q = nsh_desired_look_up(fib, d, l->vrf, l->gateway_family, &l->gateway, &path);
     if (q == 0 && path.on_link)
         *ret = path.ifindex;
     return q == -ENOMEM || q == -EPERM ? q : 0;
@@ -30,12 +42,32 @@ int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_ch
 
     for (size_t i = 0; i < d->n_links; i++) {
         uint32_t ifindex;
-        int q = resolve_one(fib, &d->links[i], &ifindex);
+        int q = resolve_one(fib, d, &d->links[i], &ifindex);
 
         if (q < 0)
             return q;
         changed = changed || ifindex != d->links[i].ifindex;
         d->links[i].ifindex = ifindex;
+    }
+    *ret_changed = changed;
+    return 0;
+}
+
+int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < d->n_vrfs; i++) {
+        uint32_t ifindex, table;
+        int q = fib->ops->vrf(fib, d->vrfs[i].name, &ifindex, &table);
+
+        if (q == -ENODEV)
+            ifindex = table = 0;
+        else if (q < 0)
+            return q;
+        changed = changed || table != d->vrfs[i].table;
+        d->vrfs[i].ifindex = ifindex;
+        d->vrfs[i].table = table;
     }
     *ret_changed = changed;
     return 0;

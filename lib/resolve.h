@@ -12,6 +12,14 @@
  * or no way to the gateway). *ret_changed: one of them differs from before. 0 or -errno.
  */
 int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
+/* The same for the VRFs; *ret_changed: the table of one differs. */
+int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
+/*
+ * The way to a gateway, as the kernel looks for it: in the table of the route's VRF ("": none) if
+ * it is on the link there, else where everything is looked for.
+ */
+int nsh_desired_look_up(struct nsh_fib *fib, const struct nsh_desired *d, const char *vrf,
+        int family, const union nsh_addr *gateway, struct nsh_fib_path *ret);
 /*
  * The name of a device without which the route can't be written, and that is not there; NULL: it
  * can. One of several nexthops may be absent.

@@ -173,6 +173,10 @@ static void add_table(struct text *t, const struct nsh_route *r)
 {
     const char *name = NAME_OF(table_names, r->table);
 
+    if (r->props && r->props->vrf[0] != '\0') {
+        text_add(t, " vrf %s", r->props->vrf);
+        return;
+    }
     if (r->table == RT_TABLE_MAIN)
         return;
     if (name)

@@ -205,6 +205,8 @@ int nsh_route_id_cmp(const struct nsh_route *a, const struct nsh_route *b)
         r = (a->metric > b->metric) - (a->metric < b->metric);
     if (r == 0)
         r = (a->tos > b->tos) - (a->tos < b->tos);
+    if (r == 0 && a->table == NSH_NO_TABLE && a->props && b->props)
+        r = strncmp(a->props->vrf, b->props->vrf, sizeof(a->props->vrf));
     return r;
 }
 

@@ -21,6 +21,8 @@
 #include "gate.h"
 #include "origin.h"
 
+/* The table of a route whose VRF has none now, or whose place there is another's. */
+#define NSH_NO_TABLE RT_TABLE_UNSPEC
 /* No reference to a link: the kernel chooses the device (wanted), or there is none. */
 #define NSH_NO_LINK UINT32_MAX
 /* The kernel's own limit on the nexthops that netshared writes and reads of a route. */
@@ -50,6 +52,7 @@ enum nsh_learned {
  */
 struct nsh_link {
     char name[IFNAMSIZ];    /* "" for a link by gateway */
+    char vrf[IFNAMSIZ];     /* of a link by gateway: the VRF it is looked for in; "": none */
     uint8_t gateway_family; /* AF_UNSPEC for a link by name */
     union nsh_addr gateway;
     uint32_t ifindex;
@@ -58,6 +61,13 @@ struct nsh_link {
     uint8_t via_family;
     uint8_t via_flags; /* RTNH_F_ONLINK only */
     union nsh_addr via;
+};
+
+/* A VRF that routes name: what the kernel says of it now, filled by the reconciler. */
+struct nsh_vrf {
+    char name[IFNAMSIZ];
+    uint32_t ifindex; /* 0: there is no such device */
+    uint32_t table;   /* NSH_NO_TABLE: it is no VRF */
 };
 
 struct nsh_nexthop {
@@ -93,6 +103,7 @@ struct nsh_route_props {
     uint32_t metrics[RTAX_MAX + 1]; /* raw kernel units (RTAX_*) */
     /* RTAX_CC_ALGO, the one metric that is a name; "": none. The rest of it is zero. */
     char congestion_control[NSH_CONGESTION_CONTROL_TEXT];
+    char vrf[IFNAMSIZ];  /* wanted side only: the table is that of this VRF; "": it is given */
     uint32_t preference; /* ICMPV6_ROUTER_PREF_*; always 0 (medium) for IPv4 */
     uint32_t n_nexthops; /* 0 for blackhole and its like */
     struct nsh_nexthop nexthops[];
@@ -129,9 +140,13 @@ uint8_t nsh_route_default_scope(int family, const struct nsh_route_props *props)
  */
 void nsh_route_normalize(struct nsh_route *r, struct nsh_route_props *props);
 
-/* Identity: family, table, prefix, metric, tos. Total order; the order the wanted side is kept in.
+/*
+ * Identity: family, table, prefix, metric, tos; without a table, the VRF. Total order; the order
+ * the wanted side is kept in.
  */
 int nsh_route_id_cmp(const struct nsh_route *a, const struct nsh_route *b);
+/* By identity, then in the order of the files. In place. */
+void nsh_routes_sort(struct nsh_route *routes, size_t n);
 
 /* True if a wanted nexthop names a device that does not exist now. */
 bool nsh_nexthop_is_absent(const struct nsh_nexthop *n, const struct nsh_link *links);

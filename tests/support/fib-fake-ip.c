@@ -340,7 +340,9 @@ static int run_link(struct nsh_fib_fake *k, struct words *w)
     const char *name = next(w);
 
     if (strcmp(verb, "add") == 0) {
-        int rc = nsh_fib_fake_link_add(k, name, false);
+        bool vrf = next_is(w, "type") && next_is(w, "vrf") && next_is(w, "table");
+        int rc = vrf ? nsh_fib_fake_vrf_add(k, name, next_number(w))
+                     : nsh_fib_fake_link_add(k, name, false);
 
         return rc < 0 ? rc : 0;
     }

@@ -100,6 +100,15 @@ int nsh_fib_fake_link_add(struct nsh_fib_fake *k, const char *name, bool up)
     return (int)k->links[k->n_links - 1].ifindex;
 }
 
+int nsh_fib_fake_vrf_add(struct nsh_fib_fake *k, const char *name, uint32_t table)
+{
+    int rc = nsh_fib_fake_link_add(k, name, false);
+
+    if (rc > 0)
+        fake_link_by_index(k, (uint32_t)rc)->table = table;
+    return rc;
+}
+
 /* ---- addresses and the routes they bring ---- */
 
 bool fake_address_is_local(const struct nsh_fib_fake *k, int family, const union nsh_addr *addr)

@@ -14,6 +14,7 @@ struct fake_link {
     char name[IFNAMSIZ];
     bool up;
     bool unplugged; /* no carrier */
+    uint32_t table; /* of a VRF; 0: it is none */
 };
 
 struct fake_address {

@@ -398,18 +398,30 @@ static int type_error(uint8_t type)
     }
 }
 
-static int fake_nsh_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr,
-        uint32_t iif, const union nsh_addr *from, struct nsh_fib_path *ret)
+static int fake_vrf(
+        struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex, uint32_t *ret_table)
 {
-    struct fake_handle *h = of(fib);
-    struct fake_query q = {.family = family, .addr = addr};
+    const struct fake_link *link = fake_link_by_name(of(fib)->k, name);
+    int rc = called(of(fib)->k, NSH_FIB_FAKE_LINK_INDEX);
+
+    if (rc < 0)
+        return rc;
+    if (!link)
+        return -ENODEV;
+    *ret_ifindex = link->ifindex;
+    *ret_table = link->table;
+    return 0;
+}
+
+static int look_up(struct fake_handle *h, int family, const union nsh_addr *addr, uint32_t table,
+        struct nsh_fib_path *ret)
+{
+    struct fake_query q = {.family = family, .addr = addr, .table = table};
     const struct nsh_route_props *props;
     uint32_t ifindex;
     size_t i;
     int rc = called(h->k, NSH_FIB_FAKE_LOOKUP);
 
-    (void)iif;
-    (void)from;
     if (rc < 0)
         return rc;
     i = fake_lookup(h->k, &q, &ifindex);
@@ -424,6 +436,22 @@ static int fake_nsh_lookup(struct nsh_fib *fib, int family, const union nsh_addr
         if (props->nexthops[n].ifindex == ifindex)
             ret->on_link = !props->nexthops[n].via_family;
     return 0;
+}
+
+static int fake_nsh_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr,
+        uint32_t iif, const union nsh_addr *from, struct nsh_fib_path *ret)
+{
+    (void)iif;
+    (void)from;
+    return look_up(of(fib), family, addr, 0, ret);
+}
+
+static int fake_vrf_lookup(struct nsh_fib *fib, uint32_t vrf, int family,
+        const union nsh_addr *addr, struct nsh_fib_path *ret)
+{
+    const struct fake_link *link = fake_link_by_index(of(fib)->k, vrf);
+
+    return link ? look_up(of(fib), family, addr, link->table, ret) : -ENODEV;
 }
 
 static int fake_sysctl_get(struct nsh_fib *fib, const char *key, int *ret)
@@ -484,7 +512,9 @@ static const struct nsh_fib_ops fake_ops = {
         .links = fake_links,
         .link_index = fake_link_index,
         .link_name = fake_link_name,
+        .vrf = fake_vrf,
         .lookup = fake_nsh_lookup,
+        .vrf_lookup = fake_vrf_lookup,
         .sysctl_get = fake_sysctl_get,
         .sysctl_set = fake_sysctl_set,
         .sysctl_each_ipv6_conf = fake_each_ipv6_conf,

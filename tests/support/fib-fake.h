@@ -58,6 +58,8 @@ int nsh_fib_fake_open(struct nsh_fib_fake *k, struct nsh_fib **ret);
 
 /* Links. Index of the new one, or negative errno. */
 int nsh_fib_fake_link_add(struct nsh_fib_fake *k, const char *name, bool up);
+/* A VRF with this table: a link on which nothing is. */
+int nsh_fib_fake_vrf_add(struct nsh_fib_fake *k, const char *name, uint32_t table);
 /* Also what those left behind see of a link that moves to another namespace. */
 int nsh_fib_fake_link_delete(struct nsh_fib_fake *k, const char *name);
 int nsh_fib_fake_link_rename(struct nsh_fib_fake *k, const char *name, const char *new_name);

@@ -144,7 +144,7 @@ static int kernel_run(struct nsh_world *w, const char *command)
     int value;
 
     (void)w;
-    if (strncmp(command, add, strlen(add)) == 0)
+    if (strncmp(command, add, strlen(add)) == 0 && !strstr(command, " type "))
         return add_link(command + strlen(add));
     if (sscanf(command, "sysctl %95[^=]=%d", key, &value) == 2)
         return write_sysctl(key, value);

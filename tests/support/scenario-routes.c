@@ -338,6 +338,46 @@ static void run_both_defaults(struct nsh_scenario_run *s)
             s, AF_INET6, "default", "default via 2001:db8:1::2 dev wan0 proto 110 metric 1024\n");
 }
 
+/* The table is the one that the VRF has now; not every kernel has VRFs. */
+static void run_vrf(struct nsh_scenario_run *s)
+{
+    start(s);
+    nsh_want(s, ROUTES "  - {to: 10.20.0.0/16, via: 192.168.1.2, vrf: blue}\n"
+                       "  - {to: [10.21.0.0/16, \"2001:db8:21::/48\"], type: blackhole,"
+                       " vrf: blue}\n"
+                       "  - {to: 10.21.0.0/16, via: 192.168.1.2, table: 11}\n");
+    nsh_scenario_converge(s);
+    assert_int_equal(s->done.pending, 3);
+    assert_string_equal(s->done.why, "VRF blue does not exist");
+    nsh_assert_stable(s);
+    if (s->world->ops->run(s->world, "ip link add blue type vrf table 10") != 0) {
+        print_message("# no VRFs here\n");
+        return;
+    }
+    nsh_scenario_converge(s);
+    nsh_assert_complete(s);
+    nsh_assert_route(s, AF_INET, "10.20.0.0/16",
+            "10.20.0.0/16 via 192.168.1.2 dev lan0 table 10 proto 110\n");
+    nsh_assert_route(s, AF_INET6, "2001:db8:21::/48",
+            "6 2001:db8:21::/48 dev lo table 10 proto 110 metric 1024\n");
+    nsh_assert_stable(s);
+    nsh_run(s, "ip link del blue");
+    nsh_scenario_converge(s);
+    assert_int_equal(s->done.pending, 3);
+    nsh_assert_route(s, AF_INET, "10.20.0.0/16", "");
+    nsh_assert_route(s, AF_INET, "10.21.0.0/16",
+            "10.21.0.0/16 via 192.168.1.2 dev lan0 table 11 proto 110\n");
+    nsh_assert_stable(s);
+    nsh_run(s, "ip link add blue type vrf table 11");
+    nsh_scenario_converge(s);
+    assert_int_equal(s->done.pending, 1);
+    nsh_assert_route(s, AF_INET, "10.20.0.0/16",
+            "10.20.0.0/16 via 192.168.1.2 dev lan0 table 11 proto 110\n");
+    nsh_assert_route(s, AF_INET, "10.21.0.0/16",
+            "10.21.0.0/16 via 192.168.1.2 dev lan0 table 11 proto 110\n");
+    nsh_assert_stable(s);
+}
+
 const struct nsh_scenario nsh_scenarios_routes[] = {
         {"an equal foreign route is adopted", run_adopt, NULL},
         {"a different foreign route is a conflict", run_conflict, NULL},
@@ -352,6 +392,7 @@ const struct nsh_scenario nsh_scenarios_routes[] = {
         {"what is ours and not wanted goes, foreign ones stay", run_leftovers, NULL},
         {"the wanted one behind others", run_own_aliases, NULL},
         {"a reload touches only what differs", run_reload, NULL},
+        {"routes in a VRF that comes, goes and comes back elsewhere", run_vrf, NULL},
         {"defaults of both families", run_both_defaults, NULL},
         {NULL, NULL, NULL},
 };

@@ -84,17 +84,22 @@ static uint8_t *carry_flags(const struct nsh_scenario_run *s, const struct nsh_d
     return flags;
 }
 
-void nsh_want(struct nsh_scenario_run *s, const char *yaml)
+static void take_want(struct nsh_scenario_run *s, struct nsh_desired *want)
 {
-    struct nsh_desired *want = NULL;
-    uint8_t *flags;
+    uint8_t *flags = carry_flags(s, want);
 
-    assert_int_equal(nsh_desired_new(load(yaml), &want), 0);
-    flags = carry_flags(s, want);
     nsh_desired_free(s->want);
     free(s->flags);
     s->want = want;
     s->flags = flags;
+}
+
+void nsh_want(struct nsh_scenario_run *s, const char *yaml)
+{
+    struct nsh_desired *want = NULL;
+
+    assert_int_equal(nsh_desired_new(load(yaml), &want), 0);
+    take_want(s, want);
 }
 
 /* ---- one reconcile ---- */
@@ -174,13 +179,31 @@ static void skip_absent(struct nsh_scenario_run *s)
     for (size_t i = 0; i < s->want->n_routes; i++) {
         const char *missing = nsh_desired_missing_link(s->want, &s->want->routes[i]);
 
-        s->flags[i] &= (uint8_t)~NSH_ROUTE_SKIP;
+        s->flags[i] &= (uint8_t) ~(NSH_ROUTE_SKIP | NSH_ROUTE_WITHDRAWN);
+        if (s->want->routes[i].table == NSH_NO_TABLE) {
+            s->flags[i] |= NSH_ROUTE_WITHDRAWN;
+            s->done.pending++;
+            nsh_desired_unplaced(s->want, &s->want->routes[i], s->done.why, sizeof(s->done.why));
+            continue;
+        }
         if (!missing)
             continue;
         s->flags[i] |= NSH_ROUTE_SKIP;
         s->done.pending++;
         snprintf(s->done.why, sizeof(s->done.why), "no device %s", missing);
     }
+}
+
+static void converge_vrfs(struct nsh_scenario_run *s)
+{
+    struct nsh_desired *again;
+    bool changed;
+
+    assert_int_equal(nsh_desired_resolve_vrfs(s->world->fib, s->want, &changed), 0);
+    if (!changed)
+        return;
+    assert_int_equal(nsh_desired_again(s->want, &again), 0);
+    take_want(s, again);
 }
 
 static void converge_routes(struct nsh_scenario_run *s)
@@ -190,6 +213,7 @@ static void converge_routes(struct nsh_scenario_run *s)
     struct nsh_route_plan *plan = NULL;
     bool changed;
 
+    converge_vrfs(s);
     assert_int_equal(nsh_desired_resolve(fib, s->want, &changed), 0);
     skip_absent(s);
     assert_int_equal(nsh_route_plan_new(s->want, s->flags, 0, &plan), 0);
