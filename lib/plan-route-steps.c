@@ -245,29 +245,37 @@ static int write_key(struct nsh_route_plan *p, size_t wanted, const struct entry
 }
 
 /*
- * Many routes are written from all over the set instead of from its beginning to its end: each
- * STRIDEth key, then the ones behind these. The kernel's trie (fib_trie.c) then takes on its final
- * shape early. Filled in order it is rebuilt again and again at its growing edge: a million routes
- * take it a fifth longer, and single messages three times as long.
+ * Many routes are not written from the beginning of the set to its end but level by level: the one
+ * in the middle, those in the middle of the halves, of the quarters and so on. The kernel's trie
+ * (fib_trie.c) then takes on its final shape early. Filled in order it is rebuilt again and again
+ * at its growing edge: a million routes take it twice as long, and single messages ten times.
  */
-#define STRIDES 1024U
-#define SPREAD_MIN 65536U
+#define LEVELS_MIN 4096U
 
-struct spread {
-    size_t n, stride, positions;
-};
-
-static struct spread spread_over(size_t n)
+/* How many times the set is halved; 0: it is written in order. */
+static unsigned levels_of(size_t n)
 {
-    size_t stride = n >= SPREAD_MIN ? (n + STRIDES - 1) / STRIDES : 1;
+    return n >= LEVELS_MIN ? 64U - (unsigned)__builtin_clzll(n - 1) : 0;
+}
 
-    return (struct spread){n, stride, stride > 1 ? stride * STRIDES : n};
+static size_t count_positions(size_t n)
+{
+    unsigned levels = levels_of(n);
+
+    return levels > 0 ? (size_t)1 << levels : n;
 }
 
 /* The key written at this position, or one from `n` on: there is none. */
-static size_t spread_key(const struct spread *s, size_t position)
+static size_t key_written_at(size_t n, size_t position)
 {
-    return s->stride > 1 ? position % STRIDES * s->stride + position / STRIDES : position;
+    unsigned levels = levels_of(n), level;
+    size_t first;
+
+    if (levels == 0 || position == 0)
+        return position;
+    level = 63U - (unsigned)__builtin_clzll(position);
+    first = (size_t)1 << level;
+    return (2 * (position - first) + 1) << (levels - level - 1);
 }
 
 static int make_write(struct nsh_route_plan *p, int tier, size_t wanted)
@@ -284,17 +292,17 @@ static int make_write(struct nsh_route_plan *p, int tier, size_t wanted)
 
 static int make_writes(struct nsh_route_plan *p, int tier, size_t *most, size_t steps)
 {
-    const struct spread s = spread_over(count_keys(p));
+    size_t n = count_keys(p), end = count_positions(n);
     struct cursor *c = &p->made;
 
-    for (; c->key<s.positions && * most> 0 && p->n_steps < steps; c->key++, --*most) {
-        size_t key = spread_key(&s, c->key);
-        int r = key < s.n ? make_write(p, tier, key_at(p, key)) : 0;
+    for (; c->key<end && * most> 0 && p->n_steps < steps; c->key++, --*most) {
+        size_t key = key_written_at(n, c->key);
+        int r = key < n ? make_write(p, tier, key_at(p, key)) : 0;
 
         if (r < 0)
             return r;
     }
-    return c->key < s.positions;
+    return c->key < end;
 }
 
 /* What was withdrawn when it was seen may have been wanted again since, or been seen to. */
