@@ -183,6 +183,7 @@ struct nsh_reconciler {
     enum route_mark routes_dirty;
     struct key_mark *keys;
     size_t n_keys;
+    bool many_keys; /* so many at once that they are mended a part at a time, and told as a sum */
     struct nsh_arena *mark_arena;
     bool rules_dirty;
     struct rule_mark rule_marks[RULE_MARKS_MAX];
@@ -331,6 +332,8 @@ const struct key_mark *reconcile_find_mark(const struct nsh_reconciler *r, size_
 void reconcile_set_state(struct nsh_reconciler *r, size_t wanted, enum nsh_object_state state);
 /* The routes that were marked one by one. */
 int reconcile_keys(struct nsh_reconciler *r);
+/* The first `n` marks are seen to. */
+void reconcile_drop_keys(struct nsh_reconciler *r, size_t n);
 /* Sets or clears NSH_ROUTE_SKIP. */
 void reconcile_skip(struct nsh_reconciler *r, size_t wanted, uint64_t now);
 /* Takes over the plan's verdict on one; true if it is going to be written. */

@@ -61,12 +61,6 @@ static int begin(struct nsh_reconciler *r)
     return nsh_route_plan_begin(r->route_plan, NSH_SCOPE_OURS, NULL, 0);
 }
 
-static void drop_keys(struct nsh_reconciler *r)
-{
-    r->n_keys = 0;
-    nsh_arena_reset(r->mark_arena);
-}
-
 /* It is written. What it leaves to a further one: a route just written may be a gateway's way. */
 static int end(struct nsh_reconciler *r)
 {
@@ -89,7 +83,7 @@ static int end(struct nsh_reconciler *r)
     }
     j->rounds = 0;
     if (j->fresh)
-        drop_keys(r);
+        reconcile_drop_keys(r, r->n_keys);
     report_end(r);
     return 0;
 }

@@ -72,6 +72,8 @@ static struct key_mark *new_mark(struct nsh_reconciler *r, size_t wanted, uint32
         }
     }
     if (r->n_keys == KEY_MARKS_MAX) {
+        /* The comparison sees what they are about, too. */
+        reconcile_drop_keys(r, r->n_keys);
         reconcile_mark_routes(r, ROUTES_OURS);
         reconcile_set_trigger(r, sender, "many routes changed");
         return NULL;

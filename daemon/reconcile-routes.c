@@ -447,29 +447,32 @@ int reconcile_ways(struct nsh_reconciler *r, enum route_mark scope, bool *ret_mo
 
 /* ---- those that were marked one by one ---- */
 
-static int feed_keys(struct nsh_reconciler *r)
+/* So many are mended at a time: each waits for the kernel's one lock for routes anew. */
+#define KEYS_STEP 64U
+
+static int feed_keys(struct nsh_reconciler *r, size_t n)
 {
-    nsh_autofree size_t *keys = calloc(r->n_keys + 1, sizeof *keys);
+    nsh_autofree size_t *keys = calloc(n, sizeof *keys);
     int q;
 
     if (!keys)
         return -ENOMEM;
-    for (size_t i = 0; i < r->n_keys; i++)
+    for (size_t i = 0; i < n; i++)
         keys[i] = r->keys[i].wanted;
-    q = nsh_route_plan_begin(r->key_plan, NSH_SCOPE_KEYS, keys, r->n_keys);
-    for (size_t i = 0; q == 0 && i < r->n_keys; i++)
+    q = nsh_route_plan_begin(r->key_plan, NSH_SCOPE_KEYS, keys, n);
+    for (size_t i = 0; q == 0 && i < n; i++)
         if (!r->keys[i].gone)
             q = nsh_route_plan_observe(r->key_plan, &r->keys[i].seen);
     return q;
 }
 
 /* What is known of them comes first; and a comparison under way has no more to say of them. */
-static int take_over_keys(struct nsh_reconciler *r)
+static int take_over_keys(struct nsh_reconciler *r, size_t n)
 {
     uint64_t now = reconcile_now(r);
     int q = 0;
 
-    for (size_t i = 0; i < r->n_keys && q == 0; i++) {
+    for (size_t i = 0; i < n && q == 0; i++) {
         if (r->job.phase != JOB_NONE && (r->job.delta || r->job.phase >= JOB_DUMP))
             nsh_route_plan_settle(r->route_plan, r->keys[i].wanted);
         q = reconcile_carry_one(r, r->keys[i].wanted);
@@ -478,14 +481,14 @@ static int take_over_keys(struct nsh_reconciler *r)
     return q;
 }
 
-static int judge_keys(struct nsh_reconciler *r)
+static int judge_keys(struct nsh_reconciler *r, size_t n)
 {
     size_t from, to, wrong = 0;
 
     nsh_route_plan_judge(r->key_plan, SIZE_MAX, &from, &to);
-    for (size_t i = 0; i < r->n_keys; i++)
+    for (size_t i = 0; i < n; i++)
         wrong += reconcile_take_verdict(r, r->key_plan, r->keys[i].wanted);
-    r->account.routes_told.many = wrong > NSH_REPORT_SINGLE_MAX;
+    r->account.routes_told.many = r->many_keys || wrong > NSH_REPORT_SINGLE_MAX;
     return nsh_route_plan_writes(r->key_plan, SIZE_MAX, SIZE_MAX);
 }
 
@@ -512,16 +515,31 @@ static int withdraw_keys(struct nsh_reconciler *r)
     return q;
 }
 
-static int mend_keys(struct nsh_reconciler *r)
+void reconcile_drop_keys(struct nsh_reconciler *r, size_t n)
+{
+    r->n_keys -= n;
+    for (size_t i = 0; i < r->n_keys; i++) {
+        r->keys[i] = r->keys[n + i];
+        r->keys[i].sequence = (uint32_t)i;
+    }
+    if (r->n_keys > 0)
+        return;
+    r->many_keys = false;
+    nsh_arena_reset(r->mark_arena);
+    if (r->routes_dirty == ROUTES_KEYS)
+        r->routes_dirty = ROUTES_CLEAN;
+}
+
+static int mend_keys(struct nsh_reconciler *r, size_t n)
 {
     uint64_t writes = r->work.writes;
     bool moved = false;
-    int q = take_over_keys(r);
+    int q = take_over_keys(r, n);
 
     if (q == 0)
-        q = feed_keys(r);
+        q = feed_keys(r, n);
     if (q == 0)
-        q = judge_keys(r);
+        q = judge_keys(r, n);
     if (q == 0)
         q = reconcile_write(r, r->key_plan);
     if (q == 0)
@@ -530,23 +548,22 @@ static int mend_keys(struct nsh_reconciler *r)
         q = reconcile_ways(r, ROUTES_KEYS, &moved);
     if (q < 0)
         return q;
-    if (r->routes_dirty == ROUTES_KEYS)
-        r->routes_dirty = ROUTES_CLEAN;
+    reconcile_drop_keys(r, n);
     if (r->occupied || moved)
         reconcile_mark_routes(r, r->occupied ? ROUTES_ALL : ROUTES_OURS);
-    r->n_keys = 0;
-    nsh_arena_reset(r->mark_arena);
     return 0;
 }
 
 int reconcile_keys(struct nsh_reconciler *r)
 {
+    size_t n = r->n_keys < KEYS_STEP ? r->n_keys : KEYS_STEP;
     bool settling = r->settling;
     int q;
 
+    r->many_keys |= r->n_keys > n;
     /* An event tells of drift, also while a new configuration is being put in force. */
     r->settling = settling && r->job.phase == JOB_NONE;
-    q = mend_keys(r);
+    q = mend_keys(r, n);
     r->settling = settling;
     return q;
 }

@@ -171,6 +171,55 @@ static void test_an_unwanted_one_meanwhile_goes(void **state)
     }
 }
 
+/* `command` about each of the first `n` routes. */
+static void of_each(struct world *w, unsigned n, const char *command, const char *rest)
+{
+    for (unsigned i = 0; i < n; i++) {
+        char dst[PREFIX_SIZE], text[128];
+
+        snprintf(text, sizeof(text), "%s %s%s", command, prefix(i, dst), rest);
+        try_run(w, text);
+    }
+}
+
+/* What was last done to a route that waits for its turn counts, and no comparison is needed. */
+static void test_many_changes_are_mended_a_part_at_a_time(void **state)
+{
+    bool more = true;
+
+    (void)state;
+    for (unsigned place = 0; more; place++) {
+        struct world *w = world_of_many();
+
+        of_each(w, 200, "ip route replace", " via 192.168.1.9 dev eth0");
+        more = slices(w, place);
+        assert_true(place != 1 || more);
+        assert_int_equal(try_run(w, "ip route del 10.100.199.0/24"), 0);
+        run(w);
+        assert_true(all_held(w, MANY));
+        assert_int_equal(full_comparisons(w), 1);
+        assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 0);
+        rw_free(w);
+    }
+}
+
+/* More than are kept one by one: those are left to the comparison. */
+static void test_too_many_changes_are_compared(void **state)
+{
+    struct world *w = world_of_many();
+
+    (void)state;
+    of_each(w, MANY, "ip route replace", " via 192.168.1.9 dev eth0 proto 110");
+    of_each(w, MANY, "ip route replace", " via 192.168.1.8 dev eth0 proto 110");
+    w->tick = 0;
+    run(w);
+    assert_true(all_held(w, MANY));
+    assert_int_equal(full_comparisons(w), 2);
+    assert_told(w, 1);
+    assert_stable(w);
+    rw_free(w);
+}
+
 /* Everything flushed while it is being put back. */
 static void test_a_flush_meanwhile(void **state)
 {
@@ -183,12 +232,7 @@ static void test_a_flush_meanwhile(void **state)
         somebody(w, "ip link set eth0 down");
         somebody(w, "ip link set eth0 up");
         more = slices(w, place);
-        for (unsigned i = 0; i < MANY; i++) {
-            char dst[PREFIX_SIZE], command[96];
-
-            snprintf(command, sizeof(command), "ip route del %s", prefix(i, dst));
-            try_run(w, command);
-        }
+        of_each(w, MANY, "ip route del", "");
         w->tick = 0;
         run(w);
         assert_true(all_held(w, MANY));
@@ -367,6 +411,8 @@ int main(void)
             rw_test(test_a_replacement_meanwhile_is_mended_once),
             rw_test(test_a_link_flap_meanwhile_is_seen),
             rw_test(test_an_unwanted_one_meanwhile_goes),
+            rw_test(test_many_changes_are_mended_a_part_at_a_time),
+            rw_test(test_too_many_changes_are_compared),
             rw_test(test_a_flush_meanwhile),
             rw_test(test_a_reload_writes_the_difference_without_a_look),
             rw_test(test_a_reload_finds_what_had_gone_in_silence),
