@@ -27,19 +27,35 @@ void nsh_xt_names_done(struct nsh_xt_names *n)
     nsh_xt_names_init(n);
 }
 
-/* -ENOPROTOOPT: no set was ever made on this machine, and the kernel has not loaded them. */
-static int ask(struct nsh_xt_names *n, struct ip_set_req_get_set *request)
+static int ask(struct nsh_xt_names *n, void *request, socklen_t expected)
 {
-    socklen_t size = sizeof *request;
+    socklen_t size = expected;
 
     if (n->fd < 0)
         n->fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
     if (n->fd < 0)
         return -errno;
-    request->version = IPSET_PROTOCOL;
     if (getsockopt(n->fd, SOL_IP, SO_IP_SET, request, &size) < 0)
-        return errno == ENOPROTOOPT ? -ENOENT : -errno;
-    return size == sizeof *request ? 0 : -EPROTO;
+        return -errno;
+    return size == expected ? 0 : -EPROTO;
+}
+
+int nsh_xt_sets_exist(struct nsh_xt_names *n)
+{
+    struct ip_set_req_version request = {.op = IP_SET_OP_VERSION, .version = IPSET_PROTOCOL};
+    int r = ask(n, &request, sizeof request);
+
+    return r == -ENOPROTOOPT ? 0 : r < 0 ? r : 1;
+}
+
+/* Where there are no sets at all, there is none of that name or number. */
+static int ask_set(struct nsh_xt_names *n, struct ip_set_req_get_set *request)
+{
+    int r;
+
+    request->version = IPSET_PROTOCOL;
+    r = ask(n, request, sizeof *request);
+    return r == -ENOPROTOOPT ? -ENOENT : r;
 }
 
 int nsh_xt_set_index(struct nsh_xt_names *n, const char *name, uint16_t *ret)
@@ -51,7 +67,7 @@ int nsh_xt_set_index(struct nsh_xt_names *n, const char *name, uint16_t *ret)
     if (length == sizeof request.set.name)
         return -EINVAL;
     memcpy(request.set.name, name, length);
-    r = ask(n, &request);
+    r = ask_set(n, &request);
     if (r < 0)
         return r;
     if (request.set.index == IPSET_INVALID_ID)
@@ -63,7 +79,7 @@ int nsh_xt_set_index(struct nsh_xt_names *n, const char *name, uint16_t *ret)
 int nsh_xt_set_name(struct nsh_xt_names *n, uint16_t index, char ret[static NSH_SET_NAME])
 {
     struct ip_set_req_get_set request = {.op = IP_SET_OP_GET_BYINDEX, .set.index = index};
-    int r = ask(n, &request);
+    int r = ask_set(n, &request);
 
     if (r < 0)
         return r;

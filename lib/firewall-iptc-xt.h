@@ -7,6 +7,7 @@
 #pragma once
 
 #include "firewall.h"
+#include "ipset.h"
 
 #include <libiptc/libip6tc.h>
 #include <libiptc/libiptc.h>
@@ -71,6 +72,8 @@ struct nsh_xt_names {
 
 void nsh_xt_names_init(struct nsh_xt_names *n);
 void nsh_xt_names_done(struct nsh_xt_names *n);
+/* 1: the kernel has sets at all; 0: not, or not loaded; negative errno. Loads nothing. */
+int nsh_xt_sets_exist(struct nsh_xt_names *n);
 /* -ENOENT: there is no such set. */
 int nsh_xt_set_index(struct nsh_xt_names *n, const char *name, uint16_t *ret);
 /* `ret` is zeroed before. */
@@ -150,6 +153,27 @@ const char *nsh_xt_lock_path(void);
 int nsh_xt_lock_file(void);
 /* The lock all xtables programs share, as a descriptor that holds it; -EWOULDBLOCK: taken. */
 int nsh_xt_lock(void);
+
+/* ---- sets (firewall-iptc-set.c) ---- */
+
+struct nsh_xt_sets {
+    struct nsh_ipset ipset;
+    struct nsh_ipset_header *marks; /* how sets looked when read or written last; by name */
+    size_t n_marks, marks_size;
+};
+
+void nsh_xt_sets_init(struct nsh_xt_sets *s);
+void nsh_xt_sets_done(struct nsh_xt_sets *s);
+/* As firewall.h has them. `remembered`: the set is marked. */
+int nsh_xt_sets_list(struct nsh_xt_sets *s, struct nsh_xt_names *names, int family,
+        nsh_set_observed *observed, void *userdata);
+int nsh_xt_set_read(struct nsh_xt_sets *s, struct nsh_xt_names *names, int family, const char *name,
+        bool remembered, nsh_set_element_observed *observed, void *userdata);
+int nsh_xt_set_write(struct nsh_xt_sets *s, struct nsh_xt_names *names, const struct nsh_set_op *op,
+        char *ret_why, size_t size);
+/* 0: the set still looks as marked; 1: it does not; negative errno. */
+int nsh_xt_set_compare(
+        struct nsh_xt_sets *s, struct nsh_xt_names *names, int family, const char *name);
 
 /* ---- a hint that tables may have changed (firewall-iptc-hint.c) ---- */
 

@@ -30,6 +30,7 @@ struct iptc {
     struct nsh_xt_poll poll;
     struct nsh_xt_hint hint;
     struct nsh_xt_names names;
+    struct nsh_xt_sets sets;
     struct table tables[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
 };
 
@@ -328,6 +329,44 @@ static int iptc_commit_ops(struct nsh_firewall *fw, int family, enum nsh_table t
     return r;
 }
 
+/* ---- sets ---- */
+
+static int iptc_sets(
+        struct nsh_firewall *fw, int family, nsh_set_observed *observed, void *userdata)
+{
+    struct iptc *f = iptc_of(fw);
+
+    return f->open ? nsh_xt_sets_list(&f->sets, &f->names, family, observed, userdata) : -EINVAL;
+}
+
+static int iptc_set_read(struct nsh_firewall *fw, int family, const char *name,
+        nsh_set_element_observed *observed, void *userdata)
+{
+    struct iptc *f = iptc_of(fw);
+
+    if (!f->open)
+        return -EINVAL;
+    return nsh_xt_set_read(
+            &f->sets, &f->names, family, name, f->mode == NSH_FIREWALL_WRITE, observed, userdata);
+}
+
+static int iptc_set_write(
+        struct nsh_firewall *fw, const struct nsh_set_op *op, char *ret_why, size_t size)
+{
+    struct iptc *f = iptc_of(fw);
+
+    if (!f->open || f->mode != NSH_FIREWALL_WRITE)
+        return -EINVAL;
+    return nsh_xt_set_write(&f->sets, &f->names, op, ret_why, size);
+}
+
+static int iptc_set_changed(struct nsh_firewall *fw, int family, const char *name)
+{
+    struct iptc *f = iptc_of(fw);
+
+    return nsh_xt_set_compare(&f->sets, &f->names, family, name);
+}
+
 /* ---- without a session ---- */
 
 static int iptc_changed(struct nsh_firewall *fw, int family, enum nsh_table table)
@@ -371,6 +410,7 @@ static void iptc_free_object(struct nsh_firewall *fw)
     nsh_xt_poll_done(&f->poll);
     nsh_xt_hint_done(&f->hint);
     nsh_xt_names_done(&f->names);
+    nsh_xt_sets_done(&f->sets);
     free(f);
 }
 
@@ -383,6 +423,10 @@ static const struct nsh_firewall_ops iptc_firewall = {
         .commit = iptc_commit_ops,
         .close = iptc_close,
         .changed = iptc_changed,
+        .sets = iptc_sets,
+        .set_read = iptc_set_read,
+        .set_write = iptc_set_write,
+        .set_changed = iptc_set_changed,
         .hint_fd = iptc_hint_fd,
         .hint_take = iptc_hint_take,
 };
@@ -398,6 +442,7 @@ int nsh_firewall_iptc_new(struct nsh_firewall **ret)
     nsh_xt_poll_init(&f->poll);
     nsh_xt_hint_init(&f->hint);
     nsh_xt_names_init(&f->names);
+    nsh_xt_sets_init(&f->sets);
     *ret = &f->fw;
     return 0;
 }

@@ -116,6 +116,11 @@ bool nsh_chain_is_ours(const char *name)
     return strncmp(name, NSH_CHAIN_PREFIX, strlen(NSH_CHAIN_PREFIX)) == 0;
 }
 
+bool nsh_set_is_ours(const char *name)
+{
+    return strncmp(name, NSH_SET_PREFIX, strlen(NSH_SET_PREFIX)) == 0;
+}
+
 void nsh_chain_make_name(char ret[static NSH_CHAIN_NAME], const char *policy, char suffix)
 {
     (void)snprintf(ret, NSH_CHAIN_NAME, "%s%.16s%s%.1s", NSH_CHAIN_PREFIX, policy,

@@ -164,6 +164,8 @@ const char *nsh_table_name(enum nsh_table t);
 const char *nsh_policy_noun(enum nsh_policy_kind kind);
 /* True for names that begin with NSH_CHAIN_PREFIX. */
 bool nsh_chain_is_ours(const char *name);
+/* True for names that begin with NSH_SET_PREFIX. */
+bool nsh_set_is_ours(const char *name);
 /*
  * "NETSHARED-web", or "NETSHARED-web_h" with a suffix of one character, for a further chain of the
  * policy in the same table; no policy's name has a '_'.
