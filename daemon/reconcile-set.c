@@ -45,6 +45,7 @@ struct nsh_route reconcile_seen_as(
     seen.props = props;
     seen.origin = NSH_ORIGIN_NONE; /* the kernel knows none */
     seen.protocol = d->protocol;
+    seen.origin = NSH_ORIGIN_NONE; /* of what is seen; and that of another configuration, too */
     return seen;
 }
 

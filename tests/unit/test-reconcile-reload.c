@@ -38,7 +38,7 @@ static void test_a_reload_carries_over_what_is_known(void **state)
     assert_told(w, 3);
     assert_string_equal(the_told(w, NSH_REPORT_CHANGED, "route", "10.30.0.0/16")->cause, "reload");
     the_told(w, NSH_REPORT_ADDED, "route", "10.10.0.0/16");
-    the_told(w, NSH_REPORT_REMOVED, "route", "10.20.0.0/16");
+    the_told(w, NSH_REPORT_REMOVED, "route", "10.20.0.0/16 via 192.168.1.1 dev eth0");
     assert_int_equal(repairs_of(w, "route", "10.50.0.0/16"), 3);
     assert_int_equal(repairs_of(w, "route", "10.30.0.0/16"), 0);
     assert_state(w, "route", "10.40.0.0/16", NSH_OBJECT_PENDING);
