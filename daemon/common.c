@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -29,6 +30,20 @@ uint64_t nsh_clock(void *userdata)
     (void)userdata;
     clock_gettime(CLOCK_BOOTTIME, &t);
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+void nsh_random(void *ret, size_t size)
+{
+    uint8_t *to = ret;
+    uint64_t now = nsh_clock(NULL);
+
+    if (getrandom(to, size, GRND_INSECURE) == (ssize_t)size ||
+            getrandom(to, size, GRND_NONBLOCK) == (ssize_t)size)
+        return;
+    for (size_t i = 0; i < size; i++) {
+        now = now * 6364136223846793005ULL + 1442695040888963407ULL;
+        to[i] = (uint8_t)(now >> 56);
+    }
 }
 
 /* For a directory that others could change, and for one of somebody else's. */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -14,6 +15,8 @@
 __attribute__((format(printf, 1, 2))) int nsh_complain(const char *format, ...);
 /* CLOCK_BOOTTIME in microseconds: the reconciler's clock. `userdata` is not used. */
 uint64_t nsh_clock(void *userdata);
+/* Fills it with what nobody can guess. Never waits: early at boot it may be guessed after all. */
+void nsh_random(void *ret, size_t size);
 /* The right to write in this network namespace; -1: not taken. */
 struct nsh_writer {
     int lock_fd;
