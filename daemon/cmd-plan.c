@@ -17,6 +17,7 @@
 #include "options.h"
 #include "plan-rule.h"
 #include "plan.h"
+#include "probes.h"
 #include "reload.h"
 #include "resolve.h"
 #include "state.h"
@@ -86,6 +87,16 @@ static void take_judged(void *userdata, nsh_gate_id gate, bool holds, const char
     snprintf(p->reasons[gate], sizeof *p->reasons, "%s", why);
 }
 
+static void print_checks(const struct planner *p)
+{
+    char text[NSH_GATE_TEXT];
+
+    for (size_t i = 1; i < p->desired->n_gates; i++)
+        if (p->desired->gates[i].kind == NSH_GATE_CHECK)
+            remark("# check %s counts as working: only the daemon asks",
+                    nsh_gate_format(&p->desired->gates[i], text, sizeof text));
+}
+
 static int judge_gates(struct planner *p)
 {
     int q;
@@ -95,6 +106,7 @@ static int judge_gates(struct planner *p)
         return -ENOMEM;
     q = nsh_desired_judge(p->fib, p->desired, take_judged, p);
     nsh_desired_settle(p->desired);
+    print_checks(p);
     return q;
 }
 
@@ -197,6 +209,16 @@ static const struct nsh_nexthop *unreachable(struct planner *p, const struct nsh
     return NULL;
 }
 
+static const char *route_noun(const struct planner *p, const struct nsh_route *route)
+{
+    return nsh_probes_route_is(p->desired->config, route) ? "probe route" : "route";
+}
+
+static const char *rule_noun(const struct planner *p, const struct nsh_rule *rule)
+{
+    return nsh_probes_rule_is(p->desired->config, rule) ? "probe rule" : "rule";
+}
+
 static void print_route_step(struct planner *p, const struct nsh_route_step *s)
 {
     static const char marks[] = {
@@ -211,7 +233,7 @@ static void print_route_step(struct planner *p, const struct nsh_route_step *s)
         nsh_route_format_seen(p->fib, &s->route, text, sizeof text);
     else
         nsh_route_format(&s->route, p->desired->links, text, sizeof text);
-    line(p, "%c route %s%s", marks[s->action], text,
+    line(p, "%c %s %s%s", marks[s->action], route_noun(p, &s->route), text,
             s->action == NSH_ROUTE_ADOPT ? " (adopted: it stands there without our mark)" : "");
 }
 
@@ -221,7 +243,7 @@ static void print_pending(
     char text[512], via[NSH_ADDR_TEXT];
 
     nsh_route_format(route, p->desired->links, text, sizeof text);
-    remark("# route %s is pending: no way to the gateway %s now", text,
+    remark("# %s %s is pending: no way to the gateway %s now", route_noun(p, route), text,
             nsh_addr_format(nh->via_family, &nh->via, via));
 }
 
@@ -229,6 +251,7 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
 {
     const struct nsh_route *other = nsh_route_plan_conflict(plan, i);
     const char *missing = nsh_desired_missing_link(p->desired, &p->desired->routes[i]);
+    const char *noun = route_noun(p, &p->desired->routes[i]);
     char text[512], foreign[512];
     struct nsh_hold hold;
 
@@ -238,8 +261,8 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
         print_standby(p, "route", text, hold.gate);
         return;
     case NSH_STANDING_UNLEARNED:
-        remark("# route %s is pending: no default route of others over %s tells its gateway", text,
-                p->desired->links[hold.link].name);
+        remark("# %s %s is pending: no default route of others over %s tells its gateway", noun,
+                text, p->desired->links[hold.link].name);
         return;
     case NSH_STANDING_UNPLACED:
         remark("# route %s is pending: %s", text,
@@ -250,10 +273,10 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
         break;
     }
     if (other)
-        remark("# route %s is held by another: %s", text,
+        remark("# %s %s is held by another: %s", noun, text,
                 nsh_route_format_seen(p->fib, other, foreign, sizeof foreign));
     else if (missing)
-        remark("# route %s is pending: interface %s does not exist", text, missing);
+        remark("# %s %s is pending: interface %s does not exist", noun, text, missing);
 }
 
 static uint8_t route_flags(const struct planner *p, const struct nsh_route *route)
@@ -324,9 +347,10 @@ static void print_rule_steps(struct planner *p, const struct nsh_rule_plan *plan
         else if (s->action == NSH_RULE_DELETE_DOUBLE && again[s->wanted])
             again[s->wanted] = false;
         else if (s->action == NSH_RULE_DELETE_DOUBLE)
-            line(p, "- rule %s (it stands twice)", text);
+            line(p, "- %s %s (it stands twice)", rule_noun(p, &s->rule), text);
         else
-            line(p, "%c rule %s", s->action == NSH_RULE_ADD ? '+' : '-', text);
+            line(p, "%c %s %s", s->action == NSH_RULE_ADD ? '+' : '-', rule_noun(p, &s->rule),
+                    text);
     }
 }
 

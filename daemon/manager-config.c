@@ -34,6 +34,7 @@ void manager_applied(struct manager *m)
     char counts[128];
 
     m->applying = false;
+    nsh_prober_go(m->prober);
     nsh_status_counts(m->reconciler, counts, sizeof counts);
     if (m->ready) {
         manager_report(m, NSH_REPORT_RELOADED, counts);
@@ -65,6 +66,8 @@ static int take(struct manager *m, struct nsh_loaded *l, enum nsh_occasion why)
     if (q < 0)
         return q;
     l->desired = NULL;
+    if (nsh_prober_set(m->prober, nsh_reconciler_desired(m->reconciler)) < 0)
+        manager_report(m, NSH_REPORT_WARNING, "out of memory: nothing is checked");
     /* Who waits for a configuration that this one replaces was right: it had been accepted. */
     reply_all(&m->applying_replies, true, m->warnings ? m->warnings : "");
     move_all(&m->loading_replies, &m->applying_replies);

@@ -239,6 +239,26 @@ int manager_watch_kernel(struct manager *m, uint8_t protocol)
     return m->kernel ? 0 : sd_event_add_io(m->event, &m->kernel, fd, EPOLLIN, on_kernel, m);
 }
 
+/* ---- checks ---- */
+
+static void on_turn(void *userdata, nsh_gate_id gate, bool works, const char *reason)
+{
+    struct manager *m = userdata;
+
+    nsh_reconciler_gate(m->reconciler, gate, works, reason);
+    manager_schedule(m);
+}
+
+static bool leads_probes(void *userdata, nsh_gate_id gate)
+{
+    return nsh_reconciler_leads_probes(((const struct manager *)userdata)->reconciler, gate);
+}
+
+static void on_probe_warning(void *userdata, const char *text)
+{
+    manager_report(userdata, NSH_REPORT_WARNING, text);
+}
+
 /* ---- start ---- */
 
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
@@ -263,6 +283,8 @@ static int add_timer(struct manager *m, sd_event_source **ret, uint64_t accuracy
 
 static int open_event_loop(struct manager *m)
 {
+    const struct nsh_prober_hooks hooks = {
+            .userdata = m, .turn = on_turn, .leads = leads_probes, .warn = on_probe_warning};
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
     sigset_t set;
     int q;
@@ -288,6 +310,8 @@ static int open_event_loop(struct manager *m)
         q = add_timer(m, &m->poll, POLL_ACCURACY_USEC, on_poll);
     if (q >= 0)
         q = add_timer(m, &m->resync, 0, on_resync);
+    if (q >= 0)
+        q = nsh_prober_new(m->event, m->fib, &hooks, &m->prober);
     if (q >= 0)
         q = sd_event_set_watchdog(m->event, true);
     return q < 0 ? q : 0;
@@ -391,6 +415,7 @@ static void manager_done(struct manager *m)
 {
     nsh_control_free(m->control);
     nsh_loader_free(m->loader);
+    nsh_prober_free(m->prober);
     sd_event_source_unref(m->work);
     sd_event_source_unref(m->retry);
     sd_event_source_unref(m->poll);

@@ -11,6 +11,7 @@
 #include "control.h"
 #include "journal.h"
 #include "options.h"
+#include "probe.h"
 #include "reconcile.h"
 #include "reload.h"
 
@@ -29,6 +30,7 @@ struct manager {
     struct nsh_fib *fib;
     struct nsh_firewall *firewall;
     struct nsh_reconciler *reconciler;
+    struct nsh_prober *prober;
     struct nsh_loader *loader;
     struct nsh_control *control;
     struct nsh_writer writer;

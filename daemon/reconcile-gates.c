@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "judge.h"
+#include "probes.h"
 
 /* ---- marks ---- */
 
@@ -28,6 +29,15 @@ void nsh_reconciler_gate(struct nsh_reconciler *r, nsh_gate_id gate, bool open, 
     snprintf(m->reason, sizeof m->reason, "%s", reason ? reason : "");
     r->gates_marked = true;
     reconcile_set_trigger(r, 0, open ? "a check succeeds again" : "a check failed");
+}
+
+bool nsh_reconciler_leads_probes(const struct nsh_reconciler *r, nsh_gate_id gate)
+{
+    const struct nsh_desired *d = r->desired;
+    struct nsh_rule rule = nsh_probes_rule(&d->gates[gate].check, &d->config->settings);
+    size_t i = nsh_desired_find_rule(d, &rule);
+
+    return i != SIZE_MAX && r->rule_states[i] == NSH_OBJECT_HELD;
 }
 
 void reconcile_gate_event(struct nsh_reconciler *r, const struct nsh_fib_event *e, const char *text)
@@ -83,7 +93,7 @@ static void tell_gate(struct nsh_reconciler *r, nsh_gate_id gate, bool open, boo
         const struct gate_effect *e, const char *reason)
 {
     const struct nsh_gate *g = &r->desired->gates[gate];
-    char name[NSH_GATE_TEXT], effect[160], detail[320];
+    char name[NSH_GATE_TEXT], effect[160], detail[sizeof effect + GATE_REASON_TEXT];
     struct report_args args = {
             .kind = open ? NSH_REPORT_OPENED : NSH_REPORT_CLOSED,
             .detail = detail,
@@ -268,24 +278,39 @@ int reconcile_gates(struct nsh_reconciler *r)
 
 /* ---- a new configuration ---- */
 
+/* The gate of the present configuration whose state is that of `gate`; NSH_NO_GATE: none. */
+static size_t find_present(const struct nsh_desired *d, const struct nsh_gate *gate)
+{
+    size_t alike = NSH_NO_GATE;
+
+    for (size_t i = 1; i < d->n_gates; i++) {
+        if (nsh_gate_equal(&d->gates[i], gate))
+            return i;
+        if (alike == NSH_NO_GATE && nsh_gate_alike(&d->gates[i], gate))
+            alike = i;
+    }
+    return alike;
+}
+
 int reconcile_carry_gates(
         const struct nsh_reconciler *r, struct nsh_desired *to, struct nsh_notes *notes)
 {
-    for (size_t i = 1; r->desired && i < r->desired->n_gates; i++) {
-        const struct gate_mark *m = &r->gate_marks[i];
-        size_t j = 1;
+    for (size_t i = 1; r->desired && i < to->n_gates; i++) {
+        size_t present = find_present(r->desired, &to->gates[i]);
+        const struct gate_mark *m = &r->gate_marks[present];
+        const char *reason = nsh_notes_reason(r->notes, NSH_OBJECT_GATE + present);
 
-        while (j < to->n_gates && !nsh_gate_equal(&r->desired->gates[i], &to->gates[j]))
-            j++;
-        if (j >= to->n_gates)
+        if (present == NSH_NO_GATE)
             continue;
-        to->gate_states[j] = r->desired->gate_states[i];
-        if (nsh_notes_move(r->notes, NSH_OBJECT_GATE + i, notes, NSH_OBJECT_GATE + j) < 0)
-            return -ENOMEM;
+        to->gate_states[i] = r->desired->gate_states[present];
         if (m->marked) {
-            to->gate_states[j].open = m->open;
-            nsh_notes_set_reason(notes, NSH_OBJECT_GATE + j, m->open ? NULL : m->reason);
+            to->gate_states[i].open = m->open;
+            reason = m->reason;
         }
+        if (to->gate_states[i].open || !reason || reason[0] == '\0')
+            continue;
+        if (nsh_notes_set_reason(notes, NSH_OBJECT_GATE + i, reason) < 0)
+            return -ENOMEM;
     }
     nsh_desired_settle(to);
     return 0;

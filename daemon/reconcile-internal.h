@@ -39,10 +39,12 @@ struct rule_mark {
 };
 #define RULE_MARKS_MAX 32
 
+/* Longest reason why a gate is open or closed, with its NUL. */
+#define GATE_REASON_TEXT 320
 /* What a probe told of a check's gate. */
 struct gate_mark {
     bool marked, open;
-    char reason[96];
+    char reason[GATE_REASON_TEXT];
 };
 
 /* Of the reports of one pass about one kind of object. */

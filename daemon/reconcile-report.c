@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "journal.h"
+#include "probes.h"
 #include "resolve.h"
 
 #define NAME_SIZE 512
@@ -21,6 +22,16 @@
 static const char *family_name(int family)
 {
     return family == AF_INET6 ? "ipv6" : "ipv4";
+}
+
+static const char *route_noun(const struct nsh_reconciler *r, const struct nsh_route *route)
+{
+    return nsh_probes_route_is(r->desired->config, route) ? "probe route" : "route";
+}
+
+static const char *rule_noun(const struct nsh_reconciler *r, const struct nsh_rule *rule)
+{
+    return nsh_probes_rule_is(r->desired->config, rule) ? "probe rule" : "rule";
 }
 
 const char *report_chain_name(const struct nsh_chain *chain, char *buf, size_t size)
@@ -144,7 +155,7 @@ void report_route(
         struct nsh_reconciler *r, const struct nsh_route *route, const struct report_args *args)
 {
     char name[NAME_SIZE];
-    struct nsh_report report = {.object = "route", .name = name};
+    struct nsh_report report = {.object = route_noun(r, route), .name = name};
 
     if (!tell_singly(&r->account.routes_told, args->kind))
         return;
@@ -159,7 +170,7 @@ void report_rule(
         struct nsh_reconciler *r, const struct nsh_rule *rule, const struct report_args *args)
 {
     char name[NSH_RULE_TEXT];
-    struct nsh_report report = {.object = "rule", .name = name};
+    struct nsh_report report = {.object = rule_noun(r, rule), .name = name};
 
     if (!tell_singly(&r->account.rules_told, args->kind))
         return;
@@ -210,8 +221,17 @@ void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret
     if (!r->desired)
         return;
     memcpy(ret->routes, r->route_counts, sizeof ret->routes);
-    for (size_t i = 0; i < r->desired->n_rules; i++)
-        ret->rules[r->rule_states[i]]++;
+    for (size_t i = 0; i < r->desired->n_probe_routes; i++) {
+        enum nsh_object_state state = r->route_states[r->desired->probe_routes[i]];
+
+        ret->routes[state]--;
+        ret->probes[state]++;
+    }
+    for (size_t i = 0; i < r->desired->n_rules; i++) {
+        bool probes = nsh_probes_rule_is(r->desired->config, &r->desired->rules[i]);
+
+        (probes ? ret->probes : ret->rules)[r->rule_states[i]]++;
+    }
     for (size_t i = 0; i < r->desired->n_chains; i++)
         if (r->desired->chains[i].policy[0] != '\0')
             ret->policies[r->chain_states[i]]++;
@@ -241,7 +261,7 @@ static bool wants(struct viewer *v, enum nsh_object_state state)
 static void show(struct viewer *v, nsh_object_id id, nsh_origin origin, nsh_gate_id gate,
         struct nsh_object_view *view)
 {
-    char reason[NSH_GATE_TEXT + 160];
+    char reason[NSH_GATE_TEXT + GATE_REASON_TEXT];
 
     view->reason = nsh_notes_reason(v->r->notes, id);
     if (view->state == NSH_OBJECT_STANDBY && gate != NSH_NO_GATE)
@@ -258,7 +278,7 @@ static void show_routes(struct viewer *v)
     char name[NAME_SIZE];
 
     for (size_t i = 0; i < d->n_routes; i++) {
-        struct nsh_object_view view = {.kind = "route", .name = name};
+        struct nsh_object_view view = {.kind = route_noun(v->r, &d->routes[i]), .name = name};
         struct nsh_hold hold = {0};
 
         view.state = v->r->route_states[i];
@@ -276,7 +296,7 @@ static void show_rules(struct viewer *v)
     char name[NSH_RULE_TEXT];
 
     for (size_t i = 0; i < d->n_rules; i++) {
-        struct nsh_object_view view = {.kind = "rule", .name = name};
+        struct nsh_object_view view = {.kind = rule_noun(v->r, &d->rules[i]), .name = name};
 
         view.state = v->r->rule_states[i];
         if (!wants(v, view.state))

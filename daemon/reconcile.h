@@ -40,11 +40,12 @@ struct nsh_counts {
     size_t rules[NSH_OBJECT_STATES];
     size_t policies[NSH_OBJECT_STATES]; /* a policy of both families counts twice */
     size_t forwarding[NSH_OBJECT_STATES];
+    size_t probes[NSH_OBJECT_STATES]; /* routes and rules by which probes of checks leave */
 };
 
 /* One object as `status` shows it. Strings are valid during the call. */
 struct nsh_object_view {
-    const char *kind; /* "route", "rule", "masquerade", "forwarding" */
+    const char *kind; /* "route", "rule", "masquerade", "forwarding", "probe route", "probe rule" */
     const char *name;
     enum nsh_object_state state;
     const char *reason;                /* NULL: none */
@@ -78,6 +79,8 @@ void nsh_reconciler_resync(struct nsh_reconciler *r);
  * judges itself.
  */
 void nsh_reconciler_gate(struct nsh_reconciler *r, nsh_gate_id gate, bool open, const char *reason);
+/* The rule stands by which the probes of a check find their nexthop. */
+bool nsh_reconciler_leads_probes(const struct nsh_reconciler *r, nsh_gate_id gate);
 
 /* Looks at what sends no events, cheaply, and marks what changed. */
 void nsh_reconciler_poll(struct nsh_reconciler *r);

@@ -12,7 +12,8 @@
 
 static size_t sum(const struct nsh_counts *c, enum nsh_object_state state)
 {
-    return c->routes[state] + c->rules[state] + c->policies[state] + c->forwarding[state];
+    return c->routes[state] + c->rules[state] + c->policies[state] + c->forwarding[state] +
+           c->probes[state];
 }
 
 const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t size)

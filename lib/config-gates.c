@@ -25,7 +25,7 @@ nsh_gate_id nsh_loader_gate(
         return (nsh_gate_id)known;
     if (l->n_gates == NSH_GATES_MAX) {
         nsh_loader_error(l, at, "name one that was named before",
-                "more than %d different conditions", NSH_GATES_MAX - 1);
+                "more than %d different conditions and checks", NSH_GATES_MAX - 1);
         return NSH_NO_GATE;
     }
     if (!nsh_loader_grow(l, &l->gates, l->n_gates + 1, &l->gates_room, sizeof(*l->gates)))

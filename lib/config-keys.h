@@ -129,6 +129,8 @@ extern const struct nsh_key_type nsh_type_to;     /* routes, appended to the loa
 
 /* A condition (config-gates.c); what was read is in the loader's `when`. */
 extern const struct nsh_key_type nsh_type_when;
+/* A check (config-checks.c); what was read is in the loader's `check`. */
+extern const struct nsh_key_type nsh_type_check;
 
 /* What packets are told apart by (config-packets.c). */
 extern const struct nsh_key_type nsh_type_mark;        /* struct nsh_mark */

@@ -59,6 +59,12 @@ struct nsh_lists {
     size_t n_files, files_room;
 };
 
+/* A check as it is written: without the nexthop that it is about. */
+struct nsh_written_check {
+    struct nsh_check check;
+    struct nsh_yaml_mark at, target_at, dev_at;
+};
+
 struct nsh_policy_place {
     const char *name;
     uint32_t order;
@@ -92,8 +98,9 @@ struct nsh_loader {
     size_t n_gates, gates_room;
     struct nsh_vrf *vrfs;
     size_t n_vrfs, vrfs_room;
-    char learned_on[IFNAMSIZ]; /* of the nexthop being read; "": nothing is learned */
-    nsh_gate_id when;          /* of the object being read */
+    char learned_on[IFNAMSIZ];      /* of the nexthop being read; "": nothing is learned */
+    nsh_gate_id when;               /* of the object being read */
+    struct nsh_written_check check; /* of the route or nexthop being read */
     nsh_origin settings_at[NSH_SETTINGS_KEYS]; /* where each was given first */
 
     struct nsh_names tables, protocols;
@@ -175,6 +182,8 @@ void nsh_lists_done(struct nsh_lists *lists);
 size_t nsh_routes_unite(struct nsh_route *routes, size_t n);
 /* Each judges what no single file shows, and moves it into the configuration. */
 void nsh_finish_routes(struct nsh_loader *l);
+/* Before routes and rules: it adds those by which probes leave. */
+void nsh_finish_checks(struct nsh_loader *l);
 void nsh_finish_rules(struct nsh_loader *l);
 void nsh_finish_masquerades(struct nsh_loader *l);
 void nsh_finish_gates(struct nsh_loader *l);

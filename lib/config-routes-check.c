@@ -42,7 +42,8 @@ static void check_exclusion(struct nsh_loader *l, struct route_draft *d)
     static const struct {
         unsigned key;
         const char *name;
-    } companions[] = {{KEY_VIA, "via"}, {KEY_DEV, "dev"}, {KEY_ON_LINK, "on-link"}};
+    } companions[] = {
+            {KEY_VIA, "via"}, {KEY_DEV, "dev"}, {KEY_ON_LINK, "on-link"}, {KEY_CHECK, "check"}};
 
     if (nsh_absent(&d->draft, KEY_NEXTHOPS))
         return;
@@ -71,6 +72,9 @@ static void check_type(struct nsh_loader *l, struct route_draft *d)
     if (!takes_dev && nsh_given(head, KEY_DEV))
         nsh_loader_error(l, head->marks[KEY_DEV], "leave out 'dev', or the type",
                 "a route of type '%s' has no device", type);
+    if (!forwards && nsh_given(head, KEY_CHECK))
+        nsh_loader_error(l, head->marks[KEY_CHECK], "leave out 'check', or the type",
+                "a route of type '%s' has no nexthop to check", type);
     if (forwards && nsh_absent(head, KEY_VIA) && nsh_absent(head, KEY_DEV) &&
             nsh_absent(head, KEY_NEXTHOPS))
         nsh_loader_error(l, head->at,
@@ -134,6 +138,9 @@ static unsigned default_families(const struct nsh_loader *l, const struct route_
         return nsh_family_bit(nsh_route_gateway_family(l));
     if (nsh_given(&d->draft, KEY_SOURCE))
         return nsh_family_bit(d->source.family);
+    for (size_t i = 0; i < l->hops.n; i++)
+        if (l->hops.items[i].checked)
+            return nsh_family_bit(l->hops.items[i].check.check.family);
     for (size_t i = d->first; i < l->config->n_routes; i++)
         families |= nsh_family_bit(l->config->routes[i].family);
     return families;
@@ -143,7 +150,7 @@ static unsigned default_families(const struct nsh_loader *l, const struct route_
 static bool family_is_unclear(const struct route_draft *d)
 {
     const uint64_t keys_that_tell = 1ULL << KEY_TO | 1ULL << KEY_VIA | 1ULL << KEY_NEXTHOPS |
-                                    1ULL << KEY_SOURCE | 1ULL << KEY_FAMILY;
+                                    1ULL << KEY_SOURCE | 1ULL << KEY_FAMILY | 1ULL << KEY_CHECK;
 
     return (d->draft.bad & keys_that_tell) != 0;
 }
@@ -250,6 +257,27 @@ static void check_source_family(struct nsh_loader *l, struct route_draft *d)
             nsh_family_name(d->source.family), format_dst(r, dst), nsh_family_name(other));
 }
 
+static void check_checks(struct nsh_loader *l, struct route_draft *d)
+{
+    char target[NSH_ADDR_TEXT], dst[NSH_PREFIX_TEXT];
+
+    for (size_t i = 0; i < l->hops.n; i++) {
+        const struct nsh_written_check *w = &l->hops.items[i].check;
+        int other = w->check.family == AF_INET ? AF_INET6 : AF_INET;
+        const struct nsh_route *r = nsh_route_find_family(l, d, other);
+
+        if (l->hops.items[i].checked && nsh_given(&d->draft, KEY_VRF) &&
+                l->hops.items[i].dev[0] == '\0' && w->check.dev[0] == '\0')
+            nsh_loader_error(l, w->at, "add 'dev' with the device it is behind",
+                    "a check of a nexthop in a VRF needs a 'dev'");
+        if (l->hops.items[i].checked && r)
+            nsh_loader_error(l, w->target_at, "write the routes of each family by themselves",
+                    "the check asks %s, which is %s, and the route to %s is %s",
+                    nsh_addr_format(w->check.family, &w->check.target, target),
+                    nsh_family_name(w->check.family), format_dst(r, dst), nsh_family_name(other));
+    }
+}
+
 static void check_mtu_family(struct nsh_loader *l, struct route_draft *d)
 {
     if (nsh_given(&d->draft, KEY_MTU) && d->mtu < MTU_MIN_IPV6 &&
@@ -290,6 +318,10 @@ const char *nsh_route_list_refusal(
 
     if (nsh_given(head, KEY_SOURCE) && d->source.family != family)
         return family == AF_INET ? "the source is IPv6" : "the source is IPv4";
+    for (size_t i = 0; i < l->hops.n; i++)
+        if (l->hops.items[i].checked && l->hops.items[i].check.check.family != family)
+            return family == AF_INET ? "the check asks an IPv6 address"
+                                     : "the check asks an IPv4 address";
     if (family == AF_INET) {
         /* It can be so, but hardly is meant in a list of both unless the family is said. */
         if (nsh_absent(head, KEY_FAMILY) && all_gateways_are_ipv6(l))
@@ -338,6 +370,7 @@ void nsh_route_check(struct nsh_loader *l, struct route_draft *d)
             check_gateway_family,
             check_bare_hops,
             check_source_family,
+            check_checks,
             check_mtu_family,
             check_tos_family,
             check_useless,

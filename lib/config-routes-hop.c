@@ -14,6 +14,7 @@ enum hop_key {
     KEY_HOP_DEV,
     KEY_HOP_WEIGHT,
     KEY_HOP_ON_LINK,
+    KEY_HOP_CHECK,
 };
 
 struct hop_draft {
@@ -38,6 +39,8 @@ static const struct nsh_key keys[] = {
         [KEY_HOP_ON_LINK] = {"on-link", &nsh_type_bool, FIELD(on_link),
                 .known_as = "onlink on_link",
                 .help = "the gateway is on the link, whatever the addresses say"},
+        [KEY_HOP_CHECK] = {"check", &nsh_type_check, .known_as = "health probe monitor track",
+                .help = "only while something answers by this nexthop"},
 };
 
 /* ---- {learned-on: DEVICE} ---- */
@@ -121,6 +124,26 @@ static void check_hop(struct nsh_loader *l, const struct nsh_draft *head, struct
                 "'on-link' needs a 'dev'");
 }
 
+/* Probes leave by what they are about. */
+static void take_check(
+        struct nsh_loader *l, const struct nsh_draft *head, struct nsh_hop *h, unsigned key)
+{
+    const struct nsh_check *c = &l->check.check;
+    char shown[NSH_ADDR_TEXT];
+
+    if (!nsh_given(head, key))
+        return;
+    h->checked = true;
+    h->check = l->check;
+    if (c->dev[0] != '\0' && h->dev[0] != '\0' && strcmp(c->dev, h->dev) != 0)
+        nsh_loader_error(l, l->check.dev_at, "leave out the check's 'dev'",
+                "probes leave by the nexthop they are about, and its device is %s", h->dev);
+    if (c->dev[0] == '\0' && h->dev[0] == '\0' && nsh_addr_is_link_local(c->family, &c->target))
+        nsh_loader_error(l, l->check.target_at, "add 'dev' with the device it is behind",
+                "the link-local target %s needs a 'dev'",
+                nsh_addr_format(c->family, &c->target, shown));
+}
+
 static bool same_hop(const struct nsh_hop *a, const struct nsh_hop *b)
 {
     return nsh_prefix_cmp(&a->via, &b->via) == 0 && a->learned == b->learned &&
@@ -160,6 +183,7 @@ static void finish_hop(struct nsh_loader *l, void *draft)
     h.via_at = d->draft.marks[KEY_HOP_VIA];
     memcpy(h.dev, d->dev, sizeof(h.dev));
     check_hop(l, &d->draft, &h, KEY_HOP_VIA, KEY_HOP_DEV, KEY_HOP_ON_LINK);
+    take_check(l, &d->draft, &h, KEY_HOP_CHECK);
     /* Half of one says nothing, and might be taken for the same as another. */
     if (!(d->draft.bad & (1ULL << KEY_HOP_VIA | 1ULL << KEY_HOP_DEV)))
         add_hop(l, &h);
@@ -184,6 +208,7 @@ void nsh_route_single_hop(struct nsh_loader *l, const struct route_draft *d)
     h.via_at = d->draft.marks[KEY_VIA];
     memcpy(h.dev, d->dev, sizeof(h.dev));
     check_hop(l, &d->draft, &h, KEY_VIA, KEY_DEV, KEY_ON_LINK);
+    take_check(l, &d->draft, &h, KEY_CHECK);
     if (nsh_given(&d->draft, KEY_VIA) || nsh_given(&d->draft, KEY_DEV))
         add_hop(l, &h);
 }

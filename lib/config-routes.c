@@ -132,6 +132,8 @@ static const struct nsh_key keys[] = {
                 .words = on_conflict, .help = "what to do about another's route on the same key"},
         [KEY_WHEN] = {"when", &nsh_type_when, .known_as = "if condition only-if",
                 .help = "only while an address is this machine's, or a device is up"},
+        [KEY_CHECK] = {"check", &nsh_type_check, .known_as = "health probe monitor track",
+                .help = "only while something answers by its nexthop"},
 };
 
 const char *nsh_route_draft_type(const struct route_draft *d)
@@ -156,8 +158,8 @@ static void begin_route(struct nsh_loader *l, void *draft)
 
 /* ---- making the routes ---- */
 
-static void set_nexthop(struct nsh_loader *l, const struct nsh_hop *h, int family,
-        const char vrf[static IFNAMSIZ], struct nsh_nexthop *nh)
+static void set_nexthop(struct nsh_loader *l, const struct route_draft *d, const struct nsh_hop *h,
+        int family, struct nsh_nexthop *nh)
 {
     struct nsh_link link = {0};
 
@@ -173,9 +175,10 @@ static void set_nexthop(struct nsh_loader *l, const struct nsh_hop *h, int famil
     } else {
         link.gateway = nh->via;
         link.gateway_family = nh->via_family;
-        memcpy(link.vrf, vrf, sizeof(link.vrf));
+        memcpy(link.vrf, d->vrf, sizeof(link.vrf));
     }
     nh->link = nsh_loader_link(l, &link);
+    nh->check = nsh_route_check_gate(l, d, h, family, nh->link);
 }
 
 static void set_metric(struct nsh_route_props *p, unsigned metric, uint32_t value)
@@ -210,9 +213,12 @@ static void set_varies(
 {
     if (p->when != NSH_NO_GATE)
         p->varies |= NSH_VARIES_GATE;
-    for (size_t i = 0; i < l->hops.n; i++)
+    for (size_t i = 0; i < l->hops.n; i++) {
         if (l->hops.items[i].learned)
             p->varies |= NSH_VARIES_LEARNED;
+        if (p->nexthops[i].check != NSH_NO_GATE)
+            p->varies |= NSH_VARIES_GATE;
+    }
     /* One nexthop's scope is that of its gateway, if it has one. */
     if (p->varies & NSH_VARIES_LEARNED && l->hops.n == 1 && nsh_absent(&d->draft, KEY_SCOPE))
         p->varies |= NSH_VARIES_SCOPE;
@@ -234,7 +240,7 @@ static void make_props(
     set_metrics(d, p);
     p->n_nexthops = (uint32_t)l->hops.n;
     for (size_t i = 0; i < l->hops.n; i++)
-        set_nexthop(l, &l->hops.items[i], family, d->vrf, &p->nexthops[i]);
+        set_nexthop(l, d, &l->hops.items[i], family, &p->nexthops[i]);
     set_varies(l, d, p);
     p->scope = nsh_given(&d->draft, KEY_SCOPE) ? (uint8_t)d->scope
                                                : nsh_route_default_scope(family, p);

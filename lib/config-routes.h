@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts that read the section `routes` share: config-routes.c (keys),
- * config-routes-hop.c (nexthops), config-routes-check.c (judging an object), config-routes-list.c
- * (prefixes in files of their own).
+ * config-routes-hop.c (nexthops), config-checks.c (their checks), config-routes-check.c (judging an
+ * object), config-routes-list.c (prefixes in files of their own).
  */
 #pragma once
 
@@ -36,6 +36,7 @@ enum route_key {
     KEY_FAMILY,
     KEY_ON_CONFLICT,
     KEY_WHEN,
+    KEY_CHECK,
 };
 
 struct route_draft {
@@ -59,6 +60,8 @@ struct nsh_hop {
     uint32_t weight;
     bool on_link;
     struct nsh_yaml_mark at, via_at;
+    bool checked;
+    struct nsh_written_check check;
 };
 
 static inline bool nsh_hop_has_via(const struct nsh_hop *h)
@@ -113,6 +116,12 @@ const char *nsh_route_list_refusal(
 /* The first of the object's routes that is of `family`; NULL: none. */
 const struct nsh_route *nsh_route_find_family(
         const struct nsh_loader *l, const struct route_draft *d, int family);
+
+/* ---- config-checks.c ---- */
+
+/* The gate of the nexthop's check, or NSH_NO_GATE; `link` is the nexthop's. */
+nsh_gate_id nsh_route_check_gate(struct nsh_loader *l, const struct route_draft *d,
+        const struct nsh_hop *h, int family, uint32_t link);
 
 /* ---- config-routes.c ---- */
 

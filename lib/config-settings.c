@@ -17,6 +17,9 @@ enum settings_key {
     KEY_ROUTE_PROTOCOL,
     KEY_RESYNC,
     KEY_ON_STOP,
+    KEY_CHECK_MARK,
+    KEY_CHECK_TABLE,
+    KEY_CHECK_PRIORITY,
 };
 
 struct settings_draft {
@@ -24,6 +27,8 @@ struct settings_draft {
     unsigned firewall, forwarding, on_stop;
     uint32_t route_protocol;
     uint64_t resync_usec;
+    struct nsh_mark check_mark;
+    uint32_t check_table, check_priority;
 };
 
 static const struct nsh_word firewalls[] = {
@@ -61,6 +66,15 @@ static const struct nsh_key keys[] = {
                 .help = "how often everything is compared with the kernel"},
         [KEY_ON_STOP] = {"on-stop", &nsh_type_word, FIELD(on_stop), .words = on_stops,
                 .help = "whether routes and rules stay when the service is stopped"},
+        [KEY_CHECK_MARK] = {"check-mark", &nsh_type_mark, FIELD(check_mark),
+                .known_as = "fwmark mark probe-mark",
+                .help = "the first of the marks that the probes of checks carry"},
+        [KEY_CHECK_TABLE] = {"check-table", &nsh_type_integer, FIELD(check_table),
+                .min = RT_TABLE_LOCAL + 1, .max = UINT32_MAX - NSH_GATES_MAX,
+                .known_as = "probe-table", .help = "the first of the tables of their routes"},
+        [KEY_CHECK_PRIORITY] = {"check-priority", &nsh_type_integer, FIELD(check_priority),
+                .min = 1, .max = 32765, .known_as = "probe-priority",
+                .help = "the priority of the rules that lead there"},
 };
 
 _Static_assert(NSH_ARRAY_SIZE(keys) <= NSH_SETTINGS_KEYS, "each has a place");
@@ -74,6 +88,9 @@ static struct settings_draft to_draft(const struct nsh_settings *s)
             .on_stop = s->on_stop,
             .route_protocol = s->route_protocol,
             .resync_usec = s->resync_usec,
+            .check_mark = {s->check_mark, UINT32_MAX},
+            .check_table = s->check_table,
+            .check_priority = s->check_priority,
     };
 }
 
@@ -84,6 +101,26 @@ static void from_draft(const struct settings_draft *d, struct nsh_settings *s)
     s->on_stop = d->on_stop;
     s->route_protocol = (uint8_t)d->route_protocol;
     s->resync_usec = d->resync_usec;
+    s->check_mark = d->check_mark.value;
+    s->check_table = d->check_table;
+    s->check_priority = d->check_priority;
+}
+
+/* There is room above it, and the probes carry it whole. */
+static void check_mark(struct nsh_loader *l, const struct settings_draft *d)
+{
+    struct nsh_mark m = d->check_mark;
+    char hint[NSH_HINT_TEXT];
+
+    if (!nsh_given(&d->draft, KEY_CHECK_MARK))
+        return;
+    (void)snprintf(hint, sizeof(hint), "it can be 1 to 0x%x", UINT32_MAX - NSH_GATES_MAX);
+    if (m.mask != UINT32_MAX)
+        nsh_loader_error(l, d->draft.marks[KEY_CHECK_MARK], "leave the mask out",
+                "'check-mark' has a mask, and probes carry all of it");
+    else if (m.value == 0 || m.value > UINT32_MAX - NSH_GATES_MAX)
+        nsh_loader_error(l, d->draft.marks[KEY_CHECK_MARK], hint,
+                "'check-mark' is out of range: 0x%x", m.value);
 }
 
 static void finish_settings(struct nsh_loader *l, void *draft)
@@ -94,6 +131,7 @@ static void finish_settings(struct nsh_loader *l, void *draft)
     if (nsh_given(&d->draft, KEY_FIREWALL) && d->firewall == NSH_FIREWALL_NFTABLES)
         nsh_loader_error(l, d->draft.marks[KEY_FIREWALL], "write auto or iptables",
                 "'firewall: nftables' is not supported by this version");
+    check_mark(l, d);
 
     for (unsigned i = 0; i < NSH_ARRAY_SIZE(keys); i++) {
         void *to = (char *)&all + keys[i].offset;

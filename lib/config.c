@@ -25,6 +25,9 @@ void nsh_settings_default(struct nsh_settings *ret)
             .on_stop = NSH_ON_STOP_KEEP,
             .route_protocol = NSH_ROUTE_PROTOCOL_DEFAULT,
             .resync_usec = 60000000,
+            .check_mark = NSH_CHECK_MARK_DEFAULT,
+            .check_table = NSH_CHECK_TABLE_DEFAULT,
+            .check_priority = NSH_CHECK_PRIORITY_DEFAULT,
     };
 }
 
@@ -93,6 +96,8 @@ static int finish(struct nsh_loader *l, size_t errors_before)
 {
     if (l->failure == 0)
         nsh_finish_settings(l);
+    if (l->failure == 0)
+        nsh_finish_checks(l);
     if (l->failure == 0)
         nsh_finish_routes(l);
     if (l->failure == 0)

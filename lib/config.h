@@ -27,6 +27,9 @@
 #define NSH_POLICY_RULES_MAX 4096
 /* Policy routing rules in all: the kernel goes through them one by one, for each packet. */
 #define NSH_RULES_MAX 16384
+#define NSH_CHECK_MARK_DEFAULT 0x6e000000U
+#define NSH_CHECK_TABLE_DEFAULT 11000
+#define NSH_CHECK_PRIORITY_DEFAULT 1
 
 enum nsh_firewall_choice { NSH_FIREWALL_AUTO, NSH_FIREWALL_IPTABLES, NSH_FIREWALL_NFTABLES };
 enum nsh_forwarding_choice { NSH_FORWARDING_AUTO, NSH_FORWARDING_LEAVE };
@@ -38,6 +41,8 @@ struct nsh_settings {
     enum nsh_on_stop on_stop;
     uint8_t route_protocol; /* 5..255 but none that rt_protos lists under another name */
     uint64_t resync_usec;   /* at least 1 s */
+    /* Of checks: NSH_GATES_MAX marks and tables from these on are theirs, and one priority. */
+    uint32_t check_mark, check_table, check_priority;
 };
 
 #define NSH_FAMILY_IPV4 1U
@@ -76,6 +81,7 @@ struct nsh_config {
     struct nsh_vrf *vrfs;   /* those that routes name; each once */
     size_t n_vrfs;
     unsigned others; /* owners beside the first */
+    size_t n_ways;   /* nexthops that are checked: the tables and marks in use for that */
 };
 
 enum nsh_config_trust {

@@ -83,8 +83,6 @@ enum nsh_standing nsh_desired_standing(
         return route->table == NSH_NO_TABLE ? NSH_STANDING_UNPLACED : NSH_STANDING_WANTED;
     if (!nsh_desired_is_open(d, p->when))
         return standby(ret, p->when);
-    if (!nsh_desired_is_open(d, p->check))
-        return standby(ret, p->check);
     if (route->table == NSH_NO_TABLE)
         return NSH_STANDING_UNPLACED;
     return nexthops_standing(d, p, ret);
@@ -123,7 +121,7 @@ struct nsh_route nsh_desired_effective(
     for (uint32_t i = 0; i < want->n_nexthops; i++)
         if (nexthop_standing(d, &want->nexthops[i]) == NSH_STANDING_WANTED)
             now->nexthops[now->n_nexthops++] = effective_nexthop(d, &want->nexthops[i]);
-    now->when = now->check = NSH_NO_GATE;
+    now->when = NSH_NO_GATE;
     now->varies = 0;
     if (want->varies & NSH_VARIES_SCOPE)
         now->scope = nsh_route_default_scope(route->family, now);
@@ -183,8 +181,6 @@ static void each_condition(const struct nsh_desired *d, const struct nsh_route_p
 {
     if (p->when != NSH_NO_GATE)
         each(userdata, p->when);
-    if (p->check != NSH_NO_GATE)
-        each(userdata, p->check);
     for (uint32_t i = 0; i < p->n_nexthops; i++) {
         if (p->nexthops[i].check != NSH_NO_GATE)
             each(userdata, p->nexthops[i].check);

@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "desired.h"
 #include "intern.h"
+#include "probes.h"
 
 NSH_DEFINE_CLEANUP(struct nsh_desired *, nsh_desired_free)
 
@@ -202,6 +203,24 @@ static struct nsh_gate_state *initial_states(const struct nsh_config *c)
     return states;
 }
 
+/* ---- probes ---- */
+
+static int find_probe_routes(struct nsh_desired *d)
+{
+    const struct nsh_config *c = d->config;
+
+    if (c->n_ways == 0)
+        return 0;
+    /* Each way has two. */
+    d->probe_routes = calloc(2 * c->n_ways, sizeof(*d->probe_routes));
+    if (!d->probe_routes)
+        return -ENOMEM;
+    for (size_t i = 0; i < d->n_routes && d->n_probe_routes < 2 * c->n_ways; i++)
+        if (nsh_probes_route_is(c, &d->routes[i]))
+            d->probe_routes[d->n_probe_routes++] = i;
+    return 0;
+}
+
 /* ---- the whole ---- */
 
 int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
@@ -229,6 +248,8 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
     d->n_vrfs = config->n_vrfs;
     r = d->gate_states ? nsh_desired_place(d) : -ENOMEM;
     if (r == 0)
+        r = find_probe_routes(d);
+    if (r == 0)
         r = make_chains(d);
     if (r < 0) {
         d->config = NULL; /* stays the caller's */
@@ -248,6 +269,7 @@ void nsh_desired_free(struct nsh_desired *d)
     free(d->chains);
     free(d->placed);
     free(d->gate_states);
+    free(d->probe_routes);
     free(d->dependents.first);
     free(d->dependents.n);
     free(d->dependents.routes);

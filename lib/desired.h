@@ -47,6 +47,8 @@ struct nsh_desired {
     struct nsh_gate_state *gate_states; /* changes: which are open, set by the reconciler */
     size_t n_gates;
     struct nsh_dependents dependents;
+    size_t *probe_routes; /* which of the routes are there for probes; malloc'd */
+    size_t n_probe_routes;
     const struct nsh_rule *rules; /* sorted by nsh_rule_cmp */
     size_t n_rules;
     struct nsh_chain

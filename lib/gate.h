@@ -54,8 +54,15 @@ struct nsh_check {
     union nsh_addr via;
     char dev[IFNAMSIZ]; /* "": the kernel chooses */
     uint8_t flags;      /* RTNH_F_ONLINK only */
-    /* The probes' own table and the rule that leads there, given out when all files were read. */
-    uint32_t mark, table, priority;
+    bool learned;       /* the gateway is what others have learned on `dev` */
+    bool has_source;
+    union nsh_addr source; /* the route's preferred one, which the probes have as well */
+    uint32_t link;         /* the device, as a nexthop names it; not compared */
+    /*
+     * What the probes are marked with, and the table into which a rule leads that mark: the same
+     * for all checks of one nexthop, given out when all files were read.
+     */
+    uint32_t mark, table;
 };
 
 struct nsh_gate {
@@ -75,6 +82,10 @@ struct nsh_gate_state {
 
 /* The same condition; what is given out for a check's probes and the origin are not looked at. */
 bool nsh_gate_equal(const struct nsh_gate *a, const struct nsh_gate *b);
+/* The same, or checks that ask the same by the same nexthop, however often. */
+bool nsh_gate_alike(const struct nsh_gate *a, const struct nsh_gate *b);
+/* Their probes leave by the same nexthop. */
+bool nsh_check_same_way(const struct nsh_check *a, const struct nsh_check *b);
 /*
  * "address 10.0.0.254", "address 10.0.0.254 and device eth1 up", "ping 1.1.1.1 via 192.0.2.1 dev
  * eth0", "tcp 1.1.1.1 port 443". Always terminated; returns buf.

@@ -96,8 +96,8 @@ struct nsh_route_props {
     uint8_t on_conflict;            /* enum nsh_on_conflict; wanted side only, not compared */
     uint8_t has_source;             /* `source` is set */
     union nsh_addr source;          /* preferred source */
-    nsh_gate_id when, check;        /* wanted side only, not compared: it needs both open */
-    uint32_t varies;                /* wanted side only: NSH_VARIES_* */
+    nsh_gate_id when;               /* wanted side only, not compared: it needs it open */
+    uint16_t varies;                /* wanted side only: NSH_VARIES_* */
     uint32_t metrics_set;           /* bit RTAX_x: metrics[RTAX_x] is set */
     uint32_t metrics_lock;          /* RTAX_LOCK */
     uint32_t metrics[RTAX_MAX + 1]; /* raw kernel units (RTAX_*) */

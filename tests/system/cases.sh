@@ -395,6 +395,34 @@ status_is_answered() {
         expect 0 sh -c 'netshared status --json | python3 -m json.tool'
 }
 
+# The sandbox lets probes out and their answers in.
+checks_ask() {
+    fresh && write_config <<'YAML' && expect 0 systemctl start $unit || return
+routes:
+  - to: 10.20.0.0/16
+    via: 203.0.113.1
+    dev: wan0
+    check: {ping: 203.0.113.1, interval: 200ms}
+  - to: "2001:db8:20::/48"
+    via: "2001:db8:1::1"
+    dev: wan0
+    check: {tcp: "2001:db8:1::1", port: 9, interval: 200ms}
+YAML
+    wait_for entry 'NETSHARED_ACTION=^closed$' 'NETSHARED_DETAIL=^connection refused' &&
+        wait_for lacks . route6 && has via route4 || return
+    ip netns exec server python3 -c '
+import socket, time
+s = socket.create_server(("2001:db8:1::1", 9), family=socket.AF_INET6)
+time.sleep(60)' &
+    local server=$!
+    wait_for has via route6 && ip -n server addr del 203.0.113.1/24 dev eth0 &&
+        wait_for entry 'NETSHARED_ACTION=^closed$' 'NETSHARED_NAME=^ping ' && lacks . route4
+    local code=$?
+    kill $server
+    ip -n server addr replace 203.0.113.1/24 dev eth0
+    [ $code = 0 ] && wait_for has via route4
+}
+
 is_enabled() {
     expect 0 systemctl enable $unit && expect 0 systemctl is-enabled $unit
 }
@@ -405,7 +433,7 @@ cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered sta
     repairs_the_nat_table sees_iptables_used repairs_forwarding restart_has_no_gap survives_kill
     watchdog_restarts_it stop_keeps stop_removes bad_start_runs_the_accepted
     bad_start_with_nothing_accepted needs_no_lock_file a_second_one_is_refused
-    messages_are_in_the_catalog is_enabled)
+    checks_ask messages_are_in_the_catalog is_enabled)
 
 rm -rf /var/lib/netshared /etc/netshared.d $config
 echo "1..${#cases[@]}"

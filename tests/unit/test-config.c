@@ -117,6 +117,37 @@ static void dump_when(FILE *f, const struct nsh_config *c, nsh_gate_id gate)
     fputc('\n', f);
 }
 
+static void dump_nexthop_checks(FILE *f, const struct nsh_config *c, const struct nsh_route *r)
+{
+    char text[NSH_GATE_TEXT];
+
+    for (uint32_t i = 0; i < r->props->n_nexthops; i++) {
+        nsh_gate_id gate = r->props->nexthops[i].check;
+
+        if (gate != NSH_NO_GATE)
+            fprintf(f, " check %s", nsh_gate_format(&c->gates[gate], text, sizeof(text)));
+    }
+}
+
+static void dump_checks(FILE *f, const struct nsh_config *c)
+{
+    char text[NSH_GATE_TEXT];
+
+    if (c->n_ways > 0)
+        fprintf(f, "ways %zu\n", c->n_ways);
+    for (size_t i = 1; i < c->n_gates; i++) {
+        const struct nsh_check *check = &c->gates[i].check;
+
+        if (c->gates[i].kind != NSH_GATE_CHECK)
+            continue;
+        fprintf(f,
+                "check %s: interval %llu timeout %llu us, fail %u recover %u, mark 0x%x table %u\n",
+                nsh_gate_format(&c->gates[i], text, sizeof(text)),
+                (unsigned long long)check->interval_usec, (unsigned long long)check->timeout_usec,
+                check->fail, check->recover, check->mark, check->table);
+    }
+}
+
 static void dump_masquerade(FILE *f, const struct nsh_config *c, const struct nsh_masquerade *m)
 {
     uint32_t line;
@@ -163,6 +194,7 @@ static char *dump(const struct nsh_config *c)
                 nsh_route_format(&c->routes[i], c->links, route, sizeof(route)), path, line,
                 c->routes[i].props->scope,
                 c->routes[i].props->on_conflict == NSH_CONFLICT_REPLACE ? " replace" : "");
+        dump_nexthop_checks(f, c, &c->routes[i]);
         dump_when(f, c, c->routes[i].props->when);
     }
     for (size_t i = 0; i < c->n_rules; i++) {
@@ -175,6 +207,7 @@ static char *dump(const struct nsh_config *c)
     }
     for (size_t i = 0; i < c->n_masquerades; i++)
         dump_masquerade(f, c, &c->masquerades[i]);
+    dump_checks(f, c);
     assert_int_equal(fclose(f), 0);
     return text;
 }
@@ -267,6 +300,47 @@ static void test_bad(void **state)
 {
     (void)state;
     compare_all("bad", false);
+}
+
+/* ---- warnings ---- */
+
+/* A rule that comes before those of checks is what its author wants, or not. */
+static void test_rule_before_checks(void **state)
+{
+    static const struct {
+        const char *rule;
+        size_t warnings;
+    } cases[] = {
+            {"{to: 198.51.100.0/24, table: main, priority: 9}", 1},
+            {"{to: 198.51.100.0/24, table: main, priority: 11}", 0},
+            {"{mark: 0x6e000000/0xff000000, table: 100, priority: 9, family: ipv4}", 1},
+            {"{mark: 7, table: 100, priority: 9, family: ipv4}", 0},
+            {"{mark: 0x6e000000/0xff000000, table: 100, priority: 9, family: ipv6}", 0},
+            {"{iif: eth1, table: 100, priority: 9, family: ipv4}", 0},
+            {"{iif: lo, table: 100, priority: 9, family: ipv4}", 1},
+    };
+
+    (void)state;
+    assert_int_equal(chdir(scratch), 0);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
+        struct nsh_config_source source = {
+                .path = "warned.yaml", .trust = NSH_TRUST_REQUIRED, .archive_fd = -1};
+        struct nsh_diags *d = nsh_diags_new();
+        struct nsh_config *c = NULL;
+        nsh_autofree char *text = NULL;
+
+        assert_true(asprintf(&text,
+                            "version: 1\nsettings: {check-priority: 10}\nroutes:\n"
+                            "  - {to: default, via: 192.0.2.1, check: {ping: 1.1.1.1}}\n"
+                            "rules:\n  - %s\n",
+                            cases[i].rule) > 0);
+        write_text("warned.yaml", text);
+        assert_int_equal(chmod("warned.yaml", 0600), 0);
+        assert_int_equal(nsh_config_load(&source, d, &c), 0);
+        assert_int_equal(nsh_diags_warnings(d), cases[i].warnings);
+        nsh_config_free(c);
+        nsh_diags_free(d);
+    }
 }
 
 /* ---- archives ---- */
@@ -522,6 +596,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_good),
             cmocka_unit_test(test_bad),
+            cmocka_unit_test(test_rule_before_checks),
             cmocka_unit_test(test_archive_cut),
             cmocka_unit_test(test_archive_rubbish),
             cmocka_unit_test(test_archive_errors),

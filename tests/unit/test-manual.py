@@ -9,7 +9,9 @@ import tempfile
 
 NETSHARED = os.environ["NETSHARED"]
 MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man/netshared.yaml.5")
-SECTIONS = {"ROUTES": "routes", "RULES": "rules", "MASQUERADE": "masquerade"}
+# What the examples of a section are in, and where its keys stand there.
+SECTIONS = {"ROUTES": ("routes", "%s"), "RULES": ("rules", "%s"), "MASQUERADE": ("masquerade", "%s"),
+            "CHECKS": ("routes", "check: {%s}")}
 # What an example stands for that names a file or a table of its own.
 LIST = "# prefixes\n192.0.2.0/24\n2001:db8::/32\n"
 TABLE = ("table: uplink2", "table: 200")
@@ -37,11 +39,11 @@ def examples(text):
     return found
 
 
-def known_keys(section, folder):
+def known_keys(section, place, folder):
     """The keys of a section's objects, as the program itself lists them."""
     path = os.path.join(folder, "netshared.yaml")
     with open(path, "w") as f:
-        f.write("version: 1\n%s:\n  - {qqqqqqqqq: 1}\n" % section)
+        f.write("version: 1\n%s:\n  - {%s}\n" % (section, place % "qqqqqqqqq: 1"))
     said = subprocess.run([NETSHARED, "check", path], capture_output=True, text=True,
                           check=False).stderr
     return re.search(r"the keys are (.*)", said).group(1).split(", ")
@@ -50,7 +52,7 @@ def known_keys(section, folder):
 def check(section, text, folder):
     """What `netshared check` has to say about an example; "": nothing."""
     if section in SECTIONS:
-        text = "version: 1\n%s:\n%s" % (SECTIONS[section], text)
+        text = "version: 1\n%s:\n%s" % (SECTIONS[section][0], text)
     elif not text.startswith("version:"):
         text = "version: 1\n" + text
     path = os.path.join(folder, "netshared.yaml")
@@ -74,9 +76,9 @@ def main():
         for section, line, text in found:
             results.append(("%s: the example at line %d" % (section, line),
                             check(section, text, folder)))
-        for section, noun in SECTIONS.items():
+        for section, (noun, place) in SECTIONS.items():
             shown = "".join(text for s, _, text in found if s == section)
-            missing = [key for key in known_keys(noun, folder)
+            missing = [key for key in known_keys(noun, place, folder)
                        if not re.search(r"(^|[ {,])%s:" % key, shown, re.M)]
             results.append(("%s: an example of every key" % section,
                             "none of " + ", ".join(missing) if missing else ""))
