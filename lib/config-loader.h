@@ -130,6 +130,9 @@ const char *nsh_loader_place(struct nsh_loader *l, nsh_origin at, char *buf, siz
  */
 void nsh_read_object(
         struct nsh_loader *l, const struct nsh_object *object, struct nsh_yaml_mark at);
+/* Reports it if the file was written to since the stamp: who knows which half was read. */
+void nsh_loader_check_stamp(
+        struct nsh_loader *l, const char *path, int fd, const struct nsh_stamp *stamp);
 /* One file, read to its end. */
 void nsh_read_file(struct nsh_loader *l, const struct nsh_source *source, const char *path,
         bool main_file, int archive_fd);

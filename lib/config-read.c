@@ -391,6 +391,15 @@ static void read_top(struct nsh_loader *l)
 
 NSH_DEFINE_CLEANUP(struct nsh_yaml *, nsh_yaml_free)
 
+void nsh_loader_check_stamp(
+        struct nsh_loader *l, const char *path, int fd, const struct nsh_stamp *stamp)
+{
+    if (!nsh_stamp_holds(stamp, fd))
+        nsh_diag_add(l->diags, NSH_DIAG_ERROR, path, 0, 0,
+                "write it aside and rename it into its place; then reload again",
+                "the file was changed while it was read");
+}
+
 void nsh_read_file(struct nsh_loader *l, const struct nsh_source *source, const char *path,
         bool main_file, int archive_fd)
 {

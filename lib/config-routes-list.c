@@ -250,7 +250,8 @@ static int archive_file(
  * error of the configuration, an archive that can't be written is one of its own.
  */
 static int open_list(struct nsh_loader *l, const struct nsh_list_entry *e,
-        const struct nsh_config_source *from, int *ret_fd, struct nsh_source *ret)
+        const struct nsh_config_source *from, int *ret_fd, struct nsh_stamp *ret_stamp,
+        struct nsh_source *ret)
 {
     char hint[NSH_HINT_TEXT], in[256];
     int fd, r = 0;
@@ -266,6 +267,9 @@ static int open_list(struct nsh_loader *l, const struct nsh_list_entry *e,
     if (fd < 0)
         return 0;
     *ret_fd = fd;
+    r = nsh_stamp_take(fd, ret_stamp);
+    if (r < 0)
+        return r;
     *ret = (struct nsh_source){.fd = fd, .length = NSH_CONFIG_FILE_MAX};
     if (from->archive_fd >= 0) {
         r = archive_file(l, e->path, fd, from->archive_fd, ret);
@@ -327,12 +331,13 @@ int nsh_read_lists(struct nsh_loader *l, const struct nsh_config_source *from)
         const struct nsh_list_file *known = find_file(&l->lists, e->path);
         struct nsh_source source = {.fd = -1};
         nsh_autoclose int fd = -1;
+        struct nsh_stamp stamp = {0};
         int r = 0;
 
         if (known && known->source.fd >= 0)
             source = known->source;
         else
-            r = open_list(l, e, from, &fd, &source);
+            r = open_list(l, e, from, &fd, &stamp, &source);
         if (r == 0 && !known && source.fd >= 0)
             r = nsh_lists_add(
                     l, e->path, from->archive_fd >= 0 ? &source : &(struct nsh_source){.fd = -1});
@@ -340,6 +345,8 @@ int nsh_read_lists(struct nsh_loader *l, const struct nsh_config_source *from)
             failure = r;
         else if (source.fd >= 0)
             read_entry(l, e, &source);
+        if (fd >= 0)
+            nsh_loader_check_stamp(l, e->path, fd, &stamp);
     }
     l->lists.n_entries = 0;
     return failure;

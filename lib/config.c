@@ -134,9 +134,13 @@ static int load_file(struct nsh_loader *l, const struct nsh_config_source *sourc
     nsh_autoclose int fd = nsh_open_file(path, source->trust, NULL, l->diags);
     off_t header = 0, begin = 0, end;
     int archive = source->archive_fd, r = 0;
+    struct nsh_stamp stamp;
 
     if (fd < 0)
         return fd;
+    r = nsh_stamp_take(fd, &stamp);
+    if (r < 0)
+        return r;
     if (archive >= 0) {
         r = nsh_archive_begin_file(archive, NSH_ARCHIVE_CONFIG, path, &header);
         begin = r < 0 ? 0 : lseek(archive, 0, SEEK_CUR);
@@ -145,6 +149,7 @@ static int load_file(struct nsh_loader *l, const struct nsh_config_source *sourc
     }
     nsh_read_file(l, &(struct nsh_source){.fd = fd, .length = NSH_SOURCE_TO_END}, path, main_file,
             archive);
+    nsh_loader_check_stamp(l, path, fd, &stamp);
     if (l->failure != 0)
         return 0;
     if (archive >= 0) {

@@ -1,12 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "source.h"
 
 #define CHUNK (16UL * 1024)
+
+int nsh_stamp_take(int fd, struct nsh_stamp *ret)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    *ret = (struct nsh_stamp){
+            .size = st.st_size, .seconds = st.st_mtim.tv_sec, .nanoseconds = st.st_mtim.tv_nsec};
+    return 0;
+}
+
+bool nsh_stamp_holds(const struct nsh_stamp *stamp, int fd)
+{
+    struct nsh_stamp now = {0};
+
+    return nsh_stamp_take(fd, &now) == 0 && now.size == stamp->size &&
+           now.seconds == stamp->seconds && now.nanoseconds == stamp->nanoseconds;
+}
 
 ssize_t nsh_source_read(const struct nsh_source *s, uint64_t offset, void *buf, size_t size)
 {

@@ -20,6 +20,16 @@ struct nsh_source {
     uint64_t length; /* NSH_SOURCE_TO_END: all there is */
 };
 
+/* What of a file is another when somebody has written to it. */
+struct nsh_stamp {
+    int64_t size, seconds, nanoseconds;
+};
+
+/* 0 or negative errno. */
+int nsh_stamp_take(int fd, struct nsh_stamp *ret);
+/* True if nobody has written to it since, as far as is known. */
+bool nsh_stamp_holds(const struct nsh_stamp *stamp, int fd);
+
 /* Reads at `offset` of the range: bytes, 0 at its end, or negative errno. */
 ssize_t nsh_source_read(const struct nsh_source *s, uint64_t offset, void *buf, size_t size);
 
