@@ -73,6 +73,8 @@ struct nsh_firewall_op {
     char chain[NSH_CHAIN_NAME];
     char hook[NSH_CHAIN_NAME];
     uint32_t index;
+    enum nsh_position position; /* JUMP_ADD: of the chain it leads to */
+    enum nsh_policy_kind kind;  /* JUMP_ADD: what that chain is for */
     uint32_t keep_head, keep_tail;
     uint32_t n_observed;          /* CHANGE: rules that stand there now */
     const struct nsh_chain *want; /* ADD, CHANGE; outlives the call */
@@ -173,6 +175,8 @@ struct nsh_firewall {
 
 /* iptables through libiptc, in the caller's network namespace. */
 int nsh_firewall_iptc_new(struct nsh_firewall **ret);
+/* nftables through netlink, in the caller's network namespace. */
+int nsh_firewall_nft_new(struct nsh_firewall **ret);
 
 static inline void nsh_firewall_free(struct nsh_firewall *fw)
 {

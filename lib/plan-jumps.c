@@ -226,16 +226,19 @@ static int add_missing(struct work *w)
 
     for (size_t rank = 0; rank < w->n_places; rank++) {
         const struct place *place = &w->places[rank];
+        const struct nsh_chain *chain = &w->plan->want->chains[place->chain];
         struct nsh_firewall_op *op;
 
         if (place->kept) {
             behind = place->index + added + 1;
             continue;
         }
-        op = nsh_plan_add_op(w->plan, NSH_JUMP_ADD, w->plan->want->chains[place->chain].name);
+        op = nsh_plan_add_op(w->plan, NSH_JUMP_ADD, chain->name);
         if (!op)
             return -ENOMEM;
         snprintf(op->hook, sizeof(op->hook), "%s", w->hook);
+        op->position = chain->position;
+        op->kind = chain->kind;
         op->index = missing_index(w, rank, behind, added);
         if (op->index != UINT32_MAX)
             behind = op->index + 1;

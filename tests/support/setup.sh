@@ -7,8 +7,8 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 BUILD_PACKAGES=(build-essential meson ninja-build pkgconf python3
-    libnl-3-dev libnl-route-3-dev libip4tc-dev libip6tc-dev libmnl-dev libyaml-dev libsystemd-dev
-    libjansson-dev)
+    libnl-3-dev libnl-route-3-dev libip4tc-dev libip6tc-dev libmnl-dev libnftnl-dev libyaml-dev
+    libsystemd-dev libjansson-dev)
 
 say() {
     printf '%s\n' "$*"

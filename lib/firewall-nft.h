@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the nftables adapter share. Only they know libnftnl and libmnl.
+ */
+#pragma once
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "cleanup.h"
+#include "firewall.h"
+
+#define NSH_NFT_TABLE "netshared"
+/* Longest name of a chain of ours, with its NUL: "mangle-", a policy, a suffix. */
+#define NSH_NFT_NAME 32
+
+NSH_DEFINE_CLEANUP(struct nftnl_rule *, nftnl_rule_free)
+NSH_DEFINE_CLEANUP(struct nftnl_chain *, nftnl_chain_free)
+
+static inline int nsh_nft_index(int family)
+{
+    return family == AF_INET6;
+}
+
+/* ---- names (firewall-nft-names.c) ---- */
+
+/* Base chains of one hook: what has position first, and the rest. */
+#define NSH_NFT_PLACES 2
+
+struct nsh_nft_hook {
+    enum nsh_table table;
+    const char *name;                   /* as iptables calls it: "POSTROUTING" */
+    const char *chains[NSH_NFT_PLACES]; /* of the base chains, the first one first */
+    const char *type;                   /* "nat", "filter", "route" */
+    uint32_t number;                    /* NF_INET_* */
+    int32_t priority;                   /* of the rest; what is first has one less */
+};
+
+extern const struct nsh_nft_hook nsh_nft_hooks[];
+extern const size_t nsh_nft_n_hooks;
+
+const struct nsh_nft_hook *nsh_nft_hook_find(enum nsh_table table, const char *name);
+/* The hook and the place a base chain of ours is for; NULL: it is none. */
+const struct nsh_nft_hook *nsh_nft_hook_of_chain(const char *chain, int *ret_place);
+/* "NETSHARED-home" of the table nat is "nat-home" here, and back. */
+void nsh_nft_chain_name(enum nsh_table table, const char *chain, char ret[static NSH_NFT_NAME]);
+bool nsh_nft_chain_parse(
+        const char *name, enum nsh_table *ret_table, char ret_chain[static NSH_CHAIN_NAME]);
+/* "IPv4", "IPv6"; "ip", "ip6". */
+const char *nsh_nft_title(int family);
+const char *nsh_nft_family_name(int family);
+
+/* ---- the socket (firewall-nft-channel.c) ---- */
+
+struct nsh_nft_channel {
+    int fd; /* -1: not open */
+    uint32_t port, seq;
+    uint8_t *buf; /* of one receive */
+};
+
+void nsh_nft_channel_init(struct nsh_nft_channel *c);
+void nsh_nft_channel_done(struct nsh_nft_channel *c);
+int nsh_nft_channel_open(struct nsh_nft_channel *c);
+/* Netlink of this kind, made and bound. */
+int nsh_nft_socket(int flags, uint32_t *ret_port);
+
+/* A message into `buf` (of MNL_SOCKET_BUFFER_SIZE at least); then attributes, then it is sent. */
+struct nlmsghdr *nsh_nft_request(
+        struct nsh_nft_channel *c, void *buf, int family, uint16_t type, uint16_t flags);
+/*
+ * Sends it and hands every answer to `seen`, until the last. 0, negative errno, or what `seen`
+ * returned other than 0. -EINTR: the kernel's table changed while it was dumped.
+ */
+int nsh_nft_ask(struct nsh_nft_channel *c, const struct nlmsghdr *request,
+        int (*seen)(const struct nlmsghdr *answer, void *userdata), void *userdata);
+/* The kernel's generation: it counts the transactions of all programs in this network namespace. */
+int nsh_nft_generation(struct nsh_nft_channel *c, uint32_t *ret);
+
+/* ---- one transaction (firewall-nft-batch.c) ---- */
+
+/* Step of messages that belong to none. */
+#define NSH_NFT_NO_STEP UINT32_MAX
+
+struct nsh_nft_message {
+    size_t at;
+    uint32_t step;
+};
+
+struct nsh_nft_batch {
+    uint8_t *bytes;
+    size_t size, max;
+    struct nsh_nft_message *messages; /* by sequence number - 1 */
+    size_t n_messages, messages_max;
+    uint32_t step; /* of what is put in from now on */
+    int error;     /* no memory: nothing is put in any more */
+};
+
+struct nsh_nft_failure {
+    int error; /* negative errno */
+    uint32_t step;
+    uint16_t type;       /* NFT_MSG_*: of the message that was refused */
+    char expression[24]; /* the expression the kernel points at, or "" */
+    char said[96];       /* the kernel's own words, or "" */
+};
+
+void nsh_nft_batch_init(struct nsh_nft_batch *b);
+void nsh_nft_batch_done(struct nsh_nft_batch *b);
+/* Room for a message with attributes of up to 64 KiB. NULL: no memory. */
+struct nlmsghdr *nsh_nft_batch_open(
+        struct nsh_nft_batch *b, uint16_t type, int family, uint16_t flags);
+void nsh_nft_batch_close(struct nsh_nft_batch *b, const struct nlmsghdr *message);
+/*
+ * All of it or nothing. `generation` 0: whatever was written meanwhile. OK, RACED, or negative
+ * errno with the first message that was refused. With `check` the kernel only says what it would
+ * do.
+ */
+int nsh_nft_batch_send(struct nsh_nft_channel *c, struct nsh_nft_batch *b, uint32_t generation,
+        bool check, struct nsh_nft_failure *ret);
+
+/* ---- rules (firewall-nft-encode.c, firewall-nft-decode.c) ---- */
+
+/* Adds the expressions to an empty rule. `source`: a NETMAP is of the source address. -EINVAL: a
+ * rule that can't be written. */
+int nsh_nft_encode(int family, enum nsh_table table, const struct nsh_packet_rule *rule,
+        bool source, struct nftnl_rule *into);
+/*
+ * `ret_refers` is the chain a verdict leads to, whatever else the rule says; "": none, or one whose
+ * name is too long to be ours.
+ */
+void nsh_nft_decode(int family, enum nsh_table table, const struct nftnl_rule *seen,
+        struct nsh_packet_rule *ret, char ret_refers[static NSH_NFT_NAME]);
+
+/* ---- what stands in our table (firewall-nft-look.c) ---- */
+
+struct nsh_nft_rule {
+    uint64_t handle; /* 0: put in by the transaction that is being made, which calls it: */
+    uint32_t id;
+    struct nsh_packet_rule value;
+    char refers[NSH_NFT_NAME];
+};
+
+struct nsh_nft_chain {
+    char *name;
+    enum nsh_table table;
+    char contract[NSH_CHAIN_NAME];   /* the name in the contract; "" for base chains */
+    const struct nsh_nft_hook *hook; /* of base chains */
+    int place;
+    bool whole;          /* base chains: hook, type, priority and policy are as they must be */
+    bool gone;           /* by the transaction that is being made */
+    uint32_t references; /* from rules and maps */
+    struct nsh_nft_rule *rules;
+    size_t n_rules, max_rules;
+};
+
+struct nsh_nft_look {
+    bool valid;
+    int family;
+    uint32_t generation;
+    bool table;   /* there is one */
+    bool dormant; /* it is switched off */
+    size_t n_sets;
+    struct nsh_nft_chain **chains; /* of ours, in the kernel's order */
+    size_t n_chains, max_chains;
+    void *index; /* of tsearch(3), by name */
+};
+
+void nsh_nft_look_done(struct nsh_nft_look *l);
+/* -EAGAIN: somebody writes all the time. */
+int nsh_nft_look_take(struct nsh_nft_channel *c, int family, struct nsh_nft_look *ret);
+struct nsh_nft_chain *nsh_nft_look_find(const struct nsh_nft_look *l, const char *name);
+/* NULL: no memory. */
+struct nsh_nft_chain *nsh_nft_look_add(struct nsh_nft_look *l, const char *name);
+struct nsh_nft_rule *nsh_nft_chain_insert(struct nsh_nft_chain *c, size_t at);
+void nsh_nft_chain_remove(struct nsh_nft_chain *c, size_t at);
+/*
+ * The base chains of a hook, NULL where there is none. False: they are not as they must be (of
+ * another kind, or with a rule of somebody else), and are to be made anew.
+ */
+bool nsh_nft_look_bases(const struct nsh_nft_look *l, const struct nsh_nft_hook *hook,
+        struct nsh_nft_chain *ret[static NSH_NFT_PLACES]);
+
+/* ---- operations (firewall-nft-commit.c) ---- */
+
+/*
+ * The messages for the steps, made from `l`, which is spoilt by it. OK, RACED, or negative errno
+ * with words.
+ */
+int nsh_nft_edit(struct nsh_nft_look *l, enum nsh_table table, const struct nsh_firewall_op *ops,
+        size_t n, struct nsh_nft_batch *b, char *ret_why, size_t size);
+
+/* ---- words (firewall-nft-words.c) ---- */
+
+/* Why, and what to do. `chain` may be NULL. */
+void nsh_nft_words(
+        int family, const char *chain, const struct nsh_nft_failure *f, char *buf, size_t size);
+int nsh_nft_probe(
+        struct nsh_nft_channel *c, int family, enum nsh_table table, char *ret_why, size_t size);
+/* False: asking nf_tables now could load its module. */
+bool nsh_nft_in_use(void);
+
+/* ---- events (firewall-nft-watch.c) ---- */
+
+/* Sets that were read or written, and whether they still look so. */
+struct nsh_nft_set_mark {
+    uint8_t family;
+    bool clean, pending;
+    char name[NSH_SET_NAME];
+};
+
+struct nsh_nft_watch {
+    int fd; /* -1: not open */
+    uint32_t own_port;
+    uint8_t *buf;
+    /* By family: bits of enum nsh_table. */
+    uint8_t clean[2];   /* as they were when marked */
+    uint8_t pending[2]; /* touched by the transaction whose end has not come yet */
+    struct nsh_nft_set_mark *sets;
+    size_t n_sets, max_sets;
+    bool ours;           /* the pending transaction touched something of ours */
+    uint32_t touches;    /* transactions that did */
+    uint32_t generation; /* of the last transaction seen; 0: none */
+    bool known;          /* the culprit */
+    struct nsh_firewall_culprit culprit;
+};
+
+void nsh_nft_watch_init(struct nsh_nft_watch *w);
+void nsh_nft_watch_done(struct nsh_nft_watch *w);
+/* Transactions from the socket with `own_port` do not count. May load nf_tables. */
+int nsh_nft_watch_open(struct nsh_nft_watch *w, uint32_t own_port);
+/* Reads what is queued. */
+void nsh_nft_watch_take(struct nsh_nft_watch *w);
+/* Waits a moment for the end of a transaction later than `generation`. */
+void nsh_nft_watch_wait(struct nsh_nft_watch *w, uint32_t generation);
+/* From now on it is as it was; to be called before it is looked at. */
+void nsh_nft_watch_mark(struct nsh_nft_watch *w, int family, enum nsh_table table, bool clean);
+bool nsh_nft_watch_changed(const struct nsh_nft_watch *w, int family, enum nsh_table table);
+int nsh_nft_watch_mark_set(struct nsh_nft_watch *w, int family, const char *name, bool clean);
+bool nsh_nft_watch_set_changed(const struct nsh_nft_watch *w, int family, const char *name);
+
+/* ---- sets (firewall-nft-set.c, firewall-nft-elements.c) ---- */
+
+int nsh_nft_sets(struct nsh_nft_channel *c, int family, nsh_set_observed *observed, void *userdata);
+int nsh_nft_set_read(struct nsh_nft_channel *c, int family, const char *name,
+        nsh_set_element_observed *observed, void *userdata);
+/* The messages of one step. -EINVAL: a step that can't be. */
+int nsh_nft_set_edit(struct nsh_nft_batch *b, const struct nsh_set_op *op);
