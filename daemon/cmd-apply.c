@@ -96,7 +96,8 @@ static int verdict(const struct once *o)
     nsh_reconciler_count(o->reconciler, &c);
     printf("%s\n", nsh_status_counts(o->reconciler, text, sizeof text));
     return c.routes[NSH_OBJECT_WRONG] + c.rules[NSH_OBJECT_WRONG] + c.policies[NSH_OBJECT_WRONG] +
-                                   c.forwarding[NSH_OBJECT_WRONG] + c.probes[NSH_OBJECT_WRONG] >
+                                   c.sets[NSH_OBJECT_WRONG] + c.forwarding[NSH_OBJECT_WRONG] +
+                                   c.probes[NSH_OBJECT_WRONG] >
                            0
                    ? NSH_EXIT_FAILED
                    : NSH_EXIT_OK;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "cmd-plan.h"
 #include "common.h"
 #include "diag.h"
 #include "judge.h"
@@ -25,16 +26,6 @@
 NSH_DEFINE_CLEANUP(struct nsh_route_plan *, nsh_route_plan_free)
 NSH_DEFINE_CLEANUP(struct nsh_rule_plan *, nsh_rule_plan_free)
 NSH_DEFINE_CLEANUP(struct nsh_learner *, nsh_learner_free)
-NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
-
-struct planner {
-    struct nsh_fib *fib;
-    struct nsh_firewall *firewall;
-    struct nsh_state *state; /* NULL: nothing is known of before */
-    struct nsh_desired *desired;
-    size_t changes;
-    char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */
-};
 
 /* Names of devices and chains are anybody's bytes. */
 __attribute__((format(printf, 1, 0))) static void print_clean(const char *format, va_list args)
@@ -45,7 +36,7 @@ __attribute__((format(printf, 1, 0))) static void print_clean(const char *format
     puts(nsh_printable(text, strlen(text), clean, sizeof clean));
 }
 
-__attribute__((format(printf, 2, 3))) static void line(struct planner *p, const char *format, ...)
+void plan_line(struct planner *p, const char *format, ...)
 {
     va_list args;
 
@@ -55,8 +46,7 @@ __attribute__((format(printf, 2, 3))) static void line(struct planner *p, const 
     p->changes++;
 }
 
-/* What would not be written, and why. */
-__attribute__((format(printf, 1, 2))) static void remark(const char *format, ...)
+static __attribute__((format(printf, 1, 2))) void remark(const char *format, ...)
 {
     va_list args;
 
@@ -74,6 +64,11 @@ static uint8_t earlier_protocol(const struct planner *p)
             before == p->desired->protocol)
         return 0;
     return before;
+}
+
+const char *plan_family(int family)
+{
+    return family == AF_INET6 ? "ipv6" : "ipv4";
 }
 
 /* ---- gates ---- */
@@ -159,8 +154,7 @@ static int learn(struct planner *p)
 
 /* ---- routes ---- */
 
-static void print_standby(
-        const struct planner *p, const char *kind, const char *name, nsh_gate_id gate)
+void plan_standby(const struct planner *p, const char *kind, const char *name, nsh_gate_id gate)
 {
     remark("# %s %s is on standby: %s", kind, name, p->reasons[gate]);
 }
@@ -233,7 +227,7 @@ static void print_route_step(struct planner *p, const struct nsh_route_step *s)
         nsh_route_format_seen(p->fib, &s->route, text, sizeof text);
     else
         nsh_route_format(&s->route, p->desired->links, text, sizeof text);
-    line(p, "%c %s %s%s", marks[s->action], route_noun(p, &s->route), text,
+    plan_line(p, "%c %s %s%s", marks[s->action], route_noun(p, &s->route), text,
             s->action == NSH_ROUTE_ADOPT ? " (adopted: it stands there without our mark)" : "");
 }
 
@@ -258,7 +252,7 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
     nsh_route_format(&p->desired->routes[i], p->desired->links, text, sizeof text);
     switch (nsh_desired_standing(p->desired, &p->desired->routes[i], &hold)) {
     case NSH_STANDING_STANDBY:
-        print_standby(p, "route", text, hold.gate);
+        plan_standby(p, "route", text, hold.gate);
         return;
     case NSH_STANDING_UNLEARNED:
         remark("# %s %s is pending: no default route of others over %s tells its gateway", noun,
@@ -347,9 +341,9 @@ static void print_rule_steps(struct planner *p, const struct nsh_rule_plan *plan
         else if (s->action == NSH_RULE_DELETE_DOUBLE && again[s->wanted])
             again[s->wanted] = false;
         else if (s->action == NSH_RULE_DELETE_DOUBLE)
-            line(p, "- %s %s (it stands twice)", rule_noun(p, &s->rule), text);
+            plan_line(p, "- %s %s (it stands twice)", rule_noun(p, &s->rule), text);
         else
-            line(p, "%c %s %s", s->action == NSH_RULE_ADD ? '+' : '-', rule_noun(p, &s->rule),
+            plan_line(p, "%c %s %s", s->action == NSH_RULE_ADD ? '+' : '-', rule_noun(p, &s->rule),
                     text);
     }
 }
@@ -369,7 +363,7 @@ static int plan_rules(struct planner *p)
         if (nsh_desired_is_open(p->desired, rule->when))
             continue;
         flags[i] = NSH_RULE_WITHDRAWN;
-        print_standby(p, "rule", nsh_rule_format_name(rule, text, sizeof text), rule->when);
+        plan_standby(p, "rule", nsh_rule_format_name(rule, text, sizeof text), rule->when);
     }
     q = nsh_rule_plan_new(p->desired, flags, earlier_protocol(p), &plan);
     if (q < 0)
@@ -380,105 +374,6 @@ static int plan_rules(struct planner *p)
         q = nsh_rule_plan_finish(plan, SIZE_MAX);
     if (q == 0)
         print_rule_steps(p, plan);
-    return q;
-}
-
-/* ---- firewall ---- */
-
-static int observe_chain(void *userdata, const struct nsh_chain_seen *seen)
-{
-    return nsh_firewall_plan_observe(userdata, seen);
-}
-
-static const char *family_name(int family)
-{
-    return family == AF_INET6 ? "ipv6" : "ipv4";
-}
-
-/* Policies are named; what serves them all (the conntrack chain) goes without saying. */
-static void print_wanted_chains(struct planner *p, const struct nsh_firewall_plan *plan)
-{
-    for (size_t i = 0; i < p->desired->n_chains; i++) {
-        const struct nsh_chain *c = &p->desired->chains[i];
-        const char *reason;
-
-        if (!nsh_firewall_plan_touches(plan, i))
-            continue;
-        reason = nsh_firewall_plan_reason(plan, i);
-        if (c->policy[0] == '\0')
-            line(p, "%c conntrack %s", strcmp(reason, "missing") == 0 ? '+' : '~',
-                    family_name(c->family));
-        else if (strcmp(reason, "missing") == 0)
-            line(p, "+ masquerade %s (%s)", c->policy, family_name(c->family));
-        else
-            line(p, "~ masquerade %s (%s): %s", c->policy, family_name(c->family), reason);
-    }
-}
-
-static void print_unwanted_chains(
-        struct planner *p, const struct nsh_firewall_plan *plan, enum nsh_table table)
-{
-    size_t n;
-    const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(plan, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        const char *name = steps[i].chain + strlen(NSH_CHAIN_PREFIX);
-
-        if (steps[i].verb == NSH_JUMP_DELETE)
-            line(p, "- jump from %s to %s (%s)", steps[i].hook, steps[i].chain,
-                    family_name(steps[i].family));
-        else if (steps[i].verb == NSH_CHAIN_DELETE && table == NSH_TABLE_NAT)
-            line(p, "- masquerade %s (%s)", name, family_name(steps[i].family));
-        else if (steps[i].verb == NSH_CHAIN_DELETE)
-            line(p, "- conntrack %s", family_name(steps[i].family));
-    }
-}
-
-static int plan_table(
-        struct planner *p, int family, enum nsh_table table, enum nsh_firewall_phase phase)
-{
-    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
-    int q = nsh_firewall_plan_new(p->desired, family, table, &plan);
-
-    if (q < 0)
-        return q;
-    nsh_firewall_plan_begin(plan);
-    q = p->firewall->ops->observe(p->firewall, family, table, observe_chain, plan);
-    if (q == 0)
-        q = nsh_firewall_plan_finish(plan, phase);
-    if (q < 0)
-        return q;
-    if (phase == NSH_PHASE_UP)
-        print_wanted_chains(p, plan);
-    else
-        print_unwanted_chains(p, plan, table);
-    return 0;
-}
-
-static void print_standby_chains(const struct planner *p)
-{
-    char name[64];
-
-    for (size_t i = 0; i < p->desired->n_chains; i++) {
-        const struct nsh_chain *c = &p->desired->chains[i];
-
-        if (!c->standby || c->policy[0] == '\0')
-            continue;
-        snprintf(name, sizeof name, "%s (%s)", c->policy, family_name(c->family));
-        print_standby(p, "masquerade", name, c->when);
-    }
-}
-
-static int plan_firewall(struct planner *p, enum nsh_firewall_phase phase)
-{
-    int q = p->firewall->ops->open(p->firewall, NSH_FIREWALL_READ);
-
-    if (q < 0)
-        return q;
-    for (int f = 0; f < NSH_FAMILIES && q == 0; f++)
-        for (int t = 0; t < NSH_TABLE_COUNT && q == 0; t++)
-            q = plan_table(p, nsh_family_of(f), (enum nsh_table)t, phase);
-    p->firewall->ops->close(p->firewall);
     return q;
 }
 
@@ -494,7 +389,7 @@ static void plan_accept_ra(void *userdata, const char *name)
         return;
     snprintf(key, sizeof key, "net/ipv6/conf/%s/accept_ra", name);
     if (p->fib->ops->sysctl_get(p->fib, key, &value) == 0 && value == 1)
-        line(p, "~ accept-ra %s: 2", name);
+        plan_line(p, "~ accept-ra %s: 2", name);
 }
 
 static void plan_forwarding(struct planner *p)
@@ -509,7 +404,7 @@ static void plan_forwarding(struct planner *p)
                 value == 0) {
             if (f == NSH_V6)
                 p->fib->ops->sysctl_each_ipv6_conf(p->fib, plan_accept_ra, p);
-            line(p, "+ forwarding %s", family_name(nsh_family_of(f)));
+            plan_line(p, "+ forwarding %s", plan_family(nsh_family_of(f)));
         }
     if (!p->state || nsh_state_sysctls_load(p->state, &before, &n) < 0)
         return;
@@ -518,7 +413,7 @@ static void plan_forwarding(struct planner *p)
 
         if (!p->desired->forwarding[f] && strcmp(before[i].key, keys[f]) == 0 &&
                 p->fib->ops->sysctl_get(p->fib, keys[f], &value) == 0 && value == before[i].ours)
-            line(p, "- forwarding %s", family_name(nsh_family_of(f)));
+            plan_line(p, "- forwarding %s", plan_family(nsh_family_of(f)));
     }
 }
 
@@ -539,7 +434,7 @@ static int plan_all(struct planner *p)
     q = plan_firewall(p, NSH_PHASE_UP);
     if (q < 0)
         return nsh_complain("cannot read the iptables rules: %s", strerror(-q));
-    print_standby_chains(p);
+    plan_standby_chains(p);
     plan_forwarding(p);
     q = learn(p);
     if (q == 0)

@@ -169,3 +169,33 @@ bool nsh_culprit_find(
     *ret_pid = (pid_t)port;
     return true;
 }
+
+/* There is one such namespace, and its inode number is fixed (PROC_PID_INIT_INO). */
+#define INITIAL_PID_NAMESPACE 0xEFFFFFFCU
+
+static bool in_initial_pid_namespace(void)
+{
+    struct stat s;
+
+    return stat("/proc/self/ns/pid", &s) == 0 && s.st_ino == INITIAL_PID_NAMESPACE;
+}
+
+bool nsh_culprit_confirm(uint32_t pid, const char *name, char ret_comm[static NSH_COMM_LEN * 4])
+{
+    char path[32], stat[1024], *comm;
+    uint64_t start;
+
+    if (pid == 0 || name[0] == '\0' || !proc_is_ours() || !in_initial_pid_namespace())
+        return false;
+    snprintf(path, sizeof(path), "/proc/%" PRIu32, pid);
+    nsh_autoclose int process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* One that has ended meanwhile was what the kernel says; another may have got its number. */
+    if (process < 0 ? errno != ENOENT
+                    : !same_namespace(process, "ns/net") ||
+                              !read_small(process, "stat", stat, sizeof(stat)) ||
+                              !parse_stat(stat, &comm, &start) ||
+                              strncmp(comm, name, NSH_COMM_LEN - 1) != 0)
+        return false;
+    nsh_printable(name, strlen(name), ret_comm, (size_t)NSH_COMM_LEN * 4);
+    return true;
+}

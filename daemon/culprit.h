@@ -14,3 +14,9 @@
 /* `at_usec`: CLOCK_BOOTTIME of the event. Text is made printable. */
 bool nsh_culprit_find(
         uint32_t port, uint64_t at_usec, char ret_comm[static NSH_COMM_LEN * 4], pid_t *ret_pid);
+/*
+ * The kernel itself told pid, as the initial pid namespace counts, and name of who made a change.
+ * True if that can be said here: this is that namespace, and the process has ended since or still
+ * is the one of that name, in our network namespace. Text is made printable.
+ */
+bool nsh_culprit_confirm(uint32_t pid, const char *name, char ret_comm[static NSH_COMM_LEN * 4]);

@@ -31,6 +31,7 @@ typedef uint64_t nsh_object_id;
 #define NSH_OBJECT_TABLE (1ULL << 60)
 #define NSH_OBJECT_RULE (1ULL << 59)
 #define NSH_OBJECT_GATE (1ULL << 58)
+#define NSH_OBJECT_SET (1ULL << 57)
 
 struct nsh_repairs {
     struct nsh_backoff backoff;

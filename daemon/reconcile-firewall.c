@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packet rules: one session under the lock for everything on the way up, another for what goes.
+ * Packet rules on the way up: one session under the lock for all of them.
  *
  * The object of a fight is a family's table, not a policy: what undoes one, a flush or a restore
  * of the whole table, undoes all, and a table is committed as a whole.
@@ -16,7 +16,9 @@
 
 #define COMMIT_TRIES 8
 #define WHY_SIZE 512
+/* A failure is tried again after that, and each further one after twice as long, 64 s at last. */
 #define FAILURE_RETRY_USEC 1000000ULL
+#define FAILURES_MAX 6
 
 /*
  * The inert conntrack chain first: connections are tracked before the first one is translated. What
@@ -48,27 +50,60 @@ bool reconcile_uses_table(const struct nsh_reconciler *r, int family, enum nsh_t
     return false;
 }
 
+/* Of a policy's chains in one table the first one is told of. */
+static bool is_first_in_table(const struct nsh_reconciler *r, size_t chain)
+{
+    const struct nsh_chain *chains = r->desired->chains;
+
+    for (size_t i = chain; i-- > 0 && strcmp(chains[i].policy, chains[chain].policy) == 0;)
+        if (in_table(&chains[i], chains[chain].family, chains[chain].table))
+            return false;
+    return true;
+}
+
 static nsh_object_id table_id(int family, enum nsh_table table)
 {
     return NSH_OBJECT_TABLE + (unsigned)nsh_family_index(family) * NSH_TABLE_COUNT + table;
 }
 
+/* Once while it fails in the same way; `table` NSH_TABLE_COUNT: all policies of the family. */
 static void table_failed(
         struct nsh_reconciler *r, int family, enum nsh_table table, const char *why)
 {
-    r->firewall_again[nsh_family_index(family)] = reconcile_now(r) + FAILURE_RETRY_USEC;
+    reconcile_failed(r, nsh_family_index(family));
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         const struct nsh_chain *c = &r->desired->chains[i];
         struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = why};
+        bool all = table == NSH_TABLE_COUNT;
         bool news;
 
-        if (!in_table(c, family, table))
+        if (!in_table(c, family, all ? c->table : table) || (all && c->policy[0] == '\0'))
             continue;
         news = nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, why) != 0;
-        if (r->chain_states[i] != NSH_OBJECT_WRONG || news)
+        if ((r->chain_states[i] != NSH_OBJECT_WRONG || news) &&
+                (all ? reconcile_is_lead(r, i) : is_first_in_table(r, i)))
             report_chain(r, c, &args);
         r->chain_states[i] = NSH_OBJECT_WRONG;
     }
+}
+
+/* What had happened, in the journal's words; a chain that is gone was removed by somebody. */
+static void report_drift(struct nsh_reconciler *r, const struct nsh_chain *c, const char *reason)
+{
+    const char *trigger = r->account.trigger.text;
+    struct report_args args = {
+            .kind = NSH_REPORT_RESTORED,
+            .cause = reason,
+            .detail = strcmp(trigger, "resync") == 0    ? trigger
+                      : c->kind > NSH_POLICY_MASQUERADE ? nsh_table_name(c->table)
+                                                        : NULL,
+            .culprit_pid = r->firewall_culprit_pid,
+            .culprit = r->firewall_culprit[0] ? r->firewall_culprit : NULL,
+    };
+
+    if (args.culprit && strcmp(reason, "missing") == 0)
+        args.cause = "removed";
+    report_chain(r, c, &args);
 }
 
 static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, size_t i)
@@ -77,39 +112,46 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
     const char *reason = nsh_firewall_plan_reason(plan, i);
     enum nsh_object_state before = r->chain_states[i];
     bool drift = !r->settling && (before == NSH_OBJECT_HELD || before == NSH_OBJECT_WRONG);
-    struct report_args args = {
-            .kind = drift                            ? NSH_REPORT_RESTORED
-                    : strcmp(reason, "missing") == 0 ? NSH_REPORT_ADDED
-                                                     : NSH_REPORT_CHANGED,
-            .cause = drift ? reason : NULL,
-            .detail = drift && strcmp(r->account.trigger.text, "resync") == 0
-                              ? r->account.trigger.text
-                              : NULL,
-    };
+    bool gap = drift || (r->settling && r->occasion == NSH_OCCASION_START && r->earlier_run) ||
+               (before == NSH_OBJECT_STANDBY && !r->settling);
 
-    if (drift)
-        reconcile_repaired(r, NSH_OBJECT_CHAIN + i);
-    if (c->table == NSH_TABLE_NAT &&
-            (drift || (r->settling && r->occasion == NSH_OCCASION_START && r->earlier_run)))
+    /* Flows that began while it was away are to go, whatever it was away for. */
+    if (gap && c->table == NSH_TABLE_NAT)
         reconcile_flows_want(r, nsh_family_index(c->family));
-    /* Back from standby: told with what it depends on. Flows that began before it are to go. */
-    if (before == NSH_OBJECT_STANDBY && !r->settling) {
-        if (c->table == NSH_TABLE_NAT)
-            reconcile_flows_want(r, nsh_family_index(c->family));
-        return;
+    if (drift) {
+        reconcile_repaired(r, NSH_OBJECT_CHAIN + i);
+        report_drift(r, c, reason);
+    } else if (before != NSH_OBJECT_STANDBY || r->settling) {
+        /* Back from standby is told with what it depends on. */
+        reconcile_note_news(
+                r, i, strcmp(reason, "missing") == 0 ? NSH_REPORT_ADDED : NSH_REPORT_CHANGED);
     }
-    report_chain(r, c, &args);
 }
 
-/* Nothing is touched but what is back from standby: that is no drift. */
+/* Nothing is touched but what is back from standby, or was blocked: that is no drift. */
 static bool is_own_change(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
         int family, enum nsh_table table)
 {
     for (size_t i = 0; i < r->desired->n_chains; i++)
         if (in_table(&r->desired->chains[i], family, table) && nsh_firewall_plan_touches(plan, i) &&
-                r->chain_states[i] != NSH_OBJECT_STANDBY)
+                r->chain_states[i] != NSH_OBJECT_STANDBY &&
+                r->chain_states[i] != NSH_OBJECT_PENDING)
             return false;
     return true;
+}
+
+/* Who changed the table, as far as it is certain: asked once for what is found in one pass. */
+static void look_for_culprit(struct nsh_reconciler *r)
+{
+    struct nsh_firewall_culprit who;
+
+    r->firewall_culprit[0] = '\0';
+    r->firewall_culprit_pid = 0;
+    if (r->settling || !r->firewall->ops->culprit ||
+            !r->firewall->ops->culprit(r->firewall, &who) ||
+            !nsh_culprit_confirm(who.pid, who.name, r->firewall_culprit))
+        return;
+    r->firewall_culprit_pid = (pid_t)who.pid;
 }
 
 static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
@@ -123,7 +165,8 @@ static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan 
         if (wrote && nsh_firewall_plan_touches(plan, i))
             chain_mended(r, plan, i);
         r->chain_states[i] = NSH_OBJECT_HELD;
-        nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, NULL);
+        if (!(r->chain_news[i] & CHAIN_RETRIED)) /* else when all of its policy has come about */
+            nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, NULL);
     }
 }
 
@@ -132,8 +175,7 @@ static int observe(void *userdata, const struct nsh_chain_seen *seen)
     return nsh_firewall_plan_observe(userdata, seen);
 }
 
-/* What is to be done in one table, without doing it. Number of steps or -errno. */
-static int look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int family,
+int reconcile_look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int family,
         enum nsh_table table, enum nsh_firewall_phase phase)
 {
     size_t n;
@@ -177,88 +219,161 @@ static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *
     return true;
 }
 
-/* One table on the way up. 1: holds; 0: does not (the states say why); -errno: no memory. */
-static int up_table(struct nsh_reconciler *r, int family, enum nsh_table table, bool *ret_raced)
+/*
+ * One table on the way up. 1: holds; 0: not now (the states say why); -errno with `ret_why`, of
+ * which nothing was told yet.
+ */
+static int try_table(struct nsh_reconciler *r, int family, enum nsh_table table, bool *ret_raced,
+        char *ret_why, size_t size)
 {
     NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
-    char why[WHY_SIZE] = "";
     int q = nsh_firewall_plan_new(r->desired, family, table, &plan);
 
-    if (q < 0)
-        return q;
-    q = look(r, plan, family, table, NSH_PHASE_UP);
-    if (q < 0) {
-        table_failed(r, family, table, strerror(-q));
+    ret_why[0] = '\0';
+    if (q == 0)
+        q = reconcile_look(r, plan, family, table, NSH_PHASE_UP);
+    if (q > 0 && hold_back(r, plan, family, table))
         return 0;
-    }
-    if (q == 0) {
+    if (q > 0) {
+        r->work.commits++;
+        q = nsh_apply_firewall(
+                r->firewall, plan, family, table, NSH_PHASE_UP, COMMIT_TRIES, ret_why, size);
+        if (q == NSH_FIREWALL_OK) {
+            look_for_culprit(r);
+            table_done(r, plan, family, table, true);
+            return 1;
+        }
+        *ret_raced = *ret_raced || q > 0;
+    } else if (q == 0) {
         table_done(r, plan, family, table, false);
         return 1;
     }
-    if (hold_back(r, plan, family, table))
-        return 0;
-    r->work.commits++;
-    q = nsh_apply_firewall(
-            r->firewall, plan, family, table, NSH_PHASE_UP, COMMIT_TRIES, why, sizeof why);
-    if (q == NSH_FIREWALL_OK) {
-        table_done(r, plan, family, table, true);
-        return 1;
-    }
-    if (q < 0)
-        table_failed(r, family, table, why[0] ? why : strerror(-q));
-    else
-        *ret_raced = true;
-    return 0;
+    if (q < 0 && ret_why[0] == '\0')
+        snprintf(ret_why, size, "%s", strerror(-q));
+    return q < 0 ? q : 0;
 }
 
-static int up_family(struct nsh_reconciler *r, int family)
+/* Why a policy is blocked: a step of it, and what became of that. */
+static void block(struct nsh_reconciler *r, size_t chain, const char *why)
+{
+    char text[WHY_SIZE + 32];
+
+    snprintf(text, sizeof text, "its %s rules: %s", nsh_table_name(r->desired->chains[chain].table),
+            why);
+    reconcile_block(r, chain, text);
+    reconcile_failed(r, nsh_family_index(r->desired->chains[chain].family));
+}
+
+static bool may_block(const struct nsh_reconciler *r, size_t i, int family, enum nsh_table table)
+{
+    return in_table(&r->desired->chains[i], family, table) && reconcile_may_block(r, i);
+}
+
+/* No rule of this table can be had. */
+static void table_unusable(
+        struct nsh_reconciler *r, int family, enum nsh_table table, const char *why)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (may_block(r, i, family, table))
+            block(r, i, why);
+    table_failed(r, family, table, why);
+}
+
+/*
+ * A commit failed, and it may be for a policy that comes as a whole or not at all: the table
+ * without these, and then with each of them.
+ */
+static int split_table(struct nsh_reconciler *r, int family, enum nsh_table table, bool *ret_raced,
+        char *why, size_t size)
+{
+    nsh_autofree bool *left_out = calloc(r->desired->n_chains + 1, sizeof *left_out);
+    int q = -ENOMEM, one;
+
+    for (size_t i = 0; left_out && i < r->desired->n_chains; i++) {
+        left_out[i] = may_block(r, i, family, table);
+        if (left_out[i])
+            reconcile_set_blocked(r, i, true);
+    }
+    if (left_out)
+        q = reconcile_uses_table(r, family, table)
+                    ? try_table(r, family, table, ret_raced, why, size)
+                    : 1;
+    if (q < 0)
+        table_failed(r, family, table, why);
+    for (size_t i = 0; left_out && i < r->desired->n_chains; i++) {
+        if (!left_out[i])
+            continue;
+        reconcile_set_blocked(r, i, false);
+        one = try_table(r, family, table, ret_raced, why, size);
+        if (one < 0)
+            block(r, i, why);
+        else if (one == 0)
+            q = 0;
+    }
+    return q;
+}
+
+/* 1: holds, as far as it is wanted now. */
+static int up_table(struct nsh_reconciler *r, int family, enum nsh_table table, bool *ret_raced)
+{
+    char why[WHY_SIZE];
+    int q = try_table(r, family, table, ret_raced, why, sizeof why);
+
+    for (size_t i = 0; q < 0 && i < r->desired->n_chains; i++)
+        if (may_block(r, i, family, table))
+            return split_table(r, family, table, ret_raced, why, sizeof why);
+    if (q < 0)
+        table_failed(r, family, table, why);
+    return q;
+}
+
+static void up_family(struct nsh_reconciler *r, int family)
 {
     int f = nsh_family_index(family);
     bool raced = false;
-    int q = 0;
 
     r->firewall_ready[f] = true;
     for (size_t t = 0; t < NSH_ARRAY_SIZE(tables_up); t++) {
         if (!reconcile_uses_table(r, family, tables_up[t]))
             continue;
-        q = up_table(r, family, tables_up[t], &raced);
-        if (q < 0)
-            return q;
         /* Without the conntrack chain a policy still holds. */
-        if (tables_up[t] != NSH_TABLE_RAW && q == 0)
+        if (up_table(r, family, tables_up[t], &raced) <= 0 && tables_up[t] != NSH_TABLE_RAW)
             r->firewall_ready[f] = false;
     }
+    if (r->firewall_again[f] == 0 && !r->firewall_retried[f])
+        r->firewall_failures[f] = 0;
     r->firewall_dirty[f] = raced || r->firewall_wait[f] > reconcile_now(r);
     if (raced)
         reconcile_retry_at(r, reconcile_now(r) + 10000);
     r->forwarding_dirty = r->forwarding_dirty || r->firewall_ready[f];
-    return 0;
 }
 
+/* Tables that this kernel has not; false: none of those that are wanted can be had. */
 static bool family_can(struct nsh_reconciler *r, int family)
 {
+    bool any = false;
+
     for (size_t t = 0; t < NSH_ARRAY_SIZE(tables_up); t++) {
         char why[WHY_SIZE] = "";
         int q;
 
-        if (!reconcile_uses_table(r, family, tables_up[t]))
+        if (tables_up[t] == NSH_TABLE_RAW || !reconcile_uses_table(r, family, tables_up[t]))
             continue;
         q = r->firewall->ops->probe(r->firewall, family, tables_up[t], why, sizeof why);
-        if (q == 0)
-            continue;
-        table_failed(r, family, NSH_TABLE_NAT, why[0] ? why : strerror(-q));
-        return false;
+        if (q < 0)
+            table_unusable(r, family, tables_up[t], why[0] ? why : strerror(-q));
+        any = any || q == 0;
     }
-    return true;
+    return any;
 }
 
-static void open_failed(struct nsh_reconciler *r, int error)
+void reconcile_open_failed(struct nsh_reconciler *r, int error)
 {
     char why[WHY_SIZE];
 
     snprintf(why, sizeof why, "cannot take the xtables lock: %s", strerror(-error));
     for (int f = 0; f < NSH_FAMILIES; f++) {
-        table_failed(r, nsh_family_of(f), NSH_TABLE_NAT, why);
+        table_failed(r, nsh_family_of(f), NSH_TABLE_COUNT, why);
         r->firewall_ready[f] = false;
     }
 }
@@ -277,6 +392,70 @@ static void waiting_for_lock(struct nsh_reconciler *r)
     }
 }
 
+/* What is out until the next try is wanted again, if this is one. */
+static void begin_try(struct nsh_reconciler *r, int f, uint64_t now)
+{
+    bool resync = strcmp(r->account.trigger.text, "resync") == 0;
+
+    if (r->firewall_again[f] > now && !r->settling && !resync)
+        return;
+    r->firewall_again[f] = 0;
+    r->firewall_retried[f] = reconcile_unblock(r, nsh_family_of(f));
+    reconcile_retry_sets(r, nsh_family_of(f));
+}
+
+static void take_due(struct nsh_reconciler *r, uint64_t now)
+{
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        if (r->firewall_wait[f] <= now)
+            r->firewall_wait[f] = 0;
+        if (r->firewall_again[f] != 0 && r->firewall_again[f] <= now)
+            r->firewall_dirty[f] = true;
+        if (r->firewall_dirty[f] && r->firewall_wait[f] == 0)
+            begin_try(r, f, now);
+    }
+}
+
+void reconcile_failed(struct nsh_reconciler *r, int f)
+{
+    uint64_t delay = FAILURE_RETRY_USEC << r->firewall_failures[f];
+
+    if (r->firewall_again[f] != 0)
+        return; /* in this pass already */
+    r->firewall_again[f] = reconcile_now(r) + delay;
+    if (r->firewall_failures[f] < FAILURES_MAX)
+        r->firewall_failures[f]++;
+}
+
+/* The rules of a family can be compared now: they are marked, and the kernel has their tables. */
+static bool rules_are_due(struct nsh_reconciler *r, int f, uint64_t now)
+{
+    int family = nsh_family_of(f);
+
+    if (!r->firewall_dirty[f] || r->firewall_wait[f] > now)
+        return false;
+    if (reconcile_has_chains(r, family) && family_can(r, family))
+        return true;
+    r->firewall_ready[f] = false;
+    r->firewall_dirty[f] = false; /* a kernel that can't will not learn it by itself */
+    r->firewall_again[f] = 0;
+    return false;
+}
+
+/* Sets before the rules that refer to them; those that are only looked at again, after. */
+static int up_under_lock(struct nsh_reconciler *r, int family, bool rules)
+{
+    int more = reconcile_sets_up(r, family, true);
+
+    if (more > 0)
+        return more;
+    if (rules)
+        up_family(r, family);
+    if (!r->settling)
+        reconcile_sets_up(r, family, false);
+    return 0;
+}
+
 int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait)
 {
     uint64_t now = reconcile_now(r);
@@ -284,175 +463,27 @@ int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait)
     int q = 0;
 
     *ret_wait = false;
-    for (int f = 0; f < NSH_FAMILIES; f++) {
-        if (r->firewall_wait[f] <= now)
-            r->firewall_wait[f] = 0;
-        if (r->firewall_again[f] != 0 && r->firewall_again[f] <= now)
-            r->firewall_dirty[f] = true;
-        if (r->firewall_dirty[f])
-            r->firewall_again[f] = 0;
-    }
-    for (int f = 0; f < NSH_FAMILIES && q >= 0; f++) {
-        int family = nsh_family_of(f);
+    take_due(r, now);
+    for (int f = 0; f < NSH_FAMILIES && q == 0; f++) {
+        bool rules = rules_are_due(r, f, now);
 
-        if (!r->firewall_dirty[f] || r->firewall_wait[f] > now)
+        if (!rules && !reconcile_sets_due(r, nsh_family_of(f)))
             continue;
-        if (!reconcile_has_chains(r, family) || !family_can(r, family)) {
-            r->firewall_ready[f] = false;
-            r->firewall_dirty[f] = false; /* a kernel that can't will not learn it by itself */
-            r->firewall_again[f] = 0;
-            continue;
+        q = opened ? NSH_FIREWALL_OK : r->firewall->ops->open(r->firewall, NSH_FIREWALL_WRITE);
+        if (q == NSH_FIREWALL_BUSY) {
+            waiting_for_lock(r);
+            *ret_wait = true;
+            return 0;
         }
-        if (!opened) {
-            q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_WRITE);
-            if (q == NSH_FIREWALL_BUSY) {
-                waiting_for_lock(r);
-                *ret_wait = true;
-                return 0;
-            }
-            if (q < 0) {
-                open_failed(r, q);
-                r->firewall_dirty[NSH_V4] = r->firewall_dirty[NSH_V6] = false;
-                return 0;
-            }
-            opened = true;
+        if (q < 0) {
+            reconcile_open_failed(r, q);
+            r->firewall_dirty[NSH_V4] = r->firewall_dirty[NSH_V6] = false;
+            return 0;
         }
-        q = up_family(r, family);
+        opened = true;
+        q = up_under_lock(r, nsh_family_of(f), rules);
     }
     if (opened)
         r->firewall->ops->close(r->firewall);
-    return q < 0 ? q : 0;
-}
-
-/* ---- down ---- */
-
-static bool plans_deletion(const struct nsh_firewall_plan *plan, const char *chain)
-{
-    size_t n;
-    const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(plan, &n);
-
-    for (size_t i = 0; i < n; i++)
-        if (steps[i].verb == NSH_CHAIN_DELETE && strcmp(steps[i].chain, chain) == 0)
-            return true;
-    return false;
-}
-
-/* Not wanted now, and that was told with what it depends on. */
-static bool is_on_standby(const struct nsh_reconciler *r, const struct nsh_chain *gone)
-{
-    for (size_t i = 0; i < r->desired->n_chains; i++) {
-        const struct nsh_chain *c = &r->desired->chains[i];
-
-        if (c->standby && c->family == gone->family && c->table == gone->table &&
-                strcmp(c->name, gone->name) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* `still`: what would be done now. A chain that a foreign rule leads to could only be emptied. */
-static void report_removed(struct nsh_reconciler *r, const struct nsh_firewall_plan *done,
-        const struct nsh_firewall_plan *still)
-{
-    size_t n;
-    const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(done, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        struct nsh_chain gone = {.family = steps[i].family, .table = steps[i].table};
-        struct report_args args = {.kind = NSH_REPORT_REMOVED};
-
-        if (steps[i].verb != NSH_CHAIN_DELETE)
-            continue;
-        if (plans_deletion(still, steps[i].chain)) {
-            if (!r->settling)
-                continue; /* said before */
-            args.kind = NSH_REPORT_FAILED;
-            args.detail = "its chain was emptied but stays, because a foreign rule jumps to it";
-        }
-        memcpy(gone.name, steps[i].chain, sizeof gone.name);
-        if (gone.table == NSH_TABLE_NAT)
-            snprintf(
-                    gone.policy, sizeof gone.policy, "%.16s", gone.name + strlen(NSH_CHAIN_PREFIX));
-        if (args.kind == NSH_REPORT_REMOVED && !r->settling && is_on_standby(r, &gone))
-            continue;
-        report_chain(r, &gone, &args);
-    }
-}
-
-/* True in *ret_any if something unwanted stands. Only looks: no lock, no new table. */
-static int look_down(struct nsh_reconciler *r, bool *ret_any)
-{
-    int q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_READ);
-
-    *ret_any = false;
-    if (q != NSH_FIREWALL_OK)
-        return q < 0 ? q : 0;
-    for (int f = 0; f < NSH_FAMILIES && q >= 0; f++) {
-        for (int t = 0; t < NSH_TABLE_COUNT && q >= 0; t++) {
-            NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
-
-            q = nsh_firewall_plan_new(r->desired, nsh_family_of(f), (enum nsh_table)t, &plan);
-            if (q == 0)
-                q = look(r, plan, nsh_family_of(f), (enum nsh_table)t, NSH_PHASE_DOWN);
-            *ret_any = *ret_any || q > 0;
-        }
-    }
-    r->firewall->ops->close(r->firewall);
-    return q < 0 ? q : 0;
-}
-
-static int down_table(struct nsh_reconciler *r, int family, enum nsh_table table)
-{
-    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL, *still = NULL;
-    char why[WHY_SIZE] = "";
-    int q = nsh_firewall_plan_new(r->desired, family, table, &plan);
-
-    if (q == 0)
-        q = nsh_firewall_plan_new(r->desired, family, table, &still);
-    if (q < 0)
-        return q;
-    /* What changed since the way up was judged there no more: it has to be, by another pass. */
-    if (reconcile_uses_table(r, family, table) &&
-            r->firewall->ops->changed(r->firewall, family, table) > 0)
-        r->firewall_dirty[nsh_family_index(family)] = true;
-    q = look(r, plan, family, table, NSH_PHASE_DOWN);
-    if (q <= 0)
-        return 0; /* a table that can't be read holds nothing of ours */
-    r->work.commits++;
-    q = nsh_apply_firewall(
-            r->firewall, plan, family, table, NSH_PHASE_DOWN, COMMIT_TRIES, why, sizeof why);
-    if (q == NSH_FIREWALL_OK) {
-        if (look(r, still, family, table, NSH_PHASE_DOWN) >= 0)
-            report_removed(r, plan, still);
-    } else if (q < 0) {
-        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = why};
-
-        report_plain(r, "removal of unwanted chains", family == AF_INET6 ? "ipv6" : "ipv4", &args);
-    }
-    return q > 0;
-}
-
-/* 0, 1: once more later (the lock is held), -errno. NAT first, then what kept conntrack in use. */
-int reconcile_firewall_down(struct nsh_reconciler *r)
-{
-    bool any, again = false;
-    int q = look_down(r, &any);
-
-    if (q < 0 || !any)
-        return 0;
-    q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_WRITE);
-    if (q == NSH_FIREWALL_BUSY)
-        return 1;
-    if (q < 0) {
-        open_failed(r, q);
-        return 0;
-    }
-    for (int f = 0; f < NSH_FAMILIES && q >= 0; f++) {
-        for (int t = 0; t < NSH_TABLE_COUNT && q >= 0; t++) {
-            q = down_table(r, nsh_family_of(f), (enum nsh_table)t);
-            again = again || q > 0;
-        }
-    }
-    r->firewall->ops->close(r->firewall);
-    return q < 0 ? q : again;
+    return q;
 }

@@ -178,11 +178,12 @@ static void touch_rules(struct nsh_reconciler *r, nsh_gate_id gate, struct gate_
 void reconcile_settle_chains(struct nsh_reconciler *r)
 {
     for (size_t i = 0; i < r->desired->n_chains; i++) {
-        if (!r->desired->chains[i].standby)
+        if (!r->desired->chains[i].standby || r->desired->chains[i].blocked)
             continue;
         r->chain_states[i] = NSH_OBJECT_STANDBY;
         nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, NULL);
     }
+    reconcile_settle_sets(r);
 }
 
 static void touch_chains(struct nsh_reconciler *r, nsh_gate_id gate, struct gate_effect *e)
@@ -193,7 +194,7 @@ static void touch_chains(struct nsh_reconciler *r, nsh_gate_id gate, struct gate
         if (c->when != gate)
             continue;
         r->firewall_dirty[nsh_family_index(c->family)] = true;
-        e->policies++;
+        e->policies += reconcile_is_lead(r, i);
     }
     if (e->policies == 0)
         return;
@@ -229,7 +230,7 @@ static struct gate_effect count_closed(struct nsh_reconciler *r, nsh_gate_id gat
     nsh_desired_of_gate(r->desired, gate, &e.withdrawn);
     touch_rules(r, gate, &e);
     for (size_t i = 0; i < r->desired->n_chains; i++)
-        e.policies += r->desired->chains[i].when == gate;
+        e.policies += r->desired->chains[i].when == gate && reconcile_is_lead(r, i);
     return e;
 }
 

@@ -3,7 +3,8 @@
  * What the parts of the reconciler share: reconcile.c (the order of a pass), reconcile-marks.c,
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
  * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
- * reconcile-firewall.c, reconcile-flows.c, reconcile-sysctl.c, reconcile-report.c.
+ * reconcile-firewall.c (packet rules on the way up), reconcile-firewall-down.c, reconcile-policy.c,
+ * reconcile-sets.c, reconcile-flows.c, reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -65,6 +66,8 @@ struct tally {
 #define ROUTE_WAS_WANTED 0x10U
 /* It is pending because nobody has learned its gateway, or its VRF has no table for it. */
 #define ROUTE_UNLEARNED 0x08U
+/* A bit of chain_news: its policy was blocked, and is tried again in this pass. */
+#define CHAIN_RETRIED 0x80U
 /* More than this many single keys are not cheaper than one dump. */
 #define KEY_MARKS_MAX 1024
 
@@ -133,6 +136,21 @@ struct job {
     struct account account;
 };
 
+/* What is known of a wanted set. */
+struct set_mark {
+    uint8_t state; /* enum nsh_object_state */
+    bool urgent;   /* to be seen to before the rules that refer to it */
+    bool dirty;    /* to be compared with the kernel */
+    size_t before; /* the same set of the configuration before, which the kernel holds */
+    uint64_t wait; /* backing off until then; 0: not */
+};
+
+/* What kind a policy's name stood for. */
+struct known_policy {
+    char name[NSH_POLICY_NAME];
+    enum nsh_policy_kind kind;
+};
+
 /* The sysctls we switched, as the state directory remembers them. */
 struct before_list {
     struct nsh_sysctl_before *items;
@@ -157,6 +175,11 @@ struct nsh_reconciler {
     struct nsh_rule_plan *rule_plan; /* made anew with the configuration */
     size_t route_counts[NSH_OBJECT_STATES];
     uint8_t *chain_states;
+    uint8_t *chain_news; /* enum nsh_report_kind to be told of it, 0: nothing; CHAIN_RETRIED */
+    bool news;           /* of one of these */
+    struct set_mark *set_marks; /* one for each set */
+    struct known_policy *known; /* of the configuration before, sorted by name */
+    size_t n_known;
     struct nsh_route_plan *route_plan; /* of all routes; made anew with the configuration */
     struct nsh_route_plan *key_plan;   /* of single ones, also while the other is at work */
     const struct nsh_route_plan *plan; /* whose steps are being written */
@@ -192,7 +215,14 @@ struct nsh_reconciler {
     size_t n_rule_marks;
     uint64_t rules_wait; /* a rule is backing off until then; NSH_NEVER: none */
     bool firewall_dirty[NSH_FAMILIES];
-    uint64_t firewall_again[NSH_FAMILIES]; /* it failed and is tried again then; 0: it did not */
+    uint64_t firewall_again[NSH_FAMILIES];   /* it failed and is tried again then; 0: it did not */
+    uint8_t firewall_failures[NSH_FAMILIES]; /* in a row */
+    bool firewall_retried[NSH_FAMILIES];     /* what had failed is tried again in this pass */
+    pid_t firewall_culprit_pid;              /* who changed the rules; 0: not certain */
+    char firewall_culprit[NSH_COMM_LEN * 4];
+    bool sets_dirty;    /* a set is to be compared now */
+    bool sets_urgent;   /* before the rules */
+    uint64_t sets_wait; /* one is backing off until then; NSH_NEVER: none */
     bool forwarding_dirty;
     uint64_t forwarding_wait[NSH_FAMILIES]; /* backing off until then; 0: not */
     bool unwanted_dirty; /* chains and sysctls that are no longer wanted may stand */
@@ -364,9 +394,70 @@ int reconcile_carry_rules(struct nsh_reconciler *r, const struct nsh_desired *to
 /* Policies of this family are wanted. */
 bool reconcile_has_chains(const struct nsh_reconciler *r, int family);
 bool reconcile_uses_table(const struct nsh_reconciler *r, int family, enum nsh_table table);
-/* true in *ret_wait: another program holds the lock, the pass is to wait for it. */
+/*
+ * true in *ret_wait: another program holds the lock, the pass is to wait for it. 1: what comes
+ * before the rules is not done yet.
+ */
 int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait);
+/* Something of a family failed in this pass: there is another try, the later the more often. */
+void reconcile_failed(struct nsh_reconciler *r, int f);
+void reconcile_open_failed(struct nsh_reconciler *r, int error);
+/* What is to be done in one table, without doing it: 1 something, 0 nothing, -errno. */
+int reconcile_look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int family,
+        enum nsh_table table, enum nsh_firewall_phase phase);
+/* reconcile-firewall-down.c */
 int reconcile_firewall_down(struct nsh_reconciler *r);
+
+/* reconcile-policy.c */
+/* The first chain of its policy and family, which speaks for all of them. */
+bool reconcile_is_lead(const struct nsh_reconciler *r, size_t chain);
+/* The worst of its chains' states, and which chain can say why. */
+enum nsh_object_state reconcile_policy_state(
+        const struct nsh_reconciler *r, size_t lead, size_t *ret_why);
+struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size_t lead);
+/* Whether a failure at this chain takes its policy out until the next try. */
+bool reconcile_may_block(const struct nsh_reconciler *r, size_t chain);
+/* Out without a word, or in again. */
+void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked);
+void reconcile_block(struct nsh_reconciler *r, size_t chain, const char *why);
+/* Forwarding can't be switched on: neither is what it is switched on for. */
+void reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *why);
+/* All policies of the family are wanted again; true if one had been blocked. */
+bool reconcile_unblock(struct nsh_reconciler *r, int family);
+/* A chain was written: that is told when the whole policy is done. */
+void reconcile_note_news(struct nsh_reconciler *r, size_t chain, enum nsh_report_kind kind);
+void reconcile_tell_news(struct nsh_reconciler *r);
+/* The kind of a policy of the configuration before, by name; NSH_POLICY_NONE: not known. */
+enum nsh_policy_kind reconcile_kind_before(const struct nsh_reconciler *r, const char *policy);
+/* Notes them down. 0 or -ENOMEM. */
+int reconcile_remember_kinds(struct nsh_reconciler *r);
+
+/* reconcile-sets.c */
+/* Carries over what is known of sets that stay wanted. 0 or -ENOMEM. */
+int reconcile_carry_sets(struct nsh_reconciler *r, const struct nsh_desired *to,
+        struct set_mark *marks, struct nsh_notes *notes, enum nsh_occasion why);
+/* All of them are to be compared. */
+void reconcile_mark_sets(struct nsh_reconciler *r);
+/* The cheap look: true if one of the family changed, which is marked. */
+bool reconcile_poll_sets(struct nsh_reconciler *r, int family);
+/*
+ * Under the lock: compares and writes the family's sets, those that are urgent or all that are
+ * marked, for a few milliseconds. 1: there is more to do.
+ */
+int reconcile_sets_up(struct nsh_reconciler *r, int family, bool urgent);
+/* Some of the family are to be compared now. */
+bool reconcile_sets_due(const struct nsh_reconciler *r, int family);
+/* Those that failed are to be tried again. */
+void reconcile_retry_sets(struct nsh_reconciler *r, int family);
+/* Those on standby are not there, or about to go; what is back is to come. */
+void reconcile_settle_sets(struct nsh_reconciler *r);
+/* sets_dirty, sets_urgent and sets_wait follow from the marks. */
+void reconcile_count_set_marks(struct nsh_reconciler *r);
+/* True if sets of ours that are not wanted stand there, in any session; they go. */
+bool reconcile_sets_unwanted(struct nsh_reconciler *r, int family);
+void reconcile_sets_down(struct nsh_reconciler *r, int family);
+/* "netshared-home_f4 of masquerade home" */
+const char *reconcile_set_name(const struct nsh_reconciler *r, size_t set, char *buf, size_t size);
 
 /* reconcile-flows.c */
 /* After a gap in a family's translation: flows born in it are looked for. */

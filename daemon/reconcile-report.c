@@ -184,7 +184,7 @@ void report_chain(
     char name[64];
     bool policy = chain->policy[0] != '\0';
     struct nsh_report report = {
-            .object = policy ? "masquerade" : "conntrack",
+            .object = nsh_policy_noun(chain->kind),
             .name = report_chain_name(chain, name, sizeof name),
             .policy = policy ? chain->policy : NULL,
     };
@@ -217,6 +217,8 @@ void report_plain(struct nsh_reconciler *r, const char *object, const char *name
 
 void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret)
 {
+    size_t why;
+
     memset(ret, 0, sizeof *ret);
     if (!r->desired)
         return;
@@ -233,8 +235,10 @@ void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret
         (probes ? ret->probes : ret->rules)[r->rule_states[i]]++;
     }
     for (size_t i = 0; i < r->desired->n_chains; i++)
-        if (r->desired->chains[i].policy[0] != '\0')
-            ret->policies[r->chain_states[i]]++;
+        if (r->desired->chains[i].policy[0] != '\0' && reconcile_is_lead(r, i))
+            ret->policies[reconcile_policy_state(r, i, &why)]++;
+    for (size_t i = 0; i < r->desired->n_sets; i++)
+        ret->sets[r->set_marks[i].state]++;
     for (int f = 0; f < NSH_FAMILIES; f++)
         if (r->desired->forwarding[f])
             ret->forwarding[r->forwarding_states[f]]++;
@@ -266,7 +270,8 @@ static void show(struct viewer *v, nsh_object_id id, nsh_origin origin, nsh_gate
     view->reason = nsh_notes_reason(v->r->notes, id);
     if (view->state == NSH_OBJECT_STANDBY && gate != NSH_NO_GATE)
         view->reason = reconcile_gate_reason(v->r, gate, reason, sizeof reason);
-    view->repairs = nsh_notes_find_repairs(v->r->notes, id);
+    if (!view->repairs)
+        view->repairs = nsh_notes_find_repairs(v->r->notes, id);
     view->path = nsh_origins_resolve(v->r->desired->config->origins, origin, &view->line);
     v->shown++;
     v->each(v->userdata, view);
@@ -312,13 +317,35 @@ static void show_policies(struct viewer *v)
     char name[64];
 
     for (size_t i = 0; i < d->n_chains; i++) {
-        struct nsh_object_view view = {.kind = "masquerade"};
+        const struct nsh_chain *c = &d->chains[i];
+        struct nsh_object_view view = {.kind = nsh_policy_noun(c->kind), .name = name};
+        struct nsh_repairs repairs;
+        size_t why;
 
-        view.state = v->r->chain_states[i];
-        if (d->chains[i].policy[0] == '\0' || !wants(v, view.state))
+        if (c->policy[0] == '\0' || !reconcile_is_lead(v->r, i))
             continue;
-        view.name = report_chain_name(&d->chains[i], name, sizeof name);
-        show(v, NSH_OBJECT_CHAIN + i, d->chains[i].origin, d->chains[i].when, &view);
+        view.state = reconcile_policy_state(v->r, i, &why);
+        if (!wants(v, view.state))
+            continue;
+        report_chain_name(c, name, sizeof name);
+        repairs = reconcile_policy_repairs(v->r, i);
+        view.repairs = &repairs;
+        show(v, NSH_OBJECT_CHAIN + why, c->origin, c->when, &view);
+    }
+}
+
+static void show_sets(struct viewer *v)
+{
+    char name[96];
+
+    for (size_t i = 0; i < v->r->desired->n_sets; i++) {
+        struct nsh_object_view view = {.kind = "set", .name = name};
+
+        view.state = v->r->set_marks[i].state;
+        if (!wants(v, view.state))
+            continue;
+        reconcile_set_name(v->r, i, name, sizeof name);
+        show(v, NSH_OBJECT_SET + i, NSH_ORIGIN_NONE, v->r->desired->sets[i].when, &view);
     }
 }
 
@@ -344,6 +371,7 @@ size_t nsh_reconciler_each(const struct nsh_reconciler *r, size_t limit,
     for (int round = 0; round < 2; round++) {
         v.held = round == 1;
         show_policies(&v);
+        show_sets(&v);
         show_forwarding(&v);
         show_rules(&v);
         show_routes(&v);

@@ -240,7 +240,8 @@ static bool any_ipv6_source(const struct nsh_desired *d)
 
 /* All that a configuration needs beside itself. */
 struct outfit {
-    uint8_t *flags, *states, *rule_flags, *rule_states, *chains;
+    uint8_t *flags, *states, *rule_flags, *rule_states, *chains, *news;
+    struct set_mark *sets;
     struct gate_mark *gate_marks;
     struct nsh_route_plan *plan, *key_plan;
     struct nsh_rule_plan *rule_plan;
@@ -254,6 +255,8 @@ static void outfit_done(struct outfit *o)
     free(o->rule_flags);
     free(o->rule_states);
     free(o->chains);
+    free(o->news);
+    free(o->sets);
     free(o->gate_marks);
     nsh_route_plan_free(o->plan);
     nsh_route_plan_free(o->key_plan);
@@ -268,9 +271,11 @@ static int outfit_new(const struct nsh_desired *desired, uint8_t also_ours, stru
     o->rule_flags = calloc(desired->n_rules + 1, 1);
     o->rule_states = calloc(desired->n_rules + 1, 1);
     o->chains = calloc(desired->n_chains + 1, 1);
+    o->news = calloc(desired->n_chains + 1, 1);
+    o->sets = calloc(desired->n_sets + 1, sizeof *o->sets);
     o->gate_marks = calloc(desired->n_gates + 1, sizeof *o->gate_marks);
-    if (!o->flags || !o->states || !o->rule_flags || !o->rule_states || !o->chains ||
-            !o->gate_marks || nsh_notes_new(&o->notes) < 0)
+    if (!o->flags || !o->states || !o->rule_flags || !o->rule_states || !o->chains || !o->news ||
+            !o->sets || !o->gate_marks || nsh_notes_new(&o->notes) < 0)
         return -ENOMEM;
     if (nsh_route_plan_new(desired, o->flags, also_ours, &o->plan) < 0 ||
             nsh_rule_plan_new(desired, o->rule_flags, also_ours, &o->rule_plan) < 0)
@@ -287,6 +292,8 @@ static void set_aside(struct nsh_reconciler *r, enum nsh_occasion why)
     free(r->rule_flags);
     free(r->rule_states);
     free(r->chain_states);
+    free(r->chain_news);
+    free(r->set_marks);
     free(r->gate_marks);
     if (!r->desired)
         return;
@@ -313,6 +320,8 @@ static void put_on(struct nsh_reconciler *r, struct nsh_desired *desired, struct
     r->route_flags = NSH_TAKE_PTR(o->flags);
     r->route_states = NSH_TAKE_PTR(o->states);
     r->chain_states = NSH_TAKE_PTR(o->chains);
+    r->chain_news = NSH_TAKE_PTR(o->news);
+    r->set_marks = NSH_TAKE_PTR(o->sets);
     r->gate_marks = NSH_TAKE_PTR(o->gate_marks);
     r->gates_marked = false;
     memset(r->route_counts, 0, sizeof r->route_counts);
@@ -340,8 +349,10 @@ int reconcile_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum ns
 
     if (outfit_new(desired, also_ours, &o) < 0 || end_job(r) < 0 ||
             reconcile_carry_rules(r, desired, o.rule_flags, o.rule_states, o.notes) < 0 ||
-            carry_chains(r, desired, o.chains, o.notes) < 0 || carry_fixed(r, o.notes) < 0 ||
-            reconcile_carry_gates(r, desired, o.notes) < 0)
+            carry_chains(r, desired, o.chains, o.notes) < 0 ||
+            reconcile_carry_sets(r, desired, o.sets, o.notes, why) < 0 ||
+            carry_fixed(r, o.notes) < 0 || reconcile_carry_gates(r, desired, o.notes) < 0 ||
+            (r->desired && reconcile_remember_kinds(r) < 0))
         return -ENOMEM;
     if (r->desired)
         carry_marks(r, desired);

@@ -266,6 +266,14 @@ static bool forwarding_fight(struct nsh_reconciler *r, int f)
     return true;
 }
 
+/* One that was on and is only to be repaired takes nothing down with it. */
+static void could_not_switch(struct nsh_reconciler *r, int f, bool drift, const char *why)
+{
+    forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
+    if (!drift || r->firewall_retried[f])
+        reconcile_forwarding_failed(r, f, why);
+}
+
 static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
 {
     bool drift = !r->settling && (r->forwarding_states[f] == NSH_OBJECT_HELD ||
@@ -290,14 +298,14 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
         list->n = known; /* nothing was switched yet */
         snprintf(why, sizeof why, "cannot note in the state directory what it was before: %s",
                 strerror(-q));
-        forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
+        could_not_switch(r, f, drift, why);
         return 0;
     }
     q = r->fib->ops->sysctl_set(r->fib, forwarding_keys[f], 1);
     if (q < 0) {
         snprintf(
                 why, sizeof why, "cannot write /proc/sys/%s: %s", forwarding_keys[f], strerror(-q));
-        forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
+        could_not_switch(r, f, drift, why);
         return 0;
     }
     if (drift)

@@ -37,6 +37,7 @@ int nsh_reconciler_new(struct nsh_fib *fib, struct nsh_firewall *firewall, struc
     r->retry = NSH_NEVER;
     r->routes_wait = NSH_NEVER;
     r->rules_wait = NSH_NEVER;
+    r->sets_wait = NSH_NEVER;
     r->flows_family = AF_UNSPEC;
     r->mark_arena = nsh_arena_new();
     if (!r->mark_arena || nsh_notes_new(&r->notes) < 0 || nsh_learner_new(&r->learner) < 0) {
@@ -61,6 +62,9 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     free(r->rule_flags);
     free(r->rule_states);
     free(r->chain_states);
+    free(r->chain_news);
+    free(r->set_marks);
+    free(r->known);
     free(r->keys);
     free(r->gate_marks);
     free(r->last_repair);
@@ -97,6 +101,8 @@ void nsh_reconciler_poll(struct nsh_reconciler *r)
     for (int f = 0; f < NSH_FAMILIES; f++) {
         if (!reconcile_has_chains(r, nsh_family_of(f)))
             continue;
+        if (reconcile_poll_sets(r, nsh_family_of(f)))
+            reconcile_set_trigger(r, 0, "");
         for (int t = 0; t < NSH_TABLE_COUNT; t++) {
             if (!reconcile_uses_table(r, nsh_family_of(f), (enum nsh_table)t) ||
                     r->firewall->ops->changed(r->firewall, nsh_family_of(f), (enum nsh_table)t) <=
@@ -211,7 +217,8 @@ bool nsh_reconciler_complete(const struct nsh_reconciler *r)
 {
     return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->rules_dirty &&
            r->job.phase == JOB_NONE && !r->gates_dirty && !r->gates_marked && !r->learned_dirty &&
-           !r->unwanted_dirty && !firewall_due(r, reconcile_now(r)) && r->lock_since == 0;
+           !r->unwanted_dirty && !firewall_due(r, reconcile_now(r)) && !r->sets_urgent &&
+           r->lock_since == 0;
 }
 
 static int forget_earlier_protocol(struct nsh_reconciler *r)
@@ -273,6 +280,8 @@ static void finish_pass(struct nsh_reconciler *r)
         reconcile_set_trigger(r, 0, "resync");
         r->behind = ROUTES_CLEAN;
     }
+    if (r->sets_dirty)
+        reconcile_set_trigger(r, 0, "resync");
     reconcile_follow_foreign(r);
 }
 
@@ -303,9 +312,10 @@ static int run_pass(struct nsh_reconciler *r)
         lock_is_held(r);
     else
         r->lock_since = 0;
-    if (order_waits(r))
+    if (order_waits(r) || (q > 0 && r->settling))
         return 0;
     q = reconcile_forwarding_on(r);
+    reconcile_tell_news(r);
     if (q == 0)
         q = pass_routing(r);
     if (q > 0) {
@@ -387,7 +397,7 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
     if (order_waits(r))
         return false;
     /* What needs a held lock, or was put off, comes back by the timer. */
-    if (r->retry == NSH_NEVER && (r->unwanted_dirty || firewall_due(r, now)))
+    if (r->retry == NSH_NEVER && (r->unwanted_dirty || r->sets_dirty || firewall_due(r, now)))
         return true;
     return r->routes_dirty != ROUTES_CLEAN || r->job.phase != JOB_NONE || r->links_dirty ||
            r->rules_dirty || r->forwarding_dirty || r->gates_dirty || r->gates_marked ||
@@ -399,6 +409,7 @@ uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
     uint64_t next = r->retry < r->routes_wait ? r->retry : r->routes_wait;
 
     next = r->rules_wait < next ? r->rules_wait : next;
+    next = r->sets_wait < next ? r->sets_wait : next;
     for (int f = 0; f < NSH_FAMILIES; f++) {
         if (r->firewall_dirty[f] && r->firewall_wait[f] != 0 && r->lock_since == 0 &&
                 r->firewall_wait[f] < next)

@@ -39,13 +39,15 @@ struct nsh_counts {
     size_t routes[NSH_OBJECT_STATES];
     size_t rules[NSH_OBJECT_STATES];
     size_t policies[NSH_OBJECT_STATES]; /* a policy of both families counts twice */
+    size_t sets[NSH_OBJECT_STATES];
     size_t forwarding[NSH_OBJECT_STATES];
     size_t probes[NSH_OBJECT_STATES]; /* routes and rules by which probes of checks leave */
 };
 
 /* One object as `status` shows it. Strings are valid during the call. */
 struct nsh_object_view {
-    const char *kind; /* "route", "rule", "masquerade", "forwarding", "probe route", "probe rule" */
+    const char *kind; /* "route", "rule", "set", "forwarding", "probe route", "probe rule"; or the
+                         noun of a policy */
     const char *name;
     enum nsh_object_state state;
     const char *reason;                /* NULL: none */
@@ -107,13 +109,15 @@ size_t nsh_reconciler_each(const struct nsh_reconciler *r, size_t limit,
 const char *nsh_reconciler_last_repair(const struct nsh_reconciler *r, uint64_t *ret_at);
 /* Counters since start. */
 struct nsh_work {
-    uint64_t passes;   /* calls of run */
-    uint64_t finished; /* passes that went through to the end */
-    uint64_t full;     /* dumps compared */
-    uint64_t writes;   /* route messages written */
-    uint64_t rules;    /* rule messages written */
-    uint64_t commits;  /* tables committed */
-    uint64_t overruns; /* times events were lost */
-    uint64_t failures; /* reports of what the kernel refused */
+    uint64_t passes;       /* calls of run */
+    uint64_t finished;     /* passes that went through to the end */
+    uint64_t full;         /* dumps compared */
+    uint64_t writes;       /* route messages written */
+    uint64_t rules;        /* rule messages written */
+    uint64_t commits;      /* tables committed */
+    uint64_t sets_read;    /* sets compared element by element */
+    uint64_t sets_written; /* writes of a set */
+    uint64_t overruns;     /* times events were lost */
+    uint64_t failures;     /* reports of what the kernel refused */
 };
 void nsh_reconciler_work(const struct nsh_reconciler *r, struct nsh_work *ret);

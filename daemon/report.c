@@ -125,6 +125,13 @@ static bool is_network_event(const char *what)
     return false;
 }
 
+/* A number of rules, or what a set lacked or held. */
+static bool is_said(const char *what)
+{
+    return (*what >= '0' && *what <= '9') || strncmp(what, "lacked ", 7) == 0 ||
+           strncmp(what, "held ", 5) == 0;
+}
+
 /* " was removed", " had 2 of 5 rules changed", " was lost (link eth0 went down)". */
 static void put_happening(FILE *to, const char *what, bool *ret_agent)
 {
@@ -138,8 +145,8 @@ static void put_happening(FILE *to, const char *what, bool *ret_agent)
     }
     if (!what) {
         fputs(" was not as wanted", to);
-    } else if (*what >= '0' && *what <= '9') {
-        fputs(" had ", to);
+    } else if (is_said(what)) {
+        fputs(*what >= '0' && *what <= '9' ? " had " : " ", to);
         put(to, what);
     } else {
         fputs(is_network_event(what) ? " was lost" : " was wrong", to);

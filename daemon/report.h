@@ -38,8 +38,9 @@ enum nsh_report_kind {
 
 struct nsh_report {
     enum nsh_report_kind kind;
-    const char *object;  /* "route", "rule", "masquerade", "forwarding", "accept-ra", "condition",
-                          "check", "probe route", "probe rule", "gateway", "configuration" */
+    const char *object;  /* "route", "rule", a policy's noun, "set", "forwarding", "accept-ra",
+                          "condition", "check", "probe route", "probe rule", "gateway",
+                          "configuration" */
     const char *name;    /* "10.20.0.0/16 via 192.168.1.1", "lan-out (ipv4)", "ipv6"; may be NULL */
     const char *policy;  /* the policy's name alone: NETSHARED_POLICY; may be NULL */
     const char *cause;   /* "start", "reload", "removed", "replaced", "link eth0 went down",

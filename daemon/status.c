@@ -12,8 +12,8 @@
 
 static size_t sum(const struct nsh_counts *c, enum nsh_object_state state)
 {
-    return c->routes[state] + c->rules[state] + c->policies[state] + c->forwarding[state] +
-           c->probes[state];
+    return c->routes[state] + c->rules[state] + c->policies[state] + c->sets[state] +
+           c->forwarding[state] + c->probes[state];
 }
 
 const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t size)
@@ -119,6 +119,8 @@ static json_t *work_json(const struct nsh_status *s)
     json_object_set_new(o, "route_messages", json_integer((json_int_t)w.writes));
     json_object_set_new(o, "rule_messages", json_integer((json_int_t)w.rules));
     json_object_set_new(o, "firewall_commits", json_integer((json_int_t)w.commits));
+    json_object_set_new(o, "sets_read", json_integer((json_int_t)w.sets_read));
+    json_object_set_new(o, "sets_written", json_integer((json_int_t)w.sets_written));
     json_object_set_new(o, "overruns", json_integer((json_int_t)w.overruns));
     json_object_set_new(o, "longest_dispatch_usec", json_integer((json_int_t)s->longest));
     json_object_set_new(o, "longest_dispatch_cpu_usec", json_integer((json_int_t)s->longest_cpu));

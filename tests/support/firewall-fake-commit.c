@@ -136,6 +136,19 @@ static int arranged(struct nsh_firewall_fake *f, char *ret_why, size_t size)
     return fake_fail(&f->commit_failure, ret_why, size);
 }
 
+/* What a test said of single chains. */
+static int refused(const struct nsh_firewall_fake *f, enum nsh_table table,
+        const struct nsh_firewall_op *ops, size_t n, char *ret_why, size_t size)
+{
+    for (size_t i = 0; i < n; i++)
+        if (table == f->refused_table && strcmp(ops[i].chain, f->refused_chain) == 0 &&
+                (ops[i].verb == NSH_CHAIN_ADD || ops[i].verb == NSH_CHAIN_CHANGE)) {
+            fake_say(ret_why, size, f->refusal.why);
+            return f->refusal.error;
+        }
+    return 0;
+}
+
 /* 1: the copy differs from the table, in counters too. */
 static int has_changed(const struct fake_table *t, const struct fake_table *copy)
 {
@@ -158,6 +171,8 @@ int fake_commit(struct nsh_firewall *fw, int family, enum nsh_table table,
     if (n == 0)
         return NSH_FIREWALL_OK;
     rc = arranged(h->f, ret_why, size);
+    if (rc == 0)
+        rc = refused(h->f, table, ops, n, ret_why, size);
     if (rc == 0)
         rc = fake_differs(h, family, table);
     if (rc != 0)

@@ -59,6 +59,9 @@ struct nsh_firewall_fake {
     void (*meanwhile)(void *userdata);
     void *meanwhile_userdata;
     struct fake_failure commit_failure, set_failure;
+    struct fake_refusal refusal; /* of refused_chain in refused_table */
+    enum nsh_table refused_table;
+    char refused_chain[NSH_CHAIN_NAME];
     struct fake_refusal unsupported[NSH_FAMILIES][NSH_TABLE_COUNT];
     struct nsh_firewall_culprit culprit;
     struct nsh_firewall_fake_counts counts;

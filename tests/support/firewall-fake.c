@@ -296,6 +296,15 @@ void nsh_firewall_fake_fail_commit(
     arrange_failure(&f->commit_failure, nth, error, why);
 }
 
+void nsh_firewall_fake_fail_chain(struct nsh_firewall_fake *f, enum nsh_table table,
+        const char *chain, int error, const char *why)
+{
+    f->refused_table = table;
+    snprintf(f->refused_chain, sizeof(f->refused_chain), "%s", chain ? chain : "");
+    f->refusal.error = error < 0 ? error : -error;
+    snprintf(f->refusal.why, sizeof(f->refusal.why), "%s", why ? why : "");
+}
+
 void nsh_firewall_fake_fail_set_write(
         struct nsh_firewall_fake *f, unsigned nth, int error, const char *why)
 {

@@ -70,6 +70,9 @@ void nsh_firewall_fake_race(struct nsh_firewall_fake *f, unsigned commits,
 /* The nth commit from now fails with this, changing nothing. */
 void nsh_firewall_fake_fail_commit(
         struct nsh_firewall_fake *f, unsigned nth, int error, const char *why);
+/* Every commit that makes or changes this chain fails; NULL: none does any more. */
+void nsh_firewall_fake_fail_chain(struct nsh_firewall_fake *f, enum nsh_table table,
+        const char *chain, int error, const char *why);
 /* The same for the nth write of a set. */
 void nsh_firewall_fake_fail_set_write(
         struct nsh_firewall_fake *f, unsigned nth, int error, const char *why);

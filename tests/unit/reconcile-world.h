@@ -36,7 +36,8 @@ struct told {
     enum nsh_report_kind kind;
     uint32_t sender;
     uint64_t count, duration, at;
-    char object[32], name[128], cause[64], detail[192];
+    char object[32], name[128], cause[96], detail[192], culprit[32];
+    pid_t culprit_pid;
 };
 
 struct world {
@@ -127,6 +128,19 @@ static inline int rw_sysctl_set(struct nsh_fib *fib, const char *key, int value)
     return w->real_fib->sysctl_set(fib, key, value);
 }
 
+static inline int rw_set_write(
+        struct nsh_firewall *fw, const struct nsh_set_op *op, char *ret_why, size_t size)
+{
+    static const char *const verbs[] = {[NSH_SET_CREATE] = "create",
+            [NSH_SET_UPDATE] = "update",
+            [NSH_SET_REPLACE] = "replace",
+            [NSH_SET_DESTROY] = "destroy"};
+    struct world *w = rw_current;
+
+    rw_log(w, "%s set %s\n", verbs[op->verb], op->name);
+    return w->real_firewall->set_write(fw, op, ret_why, size);
+}
+
 static inline int rw_commit(struct nsh_firewall *fw, int family, enum nsh_table table,
         const struct nsh_firewall_op *ops, size_t n, char *ret_why, size_t size)
 {
@@ -162,6 +176,8 @@ static inline void rw_report(void *userdata, const struct nsh_report *report)
     rw_copy(t->name, sizeof(t->name), report->name);
     rw_copy(t->cause, sizeof(t->cause), report->cause);
     rw_copy(t->detail, sizeof(t->detail), report->detail);
+    rw_copy(t->culprit, sizeof(t->culprit), report->culprit);
+    t->culprit_pid = report->culprit_pid;
     w->n_told++;
 }
 
@@ -286,13 +302,14 @@ static inline void world_restart(struct world *w)
     w->real_firewall = w->firewall->ops;
     w->firewall_ops = *w->real_firewall;
     w->firewall_ops.commit = rw_commit;
+    w->firewall_ops.set_write = rw_set_write;
     w->firewall->ops = &w->firewall_ops;
     if (w->dir)
         assert_int_equal(nsh_state_open(w->dir, &w->state), 0);
     assert_int_equal(nsh_reconciler_new(w->fib, w->firewall, w->state, &hooks, &w->r), 0);
 }
 
-/* "ip …", "iptables …", "ip6tables …", "sysctl KEY=VALUE": somebody else does it. */
+/* "ip …", "iptables …", "ip6tables …", "ipset …", "sysctl KEY=VALUE": somebody else does it. */
 static inline int try_run(struct world *w, const char *command)
 {
     char key[96];
@@ -302,6 +319,8 @@ static inline int try_run(struct world *w, const char *command)
         return nsh_fib_fake_ip(w->kernel, command + 3);
     if (sscanf(command, "sysctl %95[^=]=%d", key, &value) == 2)
         return nsh_fib_fake_sysctl_set(w->kernel, key, value);
+    if (strncmp(command, "ipset ", 6) == 0)
+        return nsh_firewall_fake_ipset(w->tables, command);
     return nsh_firewall_fake_iptables(w->tables, command);
 }
 
@@ -418,13 +437,16 @@ static inline struct nsh_desired *rw_load(const char *yaml)
     return d;
 }
 
+static inline void want_desired(struct world *w, struct nsh_desired *d, enum nsh_occasion why)
+{
+    assert_true(w->fib->ops->events_open(w->fib, d->protocol) >= 0);
+    assert_int_equal(nsh_reconciler_set(w->r, d, why), 0);
+}
+
 /* `yaml` without its first line, the version. */
 static inline void want(struct world *w, const char *yaml, enum nsh_occasion why)
 {
-    struct nsh_desired *d = rw_load(yaml);
-
-    assert_true(w->fib->ops->events_open(w->fib, d->protocol) >= 0);
-    assert_int_equal(nsh_reconciler_set(w->r, d, why), 0);
+    want_desired(w, rw_load(yaml), why);
 }
 
 /* ---- running ---- */

@@ -298,6 +298,93 @@ static void test_not_privileged(void **state)
     end_suspect(&s);
 }
 
+/* ---- what the kernel told itself ---- */
+
+static bool confirm(pid_t pid, const char *name)
+{
+    char comm[NSH_COMM_LEN * 4] = "untouched";
+
+    if (nsh_culprit_confirm((uint32_t)pid, name, comm)) {
+        assert_string_equal(comm, name);
+        return true;
+    }
+    assert_string_equal(comm, "untouched");
+    return false;
+}
+
+static bool prepare_named(void)
+{
+    return prctl(PR_SET_NAME, "iptables-legacy") == 0;
+}
+
+static void test_what_the_kernel_told(void **state)
+{
+    char link[64] = "";
+    struct suspect s;
+
+    (void)state;
+    if (readlink("/proc/self/ns/pid", link, sizeof(link) - 1) < 0 ||
+            strcmp(link, "pid:[4026531836]") != 0) {
+        print_message("# not in the initial pid namespace: nobody can be named\n");
+        assert_false(confirm(getpid(), "test-culprit"));
+        skip();
+    }
+    assert_true(start_suspect(prepare_named, &s));
+    assert_true(confirm(s.pid, "iptables-legacy"));
+    assert_false(confirm(s.pid, "nft")); /* somebody else's number by now */
+    assert_false(confirm(0, "iptables-legacy"));
+    assert_false(confirm(s.pid, ""));
+    end_suspect(&s);
+    assert_true(confirm(s.pid, "iptables-legacy")); /* it has ended: it was that one */
+}
+
+static bool prepare_other_network(void)
+{
+    return prepare_named() &&
+           (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0);
+}
+
+static void test_told_of_one_that_is_elsewhere(void **state)
+{
+    struct suspect s;
+
+    (void)state;
+    if (!start_suspect(prepare_other_network, &s))
+        skip();
+    assert_false(confirm(s.pid, "iptables-legacy"));
+    end_suspect(&s);
+}
+
+/* In a container the kernel's numbers are other processes', or nobody's. */
+static void test_told_in_a_container(void **state)
+{
+    int status = 0;
+    pid_t outer;
+
+    (void)state;
+    outer = fork();
+    assert_true(outer >= 0);
+    if (outer == 0) {
+        char comm[NSH_COMM_LEN * 4];
+        pid_t inner;
+
+        if (unshare(CLONE_NEWPID) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) < 0)
+            _exit(77);
+        inner = fork();
+        if (inner == 0)
+            _exit(nsh_culprit_confirm((uint32_t)getpid(), "test-culprit", comm) ||
+                    nsh_culprit_confirm(4194303, "iptables-legacy", comm));
+        if (inner < 0 || waitpid(inner, &status, 0) < 0)
+            _exit(2);
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 3);
+    }
+    assert_int_equal(waitpid(outer, &status, 0), outer);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +398,9 @@ int main(void)
             cmocka_unit_test(test_other_network),
             cmocka_unit_test(test_other_pids),
             cmocka_unit_test(test_not_privileged),
+            cmocka_unit_test(test_what_the_kernel_told),
+            cmocka_unit_test(test_told_of_one_that_is_elsewhere),
+            cmocka_unit_test(test_told_in_a_container),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

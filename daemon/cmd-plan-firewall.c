@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The part of `plan` about packet rules and the sets they refer to.
+ */
+#include "cmd-plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "plan.h"
+
+NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
+NSH_DEFINE_CLEANUP(struct nsh_set_plan *, nsh_set_plan_free)
+
+static int observe_chain(void *userdata, const struct nsh_chain_seen *seen)
+{
+    return nsh_firewall_plan_observe(userdata, seen);
+}
+
+/* The first chain of a policy in the table speaks for all it has there. */
+static bool is_first(const struct planner *p, const struct nsh_firewall_plan *plan, size_t chain)
+{
+    const struct nsh_chain *c = &p->desired->chains[chain];
+
+    for (size_t i = chain; i-- > 0 && strcmp(p->desired->chains[i].policy, c->policy) == 0;)
+        if (nsh_firewall_plan_touches(plan, i))
+            return false;
+    return true;
+}
+
+/* In which of its tables: of policies that have several. */
+static const char *table_of(const struct nsh_chain *c, char *buf, size_t size)
+{
+    bool several = c->kind > NSH_POLICY_MASQUERADE;
+
+    snprintf(buf, size, "%s%s", several ? " in " : "", several ? nsh_table_name(c->table) : "");
+    return buf;
+}
+
+/* Policies are named; what serves them all (the conntrack chain) goes without saying. */
+static void print_wanted_chains(struct planner *p, const struct nsh_firewall_plan *plan)
+{
+    for (size_t i = 0; i < p->desired->n_chains; i++) {
+        const struct nsh_chain *c = &p->desired->chains[i];
+        const char *reason;
+        char where[16];
+        bool missing;
+
+        if (!nsh_firewall_plan_touches(plan, i) || !is_first(p, plan, i))
+            continue;
+        reason = nsh_firewall_plan_reason(plan, i);
+        missing = strcmp(reason, "missing") == 0;
+        if (c->policy[0] == '\0')
+            plan_line(p, "%c conntrack %s", missing ? '+' : '~', plan_family(c->family));
+        else
+            plan_line(p, "%c %s %s (%s)%s%s%s", missing ? '+' : '~', nsh_policy_noun(c->kind),
+                    c->policy, plan_family(c->family), table_of(c, where, sizeof where),
+                    missing ? "" : ": ", missing ? "" : reason);
+    }
+}
+
+/* Of chains that are not wanted nothing is known but their names and tables. */
+static void print_unwanted_chains(
+        struct planner *p, const struct nsh_firewall_plan *plan, enum nsh_table table)
+{
+    size_t n;
+    const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(plan, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const char *name = steps[i].chain + strlen(NSH_CHAIN_PREFIX);
+        const char *family = plan_family(steps[i].family);
+
+        if (steps[i].verb == NSH_JUMP_DELETE)
+            plan_line(p, "- jump from %s to %s (%s)", steps[i].hook, steps[i].chain, family);
+        else if (steps[i].verb != NSH_CHAIN_DELETE)
+            continue;
+        else if (strcmp(steps[i].chain, NSH_CHAIN_CONNTRACK) == 0)
+            plan_line(p, "- conntrack %s", family);
+        else if (table == NSH_TABLE_NAT && !strchr(name, '_'))
+            plan_line(p, "- masquerade %s (%s)", name, family);
+        else
+            plan_line(p, "- chain %s in %s (%s)", steps[i].chain, nsh_table_name(table), family);
+    }
+}
+
+static int plan_table(
+        struct planner *p, int family, enum nsh_table table, enum nsh_firewall_phase phase)
+{
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    int q = nsh_firewall_plan_new(p->desired, family, table, &plan);
+
+    if (q < 0)
+        return q;
+    nsh_firewall_plan_begin(plan);
+    q = p->firewall->ops->observe(p->firewall, family, table, observe_chain, plan);
+    if (q == 0)
+        q = nsh_firewall_plan_finish(plan, phase);
+    if (q < 0)
+        return q;
+    if (phase == NSH_PHASE_UP)
+        print_wanted_chains(p, plan);
+    else
+        print_unwanted_chains(p, plan, table);
+    return 0;
+}
+
+void plan_standby_chains(const struct planner *p)
+{
+    char name[64];
+
+    for (size_t i = 0; i < p->desired->n_chains; i++) {
+        const struct nsh_chain *c = &p->desired->chains[i];
+
+        if (!c->standby || c->policy[0] == '\0' ||
+                (i > 0 && c->family == c[-1].family && strcmp(c->policy, c[-1].policy) == 0))
+            continue;
+        snprintf(name, sizeof name, "%s (%s)", c->policy, plan_family(c->family));
+        plan_standby(p, nsh_policy_noun(c->kind), name, c->when);
+    }
+}
+
+/* ---- sets ---- */
+
+static int observe_element(void *userdata, const struct nsh_prefix *element)
+{
+    return nsh_set_plan_observe(userdata, element);
+}
+
+static int plan_set(struct planner *p, const struct nsh_set *set)
+{
+    NSH_CLEANUP(nsh_set_plan_freep) struct nsh_set_plan *plan = NULL;
+    int q = nsh_set_plan_new(set, &plan);
+
+    if (q < 0)
+        return q;
+    nsh_set_plan_begin(plan, true);
+    q = p->firewall->ops->set_read(p->firewall, set->family, set->name, observe_element, plan);
+    if (q == -ENOENT)
+        nsh_set_plan_begin(plan, false);
+    else if (q < 0)
+        return q;
+    q = nsh_set_plan_finish(plan);
+    if (q < 0 || !nsh_set_plan_op(plan))
+        return q;
+    if (nsh_set_plan_op(plan)->verb == NSH_SET_CREATE)
+        plan_line(p, "+ set %s (%zu prefixes)", set->name, set->n);
+    else
+        plan_line(p, "~ set %s: %s", set->name, nsh_set_plan_reason(plan));
+    return 0;
+}
+
+struct set_look {
+    struct planner *p;
+    int family;
+};
+
+static int see_set(void *userdata, const char *name, uint32_t n_elements)
+{
+    struct set_look *look = userdata;
+    const struct nsh_desired *d = look->p->desired;
+
+    (void)n_elements;
+    for (size_t i = 0; i < d->n_sets; i++)
+        if (d->sets[i].family == look->family && !d->sets[i].standby &&
+                strcmp(d->sets[i].name, name) == 0)
+            return 0;
+    plan_line(look->p, "- set %s", name);
+    return 0;
+}
+
+/* In a session. */
+static int plan_sets(struct planner *p, enum nsh_firewall_phase phase)
+{
+    int q = 0;
+
+    if (!p->firewall->ops->sets)
+        return 0;
+    for (size_t i = 0; phase == NSH_PHASE_UP && q == 0 && i < p->desired->n_sets; i++)
+        if (!p->desired->sets[i].standby)
+            q = plan_set(p, &p->desired->sets[i]);
+    /* Where they can't be listed there are none of ours. */
+    for (int f = 0; phase == NSH_PHASE_DOWN && f < NSH_FAMILIES; f++)
+        p->firewall->ops->sets(p->firewall, nsh_family_of(f), see_set,
+                &(struct set_look){.p = p, .family = nsh_family_of(f)});
+    return q;
+}
+
+int plan_firewall(struct planner *p, enum nsh_firewall_phase phase)
+{
+    int q = p->firewall->ops->open(p->firewall, NSH_FIREWALL_READ);
+
+    if (q < 0)
+        return q;
+    if (phase == NSH_PHASE_UP)
+        q = plan_sets(p, phase);
+    for (int f = 0; f < NSH_FAMILIES && q == 0; f++)
+        for (int t = 0; t < NSH_TABLE_COUNT && q == 0; t++)
+            q = plan_table(p, nsh_family_of(f), (enum nsh_table)t, phase);
+    if (phase == NSH_PHASE_DOWN && q == 0)
+        q = plan_sets(p, phase);
+    p->firewall->ops->close(p->firewall);
+    return q;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Policies as wholes. A policy may need chains in several tables, and in each family it is judged
+ * by itself: its chains there are one object in journal and status.
+ *
+ * One that needs more than a chain to mean what it says (a share: filter, NAT, MSS, forwarding) is
+ * there as a whole or not at all. When a step of its way up fails, it is blocked: none of it is
+ * wanted until the next try, so that the way down takes the earlier steps back, and it forwards
+ * nothing. What held before and has only to be repaired is not taken down for that.
+ */
+#include "reconcile-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool same_policy(const struct nsh_chain *a, const struct nsh_chain *b)
+{
+    return strcmp(a->policy, b->policy) == 0;
+}
+
+/* The first chain of the same policy and family. */
+static size_t lead_of(const struct nsh_reconciler *r, size_t chain)
+{
+    const struct nsh_chain *chains = r->desired->chains;
+    size_t lead = chain;
+
+    for (size_t i = chain; i-- > 0 && same_policy(&chains[i], &chains[chain]);)
+        if (chains[i].family == chains[chain].family)
+            lead = i;
+    return lead;
+}
+
+bool reconcile_is_lead(const struct nsh_reconciler *r, size_t chain)
+{
+    return lead_of(r, chain) == chain;
+}
+
+/* The next chain of the same policy and family behind `chain`; SIZE_MAX: there is none. */
+static size_t next_of_policy(const struct nsh_reconciler *r, size_t chain)
+{
+    const struct nsh_desired *d = r->desired;
+
+    for (size_t i = chain + 1; i < d->n_chains && same_policy(&d->chains[i], &d->chains[chain]);
+            i++)
+        if (d->chains[i].family == d->chains[chain].family)
+            return i;
+    return SIZE_MAX;
+}
+
+enum nsh_object_state reconcile_policy_state(
+        const struct nsh_reconciler *r, size_t lead, size_t *ret_why)
+{
+    /* From the worst on. */
+    static const uint8_t order[NSH_OBJECT_STATES] = {
+            [NSH_OBJECT_WRONG] = 0,
+            [NSH_OBJECT_CONFLICTING] = 1,
+            [NSH_OBJECT_PENDING] = 2,
+            [NSH_OBJECT_UNKNOWN] = 3,
+            [NSH_OBJECT_STANDBY] = 4,
+            [NSH_OBJECT_HELD] = 5,
+    };
+
+    *ret_why = lead;
+    for (size_t i = lead; i != SIZE_MAX; i = next_of_policy(r, i))
+        if (order[r->chain_states[i]] < order[r->chain_states[*ret_why]])
+            *ret_why = i;
+    return r->chain_states[*ret_why];
+}
+
+struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size_t lead)
+{
+    struct nsh_repairs all = {0};
+
+    for (size_t i = lead; i != SIZE_MAX; i = next_of_policy(r, i)) {
+        const struct nsh_repairs *one = nsh_notes_find_repairs(r->notes, NSH_OBJECT_CHAIN + i);
+
+        if (!one)
+            continue;
+        all.backoff = one->last >= all.last ? one->backoff : all.backoff;
+        all.last = one->last > all.last ? one->last : all.last;
+        all.count += one->count;
+    }
+    return all;
+}
+
+/* ---- all of it or none ---- */
+
+static bool was_complete(const struct nsh_reconciler *r, size_t chain)
+{
+    for (size_t i = lead_of(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
+        if (r->chain_states[i] != NSH_OBJECT_HELD && r->chain_states[i] != NSH_OBJECT_WRONG)
+            return false;
+    return true;
+}
+
+bool reconcile_may_block(const struct nsh_reconciler *r, size_t chain)
+{
+    return r->desired->chains[chain].kind > NSH_POLICY_MASQUERADE &&
+           !r->desired->chains[chain].standby && (r->settling || !was_complete(r, chain));
+}
+
+void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked)
+{
+    for (size_t i = lead_of(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
+        r->desired->chains[i].blocked = blocked;
+    nsh_desired_settle(r->desired);
+    r->forwarding_dirty = r->unwanted_dirty = true;
+}
+
+void reconcile_block(struct nsh_reconciler *r, size_t chain, const char *why)
+{
+    struct report_args args = {.kind = NSH_REPORT_PENDING, .detail = why};
+    size_t lead = lead_of(r, chain);
+    bool known = r->chain_states[lead] == NSH_OBJECT_PENDING ||
+                 (r->chain_news[lead] & CHAIN_RETRIED) != 0;
+    bool news = nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + lead, why) != 0 || !known;
+
+    reconcile_set_blocked(r, chain, true);
+    for (size_t i = lead; i != SIZE_MAX; i = next_of_policy(r, i)) {
+        r->chain_states[i] = NSH_OBJECT_PENDING;
+        r->chain_news[i] = 0;
+        if (i != lead)
+            nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, why);
+    }
+    if (news)
+        report_chain(r, &r->desired->chains[lead], &args);
+}
+
+bool reconcile_unblock(struct nsh_reconciler *r, int family)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        struct nsh_chain *c = &r->desired->chains[i];
+
+        if (c->family != family || !c->blocked)
+            continue;
+        c->blocked = false;
+        r->chain_news[i] |= CHAIN_RETRIED;
+        any = true;
+    }
+    if (!any)
+        return false;
+    nsh_desired_settle(r->desired);
+    r->forwarding_dirty = r->news = true;
+    return true;
+}
+
+/* The last step of a share. */
+void reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *why)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        const struct nsh_chain *c = &r->desired->chains[i];
+
+        if (c->family != nsh_family_of(f) || c->kind != NSH_POLICY_SHARE || c->standby ||
+                !reconcile_is_lead(r, i))
+            continue;
+        reconcile_block(r, i, why);
+        reconcile_failed(r, f);
+    }
+}
+
+/* ---- what a policy's chains have to tell together ---- */
+
+void reconcile_note_news(struct nsh_reconciler *r, size_t chain, enum nsh_report_kind kind)
+{
+    r->chain_news[chain] = (uint8_t)(kind | (r->chain_news[chain] & CHAIN_RETRIED));
+    r->news = true;
+}
+
+static void tell_policy(struct nsh_reconciler *r, size_t lead)
+{
+    struct report_args args = {.kind = NSH_REPORT_ADDED};
+    bool news = false;
+
+    for (size_t i = lead; i != SIZE_MAX; i = next_of_policy(r, i)) {
+        uint8_t kind = r->chain_news[i] & (uint8_t)~CHAIN_RETRIED;
+
+        if (kind != NSH_REPORT_ADDED)
+            args.kind = NSH_REPORT_CHANGED;
+        if (r->chain_states[i] == NSH_OBJECT_HELD)
+            nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, NULL);
+        news = news || kind != 0;
+        r->chain_news[i] = 0;
+    }
+    if (news)
+        report_chain(r, &r->desired->chains[lead], &args);
+}
+
+void reconcile_tell_news(struct nsh_reconciler *r)
+{
+    for (size_t i = 0; r->news && i < r->desired->n_chains; i++)
+        if (reconcile_is_lead(r, i))
+            tell_policy(r, i);
+    r->news = false;
+}
+
+/* ---- kinds ---- */
+
+static int compare_known(const void *a, const void *b)
+{
+    const struct known_policy *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+enum nsh_policy_kind reconcile_kind_before(const struct nsh_reconciler *r, const char *policy)
+{
+    struct known_policy key = {0};
+    const struct known_policy *found;
+
+    snprintf(key.name, sizeof key.name, "%s", policy);
+    found = r->n_known > 0 ? bsearch(&key, r->known, r->n_known, sizeof *r->known, compare_known)
+                           : NULL;
+    return found ? found->kind : NSH_POLICY_NONE;
+}
+
+int reconcile_remember_kinds(struct nsh_reconciler *r)
+{
+    size_t n = 0;
+
+    free(r->known);
+    r->n_known = 0;
+    r->known = calloc(r->desired->n_chains + 1, sizeof *r->known);
+    if (!r->known)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        const struct nsh_chain *c = &r->desired->chains[i];
+
+        if (c->policy[0] == '\0' || !reconcile_is_lead(r, i))
+            continue;
+        memcpy(r->known[n].name, c->policy, sizeof c->policy);
+        r->known[n++].kind = c->kind;
+    }
+    r->n_known = n;
+    if (n > 1)
+        qsort(r->known, n, sizeof *r->known, compare_known);
+    return 0;
+}
