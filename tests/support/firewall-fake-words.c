@@ -161,6 +161,10 @@ static int read_states(struct reading *r, const char *word)
     } names[] = {{"INVALID", NSH_STATE_INVALID}, {"NEW", NSH_STATE_NEW},
             {"RELATED", NSH_STATE_RELATED}, {"ESTABLISHED", NSH_STATE_ESTABLISHED}};
 
+    if (strcmp(word, "DNAT") == 0) {
+        r->rule.translated = true;
+        return 0;
+    }
     for (const char *at = word; *at;) {
         size_t n = strcspn(at, ","), i = 0;
 
@@ -175,17 +179,11 @@ static int read_states(struct reading *r, const char *word)
     return 0;
 }
 
-static int read_status(struct reading *r, const char *word)
-{
-    r->rule.translated = true;
-    return strcmp(word, "DNAT") == 0 ? 0 : -EINVAL;
-}
-
 static int read_limit(struct reading *r, const char *word)
 {
     char wanted[16];
 
-    snprintf(wanted, sizeof(wanted), "%u/min", NSH_PACKET_LOG_RATE);
+    snprintf(wanted, sizeof(wanted), "%u/sec", NSH_PACKET_LOG_RATE / 60);
     r->limited = true;
     return strcmp(word, wanted) == 0 ? 0 : -EINVAL;
 }
@@ -313,7 +311,9 @@ static const struct {
         {"-j", read_target},
         {"-c", read_counters},
         {"--sport", read_sport},
+        {"--sports", read_sport},
         {"--dport", read_dport},
+        {"--dports", read_dport},
         {"--tcp-flags", read_flags},
         {"--mark", read_mark},
         {"--match-set", read_set},
@@ -321,7 +321,6 @@ static const struct {
         {"--pol", read_policy},
         {"--dst-type", read_local},
         {"--ctstate", read_states},
-        {"--ctstatus", read_status},
         {"--limit", read_limit},
         {"--limit-burst", read_burst},
         {"--to-ports", read_to_ports},

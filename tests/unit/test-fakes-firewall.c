@@ -239,7 +239,7 @@ static void test_words_and_values(void **state)
             "-s 10.0.0.0/8 -d 192.168.0.0/16 -i eth0 -o wan+ -j ACCEPT",
             "-p tcp -m tcp --sport 1024:65535 --dport 80 --tcp-flags SYN,RST SYN -j TCPMSS "
             "--clamp-mss-to-pmtu",
-            "-p udplite -m multiport --dport 7 -j DROP",
+            "-p udplite -m multiport --dports 7 -j DROP",
             "-p 99 -m mark --mark 0x1/0xff -j RETURN",
             "-m mark --mark 0x7 -j RETURN",
             "-m set --match-set netshared-a_f4 src -m set --match-set netshared-b dst -j "
@@ -248,12 +248,12 @@ static void test_words_and_values(void **state)
             "-p udp -m udp --dport 53 -m addrtype --dst-type LOCAL -m addrtype ! --dst-type LOCAL "
             "--limit-iface-in -j DNAT --to-destination 10.0.0.9:5353",
             "-m addrtype --dst-type LOCAL -j RETURN",
-            "-m conntrack --ctstate RELATED,ESTABLISHED --ctstatus DNAT -j ACCEPT",
-            "-m conntrack --ctstatus DNAT -j ACCEPT",
+            "-m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctstate DNAT -j ACCEPT",
+            "-m conntrack --ctstate DNAT -j ACCEPT",
             "-p tcp -j MASQUERADE --to-ports 4000-5000 --random",
             "-p tcp -j SNAT --to-source 192.0.2.1-192.0.2.9:4000-5000 --random --persistent",
             "-s 10.0.0.0/24 -j NETMAP --to 192.0.2.0/24",
-            "-m limit --limit 60/min --limit-burst 10 -j LOG --log-prefix \"web: \"",
+            "-m limit --limit 1/sec --limit-burst 10 -j LOG --log-prefix \"web: \"",
             "-p tcp -j DNAT --to-destination [fd00::1]:80",
             "-j SNAT --to-source fd00::1-fd00::9",
             "-j NETSHARED-x",
@@ -285,7 +285,7 @@ static void test_words_that_are_no_value(void **state)
     static const char *const lines[] = {
             "-m comment --comment mine -j RETURN",
             "-m limit --limit 5/min -j RETURN",
-            "-m limit --limit 60/min -j RETURN",
+            "-m limit --limit 1/sec -j RETURN",
             "! -s 10.0.0.0/8 -j RETURN",
             "-m policy --dir in --pol ipsec -j RETURN",
             "-j LOG --log-prefix mine",
