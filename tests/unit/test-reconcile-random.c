@@ -45,6 +45,11 @@ static const char *const wanted_routes[] = {
         "{to: 10.30.0.0/16, via: 10.0.0.9}",
         "{to: 10.30.0.0/16, via: 172.16.0.1, on-conflict: replace}",
         "{to: 10.30.1.0/24, type: blackhole}",
+        "{to: 10.66.0.0/16, via: 192.168.1.1, dev: eth0, vrf: blue}",
+        "{to: 10.67.0.0/16, via: 10.0.0.9, vrf: blue}",
+        "{to: 10.66.0.0/16, via: 192.168.1.7, dev: eth0, table: 10}",
+        "{to: \"fd00:f::/48\", via: \"fd00:1::9\", dev: eth0, vrf: blue, when: {dev-up: check-1}}",
+        "{to: 10.66.0.0/16, via: 192.168.1.6, dev: eth0, vrf: red, on-conflict: replace}",
         "{to: 10.40.0.0/16, dev: eth2}",
         "{to: 10.40.0.0/16, dev: eth1, metric: 7}",
         "{to: 172.16.0.0/24, dev: eth1}",
@@ -231,6 +236,19 @@ static const char *const accidents[] = {
         "ip addr del 10.0.0.254/24 dev eth0",
         "ip addr add fd00:2::fe/64 dev eth1",
         "ip addr del fd00:2::fe/64 dev eth1",
+        "ip link add blue type vrf table 10",
+        "ip link add blue type vrf table 11",
+        "ip link add red type vrf table 11",
+        "ip link del blue",
+        "ip link del red",
+        "ip link set blue name red",
+        "ip link set red name blue",
+        "ip route del 10.66.0.0/16 table 10",
+        "ip route del 10.66.0.0/16 table 11",
+        "ip route replace 10.66.0.0/16 via 192.168.1.9 dev eth0 table 11",
+        "ip route add 10.0.0.0/24 dev eth0 table 11",
+        "ip route del 10.0.0.0/24 dev eth0 table 11",
+        "ip -6 route del fd00:f::/48 table 10",
         "ip route del 10.60.0.0/16",
         "ip route add 10.60.0.0/16 via 192.168.1.9 dev eth0",
         "ip route add 10.60.0.0/16 via 192.168.1.1 dev eth0 proto 110",
@@ -441,11 +459,11 @@ static void on_written(void *userdata, const struct nsh_route_step *s,
     v->bad++;
 }
 
-static enum nsh_standing expected_standing(uint8_t state)
+static enum nsh_standing expected_standing(const struct nsh_route *route, uint8_t state)
 {
-    return state == NSH_OBJECT_STANDBY   ? NSH_STANDING_STANDBY
-           : state == NSH_OBJECT_PENDING ? NSH_STANDING_UNLEARNED
-                                         : NSH_STANDING_WANTED;
+    if (state == NSH_OBJECT_PENDING)
+        return route->table == NSH_NO_TABLE ? NSH_STANDING_UNPLACED : NSH_STANDING_UNLEARNED;
+    return state == NSH_OBJECT_STANDBY ? NSH_STANDING_STANDBY : NSH_STANDING_WANTED;
 }
 
 struct look {
@@ -494,6 +512,8 @@ static unsigned judge_routes(struct world *w)
     struct verdict v = {.w = w};
     bool moved;
 
+    assert_int_equal(nsh_desired_resolve_vrfs(w->fib, d, &moved), 0);
+    v.bad += moved;
     assert_int_equal(nsh_desired_resolve(w->fib, d, &moved), 0);
     v.bad += moved;
     assert_int_equal(nsh_route_plan_new(d, w->r->route_flags, 0, &v.plan), 0);
@@ -505,7 +525,8 @@ static unsigned judge_routes(struct world *w)
         uint8_t state = w->r->route_states[i];
         char key[96];
 
-        if (nsh_desired_standing(d, &d->routes[i], NULL) == expected_standing(state) &&
+        if (nsh_desired_standing(d, &d->routes[i], NULL) ==
+                        expected_standing(&d->routes[i], state) &&
                 w->r->route_flags[i] & NSH_ROUTE_WITHDRAWN)
             continue;
         /* What can't be written does not meet what stands there. */
@@ -521,6 +542,22 @@ static unsigned judge_routes(struct world *w)
     assert_int_equal(nsh_apply_routes(w->fib, d, v.plan, on_written, &v), 0);
     nsh_route_plan_free(v.plan);
     return v.bad;
+}
+
+/* Routes are in the tables that their VRFs have. */
+static unsigned judge_places(struct world *w)
+{
+    const struct nsh_desired *d = w->r->desired;
+    struct nsh_desired *again;
+    unsigned bad = 0;
+
+    assert_int_equal(nsh_desired_again(d, &again), 0);
+    for (size_t i = 0; i < d->n_routes; i++)
+        bad += nsh_route_id_cmp(&d->routes[i], &again->routes[i]) != 0;
+    if (bad > 0)
+        print_error("%u routes are not in their places\n", bad);
+    nsh_desired_free(again);
+    return bad;
 }
 
 static void judged(void *userdata, nsh_gate_id gate, bool holds, const char *why)
@@ -609,8 +646,8 @@ static void judge(struct world *w)
     nsh_autofree char *foreign = foreign_of(w), *after = NULL;
     size_t writes = nsh_fib_fake_counts(w->kernel)->writes;
     size_t commits = nsh_firewall_fake_counts(w->tables)->commits;
-    unsigned bad = judge_gates(w) + judge_learned(w) + judge_routes(w) + judge_rules(w) +
-                   judge_forwarding(w);
+    unsigned bad = judge_gates(w) + judge_learned(w) + judge_routes(w) + judge_places(w) +
+                   judge_rules(w) + judge_forwarding(w);
 
     for (int f = 0; f < NSH_FAMILIES; f++)
         for (int t = 0; t < NSH_TABLE_COUNT; t++)
