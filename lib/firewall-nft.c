@@ -36,6 +36,7 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -381,7 +382,135 @@ static int nft_commit(struct nsh_firewall *fw, int family, enum nsh_table table,
     return r;
 }
 
+/* ---- sets ---- */
+
+static int nft_sets(struct nsh_firewall *fw, int family, nsh_set_observed *observed, void *userdata)
+{
+    struct nft *f = nft_of(fw);
+    int r;
+
+    if (!f->open || !is_family(family))
+        return -EINVAL;
+    if (f->mode == NSH_FIREWALL_READ && !nsh_nft_in_use())
+        return 0;
+    r = nsh_nft_channel_open(&f->channel);
+    if (r == 0)
+        r = nsh_nft_sets(&f->channel, family, observed, userdata);
+    return is_absent(r) ? 0 : r;
+}
+
+/* The mark before the look: what changes in between makes a difference later. */
+static int nft_set_read(struct nsh_firewall *fw, int family, const char *name,
+        nsh_set_element_observed *observed, void *userdata)
+{
+    struct nft *f = nft_of(fw);
+    bool marks = f->mode == NSH_FIREWALL_WRITE;
+    int r;
+
+    if (!f->open || !is_family(family))
+        return -EINVAL;
+    if (!marks && !nsh_nft_in_use())
+        return -ENOENT;
+    r = nsh_nft_channel_open(&f->channel);
+    if (r == 0 && marks) {
+        nsh_nft_watch_take(&f->watch);
+        r = nsh_nft_watch_mark_set(&f->watch, family, name, true);
+    }
+    if (r == 0)
+        r = nsh_nft_set_read(&f->channel, family, name, observed, userdata);
+    if (r != 0 && marks)
+        (void)nsh_nft_watch_mark_set(&f->watch, family, name, false);
+    return r;
+}
+
+/* With its last set an empty table goes. */
+static void remove_empty_table(struct nft *f, int family)
+{
+    NSH_CLEANUP(nsh_nft_batch_done) struct nsh_nft_batch b;
+    struct nsh_nft_failure failure;
+    struct nsh_nft_look *l;
+    struct nlmsghdr *m;
+
+    nsh_nft_batch_init(&b);
+    if (take_look(f, family, &l) < 0 || !l->table || l->n_sets > 0 || l->n_chains > 0)
+        return;
+    m = nsh_nft_batch_open(&b, NFT_MSG_DELTABLE, family, NLM_F_REQUEST);
+    if (!m)
+        return;
+    mnl_attr_put_strz(m, NFTA_TABLE_NAME, NSH_NFT_TABLE);
+    nsh_nft_batch_close(&b, m);
+    (void)send_batch(f, &b, l, &failure);
+}
+
+static int write_set(struct nft *f, const struct nsh_set_op *op, struct nsh_nft_failure *failure)
+{
+    NSH_CLEANUP(nsh_nft_batch_done) struct nsh_nft_batch b;
+    bool another = false;
+    int r = nsh_nft_set_find(&f->channel, op->family, op->name, &another);
+
+    nsh_nft_batch_init(&b);
+    if (r == 0 || r == -ENOENT)
+        r = nsh_nft_set_edit(&b, op, another);
+    failure->error = r;
+    /* What it is made from does not matter: each step names all that it needs. */
+    return r < 0 ? r : nsh_nft_batch_send(&f->channel, &b, 0, false, failure);
+}
+
+static void explain_set(const struct nsh_set_op *op, const struct nsh_nft_failure *failure,
+        char *ret_why, size_t size)
+{
+    if (!ret_why || size == 0)
+        return;
+    if (failure->error == -EBUSY)
+        snprintf(ret_why, size, "set %.31s: a rule refers to it", op->name);
+    else if (failure->error == -ENOENT)
+        snprintf(ret_why, size, "set %.31s: it, or an element of it, is not there", op->name);
+    else if (failure->error == -EEXIST)
+        snprintf(ret_why, size, "set %.31s: it, or an element of it, is there already", op->name);
+    else
+        nsh_nft_words(op->family, op->name, failure, ret_why, size);
+}
+
+static int nft_set_write(
+        struct nsh_firewall *fw, const struct nsh_set_op *op, char *ret_why, size_t size)
+{
+    struct nft *f = nft_of(fw);
+    struct nsh_nft_failure failure = {.step = NSH_NFT_NO_STEP};
+    const char *words = nsh_nft_set_check(op);
+    int r;
+
+    if (ret_why && size > 0)
+        ret_why[0] = '\0';
+    if (words && ret_why && size > 0)
+        snprintf(ret_why, size, "set %.31s: %s", op->name, words);
+    if (words || !f->open || f->mode != NSH_FIREWALL_WRITE || !is_family(op->family))
+        return -EINVAL;
+    nsh_nft_watch_take(&f->watch);
+    r = op->verb == NSH_SET_CREATE || op->verb == NSH_SET_REPLACE
+                ? nsh_nft_watch_mark_set(&f->watch, op->family, op->name, true)
+                : 0;
+    if (r == 0)
+        r = write_set(f, op, &failure);
+    if (r < 0)
+        explain_set(op, &failure, ret_why, size);
+    if (r < 0 || op->verb == NSH_SET_DESTROY)
+        (void)nsh_nft_watch_mark_set(&f->watch, op->family, op->name, false);
+    if (r == 0 && op->verb == NSH_SET_DESTROY)
+        remove_empty_table(f, op->family);
+    return r;
+}
+
 /* ---- without a session ---- */
+
+static int nft_set_changed(struct nsh_firewall *fw, int family, const char *name)
+{
+    struct nft *f = nft_of(fw);
+
+    if (!is_family(family))
+        return -EINVAL;
+    nsh_nft_watch_take(&f->watch);
+    return nsh_nft_watch_set_changed(&f->watch, family, name);
+}
 
 static int nft_changed(struct nsh_firewall *fw, int family, enum nsh_table table)
 {
@@ -458,6 +587,10 @@ static const struct nsh_firewall_ops nft_firewall = {
         .commit = nft_commit,
         .close = nft_close,
         .changed = nft_changed,
+        .sets = nft_sets,
+        .set_read = nft_set_read,
+        .set_write = nft_set_write,
+        .set_changed = nft_set_changed,
         .culprit = nft_culprit,
         .hint_fd = nft_hint_fd,
         .hint_take = nft_hint_take,

@@ -247,7 +247,12 @@ bool nsh_nft_watch_set_changed(const struct nsh_nft_watch *w, int family, const 
 /* ---- sets (firewall-nft-set.c, firewall-nft-elements.c) ---- */
 
 int nsh_nft_sets(struct nsh_nft_channel *c, int family, nsh_set_observed *observed, void *userdata);
+/* -ENOENT: there is none, or it is of another kind and can't hold prefixes. */
 int nsh_nft_set_read(struct nsh_nft_channel *c, int family, const char *name,
         nsh_set_element_observed *observed, void *userdata);
-/* The messages of one step. -EINVAL: a step that can't be. */
-int nsh_nft_set_edit(struct nsh_nft_batch *b, const struct nsh_set_op *op);
+/* `ret_another`: it is of another kind. */
+int nsh_nft_set_find(struct nsh_nft_channel *c, int family, const char *name, bool *ret_another);
+/* What is wrong with a step, in words; NULL: nothing. */
+const char *nsh_nft_set_check(const struct nsh_set_op *op);
+/* The messages of one step; `another`: there is one of the name that is of another kind. */
+int nsh_nft_set_edit(struct nsh_nft_batch *b, const struct nsh_set_op *op, bool another);
