@@ -9,11 +9,13 @@
 
 static void print_verdict(const char *path, const struct nsh_desired *d)
 {
+    const struct nsh_config *c = d->config;
+    size_t n = c->n_masquerades + c->n_shares + c->n_port_forwards + c->n_network_maps;
+
     printf("%s: ok, %zu route%s, ", path, d->n_routes, d->n_routes == 1 ? "" : "s");
     if (d->n_rules > 0)
         printf("%zu rule%s, ", d->n_rules, d->n_rules == 1 ? "" : "s");
-    printf("%zu masquerade polic%s\n", d->config->n_masquerades,
-            d->config->n_masquerades == 1 ? "y" : "ies");
+    printf("%zu polic%s\n", n, n == 1 ? "y" : "ies");
 }
 
 int nsh_command_check(const struct nsh_options *o)
@@ -22,7 +24,7 @@ int nsh_command_check(const struct nsh_options *o)
     struct nsh_loaded loaded;
     int code = NSH_EXIT_OK;
 
-    nsh_load_now(path, NSH_TRUST_WARN, NULL, &loaded);
+    nsh_load_now(path, NSH_TRUST_ADVISE, NULL, &loaded);
     if (loaded.diags)
         nsh_diags_print(loaded.diags, stderr);
     if (loaded.error == 0)

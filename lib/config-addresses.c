@@ -205,8 +205,9 @@ static void read_prefix(struct nsh_loader *l, const struct nsh_key *key, void *f
     if (!parse_prefix(l, value, "leave the key out to mean any",
                 "write a prefix such as 10.0.0.0/8 or \"2001:db8::/32\"", &p))
         return;
-    if (list->n >= NSH_LIST_MAX) {
-        nsh_loader_error(l, value->mark, NULL, "more than %u prefixes in one list", NSH_LIST_MAX);
+    if (list->n >= NSH_PREFIXES_MAX) {
+        nsh_loader_error(
+                l, value->mark, NULL, "more than %u prefixes in one list", NSH_PREFIXES_MAX);
         return;
     }
     if (nsh_loader_grow(l, &list->items, list->n, &list->room, sizeof(*list->items)))
@@ -216,6 +217,27 @@ static void read_prefix(struct nsh_loader *l, const struct nsh_key *key, void *f
 const struct nsh_key_type nsh_type_prefix = {.what = "a prefix or an address",
         .hint = "write, say, 192.168.1.0/24",
         .read = read_prefix};
+
+const struct nsh_key_type nsh_type_prefixes = {.what = "a prefix, an address or {file: PATH}",
+        .hint = "write, say, 192.168.1.0/24",
+        .read = read_prefix,
+        .object = &nsh_object_list};
+
+static void read_one_prefix(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    struct nsh_prefix p;
+
+    (void)key;
+    if (parse_prefix(l, value, "write the network's prefix",
+                "write a prefix such as 10.0.0.0/24 or \"2001:db8:1::/48\"", &p))
+        *(struct nsh_prefix *)field = p;
+}
+
+const struct nsh_key_type nsh_type_one_prefix = {.what = "a prefix",
+        .hint = "write, say, 192.168.1.0/24",
+        .read = read_one_prefix,
+        .size = sizeof(struct nsh_prefix)};
 
 static bool is_multicast(const struct nsh_prefix *p)
 {
@@ -253,6 +275,48 @@ const struct nsh_key_type nsh_type_address = {.what = "an address",
         .hint = "write, say, 192.168.1.1",
         .read = read_address,
         .size = sizeof(struct nsh_prefix)};
+
+/* One address, or "first-last". */
+static void read_address_range(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    const char *dash = strchr(value->text, '-');
+    nsh_autofree char *text =
+            strndup(value->text, dash ? (size_t)(dash - value->text) : value->length);
+    struct nsh_yaml_event end = *value;
+    struct nsh_prefix first = {0}, last = {0};
+
+    if (!text) {
+        nsh_loader_no_memory(l);
+        return;
+    }
+    end.text = text;
+    end.length = strlen(text);
+    read_address(l, key, &first, &end);
+    if (first.family == AF_UNSPEC)
+        return;
+    last = first;
+    if (dash && dash[1] != '\0') {
+        last.family = AF_UNSPEC;
+        end.text = dash + 1;
+        end.length = strlen(end.text);
+        read_address(l, key, &last, &end);
+        if (last.family == AF_UNSPEC)
+            return;
+    }
+    if (first.family != last.family || nsh_addr_cmp(&first.addr, &last.addr) > 0 ||
+            (dash && dash[1] == '\0'))
+        nsh_loader_error(l, value->mark, "write the lower address first, both of one family",
+                "'%s' is no range of addresses", nsh_loader_show(l, value->text));
+    else
+        *(struct nsh_address_range *)field = (struct nsh_address_range){
+                .family = first.family, .first = first.addr, .last = last.addr};
+}
+
+const struct nsh_key_type nsh_type_address_range = {.what = "an address or a range of addresses",
+        .hint = "write, say, 203.0.113.5 or 203.0.113.5-203.0.113.9",
+        .read = read_address_range,
+        .size = sizeof(struct nsh_address_range)};
 
 const struct nsh_key_type nsh_type_gateway = {.what = "an address or {learned-on: DEVICE}",
         .hint = "write, say, 192.168.1.1",

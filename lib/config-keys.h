@@ -104,6 +104,9 @@ extern const struct nsh_object nsh_object_settings;
 extern const struct nsh_object nsh_object_route;
 extern const struct nsh_object nsh_object_rule;
 extern const struct nsh_object nsh_object_masquerade;
+extern const struct nsh_object nsh_object_share;
+extern const struct nsh_object nsh_object_port_forward;
+extern const struct nsh_object nsh_object_network_map;
 extern const struct nsh_object nsh_object_when;
 
 /* The types of scalars (config-scalars.c). Fields: */
@@ -122,10 +125,15 @@ extern const struct nsh_key_type nsh_type_address; /* struct nsh_prefix of full 
 /* The same, or what is learned (config-routes-hop.c): then the field is left alone. */
 extern const struct nsh_key_type nsh_type_gateway;
 extern const struct nsh_key_type nsh_type_prefix; /* struct nsh_prefixes, appended */
-extern const struct nsh_key_type nsh_type_device; /* char[IFNAMSIZ] */
-extern const struct nsh_key_type nsh_type_out;    /* struct nsh_names_list, appended */
-extern const struct nsh_key_type nsh_type_policy; /* char[NSH_POLICY_NAME] */
-extern const struct nsh_key_type nsh_type_to;     /* routes, appended to the loader's */
+/* The same, or a file of them, whose prefixes come when the file that names it is through. */
+extern const struct nsh_key_type nsh_type_prefixes;
+extern const struct nsh_key_type nsh_type_one_prefix;    /* struct nsh_prefix */
+extern const struct nsh_key_type nsh_type_address_range; /* struct nsh_address_range */
+extern const struct nsh_key_type nsh_type_device;        /* char[IFNAMSIZ] */
+extern const struct nsh_key_type nsh_type_out;           /* struct nsh_devices, appended */
+extern const struct nsh_key_type nsh_type_named;         /* the same, and no "any" */
+extern const struct nsh_key_type nsh_type_policy;        /* char[NSH_POLICY_NAME] */
+extern const struct nsh_key_type nsh_type_to;            /* routes, appended to the loader's */
 
 /* A condition (config-gates.c); what was read is in the loader's `when`. */
 extern const struct nsh_key_type nsh_type_when;
@@ -135,4 +143,6 @@ extern const struct nsh_key_type nsh_type_check;
 /* What packets are told apart by (config-packets.c). */
 extern const struct nsh_key_type nsh_type_mark;        /* struct nsh_mark */
 extern const struct nsh_key_type nsh_type_range;       /* struct nsh_range, min..max */
+extern const struct nsh_key_type nsh_type_ranges;      /* struct nsh_ranges, appended */
 extern const struct nsh_key_type nsh_type_ip_protocol; /* uint32_t, 1..255 */
+extern const struct nsh_key_type nsh_type_protocols;   /* struct nsh_protocols, appended */

@@ -17,16 +17,24 @@
 
 #define NSH_DROP_INS_MAX 4096
 #define NSH_LIST_FILES_MAX 4096
-#define NSH_LIST_MAX 65536 /* entries of one list of a policy */
+#define NSH_LIST_MAX 65536 /* entries of one list of a policy, but for prefixes */
+#define NSH_RANGES_MAX 256
 
-/* Growing lists of a policy, kept from one to the next and freed with the loader. */
+/* Growing lists of a draft. */
 struct nsh_prefixes {
     struct nsh_prefix *items;
     size_t n, room;
+    bool in_files; /* some of them stand in files, if there are any */
+    bool wrong;    /* and what stands there is not all right */
 };
 
 struct nsh_devices {
     char (*items)[IFNAMSIZ];
+    size_t n, room;
+};
+
+struct nsh_ranges {
+    struct nsh_range *items;
     size_t n, room;
 };
 
@@ -65,11 +73,14 @@ struct nsh_written_check {
     struct nsh_yaml_mark at, target_at, dev_at;
 };
 
-struct nsh_policy_place {
-    const char *name;
-    uint32_t order;
-    nsh_origin origin;
+/* Policies of one kind, each of which begins with struct nsh_policy. */
+struct nsh_policies {
+    void *items;
+    size_t n, room;
 };
+
+/* A policy's draft that waits for the prefixes that stand in its files. */
+struct nsh_waiting;
 
 #define NSH_SETTINGS_KEYS 8
 
@@ -89,9 +100,12 @@ struct nsh_loader {
     struct nsh_link_table links;
     struct nsh_hops hops;
     struct nsh_lists lists;
-    size_t n_object_lists; /* of the entries, those of the route being read */
-    struct nsh_masquerade *masquerades;
-    size_t n_masquerades, masquerades_room;
+    size_t n_object_lists; /* of the entries, those of the object being read */
+    void *list_field;      /* into which the mapping being read goes */
+    struct nsh_policies policies[NSH_POLICY_KINDS];
+    struct nsh_waiting *waiting;
+    size_t n_waiting, waiting_room;
+    bool advise; /* what is right but unwise is said */
     struct nsh_rule *rules;
     size_t n_rules, rules_room;
     struct nsh_gate *gates;
@@ -168,7 +182,7 @@ uint32_t nsh_loader_link(struct nsh_loader *l, const struct nsh_link *link);
  */
 nsh_gate_id nsh_loader_gate(
         struct nsh_loader *l, struct nsh_yaml_mark at, const struct nsh_gate *gate);
-/* ---- prefix files (config-routes-list.c) ---- */
+/* ---- prefix files (config-lists.c) ---- */
 
 /*
  * Reads what the configuration file just read has named. 0, or why one could not be archived;
@@ -179,6 +193,12 @@ bool nsh_lists_has(const struct nsh_lists *lists, const char *path);
 int nsh_lists_add(struct nsh_loader *l, const char *path, const struct nsh_source *source);
 void nsh_lists_done(struct nsh_lists *lists);
 
+/* ---- policies (config-policies.c) ---- */
+
+/* Completes those that have been waiting for their prefix files. */
+void nsh_policies_complete(struct nsh_loader *l);
+void nsh_policies_done(struct nsh_loader *l);
+
 /* ---- results ---- */
 
 /* Sorts routes, and keeps the first of each identity; returns how many are left. */
@@ -188,6 +208,6 @@ void nsh_finish_routes(struct nsh_loader *l);
 /* Before routes and rules: it adds those by which probes leave. */
 void nsh_finish_checks(struct nsh_loader *l);
 void nsh_finish_rules(struct nsh_loader *l);
-void nsh_finish_masquerades(struct nsh_loader *l);
+void nsh_finish_policies(struct nsh_loader *l);
 void nsh_finish_gates(struct nsh_loader *l);
 void nsh_finish_settings(struct nsh_loader *l);

@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The section `masquerade`.
- *
- * A policy is for each family that its `from` and `to` leave possible. A list that was given but
- * holds nothing of such a family would match everything of it, which nobody wrote: an error.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
-#include "config-loader.h"
+#include "config-policies.h"
 
 enum masquerade_key {
-    KEY_NAME,
-    KEY_FROM,
+    KEY_FROM = POLICY_KEYS,
     KEY_TO,
     KEY_EXCEPT_FROM,
     KEY_EXCEPT_TO,
     KEY_OUT,
-    KEY_FAMILY,
-    KEY_POSITION,
-    KEY_WHEN,
     KEY_EXCEPT_OUT,
     KEY_PROTOCOL,
     KEY_SOURCE_PORT,
@@ -29,18 +22,27 @@ enum masquerade_key {
     KEY_MARK,
     KEY_TO_PORTS,
     KEY_TO_SOURCE,
+    KEY_PERSISTENT,
     KEY_RANDOM,
+    KEY_POSITION,
     KEY_IPSEC,
+    KEY_LOG,
 };
 
-#define BOTH (NSH_FAMILY_IPV4 | NSH_FAMILY_IPV6)
+enum { LISTS = 5 };
 
 struct masquerade_draft {
-    struct nsh_draft draft;
-    char name[NSH_POLICY_NAME];
+    struct policy_draft head;
     struct nsh_prefixes from, to, except_from, except_to;
-    struct nsh_devices out;
-    unsigned families, position;
+    struct nsh_devices out, except_out;
+    struct nsh_protocols protocols;
+    struct nsh_ranges source_ports, destination_ports;
+    struct nsh_mark mark;
+    struct nsh_range to_ports;
+    struct nsh_address_range to_source;
+    struct nsh_prefix source; /* its first address */
+    unsigned position, random, ipsec;
+    bool persistent, log;
 };
 
 static const struct nsh_word positions[] = {
@@ -49,287 +51,201 @@ static const struct nsh_word positions[] = {
         {NULL, 0},
 };
 
+static const struct nsh_word randoms[] = {
+        {"none", NSH_RANDOM_NONE},
+        {"ports", NSH_RANDOM_PORTS},
+        {"fully", NSH_RANDOM_FULLY},
+        {NULL, 0},
+};
+
+static const struct nsh_word ipsec_words[] = {
+        {"exclude", false},
+        {"include", true},
+        {NULL, 0},
+};
+
 #define FIELD(member) .offset = offsetof(struct masquerade_draft, member)
 
 static const struct nsh_key keys[] = {
-        [KEY_NAME] = {"name", &nsh_type_policy, FIELD(name), .flags = NSH_KEY_REQUIRED,
-                .missing = "write, say, name: lan-out", .known_as = "id label",
-                .help = "what the journal and the status call it"},
-        [KEY_FROM] = {"from", &nsh_type_prefix, FIELD(from), .flags = NSH_KEY_LIST,
+        [KEY_NAME] = POLICY_KEY_NAME,
+        [KEY_FAMILY] = POLICY_KEY_FAMILY,
+        [KEY_ENABLED] = POLICY_KEY_ENABLED,
+        [KEY_WHEN] = POLICY_KEY_WHEN,
+        [KEY_FROM] = {"from", &nsh_type_prefixes, FIELD(from), .flags = NSH_KEY_LIST,
                 .known_as = "source src saddr", .help = "source prefixes; without it any"},
-        [KEY_TO] = {"to", &nsh_type_prefix, FIELD(to), .flags = NSH_KEY_LIST,
+        [KEY_TO] = {"to", &nsh_type_prefixes, FIELD(to), .flags = NSH_KEY_LIST,
                 .known_as = "destination dst daddr",
                 .help = "destination prefixes; without it any"},
-        [KEY_EXCEPT_FROM] = {"except-from", &nsh_type_prefix, FIELD(except_from),
+        [KEY_EXCEPT_FROM] = {"except-from", &nsh_type_prefixes, FIELD(except_from),
                 .flags = NSH_KEY_LIST, .known_as = "not-from exclude-from",
                 .help = "sources this policy leaves alone"},
-        [KEY_EXCEPT_TO] = {"except-to", &nsh_type_prefix, FIELD(except_to), .flags = NSH_KEY_LIST,
+        [KEY_EXCEPT_TO] = {"except-to", &nsh_type_prefixes, FIELD(except_to), .flags = NSH_KEY_LIST,
                 .known_as = "not-to exclude-to exclude except",
                 .help = "destinations this policy leaves alone"},
         [KEY_OUT] = {"out", &nsh_type_out, FIELD(out), .flags = NSH_KEY_REQUIRED | NSH_KEY_LIST,
                 .missing = "write, say, out: eth0, or out: any for every device",
                 .known_as = "dev device interface iface out-interface oif oifname wan",
                 .help = "devices the packet leaves by; wan+ is each that begins so, any is all"},
-        [KEY_FAMILY] = {"family", &nsh_type_families, FIELD(families), .flags = NSH_KEY_LIST,
-                .help = "ipv4, ipv6 or both; without it as the prefixes, or else ipv4"},
+        [KEY_EXCEPT_OUT] = {"except-out", &nsh_type_named, FIELD(except_out), .flags = NSH_KEY_LIST,
+                .known_as = "not-out exclude-out except-dev",
+                .help = "devices this policy leaves alone"},
+        [KEY_PROTOCOL] = {"protocol", &nsh_type_protocols, FIELD(protocols), .flags = NSH_KEY_LIST,
+                .min = 1, .max = 255, .known_as = "proto ip-protocol ipproto",
+                .help = "the packet's protocol; without it any"},
+        [KEY_SOURCE_PORT] = {"source-port", &nsh_type_ranges, FIELD(source_ports),
+                .flags = NSH_KEY_LIST, .min = 1, .max = 65535, .known_as = "sport source-ports",
+                .help = "its source port, ranges, or a list of these"},
+        [KEY_DESTINATION_PORT] = {"destination-port", &nsh_type_ranges, FIELD(destination_ports),
+                .flags = NSH_KEY_LIST, .min = 1, .max = 65535,
+                .known_as = "dport port destination-ports",
+                .help = "its destination port, ranges, or a list of these"},
+        [KEY_MARK] = {"mark", &nsh_type_mark, FIELD(mark), .known_as = "fwmark firewall-mark",
+                .help = "the packet's firewall mark, or mark/mask"},
+        [KEY_TO_PORTS] = {"to-ports", &nsh_type_range, FIELD(to_ports), .min = 1, .max = 65535,
+                .known_as = "to-port", .help = "source ports to choose from"},
+        [KEY_TO_SOURCE] = {"to-source", &nsh_type_address_range, FIELD(to_source),
+                .known_as = "snat to-address",
+                .help = "a fixed address, or a range of them, in place of the device's own"},
+        [KEY_PERSISTENT] = {"persistent", &nsh_type_bool, FIELD(persistent),
+                .help = "of a range of addresses, each client always has the same"},
+        [KEY_RANDOM] = {"random", &nsh_type_word, FIELD(random), .words = randoms,
+                .known_as = "randomize random-fully",
+                .help = "how a source port is chosen that is taken already, or always"},
         [KEY_POSITION] = {"position", &nsh_type_word, FIELD(position), .words = positions,
                 .help = "after the rules of others, or before them"},
-        [KEY_WHEN] = {"when", &nsh_type_when, .known_as = "if condition only-if",
-                .help = "only while an address is this machine's, or a device is up"},
-        [KEY_EXCEPT_OUT] = {"except-out", .flags = NSH_KEY_LATER},
-        [KEY_PROTOCOL] = {"protocol", .flags = NSH_KEY_LATER},
-        [KEY_SOURCE_PORT] = {"source-port", .flags = NSH_KEY_LATER},
-        [KEY_DESTINATION_PORT] = {"destination-port", .flags = NSH_KEY_LATER},
-        [KEY_MARK] = {"mark", .flags = NSH_KEY_LATER},
-        [KEY_TO_PORTS] = {"to-ports", .flags = NSH_KEY_LATER},
-        [KEY_TO_SOURCE] = {"to-source", .flags = NSH_KEY_LATER},
-        [KEY_RANDOM] = {"random", .flags = NSH_KEY_LATER},
-        [KEY_IPSEC] = {"ipsec", .flags = NSH_KEY_LATER},
+        [KEY_IPSEC] = {"ipsec", &nsh_type_word, FIELD(ipsec), .words = ipsec_words,
+                .help = "whether to masquerade what IPsec will transform"},
+        [KEY_LOG] = {"log", &nsh_type_bool, FIELD(log), .known_as = "logging",
+                .help = "the kernel logs each new connection, 60 a minute at most"},
 };
 
-static const char *family_name(unsigned family)
+/* ---- judging the policy ---- */
+
+static void list_lists(const struct masquerade_draft *d, struct nsh_prefixes *source,
+        struct policy_list ret[static LISTS])
 {
-    return family == NSH_FAMILY_IPV6 ? "IPv6" : "IPv4";
+    *source = (struct nsh_prefixes){
+            .items = (struct nsh_prefix *)&d->source, .n = d->source.family != AF_UNSPEC};
+    ret[0] = (struct policy_list){KEY_FROM, "from", &d->from};
+    ret[1] = (struct policy_list){KEY_TO, "to", &d->to};
+    ret[2] = (struct policy_list){KEY_TO_SOURCE, "to-source", source, .single = true};
+    ret[3] = (struct policy_list){KEY_EXCEPT_FROM, "except-from", &d->except_from, .exempts = true};
+    ret[4] = (struct policy_list){KEY_EXCEPT_TO, "except-to", &d->except_to, .exempts = true};
 }
 
-static unsigned family_bit(const struct nsh_prefix *p)
+static void check_ports(struct nsh_loader *l, struct masquerade_draft *d)
 {
-    return p->family == AF_INET6 ? NSH_FAMILY_IPV6 : NSH_FAMILY_IPV4;
+    static const unsigned with_ports[] = {KEY_SOURCE_PORT, KEY_DESTINATION_PORT, KEY_TO_PORTS};
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(with_ports); i++)
+        nsh_policy_check_ports(
+                l, &d->head, &d->protocols, KEY_PROTOCOL, with_ports[i], keys[with_ports[i]].name);
 }
 
-static struct nsh_prefixes *prefixes(struct masquerade_draft *d, unsigned key)
+/* What each family calls ICMP the other has not. */
+static void check_icmp(struct nsh_loader *l, struct masquerade_draft *d)
 {
-    switch (key) {
-    case KEY_FROM:
-        return &d->from;
-    case KEY_TO:
-        return &d->to;
-    case KEY_EXCEPT_FROM:
-        return &d->except_from;
-    default:
-        return &d->except_to;
+    for (size_t i = 0; i < d->protocols.n; i++) {
+        uint8_t p = d->protocols.items[i];
+
+        if ((p == IPPROTO_ICMP && d->head.policy.families & NSH_FAMILY_IPV6) ||
+                (p == IPPROTO_ICMPV6 && d->head.policy.families & NSH_FAMILY_IPV4))
+            nsh_loader_error(l, d->head.draft.marks[KEY_PROTOCOL],
+                    "icmp is for IPv4 and icmpv6 for IPv6; make it two policies",
+                    "the policy is for %s, which has no protocol '%s'",
+                    p == IPPROTO_ICMP ? "IPv6" : "IPv4", p == IPPROTO_ICMP ? "icmp" : "icmpv6");
     }
 }
 
-static const struct nsh_prefix *find_family(const struct nsh_prefixes *list, unsigned family)
+static void check_persistent(struct nsh_loader *l, struct masquerade_draft *d)
 {
-    for (size_t i = 0; i < list->n; i++)
-        if (family_bit(&list->items[i]) == family)
-            return &list->items[i];
-    return NULL;
+    if (d->persistent && nsh_absent(&d->head.draft, KEY_TO_SOURCE))
+        nsh_loader_error(l, d->head.draft.marks[KEY_PERSISTENT],
+                "add to-source: FIRST-LAST, or leave it out",
+                "'persistent' is about a range of addresses in 'to-source'");
 }
 
-static unsigned families_of(const struct nsh_prefixes *list)
-{
-    return (find_family(list, NSH_FAMILY_IPV4) ? NSH_FAMILY_IPV4 : 0) |
-           (find_family(list, NSH_FAMILY_IPV6) ? NSH_FAMILY_IPV6 : 0);
-}
-
-static bool lists_are_right(const struct masquerade_draft *d)
-{
-    return !(d->draft.bad & (1ULL << KEY_FROM | 1ULL << KEY_TO | 1ULL << KEY_EXCEPT_FROM |
-                                    1ULL << KEY_EXCEPT_TO | 1ULL << KEY_FAMILY));
-}
-
-/* Where `from` and `to` have no family in common, no packet can match. */
-static bool check_common(struct nsh_loader *l, struct masquerade_draft *d)
-{
-    if (d->from.n == 0 || d->to.n == 0 || families_of(&d->from) & families_of(&d->to))
-        return true;
-    nsh_loader_error(l, d->draft.marks[KEY_TO], "both want prefixes of one family",
-            "'from' is %s and 'to' is %s: nothing can match both",
-            family_name(families_of(&d->from)), family_name(families_of(&d->to)));
-    return false;
-}
-
-/*
- * What the addresses say where `family` does not: all families that are mentioned, if anything is
- * from or to somewhere; exemptions alone say nothing of what they are exempt from, but IPv4.
- */
-static unsigned choose_families(const struct masquerade_draft *d)
-{
-    unsigned families = families_of(&d->from) | families_of(&d->to);
-
-    if (d->families != 0)
-        return d->families;
-    if (families == 0)
-        families = families_of(&d->except_from) | families_of(&d->except_to);
-    return families ? families : NSH_FAMILY_IPV4;
-}
-
-/* A given `from` or `to` has prefixes of each of the policy's families. */
-static void check_covered(struct nsh_loader *l, struct masquerade_draft *d, unsigned key)
-{
-    const struct nsh_prefixes *list = prefixes(d, key);
-    const char *name = keys[key].name;
-
-    if (key != KEY_FROM && key != KEY_TO)
-        return;
-    for (unsigned family = NSH_FAMILY_IPV4; family <= NSH_FAMILY_IPV6; family <<= 1)
-        if (list->n > 0 && d->families & family && !find_family(list, family))
-            nsh_loader_error(l, d->draft.marks[key],
-                    "add a prefix of this family, or make it two policies",
-                    "the policy is for %s too, and '%s' has no %s prefix", family_name(family),
-                    name, family_name(family));
-}
-
-/* No list has a prefix of a family the policy is not for. */
-static bool check_reachable(struct nsh_loader *l, struct masquerade_draft *d, unsigned key)
-{
-    const struct nsh_prefix *p = NULL;
-    char shown[NSH_PREFIX_TEXT];
-
-    if (d->families == BOTH || !(p = find_family(prefixes(d, key), BOTH & ~d->families)))
-        return true;
-    nsh_loader_error(l, d->draft.marks[key], "leave it out, or say family: [ipv4, ipv6]",
-            "the policy is for %s, and %s is %s", family_name(d->families),
-            nsh_prefix_format(p, shown), family_name(family_bit(p)));
-    return false;
-}
-
-static void settle_families(struct nsh_loader *l, struct masquerade_draft *d)
-{
-    if (!lists_are_right(d) || !check_common(l, d))
-        return;
-    d->families = choose_families(d);
-    for (unsigned key = KEY_FROM; key <= KEY_EXCEPT_TO; key++)
-        if (check_reachable(l, d, key))
-            check_covered(l, d, key);
-}
-
-static int compare_prefixes(const void *a, const void *b)
-{
-    return nsh_prefix_cmp(a, b);
-}
-
-/* A prefix twice in a list would make a rule that nothing reaches. */
-static void check_double_prefix(struct nsh_loader *l, struct masquerade_draft *d, unsigned key)
-{
-    const struct nsh_prefixes *list = prefixes(d, key);
-    nsh_autofree struct nsh_prefix *sorted = NULL;
-    char shown[NSH_PREFIX_TEXT];
-
-    if (list->n < 2)
-        return;
-    sorted = reallocarray(NULL, list->n, sizeof(*sorted));
-    if (!sorted) {
-        nsh_loader_no_memory(l);
-        return;
-    }
-    memcpy(sorted, list->items, list->n * sizeof(*sorted));
-    qsort(sorted, list->n, sizeof(*sorted), compare_prefixes);
-    for (size_t i = 1; i < list->n; i++)
-        if (nsh_prefix_cmp(&sorted[i - 1], &sorted[i]) == 0) {
-            nsh_loader_error(l, d->draft.marks[key], "leave one of them out", "%s is twice in '%s'",
-                    nsh_prefix_format(&sorted[i], shown), keys[key].name);
-            return;
-        }
-}
-
-static void check_double_device(struct nsh_loader *l, struct masquerade_draft *d)
-{
-    for (size_t i = 1; i < d->out.n && d->out.n <= NSH_POLICY_RULES_MAX; i++)
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(d->out.items[i], d->out.items[j]) == 0) {
-                nsh_loader_error(l, d->draft.marks[KEY_OUT], "leave one of them out",
-                        "'%s' is twice in 'out'",
-                        strcmp(d->out.items[i], "+") == 0 ? "any"
-                                                          : nsh_loader_show(l, d->out.items[i]));
-                return;
-            }
-}
-
-static size_t count(const struct nsh_prefixes *list, unsigned family)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < list->n; i++)
-        n += family_bit(&list->items[i]) == family;
-    return n;
-}
-
-static size_t at_least_one(size_t n)
+static uint64_t at_least_one(uint64_t n)
 {
     return n ? n : 1;
 }
 
+/* Each factor is at most NSH_LIST_MAX, so that the sum of their bits can't overflow. */
 static void check_size(struct nsh_loader *l, struct masquerade_draft *d)
 {
     for (unsigned family = NSH_FAMILY_IPV4; family <= NSH_FAMILY_IPV6; family <<= 1) {
-        /* Each list is at most NSH_LIST_MAX long, so that the product can't overflow. */
-        uint64_t rules = (uint64_t)at_least_one(count(&d->from, family)) *
-                                 at_least_one(count(&d->to, family)) * at_least_one(d->out.n) +
-                         count(&d->except_from, family) + count(&d->except_to, family);
+        uint64_t rules = at_least_one(nsh_policy_count(&d->from, family)) *
+                         at_least_one(nsh_policy_count(&d->to, family)) * at_least_one(d->out.n) *
+                         at_least_one(d->protocols.n) * at_least_one(d->source_ports.n) *
+                         at_least_one(d->destination_ports.n) * (d->log ? 2 : 1);
 
-        if (!(d->families & family) || rules <= NSH_POLICY_RULES_MAX)
-            continue;
-        nsh_loader_error(l, d->draft.at,
-                "use wider prefixes or 'wan+', or make several policies of it",
-                "the policy would need %llu %s rules, more than %u", (unsigned long long)rules,
-                family_name(family), NSH_POLICY_RULES_MAX);
+        rules += nsh_policy_count(&d->except_from, family) +
+                 nsh_policy_count(&d->except_to, family) + d->except_out.n;
+        nsh_policy_check_size(l, &d->head, family, rules);
     }
 }
 
-static const struct nsh_prefix *keep_prefixes(
-        struct nsh_loader *l, const struct nsh_prefixes *list, uint32_t *ret_n)
-{
-    struct nsh_prefix *copy;
+/* ---- from draft to policy ---- */
 
-    *ret_n = (uint32_t)list->n;
-    if (list->n == 0)
-        return NULL;
-    copy = nsh_arena_alloc(l->config->arena, list->n * sizeof(*copy));
-    if (!copy) {
-        nsh_loader_no_memory(l);
-        return NULL;
-    }
-    return memcpy(copy, list->items, list->n * sizeof(*copy));
-}
-
-static void keep(struct nsh_loader *l, struct masquerade_draft *d)
+static void keep(struct nsh_loader *l, const struct masquerade_draft *d)
 {
+    const struct nsh_draft *head = &d->head.draft;
     struct nsh_masquerade m = {
-            .families = d->families,
+            .policy = d->head.policy,
             .position = d->position,
-            .origin = nsh_origins_at(l->config->origins, d->draft.at.line),
-            .when = l->when,
-            .n_out = (uint32_t)d->out.n,
+            .from = nsh_keep_prefixes(l, head, KEY_FROM, &d->from),
+            .to = nsh_keep_prefixes(l, head, KEY_TO, &d->to),
+            .except_from = nsh_keep_prefixes(l, head, KEY_EXCEPT_FROM, &d->except_from),
+            .except_to = nsh_keep_prefixes(l, head, KEY_EXCEPT_TO, &d->except_to),
+            .out = nsh_keep_devices(l, &d->out),
+            .except_out = nsh_keep_devices(l, &d->except_out),
+            .protocols = d->protocols,
+            .source_ports = nsh_keep_ranges(l, &d->source_ports),
+            .destination_ports = nsh_keep_ranges(l, &d->destination_ports),
+            .mark = d->mark,
+            .to_ports = d->to_ports,
+            .to_source = d->to_source,
+            .random = d->random,
+            .persistent = d->persistent,
+            .log = d->log,
+            .ipsec = d->ipsec,
     };
-    char(*out)[IFNAMSIZ] = nsh_arena_alloc(l->config->arena, d->out.n * sizeof(*out));
 
-    memcpy(m.name, d->name, sizeof(m.name));
-    if (!out)
-        nsh_loader_no_memory(l);
-    else if (d->out.n > 0)
-        memcpy(out, d->out.items, d->out.n * sizeof(*out));
-    m.out = (const char(*)[IFNAMSIZ])out;
-    m.from = keep_prefixes(l, &d->from, &m.n_from);
-    m.to = keep_prefixes(l, &d->to, &m.n_to);
-    m.except_from = keep_prefixes(l, &d->except_from, &m.n_except_from);
-    m.except_to = keep_prefixes(l, &d->except_to, &m.n_except_to);
-    if (nsh_loader_grow(l, &l->masquerades, l->n_masquerades, &l->masquerades_room,
-                sizeof(*l->masquerades)))
-        l->masquerades[l->n_masquerades++] = m;
+    nsh_policy_keep(l, NSH_POLICY_MASQUERADE, &m);
 }
 
-static void begin_masquerade(struct nsh_loader *l, void *draft)
+static void complete_masquerade(struct nsh_loader *l, void *draft)
 {
-    (void)draft;
-    l->when = NSH_NO_GATE;
+    struct masquerade_draft *d = draft;
+    struct policy_list lists[LISTS];
+    struct nsh_prefixes source;
+
+    list_lists(d, &source, lists);
+    if (nsh_policy_families(l, &d->head, lists, LISTS, NSH_FAMILY_IPV4))
+        check_icmp(l, d);
+    check_size(l, d);
+    if (nsh_policy_is_kept(l, &d->head))
+        keep(l, d);
 }
 
 static void finish_masquerade(struct nsh_loader *l, void *draft)
 {
     struct masquerade_draft *d = draft;
+    struct policy_list lists[LISTS];
+    struct nsh_prefixes source;
 
-    settle_families(l, d);
-    for (unsigned key = KEY_FROM; key <= KEY_EXCEPT_TO; key++)
-        check_double_prefix(l, d, key);
-    check_double_device(l, d);
-    check_size(l, d);
-    /* With an error elsewhere too: its name may be given twice as well. */
-    if (l->failure == 0 && nsh_given(&d->draft, KEY_NAME))
-        keep(l, d);
+    if (d->to_source.family != AF_UNSPEC)
+        d->source = (struct nsh_prefix){.addr = d->to_source.first,
+                .family = d->to_source.family,
+                .length = nsh_addr_bits(d->to_source.family)};
+    list_lists(d, &source, lists);
+    for (size_t i = 0; i < LISTS; i++)
+        nsh_policy_check_prefixes(l, &d->head, &lists[i]);
+    nsh_policy_check_devices(l, &d->head, KEY_OUT, "out", &d->out);
+    nsh_policy_check_devices(l, &d->head, KEY_EXCEPT_OUT, "except-out", &d->except_out);
+    check_ports(l, d);
+    check_persistent(l, d);
+    nsh_policy_finish(l, &nsh_object_masquerade, draft, complete_masquerade);
 }
 
 static void clear_masquerade(void *draft)
@@ -341,6 +257,9 @@ static void clear_masquerade(void *draft)
     free(d->except_from.items);
     free(d->except_to.items);
     free(d->out.items);
+    free(d->except_out.items);
+    free(d->source_ports.items);
+    free(d->destination_ports.items);
 }
 
 _Static_assert(NSH_ARRAY_SIZE(keys) <= NSH_KEYS_MAX, "a draft has room for every key");
@@ -351,64 +270,7 @@ const struct nsh_object nsh_object_masquerade = {
         .keys = keys,
         .n_keys = NSH_ARRAY_SIZE(keys),
         .size = sizeof(struct masquerade_draft),
-        .begin = begin_masquerade,
+        .begin = nsh_policy_begin,
         .finish = finish_masquerade,
         .clear = clear_masquerade,
 };
-
-/* ---- the policies of all files together ---- */
-
-static int compare_names(const void *a, const void *b)
-{
-    const struct nsh_masquerade *const *x = a, *const *y = b;
-    int r = strcmp((*x)->name, (*y)->name);
-
-    return r != 0 ? r : (*x > *y) - (*x < *y);
-}
-
-static void find_doubles(struct nsh_loader *l)
-{
-    nsh_autofree const struct nsh_masquerade **byname = NULL;
-    const struct nsh_masquerade *first;
-    char place[NSH_PLACE_TEXT], hint[NSH_HINT_TEXT];
-    uint32_t line;
-
-    if (l->n_masquerades < 2)
-        return;
-    byname = calloc(l->n_masquerades, sizeof(const struct nsh_masquerade *));
-    if (!byname) {
-        nsh_loader_no_memory(l);
-        return;
-    }
-    for (size_t i = 0; i < l->n_masquerades; i++)
-        byname[i] = &l->masquerades[i];
-    qsort(byname, l->n_masquerades, sizeof(const struct nsh_masquerade *), compare_names);
-    first = byname[0];
-    for (size_t i = 1; i < l->n_masquerades; i++) {
-        if (strcmp(first->name, byname[i]->name) != 0) {
-            first = byname[i];
-            continue;
-        }
-        l->path = nsh_origins_resolve(l->config->origins, byname[i]->origin, &line);
-        (void)snprintf(hint, sizeof(hint), "the first is at %s",
-                nsh_loader_place(l, first->origin, place, sizeof(place)));
-        nsh_loader_error(l, (struct nsh_yaml_mark){.line = line}, hint,
-                "two policies have the name '%s'", first->name);
-    }
-}
-
-void nsh_finish_masquerades(struct nsh_loader *l)
-{
-    struct nsh_config *c = l->config;
-
-    find_doubles(l);
-    if (l->n_masquerades == 0)
-        return;
-    c->masquerades = nsh_arena_alloc(c->arena, l->n_masquerades * sizeof(*c->masquerades));
-    if (!c->masquerades) {
-        nsh_loader_no_memory(l);
-        return;
-    }
-    memcpy(c->masquerades, l->masquerades, l->n_masquerades * sizeof(*c->masquerades));
-    c->n_masquerades = l->n_masquerades;
-}

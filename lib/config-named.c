@@ -206,6 +206,13 @@ static void read_out(struct nsh_loader *l, const struct nsh_key *key, void *fiel
         nsh_loader_error(l, value->mark, "write any", "'+' alone would match every device");
         return;
     }
+    if (key->type == &nsh_type_named && strcmp(value->text, "any") == 0) {
+        nsh_loader_error(l, value->mark,
+                "name the devices that are meant; ppp+ is each whose name "
+                "begins so",
+                "'%s' can't be 'any'", key->name);
+        return;
+    }
     if (value->text[0] == '!') {
         nsh_loader_error(l, value->mark, "name the devices that are meant",
                 "'!' is not supported: '%s'", nsh_loader_show(l, value->text));
@@ -230,3 +237,6 @@ static void read_out(struct nsh_loader *l, const struct nsh_key *key, void *fiel
 const struct nsh_key_type nsh_type_out = {.what = "a device's name",
         .hint = "write, say, out: eth0, or out: any for every device",
         .read = read_out};
+
+const struct nsh_key_type nsh_type_named = {
+        .what = "a device's name", .hint = "write the device's name, say, eth0", .read = read_out};

@@ -139,6 +139,31 @@ const struct nsh_key_type nsh_type_range = {.what = "a number or a range",
         .read = read_range,
         .size = sizeof(struct nsh_range)};
 
+static void read_ranges(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    struct nsh_ranges *list = field;
+    struct nsh_range r = {0};
+
+    read_range(l, key, &r, value);
+    if (r.last == 0)
+        return;
+    for (size_t i = 0; i < list->n; i++)
+        if (list->items[i].first <= r.last && r.first <= list->items[i].last) {
+            nsh_loader_error(l, value->mark, "leave one of them out, or write one range for both",
+                    "'%s' is twice in '%s'", nsh_loader_show(l, value->text), key->name);
+            return;
+        }
+    if (list->n >= NSH_RANGES_MAX)
+        nsh_loader_error(l, value->mark, "write ranges", "more than %u entries in '%s'",
+                NSH_RANGES_MAX, key->name);
+    else if (nsh_loader_grow(l, &list->items, list->n, &list->room, sizeof(*list->items)))
+        list->items[list->n++] = r;
+}
+
+const struct nsh_key_type nsh_type_ranges = {
+        .what = "a number or a range", .hint = "write, say, 80 or 1000-2000", .read = read_ranges};
+
 /* ---- protocols ---- */
 
 /* A table of our own: what a file means must not hang on /etc/protocols. */
@@ -193,3 +218,29 @@ const struct nsh_key_type nsh_type_ip_protocol = {.what = "a protocol's name or 
         .hint = "write, say, tcp or 6",
         .read = read_ip_protocol,
         .size = sizeof(uint32_t)};
+
+static void read_protocols(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    struct nsh_protocols *list = field;
+    uint32_t protocol = 0;
+
+    read_ip_protocol(l, key, &protocol, value);
+    if (protocol == 0)
+        return;
+    for (size_t i = 0; i < list->n; i++)
+        if (list->items[i] == protocol) {
+            nsh_loader_error(l, value->mark, "leave one of them out", "'%s' is twice in '%s'",
+                    nsh_loader_show(l, value->text), key->name);
+            return;
+        }
+    if (list->n >= NSH_PROTOCOLS_MAX)
+        nsh_loader_error(l, value->mark, "make several policies of it",
+                "more than %u entries in '%s'", NSH_PROTOCOLS_MAX, key->name);
+    else
+        list->items[list->n++] = (uint8_t)protocol;
+}
+
+const struct nsh_key_type nsh_type_protocols = {.what = "a protocol's name or number",
+        .hint = "write, say, tcp or [tcp, udp]",
+        .read = read_protocols};

@@ -111,6 +111,7 @@ static void read_scalar(struct nsh_loader *l, const struct nsh_key *key, void *f
     if (value->refused)
         return;
     if (value->type == NSH_YAML_MAPPING && key->type->object) {
+        l->list_field = field;
         nsh_read_object(l, key->type->object, value->mark);
     } else if (value->type == NSH_YAML_MAPPING || value->type == NSH_YAML_SEQUENCE) {
         nsh_loader_error(l, value->mark, key->type->hint, "'%s' wants %s, not a %s", key->name,

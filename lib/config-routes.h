@@ -2,11 +2,11 @@
 /*
  * What the parts that read the section `routes` share: config-routes.c (keys),
  * config-routes-hop.c (nexthops), config-checks.c (their checks), config-routes-check.c (judging an
- * object), config-routes-list.c (prefixes in files of their own).
+ * object), config-lists.c (prefixes in files of their own, which policies have as well).
  */
 #pragma once
 
-#include "config-loader.h"
+#include "config-lists.h"
 
 enum route_key {
     KEY_TO,
@@ -69,33 +69,8 @@ static inline bool nsh_hop_has_via(const struct nsh_hop *h)
     return h->via.family != AF_UNSPEC || h->learned;
 }
 
-/* What becomes of the prefixes of one family in a list. */
-struct nsh_list_use {
-    struct nsh_route route; /* all but the destination and the origin; props NULL: not taken */
-    const char *why;        /* it is an error that one is there; NULL: it is left out in silence */
-};
-
-/* A file of prefixes that a route leads to; it is read when the file that names it has been. */
-struct nsh_list_entry {
-    const char *path;
-    const char *named_in;
-    uint32_t named_at;          /* line */
-    struct nsh_list_use use[2]; /* IPv4, IPv6 */
-};
-
 extern const struct nsh_object nsh_object_hop;
-extern const struct nsh_object nsh_object_list;
 extern const struct nsh_object nsh_object_learned;
-
-static inline unsigned nsh_family_bit(int family)
-{
-    return family == AF_INET6 ? NSH_FAMILY_IPV6 : family == AF_INET ? NSH_FAMILY_IPV4 : 0;
-}
-
-static inline const char *nsh_family_name(int family)
-{
-    return family == AF_INET6 ? "IPv6" : "IPv4";
-}
 
 /* ---- config-routes-hop.c ---- */
 

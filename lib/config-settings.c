@@ -195,6 +195,7 @@ enum root_key {
     ROOT_RULES,
     ROOT_SHARE,
     ROOT_PORT_FORWARDS,
+    ROOT_NETWORK_MAP,
 };
 
 struct root_draft {
@@ -234,6 +235,21 @@ static const struct nsh_key_type type_masquerade = {.shape = NSH_SHAPE_OBJECTS,
         .hint = "begin each policy with '- ', as in '- name: lan-out'",
         .object = &nsh_object_masquerade};
 
+static const struct nsh_key_type type_share = {.shape = NSH_SHAPE_OBJECTS,
+        .what = "a list of shares",
+        .hint = "begin each share with '- ', as in '- name: home'",
+        .object = &nsh_object_share};
+
+static const struct nsh_key_type type_port_forwards = {.shape = NSH_SHAPE_OBJECTS,
+        .what = "a list of port-forwards",
+        .hint = "begin each port-forward with '- ', as in '- name: web'",
+        .object = &nsh_object_port_forward};
+
+static const struct nsh_key_type type_network_map = {.shape = NSH_SHAPE_OBJECTS,
+        .what = "a list of maps",
+        .hint = "begin each map with '- ', as in '- name: office'",
+        .object = &nsh_object_network_map};
+
 static const struct nsh_key root_keys[] = {
         [ROOT_VERSION] = {"version", &type_version, .missing = "begin the file with 'version: 1'",
                 .help = "of the file's format: 1"},
@@ -246,8 +262,15 @@ static const struct nsh_key root_keys[] = {
         [ROOT_RULES] = {"rules", &type_rules, .flags = NSH_KEY_EMPTY,
                 .known_as = "rule routing-policy policy-routing",
                 .help = "which traffic goes by which routing table"},
-        [ROOT_SHARE] = {"share", .flags = NSH_KEY_LATER},
-        [ROOT_PORT_FORWARDS] = {"port-forwards", .flags = NSH_KEY_LATER},
+        [ROOT_SHARE] = {"share", &type_share, .flags = NSH_KEY_EMPTY,
+                .known_as = "shares sharing internet-sharing ics",
+                .help = "LANs that reach the world by a WAN, and are kept from it"},
+        [ROOT_PORT_FORWARDS] = {"port-forwards", &type_port_forwards, .flags = NSH_KEY_EMPTY,
+                .known_as = "port-forward port-forwarding forwards dnat redirect",
+                .help = "ports of this machine that lead to another"},
+        [ROOT_NETWORK_MAP] = {"network-map", &type_network_map, .flags = NSH_KEY_EMPTY,
+                .known_as = "network-maps netmap npt nptv6 1:1 binat",
+                .help = "prefixes that are another prefix outside, address by address"},
 };
 
 /* A drop-in adds to a file whose version is known. */

@@ -73,7 +73,7 @@ static void loader_done(struct nsh_loader *l)
     free(l->links.slots);
     free(l->hops.items);
     nsh_lists_done(&l->lists);
-    free(l->masquerades);
+    nsh_policies_done(l);
     free(l->rules);
     free(l->gates);
     free(l->vrfs);
@@ -103,7 +103,7 @@ static int finish(struct nsh_loader *l, size_t errors_before)
     if (l->failure == 0)
         nsh_finish_rules(l);
     if (l->failure == 0)
-        nsh_finish_masquerades(l);
+        nsh_finish_policies(l);
     if (l->failure == 0)
         nsh_finish_gates(l);
     if (l->failure != 0)
@@ -284,6 +284,7 @@ int nsh_config_load(
 
     if (r < 0)
         return r;
+    l.advise = source->trust == NSH_TRUST_ADVISE;
     if (source->archive_fd >= 0)
         failure = report_archive(&l, source->path, nsh_archive_begin(source->archive_fd));
     if (failure == 0)

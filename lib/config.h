@@ -23,7 +23,11 @@
 #define NSH_CONFIG_FILE_MAX (256ULL * 1024 * 1024) /* bytes */
 #define NSH_CONFIG_LINE_MAX (64U * 1024)           /* bytes */
 #define NSH_CONFIG_DEPTH_MAX 32
-/* from x to x out of one policy: more rules than this want a set, not a list. */
+/* Prefixes of one list of a policy, those in its files included. */
+#define NSH_PREFIXES_MAX 1000000
+/* More prefixes than this in one list are a set, not a rule each. */
+#define NSH_POLICY_LIST_MAX 8
+/* Rules of one chain of a policy. */
 #define NSH_POLICY_RULES_MAX 4096
 /* Policy routing rules in all: the kernel goes through them one by one, for each packet. */
 #define NSH_RULES_MAX 16384
@@ -48,19 +52,86 @@ struct nsh_settings {
 #define NSH_FAMILY_IPV4 1U
 #define NSH_FAMILY_IPV6 2U
 
-/* A masquerade policy as written; lists hold both families' prefixes in file order. */
-struct nsh_masquerade {
-    char name[NSH_POLICY_NAME];
-    unsigned families; /* NSH_FAMILY_* bits */
-    enum nsh_position position;
+/* Prefixes of both families; `items` NULL: the key was not there. Empty, they match nothing. */
+struct nsh_prefix_list {
+    const struct nsh_prefix *items;
+    uint32_t n;
+};
+
+/* Devices as packet rules name them: "any" is "+". */
+struct nsh_device_list {
+    const char (*items)[IFNAMSIZ];
+    uint32_t n;
+};
+
+/* Ports; none: any. */
+struct nsh_range_list {
+    const struct nsh_range *items;
+    uint32_t n;
+};
+
+struct nsh_address_range {
+    uint8_t family; /* AF_UNSPEC: none */
+    union nsh_addr first, last;
+};
+
+#define NSH_PROTOCOLS_MAX 8
+struct nsh_protocols {
+    uint8_t items[NSH_PROTOCOLS_MAX];
+    uint8_t n; /* none: any */
+};
+
+/* What every kind of policy has. */
+struct nsh_policy {
+    char name[NSH_POLICY_NAME]; /* no two policies of a configuration have one name */
+    unsigned families;          /* NSH_FAMILY_* bits */
+    bool disabled;              /* as if it were not there, but for its name */
     nsh_origin origin;
     nsh_gate_id when;
-    const struct nsh_prefix *from;
-    const struct nsh_prefix *to;
-    const struct nsh_prefix *except_from;
-    const struct nsh_prefix *except_to;
-    const char (*out)[IFNAMSIZ]; /* at least one; "any" is stored as "+" */
-    uint32_t n_from, n_to, n_except_from, n_except_to, n_out;
+};
+
+struct nsh_masquerade {
+    struct nsh_policy policy;
+    enum nsh_position position;
+    struct nsh_prefix_list from, to, except_from, except_to;
+    struct nsh_device_list out, except_out; /* `out`: at least one */
+    struct nsh_protocols protocols;
+    struct nsh_range_list source_ports, destination_ports;
+    struct nsh_mark mark;
+    struct nsh_range to_ports;          /* 0-0: as they are */
+    struct nsh_address_range to_source; /* AF_UNSPEC: the device's own address */
+    enum nsh_random random;
+    bool persistent, log;
+    bool ipsec; /* what IPsec will transform is masqueraded too */
+};
+
+/* Internet sharing: all that it takes for the LANs to reach the world by the WANs. */
+struct nsh_share {
+    struct nsh_policy policy;
+    struct nsh_device_list lan, wan; /* at least one of each, no device in both */
+    bool masquerade_ipv6;            /* IPv4 always is */
+    bool allow_inbound;              /* new connections from a WAN to a LAN */
+    bool keep_mss;                   /* TCP's segment size is not clamped to the path's MTU */
+    bool isolate;                    /* the LANs don't reach each other */
+};
+
+/* Connections to a port of this machine go to another one. */
+struct nsh_port_forward {
+    struct nsh_policy policy;
+    struct nsh_device_list in; /* at least one */
+    struct nsh_protocols protocols;
+    struct nsh_range port;
+    struct nsh_prefix to;     /* an address, of the policy's family */
+    struct nsh_range to_port; /* one port, or as many as `port` has */
+    struct nsh_prefix_list from;
+    struct nsh_prefix_list hairpin; /* who reaches it by a public address too; NULL: nobody */
+};
+
+/* Each address of one prefix is known outside by that of another, and the other way round. */
+struct nsh_network_map {
+    struct nsh_policy policy;
+    struct nsh_device_list devices;    /* outside; at least one */
+    struct nsh_prefix inside, outside; /* of the policy's family and of one length */
 };
 
 struct nsh_config {
@@ -74,8 +145,14 @@ struct nsh_config {
     size_t n_links;
     struct nsh_rule *rules; /* normalised, sorted by nsh_rule_cmp, no two that say the same */
     size_t n_rules;
-    struct nsh_masquerade *masquerades; /* in file order */
+    struct nsh_masquerade *masquerades; /* policies of each kind in file order */
     size_t n_masquerades;
+    struct nsh_share *shares;
+    size_t n_shares;
+    struct nsh_port_forward *port_forwards;
+    size_t n_port_forwards;
+    struct nsh_network_map *network_maps;
+    size_t n_network_maps;
     struct nsh_gate *gates; /* each distinct one once; the first is NSH_NO_GATE's */
     size_t n_gates;         /* 0: nothing names one */
     struct nsh_vrf *vrfs;   /* those that routes name; each once */
@@ -86,7 +163,8 @@ struct nsh_config {
 
 enum nsh_config_trust {
     NSH_TRUST_REQUIRED, /* an unsafe owner or mode is an error: what the daemon does */
-    NSH_TRUST_WARN,     /* a warning: what `check` does */
+    NSH_TRUST_WARN,     /* a warning: what commands do that only look */
+    NSH_TRUST_ADVISE,   /* the same, and so is what is right but unwise: what `check` does */
 };
 
 struct nsh_config_source {

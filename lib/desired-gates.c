@@ -161,6 +161,8 @@ void nsh_desired_settle(struct nsh_desired *d)
     for (size_t i = 0; i < d->n_chains; i++)
         if (d->chains[i].policy[0] == '\0')
             d->chains[i].standby = !any_policy(d, d->chains[i].family);
+    for (size_t i = 0; i < d->n_sets; i++)
+        d->sets[i].standby = !nsh_desired_is_open(d, d->sets[i].when);
     for (int f = 0; f < NSH_FAMILIES; f++)
         d->forwarding[f] = d->config->settings.forwarding == NSH_FORWARDING_AUTO &&
                            any_policy(d, nsh_family_of(f));

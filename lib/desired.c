@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
-#include "desired.h"
+#include "desired-build.h"
 #include "intern.h"
 #include "probes.h"
 
@@ -16,173 +15,76 @@ static unsigned family_bit(int family)
     return family == AF_INET6 ? NSH_FAMILY_IPV6 : NSH_FAMILY_IPV4;
 }
 
-/* ---- a policy's rules for one family ---- */
+/* ---- chains and sets ---- */
+
+static bool begin_policy(struct nsh_builder *b, enum nsh_policy_kind kind,
+        const struct nsh_policy *policy, int family)
+{
+    if (policy->disabled || !(policy->families & family_bit(family)))
+        return false;
+    b->kind = kind;
+    b->policy = policy;
+    b->family = family;
+    return true;
+}
 
 /*
- * The prefixes of one family in a list, as rules name them. A list that is not there is one "any";
- * a list with nothing of the family in it matches nothing, and must never come to mean everything.
+ * From the special to the general, since the first that translates a packet settles it: who wants
+ * one port or network treated in its own way wants it so behind a share, too.
  */
-struct choice {
-    const struct nsh_prefix *list;
-    uint32_t n;
-    int family;
-};
-
-static bool choice_fits(const struct choice *c, uint32_t i)
+static void add_policies(struct nsh_builder *b, const struct nsh_config *c)
 {
-    return c->list[i].family == AF_UNSPEC || c->list[i].family == c->family;
-}
-
-static size_t choice_count(const struct choice *c)
-{
-    size_t n = 0;
-
-    if (!c->list)
-        return 1;
-    for (uint32_t i = 0; i < c->n; i++)
-        n += choice_fits(c, i);
-    return n;
-}
-
-/* The next one at or behind *at, which is then moved past it; false at the end. */
-static bool choice_next(const struct choice *c, uint32_t *at, struct nsh_prefix *ret)
-{
-    if (!c->list) {
-        *ret = (struct nsh_prefix){.family = AF_UNSPEC};
-        return (*at)++ == 0;
-    }
-    for (; *at < c->n; (*at)++) {
-        if (!choice_fits(c, *at))
-            continue;
-        *ret = c->list[(*at)++];
-        if (ret->length == 0)
-            *ret = (struct nsh_prefix){.family = AF_UNSPEC};
-        return true;
-    }
-    return false;
-}
-
-static struct nsh_packet_rule *fill_exempt(
-        struct nsh_packet_rule *r, const struct choice *c, bool to)
-{
-    struct nsh_prefix p;
-
-    if (!c->list)
-        return r;
-    for (uint32_t i = 0; choice_next(c, &i, &p); r++) {
-        r->action = NSH_PACKET_RETURN;
-        *(to ? &r->to : &r->from) = p;
-    }
-    return r;
-}
-
-static struct nsh_packet_rule *fill_masquerade(struct nsh_packet_rule *r, const struct choice *from,
-        const struct choice *to, const struct nsh_masquerade *m)
-{
-    struct nsh_prefix src, dst;
-
-    for (uint32_t i = 0; choice_next(from, &i, &src);)
-        for (uint32_t k = 0; choice_next(to, &k, &dst);)
-            for (uint32_t o = 0; o < m->n_out; o++, r++) {
-                r->action = NSH_PACKET_MASQUERADE;
-                r->from = src;
-                r->to = dst;
-                memcpy(r->out, m->out[o], sizeof(r->out));
-            }
-    return r;
-}
-
-static int make_rules(struct nsh_arena *arena, const struct nsh_masquerade *m, int family,
-        struct nsh_chain *chain)
-{
-    const struct choice from = {m->from, m->n_from, family}, to = {m->to, m->n_to, family};
-    const struct choice not_from = {m->except_from, m->n_except_from, family};
-    const struct choice not_to = {m->except_to, m->n_except_to, family};
-    struct nsh_packet_rule *rules, *end;
-    size_t n, size;
-
-    if (__builtin_mul_overflow(choice_count(&from), choice_count(&to), &n) ||
-            __builtin_mul_overflow(n, (size_t)m->n_out, &n))
-        return -ENOMEM;
-    n += not_from.list ? choice_count(&not_from) : 0;
-    n += not_to.list ? choice_count(&not_to) : 0;
-    if (__builtin_mul_overflow(n, sizeof(*rules), &size))
-        return -ENOMEM;
-    rules = nsh_arena_alloc(arena, size > 0 ? size : 1);
-    if (!rules)
-        return -ENOMEM;
-
-    end = fill_exempt(rules, &not_from, false);
-    end = fill_exempt(end, &not_to, true);
-    end = fill_masquerade(end, &from, &to, m);
-    chain->rules = rules;
-    chain->n_rules = (size_t)(end - rules);
-    return 0;
-}
-
-/* ---- chains ---- */
-
-static int add_policy(struct nsh_desired *d, const struct nsh_masquerade *m, int family)
-{
-    struct nsh_chain *c = &d->chains[d->n_chains];
-    int r;
-
-    *c = (struct nsh_chain){
-            .family = (uint8_t)family,
-            .table = NSH_TABLE_NAT,
-            .kind = NSH_POLICY_MASQUERADE,
-            .hook = "POSTROUTING",
-            .position = m->position,
-            .origin = m->origin,
-            .when = m->when,
-    };
-    snprintf(c->policy, sizeof(c->policy), "%s", m->name);
-    nsh_chain_make_name(c->name, c->policy, 0);
-    r = make_rules(d->arena, m, family, c);
-    if (r == 0)
-        d->n_chains++;
-    return r;
+    for (size_t i = 0; i < c->n_port_forwards; i++)
+        for (int f = 0; f < NSH_FAMILIES; f++)
+            if (begin_policy(
+                        b, NSH_POLICY_PORT_FORWARD, &c->port_forwards[i].policy, nsh_family_of(f)))
+                nsh_build_port_forward(b, &c->port_forwards[i]);
+    for (size_t i = 0; i < c->n_network_maps; i++)
+        for (int f = 0; f < NSH_FAMILIES; f++)
+            if (begin_policy(
+                        b, NSH_POLICY_NETWORK_MAP, &c->network_maps[i].policy, nsh_family_of(f)))
+                nsh_build_network_map(b, &c->network_maps[i]);
+    for (size_t i = 0; i < c->n_masquerades; i++)
+        for (int f = 0; f < NSH_FAMILIES; f++)
+            if (begin_policy(b, NSH_POLICY_MASQUERADE, &c->masquerades[i].policy, nsh_family_of(f)))
+                nsh_build_masquerade(b, &c->masquerades[i]);
+    for (size_t i = 0; i < c->n_shares; i++)
+        for (int f = 0; f < NSH_FAMILIES; f++)
+            if (begin_policy(b, NSH_POLICY_SHARE, &c->shares[i].policy, nsh_family_of(f)))
+                nsh_build_share(b, &c->shares[i]);
 }
 
 /* It stands for no policy and no packet comes to it: that it is there keeps conntrack in use. */
-static void add_conntrack(struct nsh_desired *d, int family)
+static void add_conntrack(struct nsh_builder *b, int family)
 {
     static const struct nsh_packet_rule track = {
             .states = NSH_STATE_INVALID, .action = NSH_PACKET_RETURN};
+    struct nsh_desired *d = b->d;
 
-    d->chains[d->n_chains++] = (struct nsh_chain){
-            .family = (uint8_t)family,
-            .table = NSH_TABLE_RAW,
-            .name = NSH_CHAIN_CONNTRACK,
-            .rules = &track,
-            .n_rules = 1,
-    };
+    if (nsh_build_grow(b, &d->chains, d->n_chains + 1, &b->chains_room, sizeof(*d->chains)))
+        d->chains[d->n_chains++] = (struct nsh_chain){
+                .family = (uint8_t)family,
+                .table = NSH_TABLE_RAW,
+                .name = NSH_CHAIN_CONNTRACK,
+                .rules = &track,
+                .n_rules = 1,
+        };
 }
 
 static int make_chains(struct nsh_desired *d)
 {
-    const struct nsh_config *c = d->config;
+    struct nsh_builder b = {.d = d};
     bool used[NSH_FAMILIES] = {false};
 
-    /* Each policy in both families, and the conntrack chains. */
-    d->chains = calloc(c->n_masquerades * NSH_FAMILIES + NSH_FAMILIES, sizeof(*d->chains));
-    if (!d->chains)
-        return -ENOMEM;
-    for (size_t i = 0; i < c->n_masquerades; i++)
-        for (int f = 0; f < NSH_FAMILIES; f++) {
-            int r;
-
-            if (!(c->masquerades[i].families & family_bit(nsh_family_of(f))))
-                continue;
-            r = add_policy(d, &c->masquerades[i], nsh_family_of(f));
-            if (r < 0)
-                return r;
-            used[f] = true;
-        }
+    add_policies(&b, d->config);
+    for (size_t i = 0; i < d->n_chains; i++)
+        used[nsh_family_index(d->chains[i].family)] = true;
     for (int f = 0; f < NSH_FAMILIES; f++)
         if (used[f])
-            add_conntrack(d, nsh_family_of(f));
-    return 0;
+            add_conntrack(&b, nsh_family_of(f));
+    nsh_build_sort_sets(&b);
+    free(b.rules);
+    return b.error;
 }
 
 /* ---- gates ---- */
@@ -268,6 +170,7 @@ void nsh_desired_free(struct nsh_desired *d)
     nsh_arena_free(d->arena);
     free(d->chains);
     free(d->placed);
+    free(d->sets);
     free(d->gate_states);
     free(d->probe_routes);
     free(d->dependents.first);

@@ -2,11 +2,11 @@
 /*
  * What the kernel should hold, made from a configuration. Pure.
  *
- * Routes are the configuration's own array; policies become chains of rules, one chain per policy
- * and family, in file order: exemptions first as RETURN, then one MASQUERADE for each combination
- * of from, to and out. A list of a policy that is NULL means any; one that is there and holds
- * nothing of a family matches nothing in it, never everything. And, for each family with a chain,
- * the inert conntrack chain in `raw`.
+ * Routes are the configuration's own array; policies become chains of rules and the sets these
+ * refer to, a policy's for IPv4 before those for IPv6, in the order: port-forwards, network-maps,
+ * masquerades, shares, each kind in file order. A list of a policy that is NULL means any; one that
+ * is there and holds nothing of a family matches nothing in it, never everything. And, for each
+ * family with a chain, the inert conntrack chain in `raw`.
  */
 #pragma once
 
@@ -51,10 +51,9 @@ struct nsh_desired {
     size_t n_probe_routes;
     const struct nsh_rule *rules; /* sorted by nsh_rule_cmp */
     size_t n_rules;
-    struct nsh_chain
-            *chains; /* malloc'd; in file order, a policy's IPv4 chain before its IPv6 one */
+    struct nsh_chain *chains; /* malloc'd; in each built-in chain the jumps are in this order */
     size_t n_chains;
-    const struct nsh_set *sets; /* which the chains' rules refer to; sorted by family, name */
+    struct nsh_set *sets; /* malloc'd; which the chains' rules refer to; sorted by family, name */
     size_t n_sets;
     struct nsh_arena *arena;       /* the chains' rules */
     bool forwarding[NSH_FAMILIES]; /* changes: to be on; false: not needed by netshared now */

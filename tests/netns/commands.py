@@ -41,7 +41,12 @@ def _():
     with Router() as w:
         d = Daemon(w.router, BASIC)
         monitor = rtnl.Monitor(w.router)
-        equal(d.cli("check", check=True).stderr, "", "stderr for a good file")
+        said = d.cli("check", check=True).stderr
+        contains(said, ":8:5: warning: 'lan-out' switches forwarding on", "for one without a share")
+        guarded = d.write("version: 1\nshare:\n  - {name: home, lan: eth0, wan: eth1}\n"
+                          "masquerade:\n  - {name: lan-out, out: eth1, to-source: 192.0.2.1}\n",
+                          "guarded.yaml")
+        equal(w.router.run(d.binary, "check", guarded).stderr, "", "stderr for a good file")
         other = d.write("version: 1\nroutes:\n  - {to: 10.0.0.1/8, via: 192.0.2.2}\n", "other.yaml")
         result = w.router.run(d.binary, "check", other, check=False)
         equal(result.returncode, 1, "exit code for a bad file")

@@ -38,10 +38,8 @@ version: 1
 routes:
   - to: default
     via: 192.168.1.1
-masquerade:
-  - name: lan-out
-    from: [10.0.0.0/24]
-    out: [eth1]
+share:
+  - {name: home, lan: eth0, wan: eth1}
 """
 HOME6 = """
 version: 1
@@ -50,10 +48,8 @@ routes:
     family: ipv6
     via: fe80::1
     dev: eth1
-masquerade:
-  - name: lan-out
-    from: ["2001:db8:a::/64"]
-    out: [eth1]
+share:
+  - {name: home, lan: eth0, wan: eth1, ipv6: masquerade}
 """
 
 

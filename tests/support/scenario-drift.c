@@ -48,9 +48,10 @@ static const char wanted[] =
         "  - {to: \"2001:db8:24::/48\", dev: lan0}\n"
         "  - {to: \"2001:db8:bad::/48\", type: unreachable}\n"
         "masquerade:\n"
-        "  - {name: lan-out, from: [192.168.1.0/24], except-to: [10.0.0.0/8], out: [wan0]}\n"
-        "  - {name: guest, from: [192.168.2.0/24], out: [wan+], position: first}\n"
-        "  - {name: six, from: [\"fd00:1::/64\"], out: [wan0]}\n";
+        "  - {name: lan-out, from: [192.168.1.0/24], except-to: [10.0.0.0/8], out: [wan0], "
+        "ipsec: include}\n"
+        "  - {name: guest, from: [192.168.2.0/24], out: [wan+], position: first, ipsec: include}\n"
+        "  - {name: six, from: [\"fd00:1::/64\"], out: [wan0], ipsec: include}\n";
 
 static void begin(struct nsh_scenario_run *s)
 {

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+/* What a policy leaves alone by default comes first. */
+#define IPSEC "-m policy --dir out --pol ipsec -j RETURN\n"
 #define POLICIES "version: 1\nmasquerade:\n"
 #define NAT AF_INET, NSH_TABLE_NAT
 
@@ -54,15 +56,17 @@ static void run_counters(struct nsh_scenario_run *s)
     nsh_autofree char *rules = NULL;
 
     nsh_run(s, "iptables -t nat -A POSTROUTING -s 10.5.0.0/16 -j ACCEPT -c 9 900");
-    want_all(s, POLICIES "  - {name: a, except-to: [10.0.0.0/8, 172.16.0.0/12], out: [wan0]}\n"
-                         "  - {name: b, out: [wan1]}\n");
+    want_all(s, POLICIES "  - {name: a, except-to: [10.0.0.0/8, 172.16.0.0/12], out: [wan0], "
+                         "ipsec: include}\n"
+                         "  - {name: b, out: [wan1], ipsec: include}\n");
     nsh_run(s, "iptables -t nat -R NETSHARED-a 1 -d 10.0.0.0/8 -j RETURN -c 1 100");
     nsh_run(s, "iptables -t nat -R NETSHARED-a 2 -d 172.16.0.0/12 -j RETURN -c 2 200");
     nsh_run(s, "iptables -t nat -R NETSHARED-a 3 -o wan0 -j MASQUERADE -c 3 300");
     nsh_run(s, "iptables -t nat -R NETSHARED-b 1 -o wan1 -j MASQUERADE -c 4 400");
     nsh_run(s, "iptables -t nat -R POSTROUTING 2 -j NETSHARED-a -c 5 500");
-    want_all(s, POLICIES "  - {name: a, except-to: [10.0.0.0/8, 192.168.0.0/16], out: [wan0]}\n"
-                         "  - {name: b, out: [wan1]}\n"
+    want_all(s, POLICIES "  - {name: a, except-to: [10.0.0.0/8, 192.168.0.0/16], out: [wan0], "
+                         "ipsec: include}\n"
+                         "  - {name: b, out: [wan1], ipsec: include}\n"
                          "  - {name: c, out: [wan2]}\n");
     rules = s->world->ops->rules(s->world, NAT, true);
     assert_non_null(rules);
@@ -130,15 +134,15 @@ static void run_combinations(struct nsh_scenario_run *s)
                          "    out: [wan0, ppp+]\n"
                          "  - {name: every, out: any}\n");
     nsh_assert_chain(s, NAT, "NETSHARED-mixed",
-            "-s 192.168.1.9/32 -j RETURN\n"
-            "-s 192.168.1.0/24 -d 198.51.100.0/24 -o wan0 -j MASQUERADE\n"
-            "-s 192.168.1.0/24 -d 198.51.100.0/24 -o ppp+ -j MASQUERADE\n"
-            "-s 192.168.2.7/32 -d 198.51.100.0/24 -o wan0 -j MASQUERADE\n"
-            "-s 192.168.2.7/32 -d 198.51.100.0/24 -o ppp+ -j MASQUERADE\n");
+            IPSEC "-s 192.168.1.9/32 -j RETURN\n"
+                  "-s 192.168.1.0/24 -d 198.51.100.0/24 -o wan0 -j MASQUERADE\n"
+                  "-s 192.168.1.0/24 -d 198.51.100.0/24 -o ppp+ -j MASQUERADE\n"
+                  "-s 192.168.2.7/32 -d 198.51.100.0/24 -o wan0 -j MASQUERADE\n"
+                  "-s 192.168.2.7/32 -d 198.51.100.0/24 -o ppp+ -j MASQUERADE\n");
     nsh_assert_chain(s, AF_INET6, NSH_TABLE_NAT, "NETSHARED-mixed",
-            "-s fd00:1::/64 -d 2001:db8::/32 -o wan0 -j MASQUERADE\n"
-            "-s fd00:1::/64 -d 2001:db8::/32 -o ppp+ -j MASQUERADE\n");
-    nsh_assert_chain(s, NAT, "NETSHARED-every", "-j MASQUERADE\n");
+            IPSEC "-s fd00:1::/64 -d 2001:db8::/32 -o wan0 -j MASQUERADE\n"
+                  "-s fd00:1::/64 -d 2001:db8::/32 -o ppp+ -j MASQUERADE\n");
+    nsh_assert_chain(s, NAT, "NETSHARED-every", IPSEC "-j MASQUERADE\n");
     nsh_assert_chain(s, NAT, "POSTROUTING", "-j NETSHARED-mixed\n-j NETSHARED-every\n");
 }
 

@@ -265,12 +265,11 @@ static inline struct nsh_desired *desire(const char *words, unsigned n_rules)
         struct nsh_masquerade *m = &c->masquerades[c->n_masquerades++];
 
         m->position = w[0] == '^' ? NSH_POSITION_FIRST : NSH_POSITION_LAST;
-        snprintf(m->name, sizeof(m->name), "%s", w + (w[0] == '^'));
-        m->families = NSH_FAMILY_IPV4;
-        m->out = out;
-        m->n_out = 1;
-        m->except_to = except;
-        m->n_except_to = n_rules - 1;
+        snprintf(m->policy.name, sizeof(m->policy.name), "%s", w + (w[0] == '^'));
+        m->policy.families = NSH_FAMILY_IPV4;
+        m->ipsec = true;
+        m->out = (struct nsh_device_list){out, 1};
+        m->except_to = (struct nsh_prefix_list){except, n_rules - 1};
     }
     free(copy);
     assert_int_equal(nsh_desired_new(c, &d), 0);

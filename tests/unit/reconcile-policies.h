@@ -120,7 +120,7 @@ static inline void rp_add_set(
         struct nsh_desired *d, const char *policy, int family, unsigned from, size_t n)
 {
     struct nsh_packet_rule rule = {.out = "eth0", .action = NSH_PACKET_MASQUERADE};
-    struct nsh_set *sets = nsh_arena_alloc(d->arena, (d->n_sets + 1) * sizeof(*sets));
+    struct nsh_set *sets = calloc(d->n_sets + 1, sizeof(*sets));
     struct nsh_prefix *prefixes = nsh_arena_alloc(d->arena, (n + 1) * sizeof(*prefixes));
     struct nsh_set s = {.family = (uint8_t)family, .prefixes = prefixes, .n = n};
     size_t at = 0;
@@ -140,6 +140,7 @@ static inline void rp_add_set(
     sets[at] = s;
     if (d->n_sets > at)
         memcpy(&sets[at + 1], &d->sets[at], (d->n_sets - at) * sizeof(*sets));
+    free(d->sets);
     d->sets = sets;
     d->n_sets++;
     memcpy(rule.from_set, s.name, sizeof(rule.from_set));

@@ -286,7 +286,7 @@ static int apply(struct firewall *f, enum nsh_firewall_phase phase, size_t n_pol
 {
     static const char out[1][IFNAMSIZ] = {"eth0"};
     struct nsh_masquerade policy = {
-            .name = "a", .families = NSH_FAMILY_IPV4, .out = out, .n_out = 1};
+            .policy = {.name = "a", .families = NSH_FAMILY_IPV4}, .out = {out, 1}};
     struct nsh_settings settings;
     struct nsh_config *c = NULL;
     struct nsh_desired *d = NULL;

@@ -549,16 +549,84 @@ static void test_policy_size(void **state)
 
     (void)state;
     for (unsigned extra = 0; extra < 2; extra++) {
-        n = (size_t)sprintf(text, "version: 1\nmasquerade:\n- name: big\n  out: [a, b]\n  from:\n");
-        for (unsigned i = 0; i < NSH_POLICY_RULES_MAX / 2 + extra; i++)
-            n += (size_t)sprintf(text + n, "  - 10.%u.%u.0/24\n", i >> 8, i & 255);
+        n = (size_t)sprintf(text, "version: 1\nmasquerade:\n- name: big\n  protocol: [tcp, udp]\n"
+                                  "  destination-port: [1, 3, 5, 7]\n  log: true\n  out:\n");
+        for (unsigned i = 0; i < NSH_POLICY_RULES_MAX / 16 + extra; i++)
+            n += (size_t)sprintf(text + n, "  - eth%u\n", i);
         put("big.yaml", text, n);
         if (extra)
             assert_contains(
-                    "big.yaml", -EINVAL, "the policy would need 4098 IPv4 rules, more than 4096");
+                    "big.yaml", -EINVAL, "the policy would need 4112 IPv4 rules, more than 4096");
         else
             assert_errors("big.yaml", 0, "");
     }
+}
+
+/* A long list is a set, and no matter of rules. */
+static void test_list_size(void **state)
+{
+    const size_t size = 32UL * NSH_PREFIXES_MAX;
+    char *text = malloc(size);
+    struct nsh_config_source source = {
+            .path = "million.yaml", .trust = NSH_TRUST_REQUIRED, .archive_fd = -1};
+    struct nsh_diags *d = nsh_diags_new();
+    struct nsh_config *c = NULL;
+    size_t n = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < NSH_PREFIXES_MAX; i++)
+        n += (size_t)sprintf(text + n, "10.%u.%u.%u\n", i >> 16, i >> 8 & 255, i & 255);
+    put("million.txt", text, n);
+    put_text("million.yaml", "version: 1\nmasquerade:\n"
+                             "- {name: big, out: a, from: {file: million.txt}}\n");
+    assert_int_equal(nsh_config_load(&source, d, &c), 0);
+    assert_int_equal(c->masquerades[0].from.n, NSH_PREFIXES_MAX);
+    nsh_config_free(c);
+    nsh_diags_free(d);
+    n += (size_t)sprintf(text + n, "192.0.2.1\n");
+    put("million.txt", text, n);
+    assert_contains("million.yaml", -EINVAL, "more than 1000000 prefixes in one list");
+    free(text);
+}
+
+/* What is right but unwise is said by `check` alone, and once. */
+static void test_advice(void **state)
+{
+    static const char text[] =
+            "version: 1\nmasquerade:\n- {name: off, out: eth0, enabled: false}\n"
+            "- {name: a, out: eth0}\n- {name: b, out: eth1}\n"
+            "port-forwards:\n- {name: c, in: eth0, protocol: tcp, port: 80, to: 10.0.0.1}\n"
+            "- {name: d, in: eth0, protocol: tcp, port: 81, to: 10.0.0.1, from: 10.0.0.0/8}\n"
+            "- {name: e, in: eth0, protocol: tcp, port: 82, to: 10.0.0.1, enabled: false}\n";
+    static const char leave[] = "settings: {forwarding: leave}\n";
+    static const char share[] = "share:\n- {name: s, lan: eth2, wan: [eth0, eth1]}\n";
+    nsh_autofree char *quiet = NULL, *said = NULL, *guarded = NULL, *left = NULL;
+    char more[1024];
+    int r;
+
+    (void)state;
+    put_text("advice.yaml", text);
+    quiet = load_as("advice.yaml", NSH_TRUST_WARN, &r);
+    assert_string_equal(quiet, "");
+    said = load_as("advice.yaml", NSH_TRUST_ADVISE, &r);
+    assert_string_equal(said,
+            "advice.yaml:4:3: warning: 'a' switches forwarding on, and nothing here keeps "
+            "neighbours outside from the networks inside\n"
+            "    4 | - {name: a, out: eth0}\n"
+            "      |   ^\n"
+            "  hint: a 'share' with this device as its 'wan' keeps them out; or filter yourself\n"
+            "advice.yaml:7:3: warning: anyone may use 'c'\n"
+            "    7 | - {name: c, in: eth0, protocol: tcp, port: 80, to: 10.0.0.1}\n"
+            "      |   ^\n"
+            "  hint: 'from' says who may\n");
+    (void)snprintf(more, sizeof(more), "%s%s", text, share);
+    put_text("advice.yaml", more);
+    guarded = load_as("advice.yaml", NSH_TRUST_ADVISE, &r);
+    assert_null(strstr(guarded, "forwarding"));
+    (void)snprintf(more, sizeof(more), "%s%s", text, leave);
+    put_text("advice.yaml", more);
+    left = load_as("advice.yaml", NSH_TRUST_ADVISE, &r);
+    assert_null(strstr(left, "forwarding"));
 }
 
 static void test_names(void **state)
@@ -637,6 +705,8 @@ int main(void)
             cmocka_unit_test(test_many_errors),
             cmocka_unit_test(test_many_routes),
             cmocka_unit_test(test_policy_size),
+            cmocka_unit_test(test_list_size),
+            cmocka_unit_test(test_advice),
             cmocka_unit_test(test_names),
     };
 

@@ -100,12 +100,38 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 /* ---- a configuration as text ---- */
 
-static void dump_prefixes(FILE *f, const char *key, const struct nsh_prefix *list, uint32_t n)
+static void dump_prefixes(FILE *f, const char *key, const struct nsh_prefix_list *list)
 {
     char text[NSH_PREFIX_TEXT];
 
-    for (uint32_t i = 0; i < n; i++)
-        fprintf(f, " %s %s", key, nsh_prefix_format(&list[i], text));
+    for (uint32_t i = 0; i < list->n; i++)
+        fprintf(f, " %s %s", key, nsh_prefix_format(&list->items[i], text));
+    if (list->items && list->n == 0)
+        fprintf(f, " %s nothing", key);
+}
+
+static void dump_devices(FILE *f, const char *key, const struct nsh_device_list *list)
+{
+    for (uint32_t i = 0; i < list->n; i++)
+        fprintf(f, " %s %s", key, list->items[i]);
+}
+
+static void dump_range(FILE *f, const char *key, const struct nsh_range *r)
+{
+    if (r->last != 0)
+        fprintf(f, " %s %u-%u", key, r->first, r->last);
+}
+
+static void dump_ranges(FILE *f, const char *key, const struct nsh_range_list *list)
+{
+    for (uint32_t i = 0; i < list->n; i++)
+        dump_range(f, key, &list->items[i]);
+}
+
+static void dump_protocols(FILE *f, const struct nsh_protocols *list)
+{
+    for (uint8_t i = 0; i < list->n; i++)
+        fprintf(f, " protocol %u", list->items[i]);
 }
 
 static void dump_when(FILE *f, const struct nsh_config *c, nsh_gate_id gate)
@@ -148,22 +174,85 @@ static void dump_checks(FILE *f, const struct nsh_config *c)
     }
 }
 
-static void dump_masquerade(FILE *f, const struct nsh_config *c, const struct nsh_masquerade *m)
+static void dump_policy(
+        FILE *f, const struct nsh_config *c, const char *noun, const struct nsh_policy *p)
 {
     uint32_t line;
-    const char *path = nsh_origins_resolve(c->origins, m->origin, &line);
+    const char *path = nsh_origins_resolve(c->origins, p->origin, &line);
 
-    fprintf(f, "masquerade %s (%s:%u)%s%s%s", m->name, path, line,
-            m->families & NSH_FAMILY_IPV4 ? " ipv4" : "",
-            m->families & NSH_FAMILY_IPV6 ? " ipv6" : "",
-            m->position == NSH_POSITION_FIRST ? " first" : "");
-    dump_prefixes(f, "from", m->from, m->n_from);
-    dump_prefixes(f, "to", m->to, m->n_to);
-    dump_prefixes(f, "except-from", m->except_from, m->n_except_from);
-    dump_prefixes(f, "except-to", m->except_to, m->n_except_to);
-    for (uint32_t i = 0; i < m->n_out; i++)
-        fprintf(f, " out %s", m->out[i]);
-    dump_when(f, c, m->when);
+    fprintf(f, "%s %s (%s:%u)%s%s%s", noun, p->name, path, line,
+            p->families & NSH_FAMILY_IPV4 ? " ipv4" : "",
+            p->families & NSH_FAMILY_IPV6 ? " ipv6" : "", p->disabled ? " disabled" : "");
+}
+
+static void dump_source(FILE *f, const struct nsh_address_range *r)
+{
+    char first[NSH_ADDR_TEXT], last[NSH_ADDR_TEXT];
+
+    if (r->family != AF_UNSPEC)
+        fprintf(f, " to-source %s-%s", nsh_addr_format(r->family, &r->first, first),
+                nsh_addr_format(r->family, &r->last, last));
+}
+
+static void dump_masquerade(FILE *f, const struct nsh_config *c, const struct nsh_masquerade *m)
+{
+    dump_policy(f, c, "masquerade", &m->policy);
+    fprintf(f, "%s", m->position == NSH_POSITION_FIRST ? " first" : "");
+    dump_prefixes(f, "from", &m->from);
+    dump_prefixes(f, "to", &m->to);
+    dump_prefixes(f, "except-from", &m->except_from);
+    dump_prefixes(f, "except-to", &m->except_to);
+    dump_devices(f, "out", &m->out);
+    dump_devices(f, "except-out", &m->except_out);
+    dump_protocols(f, &m->protocols);
+    dump_ranges(f, "source-port", &m->source_ports);
+    dump_ranges(f, "destination-port", &m->destination_ports);
+    if (m->mark.mask != 0)
+        fprintf(f, " mark %x/%x", m->mark.value, m->mark.mask);
+    dump_range(f, "to-ports", &m->to_ports);
+    dump_source(f, &m->to_source);
+    fprintf(f, "%s%s%s", m->persistent ? " persistent" : "", m->log ? " log" : "",
+            m->ipsec ? " ipsec" : "");
+    if (m->random != NSH_RANDOM_NONE)
+        fprintf(f, " random %u", m->random);
+    dump_when(f, c, m->policy.when);
+}
+
+static void dump_share(FILE *f, const struct nsh_config *c, const struct nsh_share *s)
+{
+    dump_policy(f, c, "share", &s->policy);
+    dump_devices(f, "lan", &s->lan);
+    dump_devices(f, "wan", &s->wan);
+    fprintf(f, "%s%s%s%s", s->masquerade_ipv6 ? " masquerade-ipv6" : "",
+            s->allow_inbound ? " allow-inbound" : "", s->keep_mss ? " keep-mss" : "",
+            s->isolate ? " isolate" : "");
+    dump_when(f, c, s->policy.when);
+}
+
+static void dump_port_forward(FILE *f, const struct nsh_config *c, const struct nsh_port_forward *p)
+{
+    char to[NSH_PREFIX_TEXT];
+
+    dump_policy(f, c, "port-forward", &p->policy);
+    dump_devices(f, "in", &p->in);
+    dump_protocols(f, &p->protocols);
+    dump_range(f, "port", &p->port);
+    fprintf(f, " to %s", nsh_prefix_format(&p->to, to));
+    dump_range(f, "to-port", &p->to_port);
+    dump_prefixes(f, "from", &p->from);
+    dump_prefixes(f, "hairpin", &p->hairpin);
+    dump_when(f, c, p->policy.when);
+}
+
+static void dump_network_map(FILE *f, const struct nsh_config *c, const struct nsh_network_map *m)
+{
+    char inside[NSH_PREFIX_TEXT], outside[NSH_PREFIX_TEXT];
+
+    dump_policy(f, c, "network-map", &m->policy);
+    dump_devices(f, "dev", &m->devices);
+    fprintf(f, " inside %s outside %s", nsh_prefix_format(&m->inside, inside),
+            nsh_prefix_format(&m->outside, outside));
+    dump_when(f, c, m->policy.when);
 }
 
 static char *dump(const struct nsh_config *c)
@@ -207,6 +296,12 @@ static char *dump(const struct nsh_config *c)
     }
     for (size_t i = 0; i < c->n_masquerades; i++)
         dump_masquerade(f, c, &c->masquerades[i]);
+    for (size_t i = 0; i < c->n_shares; i++)
+        dump_share(f, c, &c->shares[i]);
+    for (size_t i = 0; i < c->n_port_forwards; i++)
+        dump_port_forward(f, c, &c->port_forwards[i]);
+    for (size_t i = 0; i < c->n_network_maps; i++)
+        dump_network_map(f, c, &c->network_maps[i]);
     dump_checks(f, c);
     assert_int_equal(fclose(f), 0);
     return text;

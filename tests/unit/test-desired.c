@@ -29,22 +29,20 @@ static struct nsh_masquerade *policy(
 {
     struct nsh_masquerade *m = &fixture.config->masquerades[i];
 
-    strcpy(m->name, name);
-    m->families = families;
+    strcpy(m->policy.name, name);
+    m->policy.families = families;
+    m->ipsec = true;
     for (uint32_t k = 0; k < n_out; k++)
         strcpy(fixture.out[k], out[k]);
-    m->out = (const char(*)[IFNAMSIZ])fixture.out;
-    m->n_out = n_out;
+    m->out = (struct nsh_device_list){(const char(*)[IFNAMSIZ])fixture.out, n_out};
     return m;
 }
 
-static void list(unsigned which, const struct nsh_prefix **ret, uint32_t *ret_n,
-        const char *const *texts, uint32_t n)
+static void list(unsigned which, struct nsh_prefix_list *ret, const char *const *texts, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         assert_int_equal(nsh_prefix_parse(texts[i], &fixture.lists[which][i]), NSH_PREFIX_OK);
-    *ret = fixture.lists[which];
-    *ret_n = n;
+    *ret = (struct nsh_prefix_list){fixture.lists[which], n};
 }
 
 static struct nsh_desired *finish(void)
@@ -62,7 +60,7 @@ static void check_chain(const struct nsh_chain *c, int family, const char *name,
     assert_string_equal(c->name, name);
     assert_int_equal(c->n_rules, n_rules);
     for (size_t i = 0; i < n_rules; i++) {
-        char buf[128];
+        char buf[NSH_PACKET_RULE_TEXT];
 
         assert_string_equal(nsh_packet_rule_format(&c->rules[i], buf, sizeof(buf)), rules[i]);
     }
@@ -123,10 +121,10 @@ static void test_combinations_of_both_families(void **state)
     (void)state;
     begin(1);
     m = policy(0, "both", NSH_FAMILY_IPV4 | NSH_FAMILY_IPV6, two_out, 2);
-    list(0, &m->from, &m->n_from, from, 3);
-    list(1, &m->to, &m->n_to, to, 2);
-    list(2, &m->except_from, &m->n_except_from, except_from, 1);
-    list(3, &m->except_to, &m->n_except_to, except_to, 2);
+    list(0, &m->from, from, 3);
+    list(1, &m->to, to, 2);
+    list(2, &m->except_from, except_from, 1);
+    list(3, &m->except_to, except_to, 2);
     d = finish();
     assert_int_equal(d->n_chains, 4);
     check_chain(&d->chains[0], AF_INET, "NETSHARED-both", v4, 6);
@@ -145,9 +143,9 @@ static void test_nothing_is_not_everything(void **state)
     (void)state;
     begin(2);
     m = policy(0, "one", NSH_FAMILY_IPV4 | NSH_FAMILY_IPV6, eth0, 1);
-    list(0, &m->from, &m->n_from, except_from, 1);
+    list(0, &m->from, except_from, 1);
     m = policy(1, "none", NSH_FAMILY_IPV4, eth0, 1);
-    list(1, &m->to, &m->n_to, NULL, 0);
+    list(1, &m->to, NULL, 0);
     d = finish();
     assert_int_equal(d->chains[0].n_rules, 1);
     assert_int_equal(d->chains[1].n_rules, 0);

@@ -11,7 +11,8 @@ NETSHARED = os.environ["NETSHARED"]
 MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man/netshared.yaml.5")
 # What the examples of a section are in, and where its keys stand there.
 SECTIONS = {"ROUTES": ("routes", "%s"), "RULES": ("rules", "%s"), "MASQUERADE": ("masquerade", "%s"),
-            "CHECKS": ("routes", "check: {%s}")}
+            "SHARE": ("share", "%s"), "PORT-FORWARDS": ("port-forwards", "%s"),
+            "NETWORK-MAP": ("network-map", "%s"), "CHECKS": ("routes", "check: {%s}")}
 # What an example stands for that names a file or a table of its own.
 LIST = "# prefixes\n192.0.2.0/24\n2001:db8::/32\n"
 TABLE = ("table: uplink2", "table: 200")
@@ -28,7 +29,7 @@ def examples(text):
     section, block, found = "", None, []
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith(".SH "):
-            section = line[4:].strip()
+            section = plain(line[4:].strip())
         elif line in (".nf", ".EX"):
             block, begun = [], number + 1
         elif line in (".fi", ".EE"):

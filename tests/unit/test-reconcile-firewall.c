@@ -6,8 +6,8 @@
 #include "reconcile-internal.h"
 #include "reconcile-world.h"
 
-#define LAN "{name: lan, out: [eth0], from: [10.0.0.0/24]}"
-#define GUEST "{name: guest, out: [eth0], from: [10.0.1.0/24]}"
+#define LAN "{name: lan, out: [eth0], from: [10.0.0.0/24], ipsec: include}"
+#define GUEST "{name: guest, out: [eth0], from: [10.0.1.0/24], ipsec: include}"
 #define POLICIES "masquerade: [" LAN ", " GUEST "]\n"
 #define ROUTE "routes:\n  - {to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0}\n"
 #define FORWARD "net/ipv4/ip_forward"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Prefixes in files of their own: `to: {file: PATH}`.
+ * Prefixes in files of their own: `to: {file: PATH}`, of routes and of policies.
  *
  * The files a configuration file names are read when that one is through, so that their lines are
  * numbered, and their bytes archived, one file after the other. What is parsed is the archive's
@@ -18,8 +18,8 @@
 
 #include "cleanup.h"
 #include "config-archive.h"
+#include "config-lists.h"
 #include "config-open.h"
-#include "config-routes.h"
 
 /* ---- the object ---- */
 
@@ -70,8 +70,10 @@ static void finish_list(struct nsh_loader *l, void *draft)
     if (!nsh_given(&d->draft, KEY_FILE) || !nsh_loader_grow(l, &lists->entries, lists->n_entries,
                                                    &lists->entries_room, sizeof(*lists->entries)))
         return;
-    lists->entries[lists->n_entries++] = (struct nsh_list_entry){
-            .path = d->path, .named_in = l->path, .named_at = d->draft.at.line};
+    lists->entries[lists->n_entries++] = (struct nsh_list_entry){.path = d->path,
+            .named_in = l->path,
+            .named_at = d->draft.at.line,
+            .field = l->list_field};
     l->n_object_lists++;
 }
 
@@ -121,7 +123,20 @@ static void refuse_family(struct reader *r, struct nsh_yaml_mark at, int family,
     nsh_loader_error(r->l, at, hint, "this prefix is %s, and %s", nsh_family_name(family), why);
 }
 
-static void take_prefix(struct reader *r, struct nsh_yaml_mark at, const struct nsh_prefix *p)
+/* Of the list of a policy. */
+static void take_listed(struct reader *r, struct nsh_yaml_mark at, const struct nsh_prefix *p)
+{
+    struct nsh_prefixes *list = r->entry->prefixes;
+
+    if (!(r->entry->families & nsh_family_bit(p->family)))
+        return;
+    if (list->n >= NSH_PREFIXES_MAX)
+        nsh_loader_error(r->l, at, NULL, "more than %u prefixes in one list", NSH_PREFIXES_MAX);
+    else if (nsh_loader_grow(r->l, &list->items, list->n, &list->room, sizeof(*list->items)))
+        list->items[list->n++] = *p;
+}
+
+static void take_routed(struct reader *r, struct nsh_yaml_mark at, const struct nsh_prefix *p)
 {
     const struct nsh_list_use *use = &r->entry->use[p->family == AF_INET6];
     struct nsh_loader *l = r->l;
@@ -171,8 +186,10 @@ static bool read_line(void *userdata, uint32_t line, const char *text, size_t n)
         if (word[strcspn(word, " \t")] == '\0' && strlen(word) == to - from)
             e = nsh_prefix_parse(word, &p);
     }
-    if (e == NSH_PREFIX_OK)
-        take_prefix(r, at, &p);
+    if (e == NSH_PREFIX_OK && r->entry->prefixes)
+        take_listed(r, at, &p);
+    else if (e == NSH_PREFIX_OK)
+        take_routed(r, at, &p);
     else
         refuse_prefix(r->l, at, e);
     return r->l->failure == 0;
@@ -280,15 +297,23 @@ static int open_list(struct nsh_loader *l, const struct nsh_list_entry *e,
     return r;
 }
 
+/* Whether prefixes of the family would have been taken. */
+static bool wants(const struct nsh_list_entry *e, int family)
+{
+    if (e->prefixes)
+        return e->families & nsh_family_bit(family);
+    return e->use[family == AF_INET6].route.props != NULL;
+}
+
 static void warn_empty(struct reader *r)
 {
-    const struct nsh_list_use *use = r->entry->use;
-    bool v4 = use[0].route.props, v6 = use[1].route.props;
+    bool v4 = wants(r->entry, AF_INET), v6 = wants(r->entry, AF_INET6);
     char hint[NSH_HINT_TEXT], in[256];
 
     if (!v4 && !v6)
         return;
-    (void)snprintf(hint, sizeof(hint), "the route at %s:%u holds nothing because of that",
+    (void)snprintf(hint, sizeof(hint), "the %s at %s:%u holds nothing because of that",
+            r->entry->prefixes ? "list" : "route",
             nsh_printable(r->entry->named_in, strlen(r->entry->named_in), in, sizeof(in)),
             r->entry->named_at);
     nsh_loader_warning(r->l, (struct nsh_yaml_mark){0}, hint, "the file holds no %sprefixes",
@@ -298,11 +323,16 @@ static void warn_empty(struct reader *r)
                     : "");
 }
 
+static size_t taken(const struct nsh_loader *l, const struct nsh_list_entry *e)
+{
+    return e->prefixes ? e->prefixes->n : l->config->n_routes;
+}
+
 static void read_entry(
         struct nsh_loader *l, const struct nsh_list_entry *e, const struct nsh_source *source)
 {
     struct reader reader = {.l = l, .entry = e};
-    size_t first = l->config->n_routes, errors = nsh_diags_errors(l->diags);
+    size_t routes = l->config->n_routes, first = taken(l, e), errors = nsh_diags_errors(l->diags);
     int r = nsh_origins_add_file(l->config->origins, e->path);
 
     l->path = e->path;
@@ -314,12 +344,36 @@ static void read_entry(
         nsh_loader_error(l, (struct nsh_yaml_mark){0}, NULL, "%s",
                 r == -E2BIG ? "too many lines in all files" : strerror(-r));
         l->failure = r;
-    } else if (l->config->n_routes == first && nsh_diags_errors(l->diags) == errors) {
+    } else if (taken(l, e) == first && nsh_diags_errors(l->diags) == errors) {
         warn_empty(&reader);
     }
     l->config->n_routes =
-            first + nsh_routes_unite(l->config->routes + first, l->config->n_routes - first);
+            routes + nsh_routes_unite(l->config->routes + routes, l->config->n_routes - routes);
     l->path = NULL;
+}
+
+/* One file of one object; negative errno: why it could not be archived. */
+static int read_list(
+        struct nsh_loader *l, const struct nsh_list_entry *e, const struct nsh_config_source *from)
+{
+    const struct nsh_list_file *known = find_file(&l->lists, e->path);
+    struct nsh_source source = {.fd = -1};
+    nsh_autoclose int fd = -1;
+    struct nsh_stamp stamp = {0};
+    int r = 0;
+
+    if (known && known->source.fd >= 0)
+        source = known->source;
+    else
+        r = open_list(l, e, from, &fd, &stamp, &source);
+    if (r == 0 && !known && source.fd >= 0)
+        r = nsh_lists_add(
+                l, e->path, from->archive_fd >= 0 ? &source : &(struct nsh_source){.fd = -1});
+    if (r == 0 && source.fd >= 0)
+        read_entry(l, e, &source);
+    if (fd >= 0)
+        nsh_loader_check_stamp(l, e->path, fd, &stamp);
+    return r;
 }
 
 int nsh_read_lists(struct nsh_loader *l, const struct nsh_config_source *from)
@@ -328,26 +382,15 @@ int nsh_read_lists(struct nsh_loader *l, const struct nsh_config_source *from)
 
     for (size_t i = 0; i < l->lists.n_entries && l->failure == 0; i++) {
         const struct nsh_list_entry *e = &l->lists.entries[i];
-        const struct nsh_list_file *known = find_file(&l->lists, e->path);
-        struct nsh_source source = {.fd = -1};
-        nsh_autoclose int fd = -1;
-        struct nsh_stamp stamp = {0};
-        int r = 0;
+        size_t errors = nsh_diags_errors(l->diags);
+        int r = read_list(l, e, from);
 
-        if (known && known->source.fd >= 0)
-            source = known->source;
-        else
-            r = open_list(l, e, from, &fd, &stamp, &source);
-        if (r == 0 && !known && source.fd >= 0)
-            r = nsh_lists_add(
-                    l, e->path, from->archive_fd >= 0 ? &source : &(struct nsh_source){.fd = -1});
         if (r < 0)
             failure = r;
-        else if (source.fd >= 0)
-            read_entry(l, e, &source);
-        if (fd >= 0)
-            nsh_loader_check_stamp(l, e->path, fd, &stamp);
+        if (e->prefixes && nsh_diags_errors(l->diags) != errors)
+            e->prefixes->wrong = true;
     }
     l->lists.n_entries = 0;
+    nsh_policies_complete(l);
     return failure;
 }
