@@ -57,7 +57,8 @@ static int step(struct nsh_reconciler *r)
         if (c->family == r->flows_family && c->table == NSH_TABLE_NAT && !c->standby)
             chains[n++] = c;
     }
-    return nsh_conntrack_step(r->conntrack, r->fib, chains, n);
+    return nsh_conntrack_step(r->conntrack, r->fib,
+            &(struct nsh_translations){chains, n, r->desired->sets, r->desired->n_sets});
 }
 
 static void follow_up(struct nsh_reconciler *r, int f, bool found)

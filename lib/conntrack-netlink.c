@@ -39,7 +39,8 @@
 
 struct answer {
     union nsh_addr src, dst;
-    bool used, translate;
+    bool used;
+    char out[IFNAMSIZ]; /* "": it does not go through this machine */
 };
 
 struct nsh_conntrack {
@@ -199,20 +200,18 @@ static int delete_entry(struct nsh_conntrack *ct, const struct nsh_ct_entry *e)
 
 /* ---- judging ---- */
 
-static bool judge_path(struct nsh_conntrack *ct, struct nsh_fib *fib,
-        const struct nsh_chain *const *chains, size_t n_chains, const struct nsh_ct_entry *e)
+/* The device by which a flow leaves; false: it is not one that is passed on. */
+static bool find_out(const struct nsh_conntrack *ct, struct nsh_fib *fib,
+        const struct nsh_ct_entry *e, char ret[static IFNAMSIZ])
 {
     struct nsh_fib_path in, out;
-    char name[IFNAMSIZ];
 
     if (fib->ops->lookup(fib, ct->family, &e->src, 0, NULL, &in) < 0 || in.ifindex == LOOPBACK)
         return false;
     if (fib->ops->lookup(fib, ct->family, &e->dst, in.ifindex, &e->src, &out) < 0 ||
             out.ifindex == LOOPBACK)
         return false;
-    if (fib->ops->link_name(fib, out.ifindex, name) < 0)
-        return false;
-    return nsh_chains_translate(chains, n_chains, ct->family, &e->src, &e->dst, name);
+    return fib->ops->link_name(fib, out.ifindex, ret) >= 0;
 }
 
 static struct nsh_ct_memory *memory_of(struct nsh_conntrack *ct, int family)
@@ -220,20 +219,39 @@ static struct nsh_ct_memory *memory_of(struct nsh_conntrack *ct, int family)
     return &ct->memories[family == AF_INET6];
 }
 
-static bool judge(struct nsh_conntrack *ct, struct nsh_fib *fib,
-        const struct nsh_chain *const *chains, size_t n_chains, const struct nsh_ct_entry *e)
+static const char *cached_out(
+        struct nsh_conntrack *ct, struct nsh_fib *fib, const struct nsh_ct_entry *e)
 {
     struct answer *a;
 
     for (size_t i = 0; i < CACHE; i++) {
         a = &ct->cache[i];
         if (a->used && nsh_addr_cmp(&a->src, &e->src) == 0 && nsh_addr_cmp(&a->dst, &e->dst) == 0)
-            return a->translate;
+            return a->out;
     }
     a = &ct->cache[ct->cache_next++ % CACHE];
     *a = (struct answer){.src = e->src, .dst = e->dst, .used = true};
-    a->translate = judge_path(ct, fib, chains, n_chains, e);
-    return a->translate;
+    if (!find_out(ct, fib, e, a->out))
+        a->out[0] = '\0';
+    return a->out;
+}
+
+static bool judge(struct nsh_conntrack *ct, struct nsh_fib *fib,
+        const struct nsh_translations *wanted, const struct nsh_ct_entry *e)
+{
+    const char *out = cached_out(ct, fib, e);
+    struct nsh_flow flow = {
+            .family = e->family,
+            .protocol = (uint8_t)e->began.protocol,
+            .led = nsh_addr_cmp(&e->began.dst, &e->dst) != 0,
+            .src = e->src,
+            .dst = e->dst,
+            .source_port = ntohs(e->began.src_port),
+            .destination_port = ntohs(e->answers.src_port),
+    };
+
+    memcpy(flow.out, out, sizeof(flow.out));
+    return out[0] != '\0' && nsh_chains_translate(wanted, &flow);
 }
 
 static bool is_candidate(const struct nsh_conntrack *ct, const struct nsh_ct_entry *e)
@@ -304,7 +322,7 @@ int nsh_conntrack_begin(struct nsh_conntrack *ct, int family)
 
 /* 1: more in the dump; 0: its end. */
 static int look_at(struct nsh_conntrack *ct, struct nsh_fib *fib,
-        const struct nsh_chain *const *chains, size_t n_chains, struct nlmsghdr *h)
+        const struct nsh_translations *wanted, struct nlmsghdr *h)
 {
     struct nsh_ct_entry e;
     int r;
@@ -318,7 +336,7 @@ static int look_at(struct nsh_conntrack *ct, struct nsh_fib *fib,
     if (++ct->candidates > CANDIDATES_MAX)
         return 0; /* the rest keeps its address until it ends, as after any missed gap */
     if (!nsh_ct_memory_has(memory_of(ct, ct->family), &e.began)) {
-        if (!judge(ct, fib, chains, n_chains, &e))
+        if (!judge(ct, fib, wanted, &e))
             return 1;
         nsh_ct_memory_add(memory_of(ct, ct->family), &e.answers);
     }
@@ -326,8 +344,8 @@ static int look_at(struct nsh_conntrack *ct, struct nsh_fib *fib,
     return r < 0 ? r : 1;
 }
 
-int nsh_conntrack_step(struct nsh_conntrack *ct, struct nsh_fib *fib,
-        const struct nsh_chain *const *chains, size_t n_chains)
+int nsh_conntrack_step(
+        struct nsh_conntrack *ct, struct nsh_fib *fib, const struct nsh_translations *wanted)
 {
     struct nlmsghdr *h;
     int n, r = 1, flushed;
@@ -339,7 +357,7 @@ int nsh_conntrack_step(struct nsh_conntrack *ct, struct nsh_fib *fib,
         return finish(ct, n);
     for (h = (struct nlmsghdr *)ct->piece; r == 1 && nlmsg_ok(h, n); h = nlmsg_next(h, &n))
         if (h->nlmsg_seq == ct->dump_seq)
-            r = look_at(ct, fib, chains, n_chains, h);
+            r = look_at(ct, fib, wanted, h);
     flushed = flush_batch(ct);
     if (flushed < 0)
         r = flushed;

@@ -244,8 +244,10 @@ static size_t pass_with(struct nsh_conntrack *ct, const struct world *w, const c
 {
     struct nsh_packet_rule rules[2] = {
             {.action = NSH_PACKET_RETURN}, {.action = NSH_PACKET_MASQUERADE}};
-    struct nsh_chain chain = {.family = (uint8_t)w->family, .rules = rules, .n_rules = 2};
+    struct nsh_chain chain = {
+            .family = (uint8_t)w->family, .hook = "POSTROUTING", .rules = rules, .n_rules = 2};
     const struct nsh_chain *chains[] = {&chain};
+    const struct nsh_translations wanted = {.chains = chains, .n_chains = 1};
     struct nsh_fib *fib = NULL;
     int r;
 
@@ -254,7 +256,7 @@ static size_t pass_with(struct nsh_conntrack *ct, const struct world *w, const c
     assert_int_equal(nsh_fib_netlink_new(&fib), 0);
     assert_int_equal(nsh_conntrack_begin(ct, w->family), 0);
     do
-        r = nsh_conntrack_step(ct, fib, chains, 1);
+        r = nsh_conntrack_step(ct, fib, &wanted);
     while (r == 1);
     assert_int_equal(r, 0);
     nsh_fib_free(fib);
@@ -501,11 +503,11 @@ static void test_begin_again(void **state)
     (void)state;
     assert_int_equal(nsh_fib_netlink_new(&fib), 0);
     assert_int_equal(nsh_conntrack_new(&ct), 0);
-    assert_int_equal(nsh_conntrack_step(ct, fib, NULL, 0), -EINVAL);
+    assert_int_equal(nsh_conntrack_step(ct, fib, &(struct nsh_translations){0}), -EINVAL);
     assert_int_equal(nsh_conntrack_begin(ct, AF_UNSPEC), -EAFNOSUPPORT);
     for (int i = 0; i < 3; i++)
         assert_int_equal(nsh_conntrack_begin(ct, w->family), 0);
-    while ((r = nsh_conntrack_step(ct, fib, NULL, 0)) == 1)
+    while ((r = nsh_conntrack_step(ct, fib, &(struct nsh_translations){0})) == 1)
         ;
     assert_int_equal(r, 0);
     assert_int_equal(nsh_conntrack_deleted(ct), 0);
