@@ -172,13 +172,13 @@ static int chain_delete(struct edit *e, const struct nsh_firewall_op *op)
 static int jump_add(struct edit *e, const struct nsh_firewall_op *op)
 {
     struct nsh_packet_rule jump = {.action = NSH_PACKET_JUMP};
+    int r;
 
     if (!e->xt->builtin(op->hook, e->h))
         return refuse(e, op, "a jump from a chain that is not built in");
     memcpy(jump.target, op->chain, sizeof jump.target);
-    if (op->index != UINT32_MAX && op->index > count_rules(e, op->hook))
-        return NSH_FIREWALL_RACED;
-    return put_rule(e, op, op->hook, &jump, op->index);
+    r = put_rule(e, op, op->hook, &jump, op->index);
+    return r == -E2BIG ? NSH_FIREWALL_RACED : r; /* the chain became shorter than the index */
 }
 
 static int jump_delete(struct edit *e, const struct nsh_firewall_op *op)

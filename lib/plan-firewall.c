@@ -16,6 +16,29 @@
 
 NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
 
+static int cmp_names(const void *a, const void *b, void *chains)
+{
+    const struct nsh_chain *c = chains;
+
+    return strcmp(c[*(const size_t *)a].name, c[*(const size_t *)b].name);
+}
+
+/* There may be thousands. One that stands by now may be wanted later. */
+static int index_names(struct nsh_firewall_plan *p)
+{
+    const struct nsh_desired *want = p->want;
+
+    p->by_name = calloc(want->n_chains + 1, sizeof(*p->by_name));
+    if (!p->by_name)
+        return -ENOMEM;
+    for (size_t i = 0; i < want->n_chains; i++)
+        if (want->chains[i].family == p->family && want->chains[i].table == p->table)
+            p->by_name[p->n_by_name++] = i;
+    if (p->n_by_name > 1)
+        qsort_r(p->by_name, p->n_by_name, sizeof(*p->by_name), cmp_names, want->chains);
+    return 0;
+}
+
 int nsh_firewall_plan_new(const struct nsh_desired *want, int family, enum nsh_table table,
         struct nsh_firewall_plan **ret)
 {
@@ -27,7 +50,7 @@ int nsh_firewall_plan_new(const struct nsh_desired *want, int family, enum nsh_t
     p->family = family;
     p->table = table;
     p->chains = calloc(want->n_chains > 0 ? want->n_chains : 1, sizeof(*p->chains));
-    if (!p->chains)
+    if (!p->chains || index_names(p) < 0)
         return -ENOMEM;
     *ret = NSH_TAKE_PTR(p);
     return 0;
@@ -38,6 +61,7 @@ void nsh_firewall_plan_free(struct nsh_firewall_plan *p)
     if (!p)
         return;
     free(p->chains);
+    free(p->by_name);
     free(p->unwanted);
     free(p->hooks);
     free(p->jumps);
@@ -77,11 +101,19 @@ bool nsh_plan_concerns(const struct nsh_firewall_plan *p, const struct nsh_chain
 
 size_t nsh_plan_find_chain(const struct nsh_firewall_plan *p, const char *name)
 {
-    for (size_t i = 0; i < p->want->n_chains; i++) {
-        const struct nsh_chain *c = &p->want->chains[i];
+    size_t low = 0, high = p->n_by_name;
 
-        if (nsh_plan_concerns(p, c) && strcmp(c->name, name) == 0)
-            return i;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct nsh_chain *c = &p->want->chains[p->by_name[middle]];
+        int q = strcmp(c->name, name);
+
+        if (q == 0)
+            return nsh_plan_concerns(p, c) ? p->by_name[middle] : SIZE_MAX;
+        if (q < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return SIZE_MAX;
 }

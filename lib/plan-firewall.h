@@ -12,6 +12,7 @@ typedef char chain_name[NSH_CHAIN_NAME];
 struct chain_state {
     bool present;
     bool differs;
+    bool mended; /* the jumps of its hook are planned */
     uint32_t n_observed, keep_head, keep_tail;
     char reason[48]; /* "" while nothing is found wrong with it */
 };
@@ -28,6 +29,8 @@ struct nsh_firewall_plan {
     int family;
     enum nsh_table table;
     struct chain_state *chains; /* one for each of want->chains */
+    size_t *by_name;            /* those of family and table, by their name */
+    size_t n_by_name;
     chain_name *unwanted;
     size_t n_unwanted, unwanted_size;
     struct hook_state *hooks;

@@ -46,6 +46,7 @@ struct work {
     uint32_t first_foreign;
     struct place *places;
     size_t n_places;
+    size_t *ranks; /* of a chain, its place plus 1; 0: none */
     struct candidate *candidates;
     size_t *ends; /* ends[k]: candidate with the lowest rank that ends an ordered part of k + 1 */
 };
@@ -53,6 +54,7 @@ struct work {
 static void work_done(struct work *w)
 {
     free(w->places);
+    free(w->ranks);
     free(w->candidates);
     free(w->ends);
 }
@@ -70,17 +72,18 @@ static void add_places(struct work *w, enum nsh_position position)
         const struct nsh_chain *c = &want->chains[i];
 
         if (nsh_plan_concerns(w->plan, c) && c->hook && c->position == position &&
-                strcmp(c->hook, w->hook) == 0)
+                strcmp(c->hook, w->hook) == 0) {
             w->places[w->n_places++] = (struct place){.chain = i};
+            w->ranks[i] = w->n_places;
+        }
     }
 }
 
 static size_t rank_of(const struct work *w, const char *target)
 {
-    for (size_t i = 0; i < w->n_places; i++)
-        if (strcmp(w->plan->want->chains[w->places[i].chain].name, target) == 0)
-            return i;
-    return NO_RANK;
+    size_t i = nsh_plan_find_chain(w->plan, target);
+
+    return i != SIZE_MAX && w->ranks[i] > 0 ? w->ranks[i] - 1 : NO_RANK;
 }
 
 static int cmp_jump(const void *a, const void *b)
@@ -105,9 +108,10 @@ static int work_begin(struct work *w, struct nsh_firewall_plan *p, const char *h
         w->first_foreign = h->first_foreign;
     }
     w->places = calloc(p->want->n_chains, sizeof(*w->places));
+    w->ranks = calloc(p->want->n_chains, sizeof(*w->ranks));
     w->candidates = calloc(w->n_jumps + 1, sizeof(*w->candidates));
     w->ends = calloc(w->n_jumps + 1, sizeof(*w->ends));
-    if (!w->places || !w->candidates || !w->ends)
+    if (!w->places || !w->ranks || !w->candidates || !w->ends)
         return -ENOMEM;
     add_places(w, NSH_POSITION_FIRST);
     add_places(w, NSH_POSITION_LAST);
@@ -209,20 +213,22 @@ static int delete_others(struct work *w)
     return 0;
 }
 
-/* Where the missing jump of `rank` goes; `behind` is the index behind the one before it. */
-static uint32_t missing_index(const struct work *w, size_t rank, uint32_t behind, uint32_t added)
+/*
+ * Where the missing jump of `rank` goes: `behind` is the index behind the one before it, `next` the
+ * rank of the next one that is kept.
+ */
+static uint32_t missing_index(
+        const struct work *w, size_t rank, size_t next, uint32_t behind, uint32_t added)
 {
     if (is_first(w, rank))
         return behind;
-    for (size_t i = rank + 1; i < w->n_places; i++)
-        if (w->places[i].kept)
-            return w->places[i].index + added;
-    return UINT32_MAX;
+    return next < w->n_places ? w->places[next].index + added : UINT32_MAX;
 }
 
 static int add_missing(struct work *w)
 {
     uint32_t added = 0, behind = 0;
+    size_t next = 0;
 
     for (size_t rank = 0; rank < w->n_places; rank++) {
         const struct place *place = &w->places[rank];
@@ -233,13 +239,16 @@ static int add_missing(struct work *w)
             behind = place->index + added + 1;
             continue;
         }
+        next = next > rank ? next : rank;
+        while (next < w->n_places && !w->places[next].kept)
+            next++;
         op = nsh_plan_add_op(w->plan, NSH_JUMP_ADD, chain->name);
         if (!op)
             return -ENOMEM;
         snprintf(op->hook, sizeof(op->hook), "%s", w->hook);
         op->position = chain->position;
         op->kind = chain->kind;
-        op->index = missing_index(w, rank, behind, added);
+        op->index = missing_index(w, rank, next, behind, added);
         if (op->index != UINT32_MAX)
             behind = op->index + 1;
         added++;
@@ -254,6 +263,7 @@ static void set_reasons(struct work *w)
         struct chain_state *s = &w->plan->chains[place->chain];
         const char *reason = "";
 
+        s->mended = true;
         if (place->n_seen == 0)
             reason = "jump missing";
         else if (place->n_seen > 1)
@@ -283,27 +293,16 @@ static int mend_hook(struct nsh_firewall_plan *p, const char *hook)
     return r;
 }
 
-/* True if an earlier wanted chain of the table has the same hook: it was mended with that one. */
-static bool hook_is_done(const struct nsh_firewall_plan *p, size_t chain)
-{
-    const char *hook = p->want->chains[chain].hook;
-
-    for (size_t i = 0; i < chain; i++) {
-        const struct nsh_chain *c = &p->want->chains[i];
-
-        if (nsh_plan_concerns(p, c) && c->hook && strcmp(c->hook, hook) == 0)
-            return true;
-    }
-    return false;
-}
-
 int nsh_plan_jumps_up(struct nsh_firewall_plan *p)
 {
+    for (size_t i = 0; i < p->want->n_chains; i++)
+        p->chains[i].mended = false;
     for (size_t i = 0; i < p->want->n_chains; i++) {
         const struct nsh_chain *c = &p->want->chains[i];
         int r;
 
-        if (!nsh_plan_concerns(p, c) || !c->hook || hook_is_done(p, i))
+        /* All chains with one hook are mended with the first of them. */
+        if (!nsh_plan_concerns(p, c) || !c->hook || p->chains[i].mended)
             continue;
         r = mend_hook(p, c->hook);
         if (r < 0)
