@@ -8,12 +8,15 @@
  * A watch is on a file, not on a name. When the file goes or is replaced, the watch moves to what
  * has the name then, which is made anew as the lock would do it. Where that can't be done, it is
  * tried again whenever events are taken.
+ *
+ * Beside it the kernel's audit records, which say who it was (firewall-iptc-audit.c).
  */
 #include "firewall-iptc-xt.h"
 
 #include <errno.h>
 #include <stdalign.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -25,12 +28,15 @@
 
 void nsh_xt_hint_init(struct nsh_xt_hint *h)
 {
-    *h = (struct nsh_xt_hint){.fd = -1, .watch = -1};
+    *h = (struct nsh_xt_hint){.fd = -1, .watch = -1, .both = -1};
+    nsh_xt_audit_init(&h->audit);
 }
 
 void nsh_xt_hint_done(struct nsh_xt_hint *h)
 {
+    nsh_closep(&h->both);
     nsh_closep(&h->fd);
+    nsh_xt_audit_done(&h->audit);
     nsh_xt_hint_init(h);
 }
 
@@ -55,15 +61,41 @@ static void follow(struct nsh_xt_hint *h)
     h->watch = watch;
 }
 
+static int watch_lock(struct nsh_xt_hint *h)
+{
+    if (h->fd >= 0)
+        return h->fd;
+    h->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (h->fd < 0)
+        return -errno;
+    follow(h);
+    return h->fd;
+}
+
+static bool join(const struct nsh_xt_hint *h, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    return fd >= 0 && epoll_ctl(h->both, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* Either of the two will do. */
 int nsh_xt_hint_fd(struct nsh_xt_hint *h)
 {
-    if (h->fd < 0) {
-        h->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (h->fd < 0)
-            return -errno;
-        follow(h);
-    }
-    return h->fd;
+    bool lock, audit;
+
+    if (h->both >= 0)
+        return h->both;
+    h->both = epoll_create1(EPOLL_CLOEXEC);
+    if (h->both < 0)
+        return -errno;
+    lock = join(h, watch_lock(h));
+    audit = join(h, nsh_xt_audit_fd(&h->audit));
+    if (lock || audit)
+        return h->both;
+    nsh_closep(&h->both);
+    h->both = -1;
+    return -EOPNOTSUPP;
 }
 
 static bool is_lost(const struct nsh_xt_hint *h, const struct inotify_event *e)
@@ -80,6 +112,7 @@ void nsh_xt_hint_take(struct nsh_xt_hint *h)
     bool lost = h->watch < 0;
     ssize_t n;
 
+    nsh_xt_audit_take(&h->audit);
     if (h->fd < 0)
         return;
     n = read(h->fd, buf, sizeof buf);

@@ -175,16 +175,55 @@ int nsh_xt_set_write(struct nsh_xt_sets *s, struct nsh_xt_names *names, const st
 int nsh_xt_set_compare(
         struct nsh_xt_sets *s, struct nsh_xt_names *names, int family, const char *name);
 
+/* ---- who changed a table (firewall-iptc-audit.c) ---- */
+
+/* What a record of the kernel's says. */
+struct nsh_xt_record {
+    uint64_t at; /* milliseconds of the wall clock */
+    int family;
+    enum nsh_table table;
+    struct nsh_firewall_culprit who;
+};
+
+struct nsh_xt_suspect {
+    unsigned int n; /* processes, one after the other; 1: it was `who` */
+    struct nsh_firewall_culprit who;
+    uint64_t since; /* the table was seen last */
+};
+
+struct nsh_xt_audit {
+    int fd;                                             /* -1: not to be had */
+    struct nsh_xt_suspect suspects[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
+};
+
+void nsh_xt_audit_init(struct nsh_xt_audit *a);
+void nsh_xt_audit_done(struct nsh_xt_audit *a);
+/* Negative errno: we may not listen, or there is no auditing. */
+int nsh_xt_audit_fd(struct nsh_xt_audit *a);
+/* Reads what has come. */
+void nsh_xt_audit_take(struct nsh_xt_audit *a);
+/* The table was looked at, and what comes from now on is another change. */
+void nsh_xt_audit_seen(struct nsh_xt_audit *a, int family, enum nsh_table table);
+/* Who has changed the table since; false: not known for sure. */
+bool nsh_xt_audit_who(
+        struct nsh_xt_audit *a, int family, enum nsh_table table, struct nsh_firewall_culprit *ret);
+/* The parts of nsh_xt_audit_take. */
+bool nsh_xt_audit_parse(const char *text, struct nsh_xt_record *ret);
+void nsh_xt_audit_note(struct nsh_xt_audit *a, const struct nsh_xt_record *record);
+
 /* ---- a hint that tables may have changed (firewall-iptc-hint.c) ---- */
 
 struct nsh_xt_hint {
     int fd;    /* inotify; -1 until needed */
     int watch; /* on the lock file; -1: not to be had at present */
+    int both;  /* epoll, of inotify and audit; -1 until needed */
+    struct nsh_xt_audit audit;
 };
 
 void nsh_xt_hint_init(struct nsh_xt_hint *h);
 void nsh_xt_hint_done(struct nsh_xt_hint *h);
-/* Readable when somebody has used the lock file; negative errno: can't be had. */
+/* Readable when somebody has used the lock file, or changed a table; negative errno: can't be had.
+ */
 int nsh_xt_hint_fd(struct nsh_xt_hint *h);
 void nsh_xt_hint_take(struct nsh_xt_hint *h);
 

@@ -29,6 +29,7 @@ struct iptc {
     int lock_fd;
     struct nsh_xt_poll poll;
     struct nsh_xt_hint hint;
+    struct nsh_firewall_culprit culprit; /* pid 0: not known */
     struct nsh_xt_names names;
     struct nsh_xt_sets sets;
     struct table tables[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
@@ -251,6 +252,7 @@ static int iptc_observe(struct nsh_firewall *fw, int family, enum nsh_table tabl
         return look(xt, table, t, &f->names, observed, userdata);
     /* The mark before the copy: what changes in between makes a difference later. */
     t->mark.state = NSH_XT_UNKNOWN;
+    nsh_xt_audit_seen(&f->hint.audit, family, table);
     r = nsh_xt_mark_read(&f->poll, xt, table, &t->mark);
     if (r >= 0)
         r = take_handle(xt, table, t);
@@ -324,6 +326,7 @@ static int iptc_commit_ops(struct nsh_firewall *fw, int family, enum nsh_table t
     /* Sent or spoilt, the copy is of no more use. */
     forget_handle(xt, t);
     t->mark.state = NSH_XT_UNKNOWN;
+    nsh_xt_audit_seen(&f->hint.audit, family, table);
     if (r == NSH_FIREWALL_OK)
         (void)nsh_xt_mark_read(&f->poll, xt, table, &t->mark);
     return r;
@@ -374,10 +377,24 @@ static int iptc_changed(struct nsh_firewall *fw, int family, enum nsh_table tabl
     struct iptc *f = iptc_of(fw);
     const struct nsh_xt *xt;
     struct table *t;
+    int r;
 
     if (!find(f, family, table, &xt, &t))
         return -EINVAL;
-    return nsh_xt_mark_compare(&f->poll, xt, table, &t->mark);
+    r = nsh_xt_mark_compare(&f->poll, xt, table, &t->mark);
+    if (r == 1 && !nsh_xt_audit_who(&f->hint.audit, family, table, &f->culprit))
+        f->culprit = (struct nsh_firewall_culprit){0};
+    return r;
+}
+
+static bool iptc_culprit(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret)
+{
+    struct iptc *f = iptc_of(fw);
+
+    if (f->culprit.pid == 0)
+        return false;
+    *ret = f->culprit;
+    return true;
 }
 
 static int iptc_hint_fd(struct nsh_firewall *fw)
@@ -427,6 +444,7 @@ static const struct nsh_firewall_ops iptc_firewall = {
         .set_read = iptc_set_read,
         .set_write = iptc_set_write,
         .set_changed = iptc_set_changed,
+        .culprit = iptc_culprit,
         .hint_fd = iptc_hint_fd,
         .hint_take = iptc_hint_take,
 };
