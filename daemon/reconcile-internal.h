@@ -289,6 +289,8 @@ void reconcile_take_waiting(struct nsh_reconciler *r, uint64_t now);
 
 /* reconcile-learn.c */
 void reconcile_learn_route(struct nsh_reconciler *r, const struct nsh_fib_event *e);
+/* One of ours was written in the place of another's. */
+void reconcile_learn_written(struct nsh_reconciler *r, const struct nsh_route *ours);
 void reconcile_learn_link(struct nsh_reconciler *r, const struct nsh_fib_event *e);
 void reconcile_learn_address(struct nsh_reconciler *r, const struct nsh_fib_event *e);
 /* Takes over what events have told. */

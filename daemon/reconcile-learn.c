@@ -27,9 +27,26 @@ static bool is_ours(const struct nsh_reconciler *r, const struct nsh_route *rout
            (r->also_ours != 0 && route->protocol == r->also_ours);
 }
 
+/* What stands where ours stood is on its way out again. */
+static bool is_drift(const struct nsh_reconciler *r, const struct nsh_fib_event *e)
+{
+    size_t wanted = nsh_desired_find_route(r->desired, &e->route);
+
+    return e->type == NSH_FIB_ROUTE_NEW && e->route_flags & NLM_F_REPLACE && wanted != SIZE_MAX &&
+           r->route_states[wanted] == NSH_OBJECT_HELD;
+}
+
+void reconcile_learn_written(struct nsh_reconciler *r, const struct nsh_route *ours)
+{
+    if (r->learns && nsh_learner_taken(r->learner, ours))
+        r->learned_dirty = true;
+}
+
 void reconcile_learn_route(struct nsh_reconciler *r, const struct nsh_fib_event *e)
 {
     if (!r->learns || e->route.dst_length != 0 || is_ours(r, &e->route))
+        return;
+    if (is_drift(r, e))
         return;
     if (e->type == NSH_FIB_ROUTE_GONE)
         nsh_learner_removed(r->learner, &e->route);

@@ -395,6 +395,7 @@ static void written(void *userdata, const struct nsh_route_step *step,
         return; /* a double of ours beside it */
     switch (outcome) {
     case NSH_WRITE_DONE:
+        reconcile_learn_written(r, &step->route);
         route_done(r, step);
         break;
     case NSH_WRITE_OCCUPIED:

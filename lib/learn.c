@@ -189,6 +189,20 @@ void nsh_learner_removed(struct nsh_learner *l, const struct nsh_route *route)
     l->disturbed = l->looking;
 }
 
+bool nsh_learner_taken(struct nsh_learner *l, const struct nsh_route *ours)
+{
+    size_t before = l->n;
+
+    if (ours->dst_length != 0)
+        return false;
+    for (size_t i = l->n; i-- > 0;)
+        if (on_key(&l->sources[i], ours))
+            drop(l, i);
+    if (l->n != before)
+        l->disturbed = l->looking;
+    return l->n != before;
+}
+
 void nsh_learner_device_down(struct nsh_learner *l, uint32_t ifindex)
 {
     for (size_t i = l->n; i-- > 0;)

@@ -38,6 +38,8 @@ void nsh_learner_clear(struct nsh_learner *l);
 /* Somebody added a route (`replaced`: in the place of another), or removed it. */
 int nsh_learner_added(struct nsh_learner *l, const struct nsh_route *route, bool replaced);
 void nsh_learner_removed(struct nsh_learner *l, const struct nsh_route *route);
+/* Ours stands on its key now, of which no event tells. True if something was learned from there. */
+bool nsh_learner_taken(struct nsh_learner *l, const struct nsh_route *ours);
 /* The device is down or gone, and all that led over it with it. */
 void nsh_learner_device_down(struct nsh_learner *l, uint32_t ifindex);
 /* True if a default route of the family leads over the device. */

@@ -346,6 +346,36 @@ static void test_it_costs_its_own_events(void **state)
     assert_stable(w);
 }
 
+/* What stands where ours belongs is replaced, and nothing is learned from it. */
+static void test_what_is_replaced_is_forgotten(void **state)
+{
+    static const char text[] =
+            "routes:\n  - {to: default, via: {learned-on: eth0}, family: ipv4, table: 100}\n"
+            "  - {to: default, via: 192.168.1.1, dev: eth0, table: 101, on-conflict: replace}\n";
+    struct world *w = world_new();
+
+    (void)state;
+    somebody(w, "ip route add default via 192.168.1.9 dev eth0 table 101");
+    start(w, text);
+    assert_default(w, AF_INET, "");
+    assert_stable(w);
+    forget(w);
+    somebody(w, "ip route replace default via 192.168.1.9 dev eth0 table 101");
+    run(w);
+    assert_log(w, "replace default table 101\n");
+    assert_default(w, AF_INET, "");
+    assert_int_equal(count_told(w, NSH_REPORT_LEARNED), 0);
+    assert_stable(w);
+    /* Unseen, until a look at all routes shows it. */
+    nsh_fib_fake_set_queue(w->kernel, 0);
+    somebody(w, "ip route replace default via 192.168.1.9 dev eth0 table 101");
+    nsh_fib_fake_set_queue(w->kernel, 1000);
+    run(w);
+    resync(w);
+    assert_default(w, AF_INET, "");
+    assert_stable(w);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -360,6 +390,7 @@ int main(void)
             rw_test(test_multipath),
             rw_test(test_it_does_not_eat_what_it_feeds_on),
             rw_test(test_it_costs_its_own_events),
+            rw_test(test_what_is_replaced_is_forgotten),
     };
 
     rw_leave_the_network();
