@@ -308,6 +308,7 @@ def _():
         w.dies(1)
         line = d.wait_log("check ping .* dev eth1")
         contains(line, "set net.ipv4.conf.eth1.rp_filter=2", "journal")
+        wait_main(w, 4, 2)
         w.lives(1)
         holds_for(lambda: in_main(w.router, 4) == ["2"], "its answers are dropped", 1.0)
         w.router.sysctl("net.ipv4.conf.eth1.rp_filter", 2)
