@@ -566,7 +566,8 @@ static unsigned judge_places(struct world *w)
 
     assert_int_equal(nsh_desired_again(d, &again), 0);
     for (size_t i = 0; i < d->n_routes; i++)
-        bad += nsh_route_id_cmp(&d->routes[i], &again->routes[i]) != 0;
+        bad += nsh_route_id_cmp(&d->routes[i], &again->routes[i]) != 0 ||
+               (i > 0 && nsh_route_id_cmp(&d->routes[i - 1], &d->routes[i]) >= 0);
     if (bad > 0)
         print_error("%u routes are not in their places\n", bad);
     nsh_desired_free(again);
