@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "common.h"
+#include "firewall-choice.h"
 #include "journal.h"
 #include "lock.h"
 #include "options.h"
@@ -26,7 +27,7 @@ struct once {
     struct nsh_journal *journal;
     struct nsh_state *state;
     struct nsh_fib *fib;
-    struct nsh_firewall *firewall;
+    struct nsh_firewalls firewalls;
     struct nsh_reconciler *reconciler;
     struct nsh_writer writer;
 };
@@ -41,7 +42,7 @@ static void on_report(void *userdata, const struct nsh_report *report)
 static void once_done(struct once *o)
 {
     nsh_reconciler_free(o->reconciler);
-    nsh_firewall_free(o->firewall);
+    nsh_firewalls_done(&o->firewalls);
     nsh_fib_free(o->fib);
     nsh_state_free(o->state);
     nsh_journal_free(o->journal);
@@ -59,9 +60,9 @@ static int once_open(struct once *o, const struct nsh_options *options)
     if (q == 0)
         q = nsh_fib_netlink_new(&o->fib);
     if (q == 0)
-        q = nsh_firewall_iptc_new(&o->firewall);
+        q = nsh_firewalls_open(&o->firewalls);
     if (q == 0)
-        q = nsh_reconciler_new(o->fib, o->firewall, o->state, &hooks, &o->reconciler);
+        q = nsh_reconciler_new(o->fib, o->firewalls.chosen, o->state, &hooks, &o->reconciler);
     return q == 0 ? 0 : nsh_complain("cannot open the kernel's interfaces: %s", strerror(-q));
 }
 
@@ -113,8 +114,11 @@ static int apply_once(struct once *o, const struct nsh_options *options)
     nsh_load_now(options->config, NSH_TRUST_REQUIRED, o->state, &loaded);
     if (loaded.diags)
         nsh_diags_print(loaded.diags, stderr);
-    if (loaded.error == 0)
+    if (loaded.error == 0) {
+        nsh_firewalls_choose(&o->firewalls, loaded.desired, false);
+        nsh_reconciler_use(o->reconciler, o->firewalls.chosen, nsh_firewalls_other(&o->firewalls));
         loaded.error = nsh_reconciler_set(o->reconciler, loaded.desired, NSH_OCCASION_START);
+    }
     if (loaded.error == 0) {
         loaded.desired = NULL;
         code = converge(o) == 0 ? verdict(o) : NSH_EXIT_FAILED;
@@ -178,6 +182,7 @@ static int remove_once(struct once *o, const struct nsh_options *options)
         nsh_config_free(config);
         return nsh_complain("%s", strerror(ENOMEM));
     }
+    nsh_reconciler_use(o->reconciler, o->firewalls.chosen, nsh_firewalls_other(&o->firewalls));
     if (nsh_reconciler_set(o->reconciler, empty, NSH_OCCASION_STOP) < 0) {
         nsh_desired_free(empty);
         return nsh_complain("%s", strerror(ENOMEM));

@@ -13,6 +13,7 @@
 #include "cmd-plan.h"
 #include "common.h"
 #include "diag.h"
+#include "firewall-choice.h"
 #include "judge.h"
 #include "learn.h"
 #include "options.h"
@@ -453,6 +454,7 @@ static int plan_all(struct planner *p)
 int nsh_command_plan(const struct nsh_options *o)
 {
     struct planner p = {0};
+    struct nsh_firewalls firewalls = {0};
     struct nsh_loaded loaded;
     int code = NSH_EXIT_FAILED;
 
@@ -464,13 +466,16 @@ int nsh_command_plan(const struct nsh_options *o)
         /* Without it `plan` does not know what an earlier configuration switched on: fine. */
         if (nsh_state_open_reader(o->state_directory, &p.state) < 0)
             p.state = NULL;
-        if (nsh_fib_netlink_new(&p.fib) < 0 || nsh_firewall_iptc_new(&p.firewall) < 0)
-            nsh_complain("cannot open rtnetlink and iptables");
-        else
+        if (nsh_fib_netlink_new(&p.fib) < 0 || nsh_firewalls_open(&firewalls) < 0) {
+            nsh_complain("cannot open rtnetlink, iptables and nftables");
+        } else {
+            nsh_firewalls_choose(&firewalls, p.desired, true);
+            p.firewall = firewalls.chosen;
             code = plan_all(&p);
+        }
     }
     free(p.reasons);
-    nsh_firewall_free(p.firewall);
+    nsh_firewalls_done(&firewalls);
     nsh_fib_free(p.fib);
     nsh_state_free(p.state);
     nsh_loaded_done(&loaded);

@@ -61,8 +61,10 @@ static int take(struct manager *m, struct nsh_loaded *l, enum nsh_occasion why)
 
     /* Subscribed before the first look, so that nothing is missed between the two. */
     q = manager_watch_kernel(m, protocol);
-    if (q == 0)
+    if (q == 0) {
+        manager_choose_firewall(m, l->desired);
         q = nsh_reconciler_set(m->reconciler, l->desired, why);
+    }
     if (q < 0)
         return q;
     l->desired = NULL;

@@ -157,11 +157,19 @@ static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
     return sd_event_source_set_time(m->poll, at < m->poll_due ? at : m->poll_due);
 }
 
-/* Without a policy nothing of iptables wakes us. */
+static int listen_for_hints(struct manager *m)
+{
+    int fd = m->firewall->ops->hint_fd(m->firewall);
+
+    m->hint = sd_event_source_unref(m->hint);
+    return fd < 0 ? 0 : sd_event_add_io(m->event, &m->hint, fd, EPOLLIN, on_hint, m);
+}
+
+/* Without a policy nothing of a firewall wakes us. */
 static int start_or_stop_poll(struct manager *m)
 {
     bool poll = nsh_reconciler_wants_poll(m->reconciler);
-    int enabled, fd, q;
+    int enabled, q;
 
     q = sd_event_source_get_enabled(m->poll, &enabled);
     if (q < 0 || poll == (enabled != SD_EVENT_OFF))
@@ -169,9 +177,7 @@ static int start_or_stop_poll(struct manager *m)
     m->hint = sd_event_source_unref(m->hint);
     if (!poll)
         return sd_event_source_set_enabled(m->poll, SD_EVENT_OFF);
-    fd = m->firewall->ops->hint_fd(m->firewall);
-    if (fd >= 0)
-        q = sd_event_add_io(m->event, &m->hint, fd, EPOLLIN, on_hint, m);
+    q = listen_for_hints(m);
     if (q >= 0)
         q = arm_poll(m);
     return q < 0 ? q : sd_event_source_set_enabled(m->poll, SD_EVENT_ON);
@@ -197,11 +203,37 @@ uint64_t manager_resync_period(const struct manager *m)
     return nsh_reconciler_desired(m->reconciler)->config->settings.resync_usec;
 }
 
+void manager_choose_firewall(struct manager *m, const struct nsh_desired *d)
+{
+    bool news = nsh_firewalls_choose(&m->firewalls, d, false);
+    struct nsh_report report = {
+            .kind = NSH_REPORT_CHANGED,
+            .object = "firewall",
+            .name = m->firewalls.chosen->ops->name,
+            .detail = m->firewalls.why,
+    };
+    char both[512];
+
+    if (news)
+        nsh_journal_report(m->journal, &report);
+    if (m->firewall != m->firewalls.chosen) {
+        m->firewall = m->firewalls.chosen;
+        nsh_reconciler_use(m->reconciler, m->firewall, nsh_firewalls_other(&m->firewalls));
+        if (m->hint || nsh_reconciler_wants_poll(m->reconciler))
+            listen_for_hints(m);
+    }
+    if (nsh_firewalls_tell_both(&m->firewalls, both, sizeof both))
+        manager_report(m, NSH_REPORT_WARNING, both);
+}
+
 static int on_resync(sd_event_source *s, uint64_t at, void *userdata)
 {
     struct manager *m = userdata;
 
     (void)at;
+    /* Others may have begun to keep their NAT in nftables. */
+    if (nsh_reconciler_desired(m->reconciler))
+        manager_choose_firewall(m, nsh_reconciler_desired(m->reconciler));
     nsh_reconciler_resync(m->reconciler);
     sd_event_source_set_time(s, nsh_clock(NULL) + manager_resync_period(m));
     return manager_schedule(m);
@@ -329,12 +361,14 @@ static int open_adapters(struct manager *m)
     q = nsh_fib_netlink_new(&m->fib);
     if (q < 0)
         return nsh_complain("cannot open rtnetlink: %s", strerror(-q));
-    q = nsh_firewall_iptc_new(&m->firewall);
+    q = nsh_firewalls_open(&m->firewalls);
     if (q < 0)
-        return nsh_complain("cannot open iptables: %s", strerror(-q));
+        return nsh_complain("cannot open iptables and nftables: %s", strerror(-q));
+    m->firewall = m->firewalls.chosen;
     q = nsh_reconciler_new(m->fib, m->firewall, m->state, &hooks, &m->reconciler);
     if (q < 0)
         return nsh_complain("%s", strerror(-q));
+    nsh_reconciler_use(m->reconciler, m->firewall, nsh_firewalls_other(&m->firewalls));
     return 0;
 }
 
@@ -423,7 +457,7 @@ static void manager_done(struct manager *m)
     sd_event_source_unref(m->resync);
     sd_event_source_unref(m->kernel);
     nsh_reconciler_free(m->reconciler);
-    nsh_firewall_free(m->firewall);
+    nsh_firewalls_done(&m->firewalls);
     nsh_fib_free(m->fib);
     nsh_state_free(m->state);
     nsh_journal_free(m->journal);

@@ -9,6 +9,7 @@
 
 #include "common.h"
 #include "control.h"
+#include "firewall-choice.h"
 #include "journal.h"
 #include "options.h"
 #include "probe.h"
@@ -28,7 +29,8 @@ struct manager {
     struct nsh_journal *journal;
     struct nsh_state *state;
     struct nsh_fib *fib;
-    struct nsh_firewall *firewall;
+    struct nsh_firewalls firewalls;
+    struct nsh_firewall *firewall; /* the one of these that is in use */
     struct nsh_reconciler *reconciler;
     struct nsh_prober *prober;
     struct nsh_loader *loader;
@@ -65,6 +67,8 @@ void manager_notify(struct manager *m, const char *state);
 int manager_schedule(struct manager *m);
 /* Subscribes to the kernel's events, once for each protocol that marks our routes. */
 int manager_watch_kernel(struct manager *m, uint8_t protocol);
+/* Which firewall is to hold what is wanted, from now on. */
+void manager_choose_firewall(struct manager *m, const struct nsh_desired *d);
 uint64_t manager_resync_period(const struct manager *m);
 uint64_t manager_passes_finished(const struct manager *m);
 

@@ -4,7 +4,7 @@
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
  * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
  * reconcile-firewall.c (packet rules on the way up), reconcile-firewall-down.c, reconcile-policy.c,
- * reconcile-sets.c, reconcile-flows.c, reconcile-sysctl.c, reconcile-report.c.
+ * reconcile-sets.c, reconcile-other.c, reconcile-flows.c, reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -163,6 +163,8 @@ struct before_list {
 struct nsh_reconciler {
     struct nsh_fib *fib;
     struct nsh_firewall *firewall;
+    struct nsh_firewall *other; /* which does not hold the policies; NULL: there is none */
+    bool other_dirty;           /* something of ours may stand there */
     struct nsh_state *state;
     struct nsh_reconciler_hooks hooks;
     bool earlier_run; /* netshared kept this machine before: what is missing at start is a gap */
@@ -458,8 +460,14 @@ void reconcile_count_set_marks(struct nsh_reconciler *r);
 /* True if sets of ours that are not wanted stand there, in any session; they go. */
 bool reconcile_sets_unwanted(struct nsh_reconciler *r, int family);
 void reconcile_sets_down(struct nsh_reconciler *r, int family);
+/* All of ours go, in a session. */
+void reconcile_sets_clear(struct nsh_firewall *fw, int family);
 /* "netshared-home_f4 of masquerade home" */
 const char *reconcile_set_name(const struct nsh_reconciler *r, size_t set, char *buf, size_t size);
+
+/* reconcile-other.c */
+/* When what is wanted holds: 0, 1 once more later, because the lock is held. */
+int reconcile_other_down(struct nsh_reconciler *r);
 
 /* reconcile-flows.c */
 /* After a gap in a family's translation: flows born in it are looked for. */

@@ -374,6 +374,8 @@ int reconcile_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum ns
         if (!desired->forwarding[f])
             r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
     }
+    if (why != NSH_OCCASION_RELOAD)
+        r->other_dirty = r->other != NULL;
     r->sources = any_ipv6_source(desired);
     reconcile_mark_everything(r);
     if (why == NSH_OCCASION_START)

@@ -370,7 +370,7 @@ int reconcile_sets_up(struct nsh_reconciler *r, int family, bool urgent)
 struct names {
     char (*items)[NSH_SET_NAME];
     size_t n, size;
-    const struct nsh_reconciler *r;
+    const struct nsh_reconciler *r; /* NULL: none is wanted */
     int family;
 };
 
@@ -382,7 +382,7 @@ static void names_done(struct names *n)
 static int note_unwanted(void *userdata, const char *name, uint32_t n_elements)
 {
     struct names *n = userdata;
-    size_t i = find_set(n->r->desired, n->family, name);
+    size_t i = n->r ? find_set(n->r->desired, n->family, name) : SIZE_MAX;
 
     (void)n_elements;
     if (i != SIZE_MAX && !set_of(n->r, i)->standby)
@@ -436,6 +436,20 @@ void reconcile_sets_down(struct nsh_reconciler *r, int family)
                       : why[0]    ? why
                                   : strerror(-q);
         report_plain(r, "set", op.name, &args);
+    }
+}
+
+void reconcile_sets_clear(struct nsh_firewall *fw, int family)
+{
+    NSH_CLEANUP(names_done) struct names n = {.family = family};
+
+    if (fw->ops->sets)
+        fw->ops->sets(fw, family, note_unwanted, &n);
+    for (size_t i = 0; i < n.n; i++) {
+        struct nsh_set_op op = {.verb = NSH_SET_DESTROY, .family = (uint8_t)family};
+
+        memcpy(op.name, n.items[i], sizeof op.name);
+        fw->ops->set_write(fw, &op, NULL, 0);
     }
 }
 

@@ -63,6 +63,12 @@ struct nsh_object_view {
 int nsh_reconciler_new(struct nsh_fib *fib, struct nsh_firewall *firewall, struct nsh_state *state,
         const struct nsh_reconciler_hooks *hooks, struct nsh_reconciler **ret);
 void nsh_reconciler_free(struct nsh_reconciler *r);
+/*
+ * From now on the policies are to be in `firewall`, and nothing of ours in `other`: it goes when
+ * they hold. Both stay the caller's and outlive it; `other` may be NULL.
+ */
+void nsh_reconciler_use(
+        struct nsh_reconciler *r, struct nsh_firewall *firewall, struct nsh_firewall *other);
 
 /*
  * Takes what is wanted from now on, on success only. What is known of objects that stay wanted is

@@ -240,6 +240,8 @@ static const char *done_word(const struct nsh_report *r)
         return on ? "switched on" : "switched off again";
     if (r->object && strcmp(r->object, "accept-ra") == 0)
         return on ? "raised" : "set back";
+    if (r->object && strcmp(r->object, "firewall") == 0)
+        return "is used";
     return nsh_report_action(r->kind);
 }
 

@@ -128,9 +128,6 @@ static void finish_settings(struct nsh_loader *l, void *draft)
     struct settings_draft *d = draft, all = to_draft(&l->config->settings);
     char hint[NSH_HINT_TEXT], place[NSH_PLACE_TEXT];
 
-    if (nsh_given(&d->draft, KEY_FIREWALL) && d->firewall == NSH_FIREWALL_NFTABLES)
-        nsh_loader_error(l, d->draft.marks[KEY_FIREWALL], "write auto or iptables",
-                "'firewall: nftables' is not supported by this version");
     check_mark(l, d);
 
     for (unsigned i = 0; i < NSH_ARRAY_SIZE(keys); i++) {

@@ -431,6 +431,30 @@ static void iptc_free_object(struct nsh_firewall *fw)
     free(f);
 }
 
+static int count_foreign(void *userdata, const struct nsh_chain_seen *seen)
+{
+    bool *found = userdata;
+
+    if (seen->builtin && seen->n_total > seen->n_jumps)
+        *found = true;
+    return 0;
+}
+
+/* What only stands in chains that nothing leads to translates nothing. */
+static int iptc_others_translate(struct nsh_firewall *fw)
+{
+    bool found = false;
+    int r = iptc_open(fw, NSH_FIREWALL_READ);
+
+    if (r != NSH_FIREWALL_OK)
+        return r < 0 ? r : -EBUSY;
+    r = iptc_observe(fw, AF_INET, NSH_TABLE_NAT, count_foreign, &found);
+    if (r == 0)
+        r = iptc_observe(fw, AF_INET6, NSH_TABLE_NAT, count_foreign, &found);
+    iptc_close(fw);
+    return r < 0 ? r : found;
+}
+
 static const struct nsh_firewall_ops iptc_firewall = {
         .free = iptc_free_object,
         .name = "iptables",
@@ -445,6 +469,7 @@ static const struct nsh_firewall_ops iptc_firewall = {
         .set_write = iptc_set_write,
         .set_changed = iptc_set_changed,
         .culprit = iptc_culprit,
+        .others_translate = iptc_others_translate,
         .hint_fd = iptc_hint_fd,
         .hint_take = iptc_hint_take,
 };

@@ -568,6 +568,11 @@ static int nft_probe(
     return r;
 }
 
+static int nft_others_translate(struct nsh_firewall *fw)
+{
+    return nsh_nft_in_use() ? nsh_nft_others_translate(&nft_of(fw)->channel) : 0;
+}
+
 static void nft_free(struct nsh_firewall *fw)
 {
     struct nft *f = nft_of(fw);
@@ -592,6 +597,7 @@ static const struct nsh_firewall_ops nft_firewall = {
         .set_write = nft_set_write,
         .set_changed = nft_set_changed,
         .culprit = nft_culprit,
+        .others_translate = nft_others_translate,
         .hint_fd = nft_hint_fd,
         .hint_take = nft_hint_take,
 };

@@ -205,6 +205,11 @@ int nsh_nft_probe(
 /* False: asking nf_tables now could load its module. */
 bool nsh_nft_in_use(void);
 
+/* ---- others (firewall-nft-others.c) ---- */
+
+/* 1 if they have rules in NAT chains of their own, 0, -errno. */
+int nsh_nft_others_translate(struct nsh_nft_channel *c);
+
 /* ---- events (firewall-nft-watch.c) ---- */
 
 /* Sets that were read or written, and whether they still look so. */

@@ -159,6 +159,11 @@ struct nsh_firewall_ops {
      */
     bool (*culprit)(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret);
     /*
+     * Whether others translate addresses with this firewall: 1 or 0; negative errno if that can't
+     * be seen. Nothing comes into use by asking. NULL: it can't tell.
+     */
+    int (*others_translate)(struct nsh_firewall *fw);
+    /*
      * A descriptor that becomes readable when somebody may have changed something, which makes it
      * worth asking `changed`; it misses changes, and tells of some that are none. The firewall's
      * own, the same at every call. Negative: there is none.

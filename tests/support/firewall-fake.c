@@ -42,6 +42,7 @@ static int fake_probe(
     const struct nsh_firewall_fake *f = fake_handle_of(fw)->f;
     const struct fake_refusal *no = &f->unsupported[nsh_family_index(family)][table];
 
+    fake_handle_of(fw)->f->counts.probes++;
     if (no->error)
         fake_say(ret_why, size, no->why);
     return no->error;
@@ -188,6 +189,29 @@ static void fake_hint_take(struct nsh_firewall *fw)
     (void)fw;
 }
 
+static bool has_foreign(const struct fake_chain *c)
+{
+    for (size_t n = 0; c->builtin && n < c->n_rules; n++)
+        if (c->rules[n].rule.action != NSH_PACKET_JUMP ||
+                !nsh_chain_is_ours(c->rules[n].rule.target))
+            return true;
+    return false;
+}
+
+static int fake_others_translate(struct nsh_firewall *fw)
+{
+    const struct nsh_firewall_fake *f = fake_handle_of(fw)->f;
+
+    for (int family = 0; family < NSH_FAMILIES; family++) {
+        const struct fake_table *t = &f->tables[family][NSH_TABLE_NAT];
+
+        for (size_t i = 0; i < t->n_chains; i++)
+            if (has_foreign(&t->chains[i]))
+                return 1;
+    }
+    return 0;
+}
+
 static bool fake_culprit(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret)
 {
     const struct nsh_firewall_fake *f = fake_handle_of(fw)->f;
@@ -212,6 +236,7 @@ static const struct nsh_firewall_ops fake_ops = {
         .set_write = fake_set_write,
         .set_changed = fake_set_changed,
         .culprit = fake_culprit,
+        .others_translate = fake_others_translate,
         .hint_fd = fake_hint_fd,
         .hint_take = fake_hint_take,
 };

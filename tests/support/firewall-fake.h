@@ -17,6 +17,7 @@
 #include "firewall.h"
 
 struct nsh_firewall_fake_counts {
+    size_t probes;     /* asked whether there is a table */
     size_t opens;      /* sessions begun */
     size_t observes;   /* tables read */
     size_t commits;    /* commits that changed something */

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The firewall that does not hold the policies: what is left there of ours goes, once what is
+ * wanted holds where it is to be. Flows that run are kept by conntrack, whichever firewall began
+ * them.
+ */
+#include "reconcile-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply.h"
+#include "cleanup.h"
+
+#define COMMIT_TRIES 8
+
+NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
+
+static const struct nsh_desired nothing = {0};
+
+void nsh_reconciler_use(
+        struct nsh_reconciler *r, struct nsh_firewall *firewall, struct nsh_firewall *other)
+{
+    bool moved = r->firewall != firewall;
+
+    r->firewall = firewall;
+    r->other = other;
+    r->other_dirty = other != NULL;
+    if (!moved || !r->desired)
+        return;
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (!r->desired->chains[i].standby)
+            r->chain_states[i] = NSH_OBJECT_UNKNOWN;
+    for (size_t i = 0; i < r->desired->n_sets; i++)
+        r->set_marks[i] = (struct set_mark){
+                .state = r->set_marks[i].state == NSH_OBJECT_STANDBY ? NSH_OBJECT_STANDBY
+                                                                     : NSH_OBJECT_UNKNOWN,
+                .before = SIZE_MAX,
+        };
+    r->settling = true; /* what is written now is no repair */
+    r->occasion = NSH_OCCASION_RELOAD;
+    reconcile_mark_everything(r);
+}
+
+static int observe(void *userdata, const struct nsh_chain_seen *seen)
+{
+    return nsh_firewall_plan_observe(userdata, seen);
+}
+
+static int note_any(void *userdata, const char *name, uint32_t n_elements)
+{
+    (void)name;
+    (void)n_elements;
+    *(bool *)userdata = true;
+    return 0;
+}
+
+static bool table_holds_ours(struct nsh_firewall *fw, int family, enum nsh_table table)
+{
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    size_t n = 0;
+
+    if (nsh_firewall_plan_new(&nothing, family, table, &plan) < 0)
+        return false;
+    nsh_firewall_plan_begin(plan);
+    if (fw->ops->observe(fw, family, table, observe, plan) == 0 &&
+            nsh_firewall_plan_finish(plan, NSH_PHASE_DOWN) == 0)
+        nsh_firewall_plan_steps(plan, &n);
+    return n > 0;
+}
+
+/* Only looks: nothing comes into use by it. */
+static bool holds_ours(struct nsh_firewall *fw)
+{
+    bool any = false;
+
+    if (fw->ops->open(fw, NSH_FIREWALL_READ) != NSH_FIREWALL_OK)
+        return false;
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        for (int t = 0; t < NSH_TABLE_COUNT && !any; t++)
+            any = table_holds_ours(fw, nsh_family_of(f), (enum nsh_table)t);
+        if (!any && fw->ops->sets)
+            fw->ops->sets(fw, nsh_family_of(f), note_any, &any);
+    }
+    fw->ops->close(fw);
+    return any;
+}
+
+/* 0, 1: somebody wrote in between; -errno with words. */
+static int clear_table(
+        struct nsh_firewall *fw, int family, enum nsh_table table, char *why, size_t size)
+{
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    int q = nsh_firewall_plan_new(&nothing, family, table, &plan);
+
+    if (q == 0)
+        q = nsh_apply_firewall(fw, plan, family, table, NSH_PHASE_DOWN, COMMIT_TRIES, why, size);
+    return q;
+}
+
+/* In a session. */
+static int clear_all(struct nsh_reconciler *r, char *why, size_t size)
+{
+    static const enum nsh_table tables[] = {
+            NSH_TABLE_MANGLE, NSH_TABLE_NAT, NSH_TABLE_FILTER, NSH_TABLE_RAW};
+    int worst = 0;
+
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        for (size_t t = 0; t < NSH_ARRAY_SIZE(tables); t++) {
+            int q = 0;
+
+            if (table_holds_ours(r->other, nsh_family_of(f), tables[t]))
+                q = clear_table(r->other, nsh_family_of(f), tables[t], why, size);
+            worst = q != 0 ? q : worst;
+        }
+        reconcile_sets_clear(r->other, nsh_family_of(f));
+    }
+    return worst;
+}
+
+/* All that is wanted of packet rules holds, or nothing of it is wanted. */
+static bool holds_here(const struct nsh_reconciler *r)
+{
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (r->firewall_dirty[f] || r->firewall_again[f] != 0 || r->firewall_wait[f] != 0)
+            return false;
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (!r->desired->chains[i].standby && r->desired->chains[i].policy[0] != '\0' &&
+                r->chain_states[i] != NSH_OBJECT_HELD)
+            return false;
+    return !r->sets_urgent;
+}
+
+int reconcile_other_down(struct nsh_reconciler *r)
+{
+    struct report_args args = {.kind = NSH_REPORT_REMOVED};
+    char why[256] = "";
+    int q;
+
+    if (!r->other_dirty || !holds_here(r))
+        return 0;
+    if (!holds_ours(r->other)) {
+        r->other_dirty = false;
+        return 0;
+    }
+    q = r->other->ops->open(r->other, NSH_FIREWALL_WRITE);
+    if (q == NSH_FIREWALL_BUSY)
+        return 1;
+    if (q == NSH_FIREWALL_OK) {
+        q = clear_all(r, why, sizeof why);
+        r->other->ops->close(r->other);
+    }
+    if (q > 0)
+        return 1;
+    r->other_dirty = false;
+    if (q < 0) {
+        args.kind = NSH_REPORT_FAILED;
+        args.detail = why[0] ? why : strerror(-q);
+    }
+    report_plain(r, "what netshared left in", r->other->ops->name, &args);
+    return 0;
+}

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Policies in iptables and in nftables: which is chosen, and the move from one to the other."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+from daemon import Daemon
+from netns import wait_until
+from tap import case, check, equal, main
+from topology import BASIC, BASIC6, FAR4, FAR6, WAN4, WAN6, Lan
+from traffic import TcpTransfer, UdpStream, tcp_peer, udp_peer
+
+FAMILIES = ((4, BASIC, FAR4, WAN4), (6, BASIC6, FAR6, WAN6))
+
+
+def in_firewall(text, firewall, more=""):
+    return text.replace("settings:\n", "settings:\n  firewall: %s\n%s" % (firewall, more))
+
+
+def legacy(w, family):
+    """What of ours stands in the legacy tables."""
+    program = "iptables-legacy-save" if family == 4 else "ip6tables-legacy-save"
+    rules = w.router.run(program).stdout
+    return [line for line in rules.splitlines() if "NETSHARED" in line]
+
+
+def nft(w):
+    """What of ours stands in nf_tables."""
+    rules = w.router.run("nft", "list", "ruleset").stdout
+    return [line for line in rules.splitlines() if "netshared" in line and "table" in line]
+
+
+def others_nat(w):
+    """Somebody keeps NAT in nf_tables."""
+    for words in ("table ip docker",
+                  "chain ip docker post { type nat hook postrouting priority 100; }",
+                  "rule ip docker post oifname docker0 masquerade"):
+        w.router.run("nft", "add " + words)
+
+
+for family, text, far, router in FAMILIES:
+    def _(family=family, text=text, far=far, router=router):
+        with Lan() as w:
+            w.serve(far)
+            d = Daemon(w.router, in_firewall(text, "iptables")).start()
+            equal(tcp_peer(w.client, far), router, "seen from")
+            transfer, stream = TcpTransfer(w.client, far), UdpStream(w.client, far)
+            wait_until(lambda: stream.last_peer == router, "the flow is translated")
+            for firewall in ("nftables", "iptables", "nftables"):
+                before = transfer.total
+                d.reload(in_firewall(text, firewall))
+                equal(d.status()["firewall"], firewall, "the firewall in use")
+                equal(d.object("lan-out", "masquerade")["state"], "held", "the policy")
+                wait_until(lambda: not (nft(w) if firewall == "iptables" else legacy(w, family)),
+                           "the old one is cleared")
+                check(legacy(w, family) if firewall == "iptables" else nft(w), "the new one holds")
+                equal(udp_peer(w.client, far), router, "a new flow is seen from")
+                wait_until(lambda: transfer.total > before + (1 << 18), "the transfer goes on")
+            stream.stop()
+            equal((len(stream.lost), stream.peers), (0, {router}), "a UDP flow: lost, seen from")
+            check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
+            d.stop()
+    case("IPv%d: connections do not notice a move from one to the other and back" % family)(_)
+
+
+@case("auto goes to nftables where others have their NAT, and says why")
+def _():
+    with Lan() as w:
+        w.serve(FAR4)
+        others_nat(w)
+        before = w.router.run("nft", "list table ip docker").stdout
+        d = Daemon(w.router, BASIC).start()
+        d.wait_log(r"firewall nftables is used .*others keep their NAT there")
+        equal(udp_peer(w.client, FAR4), WAN4, "seen from")
+        equal(legacy(w, 4), [], "in the legacy tables")
+        equal(w.router.run("nft", "list table ip docker").stdout, before, "the others' table")
+        d.stop()
+
+
+@case("auto moves when others begin to, and what stood before goes")
+def _():
+    with Lan() as w:
+        w.serve(FAR4)
+        d = Daemon(w.router, BASIC.replace("resync: 1h", "resync: 1s")).start()
+        d.wait_log(r"firewall iptables is used")
+        check(legacy(w, 4), "it stands in the legacy tables")
+        mark = d.mark()
+        transfer = TcpTransfer(w.client, FAR4)
+        others_nat(w)
+        d.wait_log(r"firewall nftables is used", mark)
+        wait_until(lambda: not legacy(w, 4), "the legacy tables are cleared")
+        equal(udp_peer(w.client, FAR4), WAN4, "seen from")
+        # And not back.
+        w.router.run("nft", "delete table ip docker")
+        d.reload(BASIC.replace("resync: 1h", "resync: 1s"))
+        equal(d.status()["firewall"], "nftables", "the firewall in use")
+        check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
+        d.stop()
+
+
+@case("NAT of others in both is told with what to do")
+def _():
+    with Lan() as w:
+        others_nat(w)
+        w.router.iptables("-t nat -A POSTROUTING -o eth9 -j MASQUERADE", 4)
+        d = Daemon(w.router, BASIC).start()
+        d.wait_log(r"rules of others translate addresses in nftables, and netshared's in iptables")
+        d.stop()
+
+
+@case("what a killed daemon left in the other one goes at the next start, and with remove")
+def _():
+    with Lan() as w:
+        w.serve(FAR4)
+        d = Daemon(w.router, in_firewall(BASIC, "nftables")).start()
+        check(nft(w), "it stands in nf_tables")
+        d.kill9()
+        d.write(in_firewall(BASIC, "iptables"))
+        d.start()
+        wait_until(lambda: not nft(w), "nf_tables is cleared")
+        equal(udp_peer(w.client, FAR4), WAN4, "seen from")
+        d.kill9()
+        d.write(in_firewall(BASIC, "nftables"))
+        d.start()
+        wait_until(lambda: not legacy(w, 4), "the legacy tables are cleared")
+        d.kill9()
+        d.cli("remove", check=True)
+        equal((nft(w), legacy(w, 4)), ([], []), "what stands of ours")
+
+
+main()
