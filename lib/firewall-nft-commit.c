@@ -8,7 +8,7 @@
  * appended, put before a rule that has one, or addressed by a number of the transaction's own.
  *
  * The table and base chains come with the first that needs them and go with the last. Base chains
- * that somebody altered are taken away first of all and made anew (nsh_nft_look_bases).
+ * that somebody altered are taken away first of all and made anew (nsh_nft_look_good).
  */
 #include "firewall-nft.h"
 
@@ -348,7 +348,7 @@ static int jump_add(struct edit *e, const struct nsh_firewall_op *op)
 
     if (!hook)
         return refuse(e, op->hook, "a jump from a hook that the table does not have");
-    (void)nsh_nft_look_bases(e->look, hook, bases);
+    nsh_nft_look_bases(e->look, hook, bases);
     firsts = rules_in(bases[0]);
     if (op->index == UINT32_MAX)
         at = firsts + rules_in(bases[1]);
@@ -371,7 +371,7 @@ static int jump_delete(struct edit *e, const struct nsh_firewall_op *op)
 
     if (!hook)
         return refuse(e, op->hook, "a jump from a hook that the table does not have");
-    (void)nsh_nft_look_bases(e->look, hook, bases);
+    nsh_nft_look_bases(e->look, hook, bases);
     firsts = rules_in(bases[0]);
     c = at < firsts ? bases[0] : bases[1];
     at -= at < firsts ? 0 : firsts;
@@ -390,7 +390,7 @@ static int remove_base(struct edit *e, struct nsh_nft_chain *c)
     return c && r == 0 ? put_chain_delete(e, c) : r;
 }
 
-/* `all`: those that are not as they must be; else those with nothing in them. */
+/* `altered`: those that are not as they must be; else those with nothing in them. */
 static int remove_bases(struct edit *e, bool altered)
 {
     int r = 0;
@@ -401,7 +401,8 @@ static int remove_bases(struct edit *e, bool altered)
 
         if (nsh_nft_hooks[i].table != e->table)
             continue;
-        good = nsh_nft_look_bases(e->look, &nsh_nft_hooks[i], bases);
+        nsh_nft_look_bases(e->look, &nsh_nft_hooks[i], bases);
+        good = nsh_nft_look_good(e->look, bases);
         for (int p = 0; r == 0 && p < NSH_NFT_PLACES; p++)
             if (bases[p] && (altered ? !good : bases[p]->n_rules == 0))
                 r = remove_base(e, bases[p]);

@@ -144,15 +144,20 @@ static bool only_jumps(const struct nsh_nft_chain *c)
     return true;
 }
 
-bool nsh_nft_look_bases(const struct nsh_nft_look *l, const struct nsh_nft_hook *hook,
+void nsh_nft_look_bases(const struct nsh_nft_look *l, const struct nsh_nft_hook *hook,
         struct nsh_nft_chain *ret[static NSH_NFT_PLACES])
+{
+    for (int place = 0; place < NSH_NFT_PLACES; place++)
+        ret[place] = nsh_nft_look_find(l, hook->chains[place]);
+}
+
+bool nsh_nft_look_good(
+        const struct nsh_nft_look *l, struct nsh_nft_chain *const bases[static NSH_NFT_PLACES])
 {
     bool good = !l->dormant;
 
-    for (int place = 0; place < NSH_NFT_PLACES; place++) {
-        ret[place] = nsh_nft_look_find(l, hook->chains[place]);
-        good = good && (!ret[place] || (ret[place]->whole && only_jumps(ret[place])));
-    }
+    for (int place = 0; place < NSH_NFT_PLACES; place++)
+        good = good && (!bases[place] || (bases[place]->whole && only_jumps(bases[place])));
     return good;
 }
 

@@ -178,9 +178,9 @@ static int see_hook(const struct nsh_nft_look *l, const struct nsh_nft_hook *hoo
             .name = hook->name,
             .builtin = true};
     struct nsh_nft_chain *bases[NSH_NFT_PLACES];
-    bool good = nsh_nft_look_bases(l, hook, bases);
     nsh_autofree struct nsh_jump_seen *jumps = NULL;
 
+    nsh_nft_look_bases(l, hook, bases);
     if (!bases[0] && !bases[1])
         return 0;
     jumps = calloc((bases[0] ? bases[0]->n_rules : 0) + (bases[1] ? bases[1]->n_rules : 0) + 1,
@@ -191,7 +191,7 @@ static int see_hook(const struct nsh_nft_look *l, const struct nsh_nft_hook *hoo
     seen.first_foreign = seen.n_total;
     see_jumps(bases[1], hook->table, jumps, &seen);
     seen.jumps = jumps;
-    if (!good) {
+    if (!nsh_nft_look_good(l, bases)) {
         seen.n_jumps = 0;
         seen.first_foreign = 0;
     }
@@ -287,7 +287,10 @@ static bool is_done(const struct nsh_nft_look *l, const struct nsh_firewall_op *
     struct nsh_nft_chain *bases[NSH_NFT_PLACES];
     char name[NSH_NFT_NAME];
 
-    if (op->verb != NSH_JUMP_ADD || !hook || !nsh_nft_look_bases(l, hook, bases))
+    if (op->verb != NSH_JUMP_ADD || !hook)
+        return false;
+    nsh_nft_look_bases(l, hook, bases);
+    if (!nsh_nft_look_good(l, bases))
         return false;
     nsh_nft_chain_name(op->table, op->chain, name);
     for (int place = 0; place < NSH_NFT_PLACES; place++)

@@ -179,12 +179,15 @@ struct nsh_nft_chain *nsh_nft_look_find(const struct nsh_nft_look *l, const char
 struct nsh_nft_chain *nsh_nft_look_add(struct nsh_nft_look *l, const char *name);
 struct nsh_nft_rule *nsh_nft_chain_insert(struct nsh_nft_chain *c, size_t at);
 void nsh_nft_chain_remove(struct nsh_nft_chain *c, size_t at);
-/*
- * The base chains of a hook, NULL where there is none. False: they are not as they must be (of
- * another kind, or with a rule of somebody else), and are to be made anew.
- */
-bool nsh_nft_look_bases(const struct nsh_nft_look *l, const struct nsh_nft_hook *hook,
+/* The base chains of a hook, NULL where there is none. */
+void nsh_nft_look_bases(const struct nsh_nft_look *l, const struct nsh_nft_hook *hook,
         struct nsh_nft_chain *ret[static NSH_NFT_PLACES]);
+/*
+ * False: they are not as they must be (of another kind, with a rule of somebody else, switched
+ * off), and are to be made anew. It goes through all their rules.
+ */
+bool nsh_nft_look_good(
+        const struct nsh_nft_look *l, struct nsh_nft_chain *const bases[static NSH_NFT_PLACES]);
 
 /* ---- operations (firewall-nft-commit.c) ---- */
 
