@@ -5,7 +5,7 @@
  * Links are veth pairs whose far ends ("x-p") stay up, so that they have a carrier. Link-local
  * addresses and duplicate address detection are off: they would come and go by themselves.
  */
-#include "scenario.h"
+#include "scenario-kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +72,7 @@ static int spawn(char *const argv[], int fd)
     return status ? 1000 + WEXITSTATUS(status) : 0;
 }
 
-static int run(const char *start, const char *rest)
+int nsh_kernel_run(const char *start, const char *rest)
 {
     NSH_CLEANUP(args_clear) struct args a = {0};
     char command[256];
@@ -85,7 +85,7 @@ static int run(const char *start, const char *rest)
     return rc < 0 ? rc : spawn(a.argv, -1);
 }
 
-static char *capture(const char *command)
+char *nsh_kernel_capture(const char *command)
 {
     NSH_CLEANUP(args_clear) struct args a = {0};
     NSH_CLEANUP(fclosep) FILE *file = tmpfile();
@@ -124,11 +124,11 @@ static int add_link(const char *name)
     int rc;
 
     snprintf(command, sizeof(command), "ip link add %s type veth peer name %s-p", name, name);
-    rc = run(command, "");
+    rc = nsh_kernel_run(command, "");
     if (rc != 0)
         return rc;
     snprintf(command, sizeof(command), "ip link set %s-p up", name);
-    return run(command, "");
+    return nsh_kernel_run(command, "");
 }
 
 /* Addresses are usable at once. */
@@ -149,17 +149,17 @@ static int kernel_run(struct nsh_world *w, const char *command)
     if (sscanf(command, "sysctl %95[^=]=%d", key, &value) == 2)
         return write_sysctl(key, value);
     if (strncmp(command, "iptables ", 9) == 0)
-        return run("iptables-legacy ", command + 9);
+        return nsh_kernel_run("iptables-legacy ", command + 9);
     if (strncmp(command, "ip6tables ", 10) == 0)
-        return run("ip6tables-legacy ", command + 10);
-    return run(command, needs_nodad(command) ? " nodad" : "");
+        return nsh_kernel_run("ip6tables-legacy ", command + 10);
+    return nsh_kernel_run(command, needs_nodad(command) ? " nodad" : "");
 }
 
 static char *kernel_routes(struct nsh_world *w, int family)
 {
     (void)w;
-    return capture(family == AF_INET6 ? "ip -6 -N -o route show table all"
-                                      : "ip -4 -N -o route show table all");
+    return nsh_kernel_capture(family == AF_INET6 ? "ip -6 -N -o route show table all"
+                                                 : "ip -4 -N -o route show table all");
 }
 
 static char *kernel_rules(struct nsh_world *w, int family, enum nsh_table table, bool counters)
@@ -170,7 +170,7 @@ static char *kernel_rules(struct nsh_world *w, int family, enum nsh_table table,
     snprintf(command, sizeof(command), "%s -t %s%s",
             family == AF_INET6 ? "ip6tables-legacy-save" : "iptables-legacy-save",
             nsh_table_name(table), counters ? " -c" : "");
-    return capture(command);
+    return nsh_kernel_capture(command);
 }
 
 /* Nobody counts here: that nothing changed is seen in what stands there. */
@@ -234,7 +234,7 @@ static int enter(void)
         return -errno;
     write_sysctl("net/ipv6/conf/default/addr_gen_mode", 1);
     write_sysctl("net/ipv6/conf/default/router_solicitations", 0);
-    return run("ip link set lo up", "");
+    return nsh_kernel_run("ip link set lo up", "");
 }
 
 int nsh_world_kernel_new(struct nsh_world **ret)

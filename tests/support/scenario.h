@@ -44,6 +44,8 @@ struct nsh_world {
 int nsh_world_fake_new(struct nsh_world **ret);
 /* A network namespace of its own, which the calling process enters. -EPERM without the right. */
 int nsh_world_kernel_new(struct nsh_world **ret);
+/* The same, with what is ours on nftables. */
+int nsh_world_nft_new(struct nsh_world **ret);
 
 static inline void nsh_world_free(struct nsh_world *w)
 {
