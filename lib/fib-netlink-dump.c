@@ -19,10 +19,14 @@
 
 #include "fib-netlink.h"
 
+/* So many parts of 32 KiB are received before a thread reads ahead: 18,000 routes. */
+#define PARTS_SHORT 32U
+
 int nsh_fibnl_dump_reopen(struct nsh_fibnl *nl)
 {
     int r;
 
+    nsh_fibnl_ahead_stop(&nl->ahead);
     nsh_fibnl_channel_close(&nl->dumper);
     nl->dump.active = false;
     r = nsh_fibnl_channel_open(&nl->dumper, NSH_FIBNL_RX_SIZE);
@@ -49,6 +53,7 @@ static int request(struct nsh_fibnl *nl, uint8_t family)
     if (r < 0)
         return r;
     nl->dump.family = family;
+    nl->dump.parts = 0;
     nl->dump.active = true;
     return 0;
 }
@@ -104,6 +109,13 @@ static int take_route(
     return seen(userdata, &route);
 }
 
+static ssize_t receive(struct nsh_fibnl *nl)
+{
+    if (nl->dump.parts++ < PARTS_SHORT)
+        return nsh_fibnl_channel_receive(&nl->dumper, 0);
+    return nsh_fibnl_ahead_receive(&nl->ahead, &nl->dumper);
+}
+
 /*
  * Ends with -EAGAIN, after all routes were told, when the kernel says that the table changed in a
  * way that made the dump skip or repeat entries: to be dumped again.
@@ -111,15 +123,18 @@ static int take_route(
 int nsh_fibnl_dump_read(struct nsh_fib *fib, nsh_fib_route_seen *seen, void *userdata)
 {
     struct nsh_fibnl *nl = nsh_fibnl_of(fib);
-    struct nlmsghdr *nlh = (struct nlmsghdr *)(void *)nl->dumper.rx;
+    struct nlmsghdr *nlh;
     ssize_t n;
     int size;
 
     if (!nl->dump.active)
         return -EINVAL;
-    n = nsh_fibnl_channel_receive(&nl->dumper, 0);
+    n = receive(nl);
+    if (n == -EINPROGRESS)
+        return 1;
     if (n < 0)
         return n == -EAGAIN ? -ETIMEDOUT : (int)n;
+    nlh = (struct nlmsghdr *)(void *)nl->dumper.rx;
     size = (int)n;
     for (; nlmsg_ok(nlh, size); nlh = nlmsg_next(nlh, &size)) {
         int r = 0;
@@ -142,6 +157,7 @@ int nsh_fibnl_test_dump_unfiltered(struct nsh_fib *fib)
 {
     struct nsh_fibnl *nl = nsh_fibnl_of(fib);
 
+    nsh_fibnl_ahead_stop(&nl->ahead);
     nsh_fibnl_channel_close(&nl->dumper);
     nl->dump.active = false;
     return nsh_fibnl_channel_open(&nl->dumper, NSH_FIBNL_RX_SIZE);

@@ -28,6 +28,7 @@ static void netlink_free(struct nsh_fib *fib)
 {
     struct nsh_fibnl *nl = nsh_fibnl_of(fib);
 
+    nsh_fibnl_ahead_stop(&nl->ahead);
     nsh_fibnl_channel_close(&nl->command);
     nsh_fibnl_channel_close(&nl->dumper);
     nsh_fibnl_channel_close(&nl->ruler);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <linux/netlink.h>
+#include <pthread.h>
 
 #include "cleanup.h"
 #include "fib.h"
@@ -32,6 +33,20 @@ struct nsh_fibnl_channel {
     struct nsh_route_props *props; /* scratch, room for NSH_NEXTHOPS_MAX */
 };
 
+/* A thread that receives the parts of a long dump, one ahead of who reads them. */
+struct nsh_fibnl_ahead {
+    bool running; /* the rest is there only then */
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct nsh_fibnl_channel channel; /* the dump's socket, with a buffer of its own */
+    /* of what it has received, under the mutex */
+    bool full;
+    bool last; /* nothing follows */
+    bool quit;
+    ssize_t size; /* or a negative errno */
+};
+
 /* One operation of a batch on its way. */
 struct nsh_fibnl_slot {
     size_t op;
@@ -43,6 +58,7 @@ struct nsh_fibnl_dump {
     struct nsh_fib_filter filter;
     uint32_t seq;
     uint8_t family;   /* of the request under way */
+    uint32_t parts;   /* received of it */
     bool active;      /* a request is under way, or there are answers not read */
     bool interrupted; /* the kernel said that the table changed meanwhile */
 };
@@ -62,6 +78,7 @@ struct nsh_fibnl {
     struct nsh_fibnl_slot slots[NSH_FIBNL_BATCH_MAX];
 
     struct nsh_fibnl_dump dump;
+    struct nsh_fibnl_ahead ahead; /* of it */
     uint8_t events_protocol;
     enum nsh_fib_foreign events_foreign;
     int forwarding_written[2]; /* IPv4, IPv6: last written through this fib; -1: never */
@@ -86,6 +103,15 @@ int nsh_fibnl_channel_send(struct nsh_fibnl_channel *c, const void *data, size_t
  * not fit; -errno. `flags` are those of recvmsg(2).
  */
 ssize_t nsh_fibnl_channel_receive(struct nsh_fibnl_channel *c, int flags);
+
+/* ---- a long dump ---- */
+
+/*
+ * As nsh_fibnl_channel_receive, but soon: -EINPROGRESS when nothing has come yet. Then, and until
+ * the dump has ended or nsh_fibnl_ahead_stop, nothing else is to use the channel's socket.
+ */
+ssize_t nsh_fibnl_ahead_receive(struct nsh_fibnl_ahead *a, struct nsh_fibnl_channel *c);
+void nsh_fibnl_ahead_stop(struct nsh_fibnl_ahead *a);
 
 /* ---- messages ---- */
 

@@ -123,8 +123,9 @@ struct nsh_fib_ops {
 
     /*
      * A dump in pieces, so that a caller can do other work in between. `begin` sends the request;
-     * each `read` handles one receive and calls `seen` for what is in it: 1 when more follows, 0
-     * at the end. One dump at a time; `begin` during a dump drops the rest of the one before.
+     * each `read` handles one receive and calls `seen` for what is in it, or for nothing when that
+     * would mean to wait for long: 1 when more follows, 0 at the end. One dump at a time; `begin`
+     * during a dump drops the rest of the one before.
      */
     int (*dump_begin)(struct nsh_fib *fib, const struct nsh_fib_filter *filter);
     int (*dump_read)(struct nsh_fib *fib, nsh_fib_route_seen *seen, void *userdata);

@@ -261,6 +261,42 @@ static void test_dump_pieces(void **state)
     assert_true(reads > 4);
 }
 
+static size_t tally(struct world *w, const struct nsh_fib_filter *filter)
+{
+    size_t n = 0;
+
+    assert_int_equal(nsh_fib_dump(w->fib, filter, world_tally, &n), 0);
+    return n;
+}
+
+/* So many that a thread reads ahead: whole, given up at any place, and whole again. */
+static void test_long_dump(void **state)
+{
+    enum { MANY = 40000 };
+    const struct nsh_fib_filter ours = {.protocol = OURS};
+    static const unsigned places[] = {31, 32, 33, 50};
+    struct world *w = *state;
+    const struct nsh_fib_ops *ops = w->fib->ops;
+
+    world_command("seq 0 39999 | awk '{printf \"route add blackhole 20.%%d.%%d.0/24 proto 110\\n\","
+                  " $1 / 256, $1 %% 256}' | ip -batch -");
+    IP("route add 2001:db8:9::/48 via fe80::1 dev v0 proto 110");
+    assert_int_equal(tally(w, &ours), MANY + 1);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(places); i++) {
+        size_t n = 0;
+
+        assert_int_equal(ops->dump_begin(w->fib, &ours), 0);
+        for (unsigned reads = 0; reads < places[i]; reads++)
+            assert_int_equal(ops->dump_read(w->fib, world_tally, &n), 1);
+        assert_true(n > 0 && n < MANY);
+        assert_int_equal(tally(w, &ours), MANY + 1);
+    }
+    /* One is under way when the fib goes. */
+    assert_int_equal(ops->dump_begin(w->fib, &ours), 0);
+    for (unsigned reads = 0; reads < 40; reads++)
+        assert_int_equal(ops->dump_read(w->fib, world_tally, &(size_t){0}), 1);
+}
+
 /* ---- privileges ---- */
 
 /* The exit status of the child, whose asserts would be lost. */
@@ -556,6 +592,7 @@ int main(void)
             TEST(test_failures),
             TEST(test_filter),
             TEST(test_dump_pieces),
+            TEST(test_long_dump),
             TEST(test_net_admin_only),
             TEST(test_links),
             TEST(test_all_links),
