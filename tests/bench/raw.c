@@ -7,12 +7,15 @@
  *     raw delete FIRST COUNT PROTO         deletes them
  *     raw dump PROTO                       a strict dump; prints the number of routes, too
  *     raw parse FILE                       libyaml's parser and nothing behind it
+ *     raw touch PREFIX GATEWAY PROTO TIMES PAUSE-MS
+ *                                          adds one route and deletes it: the milliseconds of each
+ *                                          addition, one a line
  *     raw repair FIRST COUNT PROTO TIMES PAUSE-MS
  *                                          deletes one at a time, each another one, and waits
  *                                          until it is back: the milliseconds of each, one a line
  *
- * All but the last print seconds of the clock, and seconds of the processor; and those that write,
- * the longest time that the kernel took for one batch.
+ * All but the last two print seconds of the clock, and seconds of the processor; and those that
+ * write, the longest time that the kernel took for one batch.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -277,6 +280,27 @@ static void repair(uint32_t first, uint32_t count, uint8_t protocol, unsigned ti
     close(fd);
 }
 
+/* What the kernel lets one more writer wait, whatever else is going on. */
+static void touch(uint32_t dst, uint32_t gateway, uint8_t protocol, unsigned times, unsigned pause)
+{
+    int fd = open_socket();
+
+    for (unsigned i = 0; i < times; i++) {
+        struct request r = request_for(
+                RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, dst, gateway, protocol);
+        double begun = seconds(CLOCK_MONOTONIC);
+
+        if (send(fd, &r, r.header.nlmsg_len, 0) < 0 || wait_answer(fd, r.header.nlmsg_seq) != 0)
+            die("add");
+        printf("%.4f\n", (seconds(CLOCK_MONOTONIC) - begun) * 1e3);
+        r = request_for(RTM_DELROUTE, NLM_F_ACK, dst, 0, protocol);
+        if (send(fd, &r, r.header.nlmsg_len, 0) < 0 || wait_answer(fd, r.header.nlmsg_seq) != 0)
+            die("delete");
+        usleep(pause * 1000);
+    }
+    close(fd);
+}
+
 static uint32_t address(const char *text)
 {
     struct in_addr a;
@@ -305,7 +329,11 @@ int main(int argc, char **argv)
         printf("%zu ", dump((uint8_t)number(argv[2])));
     else if (strcmp(what, "parse") == 0 && argc == 3)
         parse(argv[2]);
-    else if (strcmp(what, "repair") == 0 && argc == 7) {
+    else if (strcmp(what, "touch") == 0 && argc == 7) {
+        touch(ntohl(address(argv[2])), address(argv[3]), (uint8_t)number(argv[4]), number(argv[5]),
+                number(argv[6]));
+        return 0;
+    } else if (strcmp(what, "repair") == 0 && argc == 7) {
         repair(ntohl(address(argv[2])), number(argv[3]), (uint8_t)number(argv[4]), number(argv[5]),
                 number(argv[6]));
         return 0;
