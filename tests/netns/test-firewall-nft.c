@@ -28,7 +28,7 @@ static struct nsh_packet_rule to_device(enum nsh_packet_action action, const cha
 {
     struct nsh_packet_rule r = {.action = action};
 
-    strcpy(r.out, out);
+    snprintf(r.out, sizeof r.out, "%s", out);
     return r;
 }
 
@@ -111,7 +111,7 @@ static void test_every_hook(void **state)
             char command[64];
 
             install_in(families[f], hooks[i].table, hooks[i].hook, CHAIN, &rule, 1);
-            strcpy(op.hook, hooks[i].hook);
+            snprintf(op.hook, sizeof op.hook, "%s", hooks[i].hook);
             op.position = NSH_POSITION_FIRST;
             op.index = 0;
             open_write();

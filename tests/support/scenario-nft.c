@@ -107,7 +107,10 @@ static void take_counter(struct spec *s, char **line)
 
 static void print_rule(FILE *to, const char *chain, char *line, bool counters)
 {
-    static const char invalid[] = "ct state invalid ";
+    static const char *const same[][2] = {
+            {"ct state invalid ", "-m conntrack --ctstate INVALID "},
+            {"rt ipsec exists ", "-m policy --dir out --pol ipsec "},
+    };
     struct spec s = {0};
 
     for (char *word = next_word(&line); word; word = next_word(&line)) {
@@ -118,8 +121,9 @@ static void print_rule(FILE *to, const char *chain, char *line, bool counters)
         else
             take_word(&s, word, &line);
     }
-    if (strcmp(s.rest, invalid) == 0)
-        snprintf(s.rest, sizeof s.rest, "-m conntrack --ctstate INVALID ");
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(same); i++)
+        if (strcmp(s.rest, same[i][0]) == 0)
+            snprintf(s.rest, sizeof s.rest, "%s", same[i][1]);
     fprintf(to, "%s-A %s %s%s%s%s%s%s\n", counters ? s.counts : "", chain, s.from, s.to, s.in,
             s.out, s.rest, s.action);
 }
