@@ -17,6 +17,12 @@
 /* The checksum is over all of it; who refuses sends no more than this. */
 #define PACKET_MAX 1280
 #define PASS 0xffffffffU
+/*
+ * What is sent to a gateway that does not say where it is waits for that some seconds in the
+ * kernel, and counts. The socket has room for that of all checks: dead gateways must not keep the
+ * others from being asked about.
+ */
+#define SEND_BYTES (8 << 20)
 
 /*
  * Passes answers and refusals with our id. IPv4: behind the IP header, whose length comes first;
@@ -73,6 +79,14 @@ static int pass_types(int fd, int family)
     return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &v6, sizeof v6);
 }
 
+static void make_room(int fd)
+{
+    int bytes = SEND_BYTES;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 int nsh_ping_open(struct nsh_ping *p, int family)
 {
     bool v4 = family == AF_INET;
@@ -84,6 +98,7 @@ int nsh_ping_open(struct nsh_ping *p, int family)
     if (fd < 0 || pass_types(fd, family) < 0 ||
             (v4 ? filter_ipv4(fd, id) : filter_ipv6(fd, id)) < 0)
         return -errno;
+    make_room(fd);
     *p = (struct nsh_ping){.fd = NSH_TAKE_FD(fd), .family = (uint8_t)family, .id = id};
     return 0;
 }

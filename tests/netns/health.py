@@ -284,6 +284,22 @@ def _():
         d.stop()
 
 
+@case("many gateways that are not there do not keep others from being asked about")
+def _():
+    many = range(10, 90)
+    text = HEAD + "routes:\n" + "".join(
+        "  - {to: 10.50.%d.0/24, via: 192.0.2.%d, dev: eth1, check: {ping: %s, interval: 100ms}}\n"
+        % (n, n, FAR4) for n in many)
+    with Uplinks() as w:
+        d = Daemon(w.router, text).start()
+        # What was sent to one waits until the kernel gives it up.
+        wait_until(lambda: "FAILED" in w.router.ip("neigh show dev eth1"), "given up", timeout=30)
+        wait_until(lambda: d.count_log("check ping .* fails: no answer 3 times") == len(many),
+                   "all fail", timeout=30)
+        equal(d.count_log("can't ask"), 0, "complaints")
+        d.stop()
+
+
 @case("without its device a check fails quietly and says why; then it is back")
 def _():
     with Uplinks() as w:
