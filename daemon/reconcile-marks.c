@@ -183,17 +183,18 @@ static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
         }
         return;
     }
-    if (e->type != NSH_FIB_ROUTE_NEW)
-        return;
-    if (ours) {
+    if (ours && e->type == NSH_FIB_ROUTE_NEW) {
         reconcile_set_trigger(r, e->sender, "an unknown route with our mark appeared");
         reconcile_mark_routes(r, ROUTES_OURS);
-        return;
     }
-    if (any_waiting(r))
+    if (ours)
+        return;
+    if (e->type == NSH_FIB_ROUTE_NEW && any_waiting(r))
         a_route_appeared(r);
     if (r->all_cost < ALL_CHEAP_USEC && shadows_ours(r, &e->route)) {
-        reconcile_set_trigger(r, e->sender, "a route was added before it");
+        reconcile_set_trigger(r, e->sender,
+                e->type == NSH_FIB_ROUTE_NEW ? "a route was added before it"
+                                             : "a route before it was removed");
         reconcile_mark_routes(r, ROUTES_ALL);
     }
 }

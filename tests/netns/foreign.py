@@ -231,4 +231,24 @@ def _():
         d.stop()
 
 
+@case("where default routes are listened to: one that came before ours and is gone is forgotten")
+def _():
+    with Router() as w:
+        text = "version: 1\nsettings: {resync: 1h}\nroutes:\n" \
+            "  - {to: default, via: 192.0.2.2, metric: 50}\n" \
+            "  - {to: default, via: \"2001:db8:b::2\", metric: 50}\n" \
+            "  - {to: default, via: {learned-on: eth0}, family: [ipv4, ipv6], table: 100}\n"
+        d = Daemon(w.router, text).start()
+        for family, more, via in ((4, "metric 20", "192.0.2.2"), (4, "tos 0x10", "192.0.2.2"),
+                                  (6, "metric 20", "2001:db8:b::2")):
+            name = "default via %s metric 50" % via
+            w.router.ip("-%d route add default dev eth1 %s" % (family, more))
+            wait_until(lambda: d.object(name).get("reason"), "status says it")
+            w.router.ip("-%d route del default dev eth1 %s" % (family, more))
+            wait_until(lambda: not d.object(name).get("reason"), "status forgets it")
+        equal(d.count_log("comes before it"), 3, "times it was said")
+        equal(d.count_log("restored"), 0, "no drift")
+        d.stop()
+
+
 main()
