@@ -5,16 +5,28 @@
 
 #include "common.h"
 #include "options.h"
+#include "probes.h"
 #include "reload.h"
+
+/* What is there for probes alone is not in the file. */
+static size_t count_rules(const struct nsh_desired *d)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_rules; i++)
+        n += !nsh_probes_rule_is(d->config, &d->rules[i]);
+    return n;
+}
 
 static void print_verdict(const char *path, const struct nsh_desired *d)
 {
     const struct nsh_config *c = d->config;
     size_t n = c->n_masquerades + c->n_shares + c->n_port_forwards + c->n_network_maps;
+    size_t n_routes = d->n_routes - d->n_probe_routes, n_rules = count_rules(d);
 
-    printf("%s: ok, %zu route%s, ", path, d->n_routes, d->n_routes == 1 ? "" : "s");
-    if (d->n_rules > 0)
-        printf("%zu rule%s, ", d->n_rules, d->n_rules == 1 ? "" : "s");
+    printf("%s: ok, %zu route%s, ", path, n_routes, n_routes == 1 ? "" : "s");
+    if (n_rules > 0)
+        printf("%zu rule%s, ", n_rules, n_rules == 1 ? "" : "s");
     printf("%zu polic%s\n", n, n == 1 ? "y" : "ies");
 }
 
