@@ -47,6 +47,10 @@ def _():
                           "masquerade:\n  - {name: lan-out, out: eth1, to-source: 192.0.2.1}\n",
                           "guarded.yaml")
         equal(w.router.run(d.binary, "check", guarded).stderr, "", "stderr for a good file")
+        asking = d.write("version: 1\nroutes:\n  - {to: default, via: 192.0.2.2, dev: eth1, "
+                         "check: {ping: 198.51.100.1}}\n", "asking.yaml")
+        result = w.router.run(d.binary, "check", asking)
+        contains(result.stdout, ": ok, 1 route, 0 policies", "what is in it, without the probes'")
         other = d.write("version: 1\nroutes:\n  - {to: 10.0.0.1/8, via: 192.0.2.2}\n", "other.yaml")
         result = w.router.run(d.binary, "check", other, check=False)
         equal(result.returncode, 1, "exit code for a bad file")
