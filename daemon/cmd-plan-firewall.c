@@ -156,12 +156,11 @@ struct set_look {
     int family;
 };
 
-static int see_set(void *userdata, const char *name, uint32_t n_elements)
+static int see_set(void *userdata, const char *name)
 {
     struct set_look *look = userdata;
     const struct nsh_desired *d = look->p->desired;
 
-    (void)n_elements;
     for (size_t i = 0; i < d->n_sets; i++)
         if (d->sets[i].family == look->family && !d->sets[i].standby &&
                 strcmp(d->sets[i].name, name) == 0)

@@ -49,10 +49,9 @@ static int observe(void *userdata, const struct nsh_chain_seen *seen)
     return nsh_firewall_plan_observe(userdata, seen);
 }
 
-static int note_any(void *userdata, const char *name, uint32_t n_elements)
+static int note_any(void *userdata, const char *name)
 {
     (void)name;
-    (void)n_elements;
     *(bool *)userdata = true;
     return 0;
 }

@@ -379,12 +379,11 @@ static void names_done(struct names *n)
     free(n->items);
 }
 
-static int note_unwanted(void *userdata, const char *name, uint32_t n_elements)
+static int note_unwanted(void *userdata, const char *name)
 {
     struct names *n = userdata;
     size_t i = n->r ? find_set(n->r->desired, n->family, name) : SIZE_MAX;
 
-    (void)n_elements;
     if (i != SIZE_MAX && !set_of(n->r, i)->standby)
         return 0;
     if (n->n == n->size) {

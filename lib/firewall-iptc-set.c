@@ -163,7 +163,7 @@ static int list_ours(void *userdata, const struct nsh_ipset_header *header)
 
     if (header->family != l->family || !nsh_set_is_ours(header->name))
         return 0;
-    return l->observed(l->userdata, header->name, header->n_elements);
+    return l->observed(l->userdata, header->name);
 }
 
 int nsh_xt_sets_list(struct nsh_xt_sets *s, struct nsh_xt_names *names, int family,

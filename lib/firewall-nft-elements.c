@@ -293,13 +293,6 @@ int nsh_nft_set_find(struct nsh_nft_channel *c, int family, const char *name, bo
     return r;
 }
 
-static int count_element(void *userdata, const struct nsh_prefix *element)
-{
-    (void)element;
-    (*(uint32_t *)userdata)++;
-    return 0;
-}
-
 int nsh_nft_sets(struct nsh_nft_channel *c, int family, nsh_set_observed *observed, void *userdata)
 {
     NSH_CLEANUP(sets_done) struct sets_seen s = {.family = family};
@@ -316,13 +309,7 @@ int nsh_nft_sets(struct nsh_nft_channel *c, int family, nsh_set_observed *observ
     }
     if (r == -ENOENT)
         return 0; /* not even the table */
-    for (size_t i = 0; r == 0 && i < s.n; i++) {
-        uint32_t n = 0;
-
-        /* One that is of another kind, or has gone meanwhile, holds nothing of ours. */
-        r = s.sets[i].ours ? nsh_nft_set_read(c, family, s.sets[i].name, count_element, &n) : 0;
-        if (r == 0 || r == -ENOENT)
-            r = observed(userdata, s.sets[i].name, n);
-    }
+    for (size_t i = 0; r == 0 && i < s.n; i++)
+        r = observed(userdata, s.sets[i].name);
     return r == -EINTR ? -EAGAIN : r;
 }

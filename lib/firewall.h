@@ -80,8 +80,8 @@ struct nsh_firewall_op {
     const struct nsh_chain *want; /* ADD, CHANGE; outlives the call */
 };
 
-/* A set of ours. Non-zero ends the look with that. */
-typedef int nsh_set_observed(void *userdata, const char *name, uint32_t n_elements);
+/* A set of ours; what is in it can take long to count. Non-zero ends the look with that. */
+typedef int nsh_set_observed(void *userdata, const char *name);
 /* One element of a set, in the kernel's order. Non-zero ends the look with that. */
 typedef int nsh_set_element_observed(void *userdata, const struct nsh_prefix *element);
 

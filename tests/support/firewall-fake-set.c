@@ -166,7 +166,7 @@ int fake_sets(struct nsh_firewall *fw, int family, nsh_set_observed *observed, v
         const struct fake_set *s = &h->f->sets[i];
 
         if (s->family == family && strncmp(s->name, NSH_SET_PREFIX, strlen(NSH_SET_PREFIX)) == 0)
-            rc = observed(userdata, s->name, (uint32_t)s->n);
+            rc = observed(userdata, s->name);
     }
     return rc;
 }
