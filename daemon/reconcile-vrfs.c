@@ -51,11 +51,5 @@ int reconcile_vrfs(struct nsh_reconciler *r)
     if (r->desired->n_vrfs == 0 || !r->links_dirty)
         return 0;
     q = nsh_desired_resolve_vrfs(r->fib, r->desired, &changed);
-    if (q < 0 || !changed)
-        return q;
-    q = arrange(r);
-    /* What the routes do not show yet is not known. */
-    for (size_t i = 0; q < 0 && i < r->desired->n_vrfs; i++)
-        r->desired->vrfs[i].ifindex = r->desired->vrfs[i].table = 0;
-    return q;
+    return q < 0 || !changed ? q : arrange(r);
 }

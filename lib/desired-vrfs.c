@@ -206,13 +206,20 @@ static int arrange(struct nsh_desired *d)
         settle_keys(routes, c->n_routes);
     free(d->placed);
     d->routes = d->placed = routes;
+    for (size_t i = 0; i < d->n_vrfs; i++)
+        d->vrf_tables[i] = d->vrfs[i].table;
     return 0;
 }
 
 int nsh_desired_place(struct nsh_desired *d)
 {
-    int r = d->n_vrfs > 0 ? arrange(d) : 0;
+    int r = 0;
 
+    if (d->n_vrfs > 0) {
+        if (!d->vrf_tables)
+            d->vrf_tables = calloc(d->n_vrfs, sizeof(*d->vrf_tables));
+        r = d->vrf_tables ? arrange(d) : -ENOMEM;
+    }
     return r == 0 ? nsh_desired_index(d) : r;
 }
 

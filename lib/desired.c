@@ -170,6 +170,7 @@ void nsh_desired_free(struct nsh_desired *d)
     nsh_arena_free(d->arena);
     free(d->chains);
     free(d->placed);
+    free(d->vrf_tables);
     free(d->sets);
     free(d->gate_states);
     free(d->probe_routes);

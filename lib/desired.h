@@ -43,6 +43,7 @@ struct nsh_desired {
     struct nsh_route *placed; /* owned: with the tables of their VRFs; NULL: no route names one */
     struct nsh_vrf *vrfs;     /* changes: what they are, set by the reconciler */
     size_t n_vrfs;
+    uint32_t *vrf_tables; /* by which the routes are arranged; one for each VRF */
     const struct nsh_gate *gates;
     struct nsh_gate_state *gate_states; /* changes: which are open, set by the reconciler */
     size_t n_gates;

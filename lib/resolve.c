@@ -65,7 +65,7 @@ int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *r
             ifindex = table = 0;
         else if (q < 0)
             return q;
-        changed = changed || table != d->vrfs[i].table;
+        changed = changed || table != d->vrf_tables[i];
         d->vrfs[i].ifindex = ifindex;
         d->vrfs[i].table = table;
     }

@@ -12,7 +12,7 @@
  * or no way to the gateway). *ret_changed: one of them differs from before. 0 or -errno.
  */
 int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
-/* The same for the VRFs; *ret_changed: the table of one differs. */
+/* The same for the VRFs; *ret_changed: one's table is not that by which routes are arranged. */
 int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /*
  * The way to a gateway, as the kernel looks for it: in the table of the route's VRF ("": none) if

@@ -233,6 +233,24 @@ static void test_conditions_and_failures(void **state)
     assert_stable(w);
 }
 
+/* Of two the second can't be asked for: the first one is not forgotten for that. */
+static void test_a_look_that_ends_half_way(void **state)
+{
+    static const char two[] = BLUE "  - {to: 10.21.0.0/16, via: 10.0.0.9, dev: eth1, vrf: red}\n";
+    struct world *w = world_new();
+
+    (void)state;
+    start(w, "");
+    somebody(w, "ip link add blue type vrf table 10");
+    somebody(w, "ip link add red type vrf table 11");
+    nsh_fib_fake_fail(w->kernel, NSH_FIB_FAKE_LINK_INDEX, 2, -EIO);
+    reload(w, two);
+    pass_time(w, 10 * SECOND);
+    assert_table(w, 10);
+    assert_route(w, "10.21.0.0/16", "10.21.0.0/16 via 10.0.0.9 dev eth1 table 11 proto 110\n");
+    assert_stable(w);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -244,6 +262,7 @@ int main(void)
             rw_test(test_a_gateway_in_the_vrf),
             rw_test(test_it_waits_at_no_cost),
             rw_test(test_conditions_and_failures),
+            rw_test(test_a_look_that_ends_half_way),
     };
 
     rw_leave_the_network();
