@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What others do to legacy iptables, which tells nobody: found by a look and put back."""
+"""What others do to ours in the firewall: heard of, or found by a look, and put back."""
 
 import fcntl
 import os
 import re
+import signal
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
+import firewall
 from daemon import Daemon
+from firewall import XTABLES_LOCK
 from netns import holds_for, wait_until
 from tap import case, check, contains, diag, equal, main
 from topology import Router
@@ -39,28 +42,30 @@ NET = {4: "10.0.0.0/24", 6: "2001:db8:a::/64"}
 def broken(family, *commands):
     """Runs the iptables commands and waits until all is as it was; the rest is unharmed."""
     with Router() as w:
-        foreign = "-t nat -A POSTROUTING -p tcp -j ACCEPT"
-        w.router.iptables(foreign, family)
+        w.router.firewall.foreign(family)
         d = Daemon(w.router, TEXT[family]).start()
         ours = w.router.nat_ours(family)
         check(len(ours) >= 8, "rules of ours: %s" % ours)
         mark = d.mark()
+        d.signal(signal.SIGSTOP)  # nf_tables tells: else it is repaired between two commands
         for command in commands:
-            w.router.iptables(command, family)
+            w.router.firewall.break_it(command, family)
         check(w.router.nat_ours(family) != ours, "nothing was broken")
+        d.signal(signal.SIGCONT)
         try:
             wait_until(lambda: w.router.nat_ours(family) == ours, "as before")
         except Exception:
             check(False, "not repaired:\n%s\nwas:\n%s" % (
                 "\n".join(w.router.nat_ours(family)), "\n".join(ours)))
         d.wait_log(r"restored|removed", mark)
-        flushed = any(c.endswith("nat -F") or "-F POSTROUTING" in c for c in commands)
-        equal(foreign.split(" ", 2)[2] in w.router.nat(family), not flushed, "the foreign rule")
+        flushed = any(c.endswith(("nat -F", "flush ruleset")) for c in commands)
+        equal(w.router.firewall.has_foreign(family), not flushed, "the foreign rule")
         d.stop()
 
 
+ONE_CHAIN = ("iptables", "in nf_tables ours and others' are in chains of their own")
 NAT = "-t nat "
-DRIFTS = (
+IPTABLES = (
     ("iptables -t nat -F", [NAT + "-F"]),
     ("iptables -t nat -F and -X", [NAT + "-F", NAT + "-X"]),
     ("our chain flushed", [NAT + "-F NETSHARED-lan-out"]),
@@ -81,8 +86,43 @@ DRIFTS = (
     ("the conntrack chain flushed", ["-t raw -F"]),
     ("the conntrack chain removed", ["-t raw -F", "-t raw -X"]),
 )
-WORDS = {4: {"other": "10.9.0.0/24", "except": "10.0.0.0/8", "jump": "2"},
-         6: {"other": "2001:db8:a9::/64", "except": "2001:db8::/32", "jump": "2"}}
+WORDS = {4: {"other": "10.9.0.0/24", "except": "10.0.0.0/8", "jump": "2", "t": "{t}", "word": "ip",
+             "guests": "10.2.0.0/16"},
+         6: {"other": "2001:db8:a9::/64", "except": "2001:db8::/32", "jump": "2",
+             "t": "{t}", "word": "ip6", "guests": "2001:db8:a2::/64"}}
+
+NFTABLES = (
+    ("nft flush ruleset", ["flush ruleset"]),
+    ("our table deleted", ["delete table {t}"]),
+    ("our table flushed", ["flush table {t}"]),
+    ("our chain flushed", ["flush chain {t} nat-lan-out"]),
+    ("a rule of ours deleted", ["delete rule {t} nat-lan-out handle @nat-lan-out:2"]),
+    ("a rule of ours replaced", ["replace rule {t} nat-guests handle @nat-guests:2 "
+                                 "{word} saddr {other} counter masquerade"]),
+    ("a rule of ours without its counter", ["replace rule {t} nat-guests handle @nat-guests:2 "
+                                            "oifname wan* {word} saddr {guests} masquerade"]),
+    ("a rule of ours reordered", ["delete rule {t} nat-lan-out handle @nat-lan-out:2",
+                                  "add rule {t} nat-lan-out {word} daddr {except} counter return"]),
+    ("a rule added to our chain", ["insert rule {t} nat-lan-out {word} saddr {other} accept"]),
+    ("our jump missing", ["delete rule {t} nat_postrouting handle @nat_postrouting:1"]),
+    ("our jump doubled", ["add rule {t} nat_postrouting counter jump nat-lan-out"]),
+    ("our jump altered", ["replace rule {t} nat_postrouting handle @nat_postrouting:2 "
+                          "oifname eth9 counter jump nat-lan-out"]),
+    ("our jumps in another order", ["delete rule {t} nat_postrouting handle @nat_postrouting:1",
+                                    "add rule {t} nat_postrouting counter jump nat-lan-out "
+                                    "comment \"masquerade lan-out\""]),
+    ("a foreign rule in our base chain", ["insert rule {t} nat_postrouting accept"]),
+    ("our base chain emptied and deleted", ["flush chain {t} nat_postrouting",
+                                            "delete chain {t} nat_postrouting"]),
+    ("our base chain drops", ["chain {t} nat_postrouting {{ policy drop; }}"]),
+    ("our chain renamed", ["rename chain {t} nat-guests nat-gone"]),
+    ("a chain of our name that nobody wants", ["add chain {t} nat-what",
+                                               "add rule {t} nat_postrouting jump nat-what"]),
+    ("our table dormant", ["add table {t} {{ flags dormant; }}"]),
+    ("the conntrack chain flushed", ["flush chain {t} raw-conntrack"]),
+    ("the conntrack chain removed", ["delete chain {t} raw-conntrack"]),
+)
+DRIFTS = IPTABLES if firewall.NAME == "iptables" else NFTABLES
 
 for family in (4, 6):
     for name, commands in DRIFTS:
@@ -98,7 +138,7 @@ def _():
                    .replace("lan-out", "lan-out6").replace("guests", "guests6")).start()
         ours = w.router.nat_ours(4), w.router.nat_ours(6)
         for family in (4, 6):
-            w.router.iptables("-t nat -F", family)
+            w.router.firewall.flush(family)
         wait_until(lambda: (w.router.nat_ours(4), w.router.nat_ours(6)) == ours, "as before")
         d.stop()
 
@@ -109,8 +149,7 @@ def _():
         d = Daemon(w.router, TEXT[4]).start()
         ours = w.router.nat_ours()
         for _ in range(5):
-            w.router.iptables("-t nat -F")
-            w.router.iptables("-t nat -X", check=False)
+            w.router.firewall.flush()
             wait_until(lambda: w.router.nat_ours() == ours, "as before")
         d.stop()
 
@@ -129,7 +168,8 @@ def listened_to(d):
             for inode in re.findall(r"^inotify .*ino:([0-9a-f]+)", texts.get(fd, ""), re.M)}
 
 
-@case("who uses the xtables lock wakes netshared up, while there is a policy")
+@case("who uses the xtables lock wakes netshared up, while there is a policy",
+      only=XTABLES_LOCK)
 def _():
     with Router() as w:
         lock = w.env["XTABLES_LOCKFILE"]
@@ -153,7 +193,8 @@ def _():
         d.stop()
 
 
-@case("a flush under the lock is repaired sooner than one that goes round it")
+@case("a flush under the lock is repaired sooner than one that goes round it",
+      only=XTABLES_LOCK)
 def _():
     with Router() as w:
         d = Daemon(w.router, TEXT[4]).start()
@@ -176,7 +217,8 @@ def _():
         d.stop()
 
 
-@case("position first: the jump goes before foreign rules, also ones that come later")
+@case("position first: the jump goes before foreign rules, also ones that come later",
+      only=ONE_CHAIN)
 def _():
     with Router() as w:
         w.router.iptables("-t nat -A POSTROUTING -o eth1 -j ACCEPT")
@@ -195,7 +237,8 @@ def _():
         d.stop()
 
 
-@case("the xtables lock held by another: routes are repaired meanwhile, rules after it")
+@case("the xtables lock held by another: routes are repaired meanwhile, rules after it",
+      only=XTABLES_LOCK)
 def _():
     text = TEXT[4] + "routes:\n  - {to: 198.51.100.0/24, via: 192.0.2.2}\n"
     with Router() as w:
@@ -214,7 +257,8 @@ def _():
         d.stop()
 
 
-@case("the xtables lock held at start: READY does not wait for it for ever")
+@case("the xtables lock held at start: READY does not wait for it for ever",
+      only=XTABLES_LOCK)
 def _():
     with Router() as w:
         with open(w.env["XTABLES_LOCKFILE"], "w") as lock:
@@ -236,14 +280,15 @@ def _():
         d.write(TEXT[4] + many)
         reload = w.router.popen([d.binary, "reload"] + d.options())
         wait_until(lambda: w.router.ip("route show 10.128.0.0/24"), "the first routes", 30, 0.001)
-        w.router.iptables("-t nat -F")
+        w.router.firewall.flush()
         check(reload.poll() is None, "the reload was over before the flush")
         equal(reload.wait(60), 0, "exit code of the reload")
         wait_until(lambda: w.router.nat_ours() == ours, "the rules are back")
         d.stop()
 
 
-@case("a lock file that can't be opened at start: the rules go in when it can")
+@case("a lock file that can't be opened at start: the rules go in when it can",
+      only=XTABLES_LOCK)
 def _():
     with Router() as w:
         directory = os.path.join(w.directory, "later")
@@ -261,7 +306,8 @@ def _():
         d.stop()
 
 
-@case("fights over both families while the lock is held cost next to nothing", timeout=120)
+@case("fights over both families while the lock is held cost next to nothing", timeout=120,
+      only=XTABLES_LOCK)
 def _():
     with Router() as w:
         d = Daemon(w.router, TEXT[4] + TEXT[6].partition("masquerade:\n")[2]

@@ -2,12 +2,13 @@
 """Connections over a flush of the NAT table: running ones live, ones born in the gap are mended."""
 
 import contextlib
-import fcntl
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
+import firewall
 from daemon import Daemon
 from netns import wait_until
 from tap import case, check, equal, main
@@ -15,35 +16,29 @@ from topology import (BASIC, BASIC6, CLIENT4, CLIENT6, FAR4, FAR6, SERVER4, SERV
                       Lan)
 from traffic import TcpTransfer, UdpEcho, UdpStream, udp_peer
 
+CONNTRACK_STAYS = ("iptables", "a flush of nf_tables takes conntrack's own rule too: there is no "
+                   "flow to look at until a packet comes after the repair")
 FAMILIES = ((4, BASIC, FAR4, SERVER4, CLIENT4, WAN4, "192.0.2.0/24"),
             (6, BASIC6, FAR6, SERVER6, CLIENT6, WAN6, "2001:db8:b::/64"))
 
 
-def no_way_back(w, family, far):
-    """From now on the far server can't answer a private address, as on the Internet.
-
-    Before, it can: the control.
-    """
-    lan = "10.0.0.0/24" if family == 4 else "2001:db8:a::/64"
-    w.server.ip("-%d rule add from %s to %s priority 10 unreachable" % (family, far, lan))
-
-
 @contextlib.contextmanager
-def gap(w, family):
-    """The NAT table is flushed, and as long as it lasts nobody can repair it."""
-    with open(w.env["XTABLES_LOCKFILE"]) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        w.router.run("iptables-legacy" if family == 4 else "ip6tables-legacy", "-t", "nat", "-F",
-                     env=dict(w.env, XTABLES_LOCKFILE=os.path.join(w.directory, "another.lock")))
+def gap(w, d, family):
+    """NAT is flushed, and as long as it lasts nobody can repair it."""
+    d.signal(signal.SIGSTOP)
+    try:
+        w.router.firewall.flush(family)
         yield
+    finally:
+        d.signal(signal.SIGCONT)
 
 
-def born_in_gap(w, family, address, client):
+def born_in_gap(w, d, family, address, client):
     """A flow that began untranslated."""
-    with gap(w, family):
+    with gap(w, d, family):
         stream = UdpStream(w.client, address)
         wait_until(lambda: stream.last_peer == client, "untranslated in the gap")
-        no_way_back(w, family, address)
+        w.no_way_back(family)
     return stream
 
 
@@ -54,7 +49,7 @@ for family, text, far, near, client, router, near_net in FAMILIES:
             d = Daemon(w.router, text).start()
             equal(udp_peer(w.client, far), router, "seen from")
             mark = d.mark()
-            stream = born_in_gap(w, family, far, client)
+            stream = born_in_gap(w, d, family, far, client)
             d.wait_log(r"lan-out.*restored", mark)
             wait_until(lambda: stream.last_peer == router, "the router's address is seen", 1.0)
             wait_until(lambda: len(stream.answers) > 100, "it goes on")
@@ -67,7 +62,7 @@ for family, text, far, near, client, router, near_net in FAMILIES:
         with Lan() as w:
             UdpEcho(w.server, far, delay=0.005)
             d = Daemon(w.router, text).start()
-            with gap(w, family):
+            with gap(w, d, family):
                 streams = [UdpStream(w.client, far, interval=0.02) for _ in range(20)]
                 wait_until(lambda: all(s.last_peer == client for s in streams), "untranslated")
             # An answer that is under way while its entry is deleted turns the flow around.
@@ -76,7 +71,8 @@ for family, text, far, near, client, router, near_net in FAMILIES:
             for stream in streams:
                 stream.stop()
             d.stop()
-    case("IPv%d: twenty UDP flows born in the gap, with answers under way" % family)(_)
+    case("IPv%d: twenty UDP flows born in the gap, with answers under way" % family,
+         only=CONNTRACK_STAYS)(_)
 
     def _(family=family, text=text, far=far, near=near, client=client, router=router,
           near_net=near_net):
@@ -87,7 +83,7 @@ for family, text, far, near, client, router, near_net in FAMILIES:
             equal(udp_peer(w.client, near), client, "exempted, seen from")
             equal(udp_peer(w.client, far), router, "seen from")
             exempt = UdpStream(w.client, near)
-            stream = born_in_gap(w, family, far, client)
+            stream = born_in_gap(w, d, family, far, client)
             wait_until(lambda: stream.last_peer == router, "the router's address is seen")
             stream.stop()
             exempt.stop()
@@ -100,13 +96,18 @@ for family, text, far, near, client, router, near_net in FAMILIES:
             w.serve(far)
             d = Daemon(w.router, text).start()
             transfer, stream = TcpTransfer(w.client, far), UdpStream(w.client, far)
+            w.no_way_back(family)
             wait_until(lambda: stream.last_peer == router, "the flow is translated")
             for _ in range(3):
                 mark = d.mark()
-                w.router.iptables("-t nat -F", family)
+                w.router.firewall.flush(family)
                 d.wait_log(r"lan-out.*restored", mark)
+            seen, so_far = stream.last_peer, len(stream.answers)
+            wait_until(lambda: len(stream.answers) > so_far + 50, "the flow goes on")
+            equal((seen, stream.last_peer), (router, router), "seen from after the repairs")
             stream.stop()
-            equal((len(stream.lost), stream.peers), (0, {router}), "a UDP flow: lost, seen from")
+            if firewall.NAME == "iptables":  # a flush of nf_tables takes NAT's hook for a moment
+                equal((len(stream.lost), stream.peers), (0, {router}), "a UDP flow: lost, seen from")
             check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
             d.stop()
     case("IPv%d: running connections do not notice flush and repair" % family)(_)
@@ -118,10 +119,10 @@ def _():
         w.serve(FAR4)
         d = Daemon(w.router, BASIC).start()
         d.kill9()
-        w.router.iptables("-t nat -F")
+        w.router.firewall.flush()
         stream = UdpStream(w.client, FAR4)
         wait_until(lambda: stream.last_peer == CLIENT4, "untranslated without netshared")
-        no_way_back(w, 4, FAR4)
+        w.no_way_back(4)
         d.start()
         wait_until(lambda: stream.last_peer == WAN4, "the router's address is seen")
         stream.stop()

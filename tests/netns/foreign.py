@@ -48,6 +48,14 @@ def furnish(w):
                      "-j TCPMSS --clamp-mss-to-pmtu",
                      "-t raw -A PREROUTING -p udp --dport 5000 -m comment --comment raw"):
             w.router.iptables(rule, family)
+        word = "ip" if family == 4 else "ip6"
+        for words in ("table {t}", "set {t} few {{ type mark; elements = {{ 1, 2 }}; }}",
+                      "chain {t} forward {{ type filter hook forward priority 0; }}",
+                      'rule {t} forward udp dport 5000 counter comment "hello"',
+                      "rule {t} forward mark @few counter drop",
+                      "chain {t} netshared-not", "table {w} netshared2",
+                      "chain {w} netshared2 nat-lan-out"):
+            w.router.run("nft", "add " + words.format(w=word, t=word + " others"))
 
 
 def foreign(w):
@@ -58,6 +66,8 @@ def foreign(w):
                                       if " proto 110 " not in line + " "]
         state["iptables%d" % family] = [line for line in state["iptables%d" % family]
                                         if "NETSHARED-" not in line]
+    state["nftables"] = [line for line in state["nftables"]
+                         if line.split()[2] != "netshared"]
     for key in [k for k in state if "forward" in k or "accept_ra" in k]:
         del state[key]
     return state
@@ -93,9 +103,8 @@ def _():
         same("by the repair of a route")
         ours = w.router.nat_ours(4), w.router.nat_ours(6)
         for family in (4, 6):
-            w.router.iptables("-t nat -D POSTROUTING -j NETSHARED-lan-out" +
-                              ("6" if family == 6 else ""), family)
-            w.router.iptables("-t raw -F NETSHARED-conntrack", family)
+            w.router.firewall.delete_jump("lan-out" + ("6" if family == 6 else ""), family)
+            w.router.firewall.flush_conntrack(family)
         wait_until(lambda: (w.router.nat_ours(4), w.router.nat_ours(6)) == ours, "repaired")
         same("by the repair of rules")
         d.reload(TEXT.replace("lan-out", "another").replace("198.51.100.0", "198.51.101.0"))
@@ -112,14 +121,18 @@ def _():
         check(not difference, "not all is as before netshared:\n" + difference)
 
 
-def changes_nothing(w, action, what, iptables=True):
-    before = w.router.iptables_save(4, True), w.router.iptables_save(6, True)
+def rules(w):
+    """All of them, counters included."""
+    return [*w.router.iptables_save(4, True), *w.router.iptables_save(6, True),
+            *w.router.nft_ruleset(True)]
+
+
+def changes_nothing(w, action, what):
+    before = rules(w)
     monitor = rtnl.Monitor(w.router)
     action()
     equal(monitor.take(), [], "what %s changed" % what)
-    if iptables:
-        after = w.router.iptables_save(4, True), w.router.iptables_save(6, True)
-        equal(after, before, "iptables, counters included, over " + what)
+    equal(rules(w), before, "rules, counters included, over " + what)
 
 
 @case("a second run makes no change at all: no netlink event, NAT counters survive")
@@ -189,13 +202,13 @@ def _():
 def _():
     with Lan() as w:
         d = Daemon(w.router, TEXT)
-        equal(w.router.tables_in_use(), [], "tables before")
+        equal(w.router.firewall.in_use(), [], "tables before")
         monitor = rtnl.Monitor(w.router)
         equal(d.plan().returncode, 3, "plan")
         equal(d.cli("check").returncode, 0, "check")
         equal(d.cli("status").returncode, 1, "status without a daemon")
         equal(monitor.take(), [], "changes")
-        equal(w.router.tables_in_use(), [], "tables after")
+        equal(w.router.firewall.in_use(), [], "tables after")
 
 
 for family, net, gateway, other in ((4, "198.51.100.0/24", "192.0.2.2", "192.0.2.3"),

@@ -69,7 +69,8 @@ def _():
         wait_until(lambda: w.router.has_route(BASIC_ROUTE), "the route is kept")
         equal(d.cli("reload").returncode, 1, "reload of the file that is still bad")
         d.reload(BASIC)
-        check("last accepted" not in d.status_text().lower(), "STATUS= after a good reload")
+        wait_until(lambda: "last accepted" not in d.status_text().lower(),
+                   "STATUS= after a good reload")
         d.stop()
 
 
@@ -85,7 +86,7 @@ def _():
         d.start(wait=False)
         equal(d.wait_exit(), 1, "exit code without a file")
         equal(monitor.take(), [], "changes")
-        equal(w.router.tables_in_use(), [], "iptables tables")
+        equal(w.router.firewall.in_use(), [], "iptables tables")
         check(not any("READY=1" in text for _, text in d.notified), "READY was said")
 
 
@@ -112,7 +113,7 @@ def _():
         equal(d.status()["counts"]["held"], 0, "held")
         equal(monitor.take(), [], "changes")
         equal((w.router.routes(4, proto=None), w.router.routes(6, proto=None)), before, "routes")
-        equal(w.router.tables_in_use(), [], "iptables tables")
+        equal(w.router.firewall.in_use(), [], "iptables tables")
         d.stop()
 
 
@@ -121,7 +122,7 @@ def _():
     with Router() as w:
         d = Daemon(w.router, BASIC.partition("masquerade:")[0]).start()
         check(w.router.has_route(BASIC_ROUTE), "the route")
-        equal((w.router.tables_in_use(4), w.router.tables_in_use(6)), ([], []), "iptables tables")
+        equal((w.router.firewall.in_use(4), w.router.firewall.in_use(6)), ([], []), "iptables tables")
         equal(w.router.sysctl("net.ipv4.ip_forward"), "0", "forwarding")
         d.stop()
 
@@ -239,7 +240,7 @@ def _():
         d.stop()
 
 
-@case("in a namespace without iptables tables or devices it waits for them")
+@case("in a namespace without tables or devices it waits for them")
 def _():
     with Router() as w:
         empty = w.ns("empty")
@@ -255,7 +256,7 @@ def _():
 def _():
     with Router() as w:
         d = Daemon(w.router, BASIC6).start()
-        equal(w.router.tables_in_use(4), [], "IPv4 tables")
+        equal(w.router.firewall.in_use(4), [], "IPv4 tables")
         check(w.router.nat_ours(6), "the policy")
         d.stop()
 

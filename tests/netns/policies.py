@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
+import firewall
 from daemon import Daemon
 from tap import case, equal, main
 from topology import CLIENT4, CLIENT6, SERVER4, SERVER6, WAN4, WAN6, Lan
@@ -14,9 +15,14 @@ from traffic import PORT, TcpEcho, tcp_peer, udp_peer
 SHARE = "version: 1\nshare:\n  - {name: home, lan: eth0, wan: eth1, ipv6: %s}\n"
 
 
+# Where forwarding is dropped by others. In nf_tables each chain decides for itself, and an accept
+# of ours does not hold in theirs.
+POLICIES = ("ACCEPT", "DROP") if firewall.NAME == "iptables" else ("ACCEPT",)
+
+
 @case("a share lets the LAN out and nobody in, where FORWARD drops and where it does not")
 def _():
-    for policy in ("ACCEPT", "DROP"):
+    for policy in POLICIES:
         with Lan() as w:
             w.serve()
             TcpEcho(w.client, CLIENT4)
@@ -47,8 +53,8 @@ def _():
 def forward(to, public, inside, near, outside):
     with Lan() as w:
         TcpEcho(w.client, to, PORT + 1)
-        w.router.iptables("-P FORWARD DROP")
-        w.router.iptables("-P FORWARD DROP", family=6)
+        w.router.iptables("-P FORWARD " + POLICIES[-1])
+        w.router.iptables("-P FORWARD " + POLICIES[-1], family=6)
         d = Daemon(w.router, "version: 1\nport-forwards:\n"
                    "  - {name: web, in: eth1, protocol: tcp, port: 7000, to: \"%s\", to-port: %d,\n"
                    "     hairpin: true, hairpin-from: \"%s\"}\n" % (to, PORT + 1, inside)).start()

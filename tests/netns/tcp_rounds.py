@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
+import firewall
 from daemon import Daemon
 from netns import wait_until
 from tap import case, check, diag, equal, main
@@ -30,19 +31,24 @@ def _():
         equal(transfer.peer, WAN4, "seen from")
         stream = UdpStream(w.client, FAR4, interval=0.01)
         wait_until(lambda: stream.last_peer == WAN4, "the flow is translated")
+        if firewall.NAME == "nftables":  # a flush takes NAT's hook too, for a moment
+            w.no_way_back()
         longest = 0.0
         for number in range(ROUNDS):
             begun = time.monotonic()
-            w.router.iptables("-t nat -F")
+            w.router.firewall.flush()
             if number % 10 == 9:
-                w.router.iptables("-t nat -X")
+                w.router.firewall.flush_more()
             wait_until(lambda: w.router.nat_ours() == ours, "repaired in round %d" % number)
             longest = max(longest, time.monotonic() - begun)
             check(not transfer.error, "the transfer broke in round %d" % number)
             time.sleep(1.55)  # the round, not a wait
         check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
         stream.stop()
-        equal((len(stream.lost), stream.peers), (0, {WAN4}), "lost of %d, seen from" % stream.sent)
+        if firewall.NAME == "iptables":
+            equal((len(stream.lost), stream.peers), (0, {WAN4}),
+                  "lost of %d, seen from" % stream.sent)
+        equal(stream.last_peer, WAN4, "seen from at the end")
         diag("%d bytes, longest repair %.3f s" % (transfer.total, longest))
         equal(d.count_log(r"keeps being undone"), 0, "fights reported")
         d.stop()

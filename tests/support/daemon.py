@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 
+import firewall
 import netns
 import tap
 from netns import wait_until
@@ -48,6 +49,8 @@ class Daemon:
         self._notify = None
         if config is not None:
             self.write(config)
+        if firewall.setting():  # in a drop-in: places in the main file stay as they are
+            self.write(firewall.setting(), os.path.splitext(self.config)[0] + ".d/firewall.yaml")
         self.world.daemons.append(self)
 
     # -- files

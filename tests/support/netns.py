@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+import firewall
 import tap
 
 CLONE_NEWNET = 0x40000000
@@ -82,6 +83,7 @@ class Namespace:
         self.name = "nsh-%d-%d-%s" % (os.getpid(), world.number, short)
         world.host("ip", "netns", "add", self.name)
         self.fd = os.open(os.path.join(NETNS_DIR, self.name), os.O_RDONLY | os.O_CLOEXEC)
+        self.firewall = firewall.of(self)
         self._settle_defaults()
 
     def _settle_defaults(self):
@@ -171,16 +173,25 @@ class Namespace:
         return [re.sub(r"^(:.*) \[\d+:\d+\]$", r"\1", line) for line in text.splitlines()
                 if not line.startswith("#")]
 
+    def nft_ruleset(self, counters=False):
+        """Each line with its table and chain before it."""
+        lines, table, chain = [], "", ""
+        for line in self.run("nft", *([] if counters else ["-s"]), "list",
+                             "ruleset").stdout.splitlines():
+            if line.startswith("table "):
+                table, chain = line.rstrip(" {"), ""
+            elif line.startswith("\t") and line[1] not in "\t}":
+                chain = line.strip(" {\t")
+            lines.append(" ".join([table, chain, line.strip()]))
+        return lines
+
     def nat_ours(self, family=4):
-        """Every line of nat and raw that has to do with netshared."""
-        return [table + " " + line for table in ("nat", "raw")
-                for line in self.nat(family, table) if "NETSHARED-" in line]
+        """Every line that has to do with netshared, in the firewall the script runs on."""
+        return self.firewall.ours(family)
 
     def nat_packets(self, family=4):
-        """Packets counted by each rule in our nat chains."""
-        return [(int(match.group(1)), match.group(2)) for match in
-                (re.match(r"\[(\d+):\d+\] (-A NETSHARED-.*)", line)
-                 for line in self.iptables_save(family, True)) if match]
+        """Packets counted by each rule in our chains for NAT."""
+        return self.firewall.packets(family)
 
     def tables_in_use(self, family=4):
         """The legacy tables that exist here; asking does not bring one into being."""
@@ -240,6 +251,7 @@ class Namespace:
             for table in ("nat", "raw", "filter", "mangle"):  # else a first look makes it differ
                 self.iptables("-t %s -S" % table, family)
             state["iptables%d" % family] = self.iptables_save(family, counters)
+        state["nftables"] = self.nft_ruleset(counters)
         state["ip_forward"] = self.sysctl("net.ipv4.ip_forward")
         state["forwarding6"] = self.sysctl("net.ipv6.conf.all.forwarding")
         with self.inside():

@@ -15,7 +15,10 @@ import sys
 import time
 import traceback
 
+import firewall
+
 _cases = []
+_left_out = []
 
 
 class Skip(Exception):
@@ -30,9 +33,13 @@ class CaseTimeout(BaseException):
     """Not an Exception: no handler in between may swallow it."""
 
 
-def case(name, timeout=60):
+def case(name, timeout=60, only=None):
+    """`only`: the one firewall it has a meaning on, and why."""
     def register(function):
-        _cases.append((name, function, timeout))
+        if only and only[0] != firewall.NAME:
+            _left_out.append("%s: %s" % (name, only[1]))
+        else:
+            _cases.append((name, function, timeout))
         return function
 
     return register
@@ -106,6 +113,8 @@ def main():
     for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(s, _on_end)
     print("1..%d" % len(chosen))
+    for name in _left_out:
+        diag("left out on %s: %s" % (firewall.NAME, name))
     good = True
     for number, (name, function, timeout) in enumerate(chosen, 1):
         good = _run(number, name, function, timeout) and good

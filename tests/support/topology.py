@@ -93,6 +93,14 @@ class Lan(World):
             UdpEcho(self.server, address)
             TcpEcho(self.server, address)
 
+    def no_way_back(self, family=4):
+        """From now on the far server can't answer a private address, as on the Internet.
+
+        Before, it can: the control.
+        """
+        far, lan = (FAR4, "10.0.0.0/24") if family == 4 else (FAR6, "2001:db8:a::/64")
+        self.server.ip("-%d rule add from %s to %s priority 10 unreachable" % (family, far, lan))
+
 
 class Router(World):
     """A router and its WAN alone, for what needs no packets."""
