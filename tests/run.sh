@@ -10,7 +10,7 @@ cd "$top" || exit 1
 need_root
 
 TEST_PACKAGES=(libcmocka-dev clang clang-format clang-tidy shellcheck
-    iproute2 iptables nftables conntrack keepalived iputils-ping procps util-linux
+    iproute2 iptables nftables ufw conntrack keepalived iputils-ping procps util-linux
     systemd systemd-container dbus)
 
 step() {

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Life beside other firewalls and what writes rules: policies hold and pass packets before and
+after the others' start, reload and stop, and the others' rules are byte for byte what they are
+where netshared is not.
+
+The same commands run in a second namespace without netshared, which is what "as they are" means.
+What can't be run without a machine of its own is loaded as that program writes it: firewalld's
+rule set as firewalld 1.3 made it, a container engine's and kube-proxy's as they document it.
+"""
+
+import os
+import re
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+from daemon import Daemon
+from netns import differences, wait_until
+from tap import Skip, case, check, equal, main
+from topology import CLIENT4, SERVER4, SERVER6, WAN4, WAN6, Lan
+from traffic import PORT, TcpEcho, tcp_peer
+
+DATA = os.path.join(os.environ.get("NSH_TEST_DATA", "tests/data"), "others")
+CONFIG = """
+version: 1
+settings: {firewall: %s, resync: 1h}
+masquerade:
+  - {name: six, family: ipv6, from: ["2001:db8:a::/64"], out: [eth1]}
+share:
+  - {name: home, lan: eth0, wan: eth1}
+port-forwards:
+  - {name: web, in: eth1, protocol: tcp, port: 7000, to: 10.0.0.2, to-port: %d}
+""" % ("%s", PORT + 1)
+# What the programs of each are called.
+BACKENDS = {"iptables": "legacy", "nftables": "nft"}
+
+
+def data(name):
+    with open(os.path.join(DATA, name)) as f:
+        return f.read()
+
+
+def tables(ns):
+    """The tables of `nft list ruleset`, by their names."""
+    text = ns.run("nft", "-s", "list", "ruleset").stdout
+    return {name: body.splitlines() for name, body in
+            re.findall(r"^table (\S+ \S+) \{\n(.*?)^\}$", text, re.M | re.S)}
+
+
+def everything(ns):
+    """Rules of both kinds; all legacy tables are there first, or a look would make a difference."""
+    state = {"table " + name: body for name, body in tables(ns).items()}
+    for family in (4, 6):
+        for table in ("nat", "raw", "filter", "mangle"):
+            ns.iptables("-t %s -S" % table, family)
+        state["legacy%d" % family] = ns.iptables_save(family)
+    return state
+
+
+def is_ours(line):
+    return "NETSHARED-" in line or 'comment "netshared' in line
+
+
+def theirs(ns):
+    return {key: [line for line in lines if not is_ours(line)]
+            for key, lines in everything(ns).items() if not key.endswith(" netshared")}
+
+
+class Neighbours(Lan):
+    """The LAN with all policies held, and the namespace to compare with."""
+
+    def __init__(self, firewall):
+        super().__init__()
+        self.firewall = firewall
+        self.alone = self.ns("alone")
+        self.serve()
+        TcpEcho(self.client, CLIENT4, PORT + 1)
+        for ns in (self.router, self.alone):
+            everything(ns)
+        self.daemon = Daemon(self.router, CONFIG % firewall).start()
+        self.passes("before")
+
+    def both(self, action, *args):
+        for ns in (self.router, self.alone):
+            action(ns, *args)
+
+    def passes(self, when):
+        wait_until(lambda: self.daemon.plan().returncode == 0, "all is as wanted " + when)
+        equal([o["name"] for o in self.daemon.objects() if o["state"] != "held"], [],
+              "not held " + when)
+        equal((tcp_peer(self.client, SERVER4), tcp_peer(self.client, SERVER6),
+               tcp_peer(self.server, WAN4, 7000)), (WAN4, WAN6, SERVER4),
+              "seen from, IPv4, IPv6 and by the port-forward, " + when)
+
+    def step(self, when, action, *args):
+        """Something the others do, here and where they are alone."""
+        self.both(action, *args)
+        self.passes(when)
+        difference = differences(theirs(self.alone), theirs(self.router))
+        check(not difference, "the others' rules differ %s:\n%s" % (when, difference))
+
+    def finish(self):
+        equal(self.daemon.count_log("keeps being undone"), 0, "fights")
+        self.daemon.stop()
+
+
+def on_both(title):
+    def add(function):
+        for firewall in BACKENDS:
+            def _(firewall=firewall):
+                with Neighbours(firewall) as w:
+                    function(w)
+                    w.finish()
+            case("%s, with firewall: %s" % (title, firewall))(_)
+    return add
+
+
+# -- iptables-restore
+
+
+def restore(ns, backend, text, family=4, flush=False):
+    program = ("iptables" if family == 4 else "ip6tables") + "-%s-restore" % backend
+    ns.run(program, *([] if flush else ["--noflush"]), stdin=text)
+
+
+def undone(text):
+    """What takes away all that such a file brings."""
+    lines = []
+    for table in re.findall(r"^\*.*?^COMMIT$", text, re.M | re.S):
+        chains = re.findall(r"^:(\S+) -", table, re.M)
+        rules = [r for r in re.findall(r"^-[AI] (.*)$", table, re.M) if r.split()[0] not in chains]
+        lines += [table.splitlines()[0]] + ["-D " + rule for rule in rules]
+        lines += ["-F " + chain for chain in chains] + ["-X " + chain for chain in chains]
+        lines += ["COMMIT"]
+    return "\n".join(lines) + "\n"
+
+
+@on_both("a container engine starts, starts again and stops")
+def _(w):
+    backend, text = BACKENDS[w.firewall], data("container-engine.rules")
+    if backend == "legacy":
+        w.both(lambda ns: ns.run("iptables-legacy", "-P", "FORWARD", "DROP"))
+    w.step("after its start", restore, backend, text)
+    w.step("after it has cleared its rules", restore, backend, undone(text))
+    w.step("after another start", restore, backend, text)
+    w.step("after its stop", restore, backend, undone(text))
+
+
+@on_both("kube-proxy starts, syncs and cleans up")
+def _(w):
+    backend, text = BACKENDS[w.firewall], data("kube-proxy.rules")
+    w.step("after its start", restore, backend, text)
+    # A sync writes its chains anew and leaves the jumps.
+    sync = "".join(line + "\n" for line in text.splitlines() if not line.startswith("-I"))
+    for _ in range(3):
+        w.step("after a sync", restore, backend, sync)
+    w.step("after its cleanup", restore, backend, undone(text))
+
+
+@on_both("rules by iptables-nft and iptables-legacy stand side by side")
+def _(w):
+    def add(ns, verb):
+        for backend in ("nft", "legacy"):
+            for program in ("iptables-", "ip6tables-"):
+                for rule in ("-t nat %s POSTROUTING -o eth7 -j MASQUERADE",
+                             "-t nat %s PREROUTING -p tcp --dport 9 -j REDIRECT --to-ports 10",
+                             "-t filter %s FORWARD -i eth7 -j DROP",
+                             "-t mangle %s FORWARD -o eth7 -j MARK --set-mark 7"):
+                    ns.run(program + backend, *(rule % verb).split())
+
+    w.step("after both have rules", add, "-A")
+    w.step("after both have lost them", add, "-D")
+    w.step("after both have inserted them", add, "-I")
+
+
+@on_both("iptables-restore of a whole table, which takes ours away too")
+def _(w):
+    text = "*nat\n-A POSTROUTING -o eth7 -j MASQUERADE\nCOMMIT\n*filter\n-A FORWARD -i eth7 " \
+        "-j DROP\nCOMMIT\n"
+    for family in (4, 6):
+        w.step("after it", restore, BACKENDS[w.firewall], text, family, True)
+
+
+# -- nft
+
+
+@on_both("nft flush ruleset")
+def _(w):
+    def load(ns):
+        ns.run("nft", "-f", "-", stdin="flush ruleset\ntable inet mine {\n"
+               " chain forward { type filter hook forward priority filter; policy accept;\n"
+               "  iifname eth7 drop\n }\n chain post { type nat hook postrouting priority srcnat;\n"
+               "  oifname eth7 masquerade\n }\n}\n")
+
+    w.step("after a start of nftables.service", load)
+    w.step("after a reload", load)
+    w.step("after a flush", lambda ns: ns.run("nft", "flush", "ruleset"))
+
+
+@on_both("firewalld starts, reloads and stops")
+def _(w):
+    def load(ns, before):
+        ns.run("nft", "-f", "-", stdin=before + data("firewalld.nft"))
+
+    w.step("after its start", load, "")
+    w.step("after a reload", load, "delete table inet firewalld\n")
+    w.step("after its stop", lambda ns: ns.run("nft", "delete", "table", "inet", "firewalld"))
+
+
+# -- ufw
+
+
+def ufw_files(ns, backend):
+    etc = os.path.join(ns.world.directory, "etc-" + ns.short)
+    shutil.copytree("/etc/ufw", os.path.join(etc, "ufw"))
+    with open("/etc/default/ufw") as f:
+        text = f.read()
+    if backend == "nft":
+        text = text.replace('FORWARD_POLICY="DROP"', 'FORWARD_POLICY="ACCEPT"')
+    with open(os.path.join(etc, "default"), "w") as f:
+        f.write(text)
+
+
+def ufw(ns, backend, *words):
+    """With files of its own, and `iptables` the one of that name."""
+    etc = os.path.join(ns.world.directory, "etc-" + ns.short)
+    script = ('mount --bind "$1/ufw" /etc/ufw && mount --bind "$1/default" /etc/default/ufw || '
+              'exit 125; shift; for p in iptables ip6tables; do for s in "" -save -restore; do '
+              'mount --bind /usr/sbin/xtables-$1-multi "$(readlink -f /usr/sbin/$p$s)" || exit 125;'
+              'done; done; shift; exec ufw "$@"')
+    ns.run("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "ufw", etc,
+           backend, *words)
+
+
+@on_both("ufw is enabled, reloaded and disabled")
+def _(w):
+    if not os.path.exists("/usr/sbin/ufw"):
+        raise Skip("no ufw here")
+    backend = BACKENDS[w.firewall]
+    w.both(ufw_files, backend)
+    w.step("after ufw enable", ufw, backend, "--force", "enable")
+    w.step("after ufw allow", ufw, backend, "allow", "22/tcp")
+    w.step("after ufw reload", ufw, backend, "reload")
+    w.step("after ufw disable", ufw, backend, "disable")
+
+
+# -- insertions at the head
+
+
+@on_both("somebody inserts rules at the head, one after the other, as fail2ban does")
+def _(w):
+    def jail(ns):
+        iptables(ns, "-N f2b-sshd", "-A f2b-sshd -j RETURN",
+                 "-I INPUT 1 -p tcp -m multiport --dports 22 -j f2b-sshd",
+                 "-I FORWARD 1 -p tcp -m multiport --dports 22 -j f2b-sshd")
+
+    def ban(ns, number):
+        iptables(ns, "-I f2b-sshd 1 -s 203.0.113.%d -j REJECT" % number,
+                 "-I INPUT 1 -s 203.0.113.%d -j DROP" % number,
+                 "-t nat -I PREROUTING 1 -s 203.0.113.%d -j ACCEPT" % number)
+
+    def iptables(ns, *commands):
+        for command in commands:
+            ns.run("iptables-" + BACKENDS[w.firewall], *command.split())
+
+    w.step("after its start", jail)
+    for number in range(1, 21):
+        w.both(ban, number)
+    w.step("after 21 bans", ban, 21)
+
+
+main()
