@@ -110,15 +110,16 @@ extern const struct nsh_object nsh_object_network_map;
 extern const struct nsh_object nsh_object_when;
 
 /* The types of scalars (config-scalars.c). Fields: */
-extern const struct nsh_key_type nsh_type_bool;     /* bool */
-extern const struct nsh_key_type nsh_type_integer;  /* uint32_t, min..max */
-extern const struct nsh_key_type nsh_type_word;     /* unsigned, words */
-extern const struct nsh_key_type nsh_type_families; /* unsigned, NSH_FAMILY_* bits are added */
-extern const struct nsh_key_type nsh_type_duration; /* uint64_t, microseconds, min..max */
-extern const struct nsh_key_type nsh_type_table;    /* uint32_t */
-extern const struct nsh_key_type nsh_type_scope;    /* uint32_t, words or a number */
-extern const struct nsh_key_type nsh_type_flags;    /* unsigned, the words' bits are added */
-extern const struct nsh_key_type nsh_type_tos;      /* uint32_t */
+extern const struct nsh_key_type nsh_type_bool;          /* bool */
+extern const struct nsh_key_type nsh_type_integer;       /* uint32_t, min..max */
+extern const struct nsh_key_type nsh_type_word;          /* unsigned, words */
+extern const struct nsh_key_type nsh_type_families;      /* unsigned, NSH_FAMILY_* bits are added */
+extern const struct nsh_key_type nsh_type_duration;      /* uint64_t, microseconds, min..max */
+extern const struct nsh_key_type nsh_type_unit_duration; /* the same, never without a unit */
+extern const struct nsh_key_type nsh_type_table;         /* uint32_t */
+extern const struct nsh_key_type nsh_type_scope;         /* uint32_t, words or a number */
+extern const struct nsh_key_type nsh_type_flags;         /* unsigned, the words' bits are added */
+extern const struct nsh_key_type nsh_type_tos;           /* uint32_t */
 /* char[NSH_CONGESTION_CONTROL_TEXT] */
 extern const struct nsh_key_type nsh_type_congestion_control;
 extern const struct nsh_key_type nsh_type_address; /* struct nsh_prefix of full length */

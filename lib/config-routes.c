@@ -115,7 +115,7 @@ static const struct nsh_key keys[] = {
                 .help = "TCP segments we say at first that we take"},
         [KEY_HOPLIMIT] = {"hoplimit", &nsh_type_integer, FIELD(hoplimit), .min = 1, .max = 255,
                 .known_as = "hop-limit ttl", .help = "the hop limit of what this host sends"},
-        [KEY_RTO_MIN] = {"rto-min", &nsh_type_duration, FIELD(rto_min), .min = 1000,
+        [KEY_RTO_MIN] = {"rto-min", &nsh_type_unit_duration, FIELD(rto_min), .min = 1000,
                 .max = RTO_MIN_MAX, .known_as = "rto_min tcp-rto min-rto",
                 .help = "the shortest time before TCP sends again"},
         [KEY_QUICK_ACK] = {"quick-ack", &nsh_type_bool, FIELD(quick_ack), .known_as = "quickack",

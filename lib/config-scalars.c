@@ -420,6 +420,30 @@ static const char *hint_range(const struct nsh_key *key, char *hint, size_t size
     return hint;
 }
 
+/*
+ * ip-route(8) reads a bare number as milliseconds, systemd.time(7) as seconds: where both are at
+ * home, a unit has to be said.
+ */
+static bool refuse_bare(
+        struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
+{
+    char hint[NSH_HINT_TEXT];
+
+    if (value->length == 0 || value->length > 9 ||
+            strspn(value->text, "0123456789") != value->length)
+        return false;
+    (void)snprintf(hint, sizeof(hint), "write %sms, or %ss", value->text, value->text);
+    nsh_loader_error(l, value->mark, hint, "'%s' wants a unit behind %s", key->name, value->text);
+    return true;
+}
+
+static void read_unit_duration(struct nsh_loader *l, const struct nsh_key *key, void *field,
+        const struct nsh_yaml_event *value)
+{
+    if (!refuse_bare(l, key, value))
+        nsh_type_duration.read(l, key, field, value);
+}
+
 static void read_duration(struct nsh_loader *l, const struct nsh_key *key, void *field,
         const struct nsh_yaml_event *value)
 {
@@ -439,4 +463,9 @@ static void read_duration(struct nsh_loader *l, const struct nsh_key *key, void 
 const struct nsh_key_type nsh_type_duration = {.what = "a time",
         .hint = "write a time such as 60s, 5min or 1min 30s",
         .read = read_duration,
+        .size = sizeof(uint64_t)};
+
+const struct nsh_key_type nsh_type_unit_duration = {.what = "a time with its unit",
+        .hint = "write a time such as 20ms",
+        .read = read_unit_duration,
         .size = sizeof(uint64_t)};
