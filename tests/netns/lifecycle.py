@@ -16,6 +16,8 @@ from tap import case, check, contains, equal, main
 from topology import BASIC, BASIC6, BASIC_ROUTE, Router
 
 BAD = BASIC.replace("192.0.2.2", "192.0.2.999")
+THOUSAND = "version: 1\nroutes:\n" + "".join(
+    "  - {to: 10.%d.%d.0/24, via: 192.0.2.2}\n" % (100 + n // 256, n % 256) for n in range(1000))
 
 
 @case("a second daemon in the namespace is refused, the first is not disturbed")
@@ -130,10 +132,7 @@ def _():
 @case("a thousand routes at start are one summary line")
 def _():
     with Router() as w:
-        text = "version: 1\nroutes:\n" + "".join(
-            "  - {to: 10.%d.%d.0/24, via: 192.0.2.2}\n" % (100 + n // 256, n % 256)
-            for n in range(1000))
-        d = Daemon(w.router, text).start()
+        d = Daemon(w.router, THOUSAND).start()
         equal(len(w.router.routes(4)), 1000, "routes")
         d.wait_log(r"1,?000")
         check(d.count_log(".") <= 10, "more lines than that:\n" + d.log_text())
@@ -147,6 +146,39 @@ def _():
         mark = d.mark()
         d.start()
         check(d.count_log(".", mark) <= 10, "more lines than that:\n" + d.log_text(mark)[:3000])
+        d.stop()
+
+
+@case("a restart with a thousand routes in place writes none")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, THOUSAND).start()
+        d.stop()
+        monitor = rtnl.Monitor(w.router, ("route",))
+        d.start()
+        equal(d.status()["work"]["route_messages"], 0, "route messages")
+        equal(monitor.take(), [], "changes")
+        equal(d.status()["counts"]["held"], 1000, "held")
+        d.stop()
+
+
+@case("a thousand foreign routes come and go: nothing is compared, nothing written")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, "settings: {resync: 1h}\n" + THOUSAND).start()
+        before = d.status()["work"]
+        for verb in ("add", "del"):
+            w.router.ip_batch(["route %s 172.%d.%d.0/24 via 192.0.2.2" % (
+                verb, 16 + n // 256, n % 256) for n in range(1000)])
+        # One of ours behind them: when that is back, all before it was heard.
+        w.router.ip("route del 10.100.0.0/24")
+        d.wait_state("10.100.0.0/24", "held")
+        wait_until(lambda: d.status()["work"]["route_messages"] > before["route_messages"],
+                   "it is repaired")
+        after = d.status()["work"]
+        equal(after["route_messages"], before["route_messages"] + 1, "route messages")
+        for key in ("full_comparisons", "overruns"):
+            equal(after[key], before[key], key)
         d.stop()
 
 
