@@ -163,7 +163,13 @@ def listened_to(d):
                 texts[int(fd)] = f.read()
         except FileNotFoundError:
             pass  # closed meanwhile
-    polled = {int(fd) for text in texts.values() for fd in re.findall(r"^tfd: *(\d+)", text, re.M)}
+    targets = {fd: {int(t) for t in re.findall(r"^tfd: *(\d+)", text, re.M)}
+               for fd, text in texts.items()}
+    # The event loop waits for the most; the hints have an epoll of their own, which it may hold.
+    loop = max(targets, key=lambda fd: len(targets[fd]))
+    polled = set(targets[loop])
+    for fd in targets[loop]:
+        polled |= targets.get(fd, set())
     return {int(inode, 16) for fd in polled
             for inode in re.findall(r"^inotify .*ino:([0-9a-f]+)", texts.get(fd, ""), re.M)}
 
