@@ -32,6 +32,8 @@ typedef uint64_t nsh_object_id;
 #define NSH_OBJECT_RULE (1ULL << 59)
 #define NSH_OBJECT_GATE (1ULL << 58)
 #define NSH_OBJECT_SET (1ULL << 57)
+/* Of a policy's first chain: rules of others that drop what it lets through. */
+#define NSH_OBJECT_DROP (1ULL << 56)
 
 struct nsh_repairs {
     struct nsh_backoff backoff;

@@ -4,7 +4,8 @@
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
  * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
  * reconcile-firewall.c (packet rules on the way up), reconcile-firewall-down.c, reconcile-policy.c,
- * reconcile-sets.c, reconcile-other.c, reconcile-flows.c, reconcile-sysctl.c, reconcile-report.c.
+ * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-flows.c, reconcile-sysctl.c,
+ * reconcile-report.c.
  */
 #pragma once
 
@@ -217,6 +218,7 @@ struct nsh_reconciler {
     size_t n_rule_marks;
     uint64_t rules_wait; /* a rule is backing off until then; NSH_NEVER: none */
     bool firewall_dirty[NSH_FAMILIES];
+    bool drops_dirty;                        /* others' rules are to be looked at */
     uint64_t firewall_again[NSH_FAMILIES];   /* it failed and is tried again then; 0: it did not */
     uint8_t firewall_failures[NSH_FAMILIES]; /* in a row */
     bool firewall_retried[NSH_FAMILIES];     /* what had failed is tried again in this pass */
@@ -411,6 +413,13 @@ int reconcile_look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int
         enum nsh_table table, enum nsh_firewall_phase phase);
 /* reconcile-firewall-down.c */
 int reconcile_firewall_down(struct nsh_reconciler *r);
+
+/* reconcile-drops.c */
+/* Others' rules are to be looked at: in the pass, or if they may have changed. */
+void reconcile_poll_drops(struct nsh_reconciler *r);
+void reconcile_drops(struct nsh_reconciler *r);
+/* Why what a policy lets through is dropped all the same; NULL: it is not. */
+const char *reconcile_drop_reason(const struct nsh_reconciler *r, size_t lead);
 
 /* reconcile-policy.c */
 /* The first chain of its policy and family, which speaks for all of them. */

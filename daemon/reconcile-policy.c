@@ -66,6 +66,8 @@ enum nsh_object_state reconcile_policy_state(
     for (size_t i = lead; i != SIZE_MAX; i = next_of_policy(r, i))
         if (order[r->chain_states[i]] < order[r->chain_states[*ret_why]])
             *ret_why = i;
+    if (r->chain_states[*ret_why] == NSH_OBJECT_HELD && reconcile_drop_reason(r, lead))
+        return NSH_OBJECT_PENDING;
     return r->chain_states[*ret_why];
 }
 

@@ -330,7 +330,8 @@ static void show_policies(struct viewer *v)
         report_chain_name(c, name, sizeof name);
         repairs = reconcile_policy_repairs(v->r, i);
         view.repairs = &repairs;
-        show(v, NSH_OBJECT_CHAIN + why, c->origin, c->when, &view);
+        show(v, (v->r->chain_states[why] == view.state ? NSH_OBJECT_CHAIN : NSH_OBJECT_DROP) + why,
+                c->origin, c->when, &view);
     }
 }
 

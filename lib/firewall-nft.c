@@ -51,6 +51,7 @@ struct nft {
     struct nsh_nft_look looks[2]; /* of this session */
     uint32_t touches[2];          /* of the watch, when they were taken */
     uint8_t probed[2];            /* bits of tables that the kernel can hold */
+    uint32_t judged;              /* generation at which others were judged; 0: not */
 };
 
 static struct nft *nft_of(struct nsh_firewall *fw)
@@ -576,6 +577,38 @@ static int nft_others_translate(struct nsh_firewall *fw)
     return nsh_nft_in_use() ? nsh_nft_others_translate(&nft_of(fw)->channel) : 0;
 }
 
+static int nft_drops(struct nsh_firewall *fw, int family, bool holds,
+        const struct nsh_forward_path *paths, size_t n, struct nsh_forward_drop *ret)
+{
+    struct nft *f = nft_of(fw);
+    int r;
+
+    (void)holds; /* each base chain decides for itself, wherever the policies stand */
+    f->judged = 0;
+    if (!nsh_nft_in_use())
+        return 0;
+    r = nsh_nft_channel_open(&f->channel);
+    if (r == 0)
+        r = nsh_nft_generation(&f->channel, &f->judged);
+    if (r == 0)
+        r = nsh_nft_drops(&f->channel, family, paths, n, ret);
+    if (r < 0)
+        f->judged = 0;
+    return r;
+}
+
+static int nft_drops_changed(struct nsh_firewall *fw)
+{
+    struct nft *f = nft_of(fw);
+    uint32_t generation;
+    int r;
+
+    if (f->channel.fd < 0)
+        return nsh_nft_in_use();
+    r = nsh_nft_generation(&f->channel, &generation);
+    return r < 0 ? r : generation != f->judged;
+}
+
 static void nft_free(struct nsh_firewall *fw)
 {
     struct nft *f = nft_of(fw);
@@ -601,6 +634,8 @@ static const struct nsh_firewall_ops nft_firewall = {
         .set_changed = nft_set_changed,
         .culprit = nft_culprit,
         .others_translate = nft_others_translate,
+        .drops = nft_drops,
+        .drops_changed = nft_drops_changed,
         .hint_fd = nft_hint_fd,
         .hint_take = nft_hint_take,
 };

@@ -213,6 +213,46 @@ bool nsh_nft_in_use(void);
 /* 1 if they have rules in NAT chains of their own, 0, -errno. */
 int nsh_nft_others_translate(struct nsh_nft_channel *c);
 
+/* ---- what others do with a packet (firewall-nft-packet.c, firewall-nft-forward.c) ---- */
+
+enum nsh_nft_certainty {
+    NSH_NFT_NO,
+    NSH_NFT_MAYBE, /* it depends on what is not known of the packet, or of the rule */
+    NSH_NFT_YES,
+};
+
+enum nsh_nft_verdict {
+    NSH_NFT_CONTINUE,
+    NSH_NFT_ACCEPT,
+    NSH_NFT_DROP,
+    NSH_NFT_RETURN,
+    NSH_NFT_JUMP,
+    NSH_NFT_GOTO,
+};
+
+/* What a rule does with a packet, if it matches. */
+struct nsh_nft_judgement {
+    enum nsh_nft_certainty matches;
+    enum nsh_nft_verdict verdict;
+    char chain[128]; /* JUMP, GOTO */
+};
+
+/* The kernel's NF_* and NFT_* number. */
+enum nsh_nft_verdict nsh_nft_verdict_of(int code);
+/*
+ * The element that a rule looks for; of its key so much is known. Whether it is there, and for a
+ * map what verdict it has.
+ */
+typedef int nsh_nft_find(void *userdata, const char *set, const uint8_t *key, size_t size,
+        struct nsh_nft_judgement *ret);
+
+/* `family`: AF_INET, AF_INET6, of the packet. */
+int nsh_nft_judge(const struct nftnl_rule *rule, int family, const struct nsh_forward_path *path,
+        nsh_nft_find *find, void *userdata, struct nsh_nft_judgement *ret);
+/* As drops() of the contract. */
+int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *paths,
+        size_t n, struct nsh_forward_drop *ret);
+
 /* ---- events (firewall-nft-watch.c) ---- */
 
 /* Sets that were read or written, and whether they still look so. */

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "forward-drop.h"
 #include "packet.h"
 
 struct nsh_firewall;
@@ -163,6 +164,15 @@ struct nsh_firewall_ops {
      * be seen. Nothing comes into use by asking. NULL: it can't tell.
      */
     int (*others_translate)(struct nsh_firewall *fw);
+    /*
+     * Whether rules of others drop packets of one of the paths where no accept of ours reaches: 1
+     * with the first such chain, 0, negative errno if that can't be seen. `holds`: the policies
+     * stand in this firewall. Nothing comes into use by asking. NULL: it can't tell.
+     */
+    int (*drops)(struct nsh_firewall *fw, int family, bool holds,
+            const struct nsh_forward_path *paths, size_t n, struct nsh_forward_drop *ret);
+    /* 1: the answer may be another one than when it was asked last; cheap. */
+    int (*drops_changed)(struct nsh_firewall *fw);
     /*
      * A descriptor that becomes readable when somebody may have changed something, which makes it
      * worth asking `changed`; it misses changes, and tells of some that are none. The firewall's

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether base chains of others drop what is forwarded. Each one at the hook has its say, whatever
+ * the others accept, so each is gone through by itself, with the chains it leads to.
+ */
+#include "firewall-nft.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libnftnl/set.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The kernel's own limit of jumps, and what a look is worth: more is taken for an accept. */
+#define DEPTH 16
+#define CHAINS_MAX 256
+
+NSH_DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free)
+NSH_DEFINE_CLEANUP(struct nftnl_set_elems_iter *, nftnl_set_elems_iter_destroy)
+
+/* A chain that has been read. */
+struct chain {
+    char *name;
+    struct nftnl_rule **rules;
+    size_t n, max;
+};
+
+struct base {
+    uint32_t family; /* NFPROTO_*, of its table */
+    char table[128], name[128];
+    bool drops; /* its policy */
+};
+
+struct judge {
+    struct nsh_nft_channel *channel;
+    void *buf; /* of a request */
+    const struct base *base;
+    int family;
+    const struct nsh_forward_path *path;
+    struct chain *chains;
+    size_t n_chains;
+};
+
+static void chains_done(struct judge *j)
+{
+    for (size_t i = 0; i < j->n_chains; i++) {
+        for (size_t k = 0; k < j->chains[i].n; k++)
+            nftnl_rule_free(j->chains[i].rules[k]);
+        free(j->chains[i].rules);
+        free(j->chains[i].name);
+    }
+    free(j->chains);
+    j->chains = NULL;
+    j->n_chains = 0;
+}
+
+/* ---- reading ---- */
+
+static int take_rule(const struct nlmsghdr *answer, void *userdata)
+{
+    struct chain *c = userdata;
+    struct nftnl_rule *rule = nftnl_rule_alloc();
+
+    if (rule && c->n == c->max) {
+        size_t max = c->max ? c->max * 2 : 16;
+        struct nftnl_rule **rules = reallocarray(c->rules, max, sizeof(*rules));
+
+        if (rules) {
+            c->rules = rules;
+            c->max = max;
+        }
+    }
+    if (!rule || c->n == c->max) {
+        nftnl_rule_free(rule);
+        return -ENOMEM;
+    }
+    c->rules[c->n++] = rule;
+    return nftnl_rule_nlmsg_parse(answer, rule) < 0 ? -EPROTO : 0;
+}
+
+static int read_chain(struct judge *j, const char *name, struct chain *c)
+{
+    struct nlmsghdr *m =
+            nsh_nft_request(j->channel, j->buf, (int)j->base->family, NFT_MSG_GETRULE, NLM_F_DUMP);
+
+    c->name = strdup(name);
+    if (!c->name)
+        return -ENOMEM;
+    mnl_attr_put_strz(m, NFTA_RULE_TABLE, j->base->table);
+    mnl_attr_put_strz(m, NFTA_RULE_CHAIN, name);
+    return nsh_nft_ask(j->channel, m, take_rule, c);
+}
+
+/* The chain's number; -E2BIG: there are too many. */
+static int find_chain(struct judge *j, const char *name)
+{
+    struct chain *chains;
+    int r;
+
+    for (size_t i = 0; i < j->n_chains; i++)
+        if (strcmp(j->chains[i].name, name) == 0)
+            return (int)i;
+    if (j->n_chains == CHAINS_MAX)
+        return -E2BIG;
+    chains = reallocarray(j->chains, j->n_chains + 1, sizeof(*chains));
+    if (!chains)
+        return -ENOMEM;
+    j->chains = chains;
+    chains[j->n_chains] = (struct chain){0};
+    r = read_chain(j, name, &chains[j->n_chains++]);
+    return r < 0 ? r : (int)j->n_chains - 1;
+}
+
+/* ---- sets ---- */
+
+static int take_elements(const struct nlmsghdr *answer, void *userdata)
+{
+    return nftnl_set_elems_nlmsg_parse(answer, userdata) < 0 ? -EPROTO : 0;
+}
+
+/* MAYBE: what is known is not all of its key. */
+static enum nsh_nft_certainty is_key(struct nftnl_set_elem *e, const uint8_t *key, size_t size)
+{
+    uint32_t length = 0, flags = 0;
+    const void *data = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &length);
+
+    if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_FLAGS))
+        flags = nftnl_set_elem_get_u32(e, NFTNL_SET_ELEM_FLAGS);
+    if (!data || length > size || flags != 0 || nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_KEY_END))
+        return NSH_NFT_MAYBE;
+    return memcmp(data, key, length) == 0 ? NSH_NFT_YES : NSH_NFT_NO;
+}
+
+static void take_verdict(struct nftnl_set_elem *e, struct nsh_nft_judgement *j)
+{
+    const char *chain = NULL;
+
+    if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_VERDICT))
+        j->verdict = nsh_nft_verdict_of((int)nftnl_set_elem_get_u32(e, NFTNL_SET_ELEM_VERDICT));
+    if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_CHAIN))
+        chain = nftnl_set_elem_get_str(e, NFTNL_SET_ELEM_CHAIN);
+    if (chain)
+        snprintf(j->chain, sizeof(j->chain), "%s", chain);
+}
+
+static int find_element(void *userdata, const char *set, const uint8_t *key, size_t size,
+        struct nsh_nft_judgement *ret)
+{
+    struct judge *j = userdata;
+    NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
+    NSH_CLEANUP(nftnl_set_elems_iter_destroyp) struct nftnl_set_elems_iter *iter = NULL;
+    struct nlmsghdr *m = nsh_nft_request(
+            j->channel, j->buf, (int)j->base->family, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+    struct nftnl_set_elem *e;
+    int r;
+
+    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, j->base->table);
+    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, set);
+    r = s ? nsh_nft_ask(j->channel, m, take_elements, s) : -ENOMEM;
+    if (r < 0)
+        return r;
+    iter = nftnl_set_elems_iter_create(s);
+    if (!iter)
+        return -ENOMEM;
+    ret->matches = NSH_NFT_NO;
+    while (ret->matches != NSH_NFT_YES && (e = nftnl_set_elems_iter_next(iter))) {
+        enum nsh_nft_certainty c = is_key(e, key, size);
+
+        if (c > ret->matches)
+            ret->matches = c;
+        if (c == NSH_NFT_YES)
+            take_verdict(e, ret);
+    }
+    return 0;
+}
+
+/* ---- judging ---- */
+
+static int judge_chain(
+        struct judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret);
+
+/* A rule that may match is only believed to accept. CONTINUE: on to the next. */
+static int judge_rule(
+        struct judge *j, const struct nftnl_rule *rule, unsigned depth, enum nsh_nft_verdict *ret)
+{
+    struct nsh_nft_judgement judgement;
+    int r = nsh_nft_judge(rule, j->family, j->path, find_element, j, &judgement);
+    bool sure = judgement.matches == NSH_NFT_YES, leaves = judgement.verdict == NSH_NFT_GOTO;
+
+    *ret = NSH_NFT_CONTINUE;
+    if (r < 0 || judgement.matches == NSH_NFT_NO)
+        return r;
+    if (judgement.verdict == NSH_NFT_JUMP || leaves) {
+        r = judge_chain(j, judgement.chain, depth + 1, &judgement.verdict);
+        if (r == 0 && judgement.verdict == NSH_NFT_CONTINUE && leaves)
+            judgement.verdict = NSH_NFT_RETURN;
+    }
+    if (sure || judgement.verdict == NSH_NFT_ACCEPT)
+        *ret = judgement.verdict;
+    return r;
+}
+
+/* ACCEPT, DROP, or CONTINUE behind what led to it. */
+static int judge_chain(struct judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret)
+{
+    int at = depth > DEPTH ? -E2BIG : find_chain(j, name), r = 0;
+
+    *ret = at == -E2BIG ? NSH_NFT_ACCEPT : NSH_NFT_CONTINUE;
+    if (at < 0)
+        return at == -E2BIG ? 0 : at;
+    for (size_t i = 0; r == 0 && *ret == NSH_NFT_CONTINUE && i < j->chains[at].n; i++)
+        r = judge_rule(j, j->chains[at].rules[i], depth, ret);
+    if (*ret == NSH_NFT_RETURN)
+        *ret = NSH_NFT_CONTINUE;
+    return r;
+}
+
+/* ---- base chains ---- */
+
+struct bases {
+    struct base *items;
+    size_t n;
+};
+
+static void bases_done(struct bases *b)
+{
+    free(b->items);
+}
+
+static const char *text_of(const struct nftnl_chain *c, uint16_t attr)
+{
+    const char *s = nftnl_chain_is_set(c, attr) ? nftnl_chain_get_str(c, attr) : NULL;
+
+    return s ? s : "";
+}
+
+static int take_chain(const struct nlmsghdr *answer, void *userdata)
+{
+    struct bases *b = userdata;
+    NSH_CLEANUP(nftnl_chain_freep) struct nftnl_chain *c = nftnl_chain_alloc();
+    const char *table;
+    struct base *items, one = {0};
+
+    if (!c)
+        return -ENOMEM;
+    if (nftnl_chain_nlmsg_parse(answer, c) < 0 || !nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM) ||
+            nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD)
+        return 0;
+    one.family = nftnl_chain_get_u32(c, NFTNL_CHAIN_FAMILY);
+    one.drops = nftnl_chain_get_u32(c, NFTNL_CHAIN_POLICY) == NF_DROP;
+    table = text_of(c, NFTNL_CHAIN_TABLE);
+    if ((!one.drops && nftnl_chain_get_u32(c, NFTNL_CHAIN_USE) == 0) ||
+            (strcmp(table, NSH_NFT_TABLE) == 0 && one.family != NFPROTO_INET))
+        return 0;
+    snprintf(one.table, sizeof one.table, "%s", table);
+    snprintf(one.name, sizeof one.name, "%s", text_of(c, NFTNL_CHAIN_NAME));
+    items = reallocarray(b->items, b->n + 1, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    b->items = items;
+    items[b->n++] = one;
+    return 0;
+}
+
+static int take_flags(const struct nlmsghdr *answer, void *userdata)
+{
+    const struct nlattr *attr;
+
+    mnl_attr_for_each(attr, answer, sizeof(struct nfgenmsg))
+    {
+        if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS &&
+                mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+            *(uint32_t *)userdata = ntohl(mnl_attr_get_u32(attr));
+    }
+    return 0;
+}
+
+static int is_dormant(struct judge *j)
+{
+    uint32_t flags = 0;
+    struct nlmsghdr *m = nsh_nft_request(
+            j->channel, j->buf, (int)j->base->family, NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_ACK);
+    int r;
+
+    mnl_attr_put_strz(m, NFTA_TABLE_NAME, j->base->table);
+    r = nsh_nft_ask(j->channel, m, take_flags, &flags);
+    return r < 0 ? r : (flags & NFT_TABLE_F_DORMANT) != 0;
+}
+
+static const char *family_word(uint32_t family)
+{
+    return family == NFPROTO_INET ? "inet" : family == NFPROTO_IPV6 ? "ip6" : "ip";
+}
+
+static void explain(const struct base *b, const struct nsh_forward_path *paths, size_t n,
+        struct nsh_forward_drop *ret)
+{
+    /* What iptables writes it also has to read. */
+    bool iptables = b->family != NFPROTO_INET && strcmp(b->table, "filter") == 0 &&
+                    strcmp(b->name, "FORWARD") == 0;
+    char where[280];
+
+    snprintf(ret->what, sizeof ret->what, "nftables chain %s %.60s %.60s", family_word(b->family),
+            b->table, b->name);
+    if (strcmp(b->table, "firewalld") == 0) {
+        nsh_forward_fix(NSH_FORWARD_FIREWALLD, "", paths, n, ret->fix, sizeof ret->fix);
+        return;
+    }
+    if (iptables)
+        snprintf(where, sizeof where, "%s -I FORWARD",
+                b->family == NFPROTO_IPV6 ? "ip6tables-nft" : "iptables-nft");
+    else
+        snprintf(where, sizeof where, "%s %s %s", family_word(b->family), b->table, b->name);
+    nsh_forward_fix(iptables ? NSH_FORWARD_IPTABLES : NSH_FORWARD_NFT, where, paths, n, ret->fix,
+            sizeof ret->fix);
+}
+
+/* The commands are for all that it drops. */
+static int judge_base(struct judge *j, const struct nsh_forward_path *paths, size_t n,
+        struct nsh_forward_drop *ret)
+{
+    nsh_autofree struct nsh_forward_path *dropped = calloc(n, sizeof(*dropped));
+    enum nsh_nft_verdict v;
+    size_t n_dropped = 0;
+    int r = dropped ? 0 : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        j->path = &paths[i];
+        r = judge_chain(j, j->base->name, 0, &v);
+        if (v == NSH_NFT_DROP || (v == NSH_NFT_CONTINUE && j->base->drops))
+            dropped[n_dropped++] = paths[i];
+    }
+    if (r == 0 && n_dropped > 0)
+        r = is_dormant(j);
+    if (r != 0 || n_dropped == 0)
+        return r < 0 ? r : 0;
+    explain(j->base, dropped, n_dropped, ret);
+    return 1;
+}
+
+int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *paths,
+        size_t n, struct nsh_forward_drop *ret)
+{
+    const int families[] = {family == AF_INET6 ? NFPROTO_IPV6 : NFPROTO_IPV4, NFPROTO_INET};
+    nsh_autofree void *buf = malloc((size_t)MNL_SOCKET_BUFFER_SIZE);
+    NSH_CLEANUP(bases_done) struct bases b = {0};
+    int r = buf ? 0 : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < NSH_ARRAY_SIZE(families); i++) {
+        r = nsh_nft_ask(c, nsh_nft_request(c, buf, families[i], NFT_MSG_GETCHAIN, NLM_F_DUMP),
+                take_chain, &b);
+        if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT)
+            r = 0;
+    }
+    for (size_t i = 0; r == 0 && i < b.n; i++) {
+        NSH_CLEANUP(chains_done)
+        struct judge j = {.channel = c, .buf = buf, .base = &b.items[i], .family = family};
+
+        r = judge_base(&j, paths, n, ret);
+    }
+    return r;
+}

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a foreign rule does with a packet that is imagined: the first or a later one of a TCP
+ * connection between two devices, to a port that no rule is about. As in the kernel, expressions
+ * load pieces of the packet into registers and compare them; what is not known of the packet is not
+ * known of the register. An expression that is not known may match or not.
+ */
+#include "firewall-nft.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_tcpudp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PORT 64999
+#define WORDS 16
+#define WORD 4U
+
+struct machine {
+    int family;
+    const struct nsh_forward_path *path;
+    uint8_t bytes[WORDS * WORD];
+    bool known[WORDS];
+    nsh_nft_find *find;
+    void *userdata;
+    struct nsh_nft_judgement *j;
+};
+
+NSH_DEFINE_CLEANUP(struct nftnl_expr_iter *, nftnl_expr_iter_destroy)
+
+/* ---- registers ---- */
+
+/* The older numbers are of 16 bytes, the newer of 4; WORDS: it is none for data. */
+static size_t word_of(uint32_t reg)
+{
+    if (reg >= NFT_REG_1 && reg <= NFT_REG_4)
+        return (reg - NFT_REG_1) * 4;
+    return reg >= NFT_REG32_00 && reg < NFT_REG32_00 + WORDS ? reg - NFT_REG32_00 : WORDS;
+}
+
+static void set(struct machine *m, uint32_t reg, const void *data, size_t size)
+{
+    size_t at = word_of(reg), words = (size + WORD - 1) / WORD;
+
+    if (at + words > WORDS)
+        return;
+    memset(&m->bytes[at * WORD], 0, words * WORD);
+    memcpy(&m->bytes[at * WORD], data, size);
+    for (size_t i = 0; i < words; i++)
+        m->known[at + i] = true;
+}
+
+static void set_unknown(struct machine *m, uint32_t reg)
+{
+    size_t at = word_of(reg);
+
+    for (size_t i = at; i < at + 4 && i < WORDS; i++)
+        m->known[i] = false;
+}
+
+/* NULL: not known. */
+static uint8_t *get(struct machine *m, uint32_t reg, size_t size)
+{
+    size_t at = word_of(reg), words = (size + WORD - 1) / WORD;
+
+    if (at + words > WORDS)
+        return NULL;
+    for (size_t i = 0; i < words; i++)
+        if (!m->known[at + i])
+            return NULL;
+    return &m->bytes[at * WORD];
+}
+
+static void narrow(struct machine *m, enum nsh_nft_certainty c)
+{
+    if (c < m->j->matches)
+        m->j->matches = c;
+}
+
+/* ---- loads ---- */
+
+static uint32_t state_bits(const struct machine *m)
+{
+    return m->path->reply ? NSH_STATE_ESTABLISHED : NSH_STATE_NEW;
+}
+
+static uint32_t status_bits(const struct machine *m)
+{
+    return m->path->reply ? IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED : 0;
+}
+
+static void load_meta(struct machine *m, const struct nftnl_expr *x)
+{
+    uint32_t reg = nftnl_expr_get_u32(x, NFTNL_EXPR_META_DREG);
+    const char *in = m->path->in, *out = m->path->out;
+    uint8_t byte = IPPROTO_TCP;
+
+    if (nftnl_expr_is_set(x, NFTNL_EXPR_META_SREG))
+        return; /* it sets something */
+    switch (nftnl_expr_get_u32(x, NFTNL_EXPR_META_KEY)) {
+    case NFT_META_IIFNAME:
+        set(m, reg, in, IFNAMSIZ);
+        break;
+    case NFT_META_OIFNAME:
+        set(m, reg, out, IFNAMSIZ);
+        break;
+    case NFT_META_IIF:
+        set(m, reg, &(uint32_t){if_nametoindex(in)}, sizeof(uint32_t));
+        break;
+    case NFT_META_OIF:
+        set(m, reg, &(uint32_t){if_nametoindex(out)}, sizeof(uint32_t));
+        break;
+    case NFT_META_NFPROTO:
+        byte = m->family == AF_INET6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+        set(m, reg, &byte, 1);
+        break;
+    case NFT_META_L4PROTO:
+        set(m, reg, &byte, 1);
+        break;
+    default:
+        set_unknown(m, reg);
+        break;
+    }
+}
+
+static void load_ct(struct machine *m, const struct nftnl_expr *x)
+{
+    uint32_t reg = nftnl_expr_get_u32(x, NFTNL_EXPR_CT_DREG), value;
+
+    if (nftnl_expr_is_set(x, NFTNL_EXPR_CT_SREG))
+        return;
+    switch (nftnl_expr_get_u32(x, NFTNL_EXPR_CT_KEY)) {
+    case NFT_CT_STATE:
+        value = state_bits(m);
+        set(m, reg, &value, sizeof value);
+        break;
+    case NFT_CT_STATUS:
+        value = status_bits(m);
+        set(m, reg, &value, sizeof value);
+        break;
+    default:
+        set_unknown(m, reg);
+        break;
+    }
+}
+
+static void load_payload(struct machine *m, const struct nftnl_expr *x)
+{
+    uint32_t reg = nftnl_expr_get_u32(x, NFTNL_EXPR_PAYLOAD_DREG),
+             base = nftnl_expr_get_u32(x, NFTNL_EXPR_PAYLOAD_BASE),
+             at = nftnl_expr_get_u32(x, NFTNL_EXPR_PAYLOAD_OFFSET),
+             size = nftnl_expr_get_u32(x, NFTNL_EXPR_PAYLOAD_LEN);
+    const uint16_t ports[2] = {htons(PORT - 1), htons(PORT)};
+    const uint8_t tcp = IPPROTO_TCP;
+
+    if (nftnl_expr_is_set(x, NFTNL_EXPR_PAYLOAD_SREG))
+        return;
+    if (base == NFT_PAYLOAD_TRANSPORT_HEADER && at + size <= sizeof ports)
+        set(m, reg, (const uint8_t *)ports + at, size);
+    else if (base == NFT_PAYLOAD_NETWORK_HEADER && size == 1 && m->family == AF_INET && at == 9)
+        set(m, reg, &tcp, 1);
+    else
+        set_unknown(m, reg);
+}
+
+/* ---- comparisons ---- */
+
+static bool compare(uint32_t op, int difference)
+{
+    switch (op) {
+    case NFT_CMP_EQ:
+        return difference == 0;
+    case NFT_CMP_NEQ:
+        return difference != 0;
+    case NFT_CMP_LT:
+        return difference < 0;
+    case NFT_CMP_LTE:
+        return difference <= 0;
+    case NFT_CMP_GT:
+        return difference > 0;
+    default:
+        return difference >= 0;
+    }
+}
+
+static void run_cmp(struct machine *m, const struct nftnl_expr *x)
+{
+    uint32_t size = 0;
+    const void *data = nftnl_expr_get(x, NFTNL_EXPR_CMP_DATA, &size);
+    const uint8_t *has = get(m, nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_SREG), size);
+
+    if (!has || !data)
+        narrow(m, NSH_NFT_MAYBE);
+    else if (!compare(nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_OP), memcmp(has, data, size)))
+        narrow(m, NSH_NFT_NO);
+}
+
+static void run_range(struct machine *m, const struct nftnl_expr *x)
+{
+    uint32_t size = 0, high_size = 0;
+    const void *low = nftnl_expr_get(x, NFTNL_EXPR_RANGE_FROM_DATA, &size);
+    const void *high = nftnl_expr_get(x, NFTNL_EXPR_RANGE_TO_DATA, &high_size);
+    const uint8_t *has = get(m, nftnl_expr_get_u32(x, NFTNL_EXPR_RANGE_SREG), size);
+    bool inside;
+
+    if (!has || !low || !high || size != high_size) {
+        narrow(m, NSH_NFT_MAYBE);
+        return;
+    }
+    inside = memcmp(has, low, size) >= 0 && memcmp(has, high, size) <= 0;
+    if (inside != (nftnl_expr_get_u32(x, NFTNL_EXPR_RANGE_OP) == NFT_RANGE_EQ))
+        narrow(m, NSH_NFT_NO);
+}
+
+static void run_bitwise(struct machine *m, const struct nftnl_expr *x)
+{
+    uint32_t size = nftnl_expr_get_u32(x, NFTNL_EXPR_BITWISE_LEN), to, mask_size = 0, xor_size = 0;
+    const uint8_t *mask = nftnl_expr_get(x, NFTNL_EXPR_BITWISE_MASK, &mask_size);
+    const uint8_t * xor = nftnl_expr_get(x, NFTNL_EXPR_BITWISE_XOR, &xor_size);
+    const uint8_t *has = get(m, nftnl_expr_get_u32(x, NFTNL_EXPR_BITWISE_SREG), size);
+    uint8_t value[16];
+
+    to = nftnl_expr_get_u32(x, NFTNL_EXPR_BITWISE_DREG);
+    if (!has || !mask || !xor || size > sizeof value || mask_size < size || xor_size < size) {
+        set_unknown(m, to);
+        return;
+    }
+    for (uint32_t i = 0; i < size; i++)
+        value[i] = (uint8_t)((has[i] & mask[i]) ^ xor[i]);
+    set(m, to, value, size);
+}
+
+static int run_lookup(struct machine *m, const struct nftnl_expr *x)
+{
+    const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_LOOKUP_SET);
+    bool map = nftnl_expr_is_set(x, NFTNL_EXPR_LOOKUP_DREG);
+    bool verdicts = map && nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_DREG) == NFT_REG_VERDICT;
+    struct nsh_nft_judgement found = {.matches = NSH_NFT_MAYBE};
+    uint32_t reg = nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_SREG);
+    size_t words = 0;
+    int r = 0;
+
+    while (words < 4 && get(m, reg, (words + 1) * WORD))
+        words++;
+    if (words > 0 && name)
+        r = m->find(m->userdata, name, get(m, reg, words * WORD), words * WORD, &found);
+    if (map && !verdicts)
+        set_unknown(m, nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_DREG));
+    if (!map && nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV)
+        found.matches = NSH_NFT_YES - found.matches;
+    narrow(m, found.matches);
+    if (verdicts && found.matches == NSH_NFT_YES) {
+        m->j->verdict = found.verdict;
+        memcpy(m->j->chain, found.chain, sizeof found.chain);
+    } else if (verdicts && found.matches == NSH_NFT_MAYBE) {
+        m->j->verdict = NSH_NFT_ACCEPT;
+    }
+    return r;
+}
+
+/* ---- those of iptables ---- */
+
+static void match_conntrack(struct machine *m, const void *info, uint32_t size)
+{
+    struct xt_conntrack_mtinfo2 c; /* the third revision has more behind it */
+    unsigned int known = XT_CONNTRACK_STATE | XT_CONNTRACK_STATUS;
+    bool state, status;
+
+    if (size < sizeof c) {
+        narrow(m, NSH_NFT_MAYBE);
+        return;
+    }
+    memcpy(&c, info, sizeof c);
+    state = (c.state_mask & state_bits(m)) != 0;
+    status = (c.status_mask & status_bits(m)) != 0;
+    if (c.match_flags & XT_CONNTRACK_STATE && state == !!(c.invert_flags & XT_CONNTRACK_STATE))
+        narrow(m, NSH_NFT_NO);
+    if (c.match_flags & XT_CONNTRACK_STATUS && status == !!(c.invert_flags & XT_CONNTRACK_STATUS))
+        narrow(m, NSH_NFT_NO);
+    if (c.match_flags & ~known)
+        narrow(m, NSH_NFT_MAYBE);
+}
+
+static void match_tcp(struct machine *m, const void *info, uint32_t size)
+{
+    struct xt_tcp t;
+    bool inside;
+
+    narrow(m, NSH_NFT_MAYBE);
+    if (size < sizeof t)
+        return;
+    memcpy(&t, info, sizeof t);
+    inside = PORT >= t.dpts[0] && PORT <= t.dpts[1];
+    if (inside == !!(t.invflags & XT_TCP_INV_DSTPT))
+        narrow(m, NSH_NFT_NO);
+}
+
+static void run_match(struct machine *m, const struct nftnl_expr *x)
+{
+    /* Of other protocols, or of ports. */
+    static const char *const others[] = {"udp", "icmp", "icmp6", "multiport", "sctp", "dccp"};
+    const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_MT_NAME);
+    uint32_t size = 0;
+    const void *info = nftnl_expr_get(x, NFTNL_EXPR_MT_INFO, &size);
+
+    for (size_t i = 0; name && i < NSH_ARRAY_SIZE(others); i++)
+        if (strcmp(name, others[i]) == 0)
+            narrow(m, NSH_NFT_NO);
+    if (name && info && strcmp(name, "conntrack") == 0 &&
+            nftnl_expr_get_u32(x, NFTNL_EXPR_MT_REV) >= 2)
+        match_conntrack(m, info, size);
+    else if (name && info && strcmp(name, "tcp") == 0)
+        match_tcp(m, info, size);
+    else if (!name || strcmp(name, "comment") != 0)
+        narrow(m, NSH_NFT_MAYBE);
+}
+
+static void run_target(struct machine *m, const struct nftnl_expr *x)
+{
+    const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_TG_NAME);
+
+    if (name && (strcmp(name, "REJECT") == 0 || strcmp(name, "DROP") == 0))
+        m->j->verdict = NSH_NFT_DROP;
+}
+
+/* ---- a rule ---- */
+
+static void run_immediate(struct machine *m, const struct nftnl_expr *x)
+{
+    const char *chain = nftnl_expr_get_str(x, NFTNL_EXPR_IMM_CHAIN);
+    const int verdict = (int)nftnl_expr_get_u32(x, NFTNL_EXPR_IMM_VERDICT);
+    uint32_t size = 0;
+    const void *data;
+
+    if (!nftnl_expr_is_set(x, NFTNL_EXPR_IMM_VERDICT)) {
+        data = nftnl_expr_get(x, NFTNL_EXPR_IMM_DATA, &size);
+        if (data && size <= 16)
+            set(m, nftnl_expr_get_u32(x, NFTNL_EXPR_IMM_DREG), data, size);
+        return;
+    }
+    m->j->verdict = nsh_nft_verdict_of(verdict);
+    if (chain)
+        snprintf(m->j->chain, sizeof m->j->chain, "%s", chain);
+}
+
+enum nsh_nft_verdict nsh_nft_verdict_of(int code)
+{
+    switch (code) {
+    case NF_DROP:
+        return NSH_NFT_DROP;
+    case NFT_RETURN:
+        return NSH_NFT_RETURN;
+    case NFT_JUMP:
+        return NSH_NFT_JUMP;
+    case NFT_GOTO:
+        return NSH_NFT_GOTO;
+    case NFT_CONTINUE:
+    case NFT_BREAK:
+        return NSH_NFT_CONTINUE;
+    default:
+        return NSH_NFT_ACCEPT; /* or a program gets it, which may */
+    }
+}
+
+static void run_reject(struct machine *m, const struct nftnl_expr *x)
+{
+    (void)x;
+    m->j->verdict = NSH_NFT_DROP;
+}
+
+static void run_nothing(struct machine *m, const struct nftnl_expr *x)
+{
+    (void)m;
+    (void)x;
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct machine *m, const struct nftnl_expr *x);
+} expressions[] = {
+        {"meta", load_meta},
+        {"ct", load_ct},
+        {"payload", load_payload},
+        {"cmp", run_cmp},
+        {"range", run_range},
+        {"bitwise", run_bitwise},
+        {"match", run_match},
+        {"target", run_target},
+        {"immediate", run_immediate},
+        {"reject", run_reject},
+        {"counter", run_nothing},
+        {"log", run_nothing},
+        {"last", run_nothing},
+        {"notrack", run_nothing},
+        {"flow_offload", run_nothing},
+};
+
+static int run(struct machine *m, const struct nftnl_expr *x)
+{
+    const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_NAME);
+
+    if (name && strcmp(name, "lookup") == 0)
+        return run_lookup(m, x);
+    for (size_t i = 0; name && i < NSH_ARRAY_SIZE(expressions); i++)
+        if (strcmp(name, expressions[i].name) == 0) {
+            expressions[i].run(m, x);
+            return 0;
+        }
+    narrow(m, NSH_NFT_MAYBE);
+    return 0;
+}
+
+int nsh_nft_judge(const struct nftnl_rule *rule, int family, const struct nsh_forward_path *path,
+        nsh_nft_find *find, void *userdata, struct nsh_nft_judgement *ret)
+{
+    NSH_CLEANUP(nftnl_expr_iter_destroyp)
+    struct nftnl_expr_iter *iter = nftnl_expr_iter_create(rule);
+    struct machine m = {
+            .family = family, .path = path, .find = find, .userdata = userdata, .j = ret};
+    struct nftnl_expr *x;
+    int r = 0;
+
+    *ret = (struct nsh_nft_judgement){.matches = NSH_NFT_YES};
+    if (!iter)
+        return -ENOMEM;
+    while (r == 0 && ret->matches != NSH_NFT_NO && (x = nftnl_expr_iter_next(iter)))
+        r = run(&m, x);
+    return r;
+}
