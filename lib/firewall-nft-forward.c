@@ -66,7 +66,7 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
 
     if (rule && c->n == c->max) {
         size_t max = c->max ? c->max * 2 : 16;
-        struct nftnl_rule **rules = reallocarray(c->rules, max, sizeof(*rules));
+        struct nftnl_rule **rules = reallocarray(c->rules, max, sizeof(struct nftnl_rule *));
 
         if (rules) {
             c->rules = rules;
