@@ -124,6 +124,7 @@ def _():
         wait(False, "lan0 is down")
         w.router.ip("link set lan0 up")
         wait(True)
+        wait_until(lambda: d.object(route)["state"] == "held", "told")
         mark = d.mark()
         d.reload(text + "  - {to: 203.0.113.0/24, via: 192.0.2.2, dev: eth1, "
                  "when: {dev-up: lan0, address: %s}}\n" % VIP)
