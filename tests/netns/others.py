@@ -19,7 +19,7 @@ from daemon import Daemon
 from netns import differences, wait_until
 from tap import Skip, case, check, equal, main
 from topology import CLIENT4, SERVER4, SERVER6, WAN4, WAN6, Lan
-from traffic import PORT, TcpEcho, tcp_peer
+from traffic import PORT, TcpEcho, TcpTransfer, tcp_peer
 
 DATA = os.path.join(os.environ.get("NSH_TEST_DATA", "tests/data"), "others")
 CONFIG = """
@@ -193,9 +193,13 @@ def _(w):
                "  iifname eth7 drop\n }\n chain post { type nat hook postrouting priority srcnat;\n"
                "  oifname eth7 masquerade\n }\n}\n")
 
+    # Ours in nftables goes with the rest for a moment, and running connections notice.
+    transfer = TcpTransfer(w.client, SERVER4) if w.firewall == "iptables" else None
     w.step("after a start of nftables.service", load)
     w.step("after a reload", load)
     w.step("after a flush", lambda ns: ns.run("nft", "flush", "ruleset"))
+    if transfer:
+        check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
 
 
 @on_both("firewalld starts, reloads and stops")
