@@ -61,7 +61,7 @@ static void print_wanted_chains(struct planner *p, const struct nsh_firewall_pla
     }
 }
 
-/* Of chains that are not wanted nothing is known but their names and tables. */
+/* Of chains that are not wanted nothing is known but names and tables: not what kind of policy. */
 static void print_unwanted_chains(
         struct planner *p, const struct nsh_firewall_plan *plan, enum nsh_table table)
 {
@@ -79,7 +79,7 @@ static void print_unwanted_chains(
         else if (strcmp(steps[i].chain, NSH_CHAIN_CONNTRACK) == 0)
             plan_line(p, "- conntrack %s", family);
         else if (table == NSH_TABLE_NAT && !strchr(name, '_'))
-            plan_line(p, "- masquerade %s (%s)", name, family);
+            plan_line(p, "- policy %s (%s)", name, family);
         else
             plan_line(p, "- chain %s in %s (%s)", steps[i].chain, nsh_table_name(table), family);
     }

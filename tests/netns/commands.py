@@ -93,7 +93,7 @@ def _():
         equal(result.returncode, 3, "exit code")
         lines = result.stdout.splitlines()
         for start in ("~ route 198.51.100.0/24", "- route 10.77.0.0/16 via 192.0.2.2",
-                      "~ masquerade lan-out (ipv4)", "- masquerade old"):
+                      "~ masquerade lan-out (ipv4)", "- policy old (ipv4)"):
             check(any(line.startswith(start) for line in lines), "no %r in\n%s" % (
                 start, result.stdout))
         check(not any("2001:db8" in line or "six" in line or "forwarding" in line
