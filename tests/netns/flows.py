@@ -107,7 +107,8 @@ for family, text, far, near, client, router, near_net in FAMILIES:
             equal((seen, stream.last_peer), (router, router), "seen from after the repairs")
             stream.stop()
             if firewall.NAME == "iptables":  # a flush of nf_tables takes NAT's hook for a moment
-                equal((len(stream.lost), stream.peers), (0, {router}), "a UDP flow: lost, seen from")
+                equal((len(stream.lost), stream.peers), (0, {router}),
+                      "a UDP flow: lost, seen from")
             check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
             d.stop()
     case("IPv%d: running connections do not notice flush and repair" % family)(_)

@@ -124,7 +124,7 @@ def _():
     with Router() as w:
         d = Daemon(w.router, BASIC.partition("masquerade:")[0]).start()
         check(w.router.has_route(BASIC_ROUTE), "the route")
-        equal((w.router.firewall.in_use(4), w.router.firewall.in_use(6)), ([], []), "iptables tables")
+        equal((w.router.firewall.in_use(4), w.router.firewall.in_use(6)), ([], []), "tables")
         equal(w.router.sysctl("net.ipv4.ip_forward"), "0", "forwarding")
         d.stop()
 

@@ -75,6 +75,10 @@ class Iptables:
     def has_foreign(self, family=4):
         return "-A POSTROUTING -p tcp -m tcp --dport 9 -j ACCEPT" in self.ns.nat(family)
 
+    def foreign_source(self, address, family=4):
+        """A rule of somebody else's that gives the same packets another source."""
+        self.ns.iptables("-t nat -I POSTROUTING -o eth1 -j SNAT --to-source " + address, family)
+
     def in_use(self, family=4):
         """The tables that exist here; asking does not bring one into being."""
         return self.ns.tables_in_use(family)
@@ -168,6 +172,12 @@ class Nftables:
     def has_foreign(self, family=4):
         text = self.nft("list table %s other" % _word(family), check=False)
         return "tcp dport 9 counter packets 0 bytes 0 accept" in text
+
+    def foreign_source(self, address, family=4):
+        # Half of a priority does not exist; at an equal one the last to come is asked first.
+        for words in ("table {o}", "chain {o} post { type nat hook postrouting priority 99; }",
+                      "rule {o} post oifname eth1 snat to " + address):
+            self.nft("add " + words.replace("{o}", _word(family) + " other"))
 
     def in_use(self, family=4):
         return [line.split()[2] for line in self.nft("list tables").splitlines()

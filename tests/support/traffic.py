@@ -66,6 +66,16 @@ class UdpEcho(_Server):
             pass  # no way back: the asker will notice
 
 
+class UdpWho(UdpEcho):
+    """Answers with the address and the port that it was asked from."""
+
+    def _answer(self, data, peer):
+        try:
+            self.socket.sendto(b"%s %d" % (peer[0].encode(), peer[1]), peer)
+        except OSError:
+            pass  # no way back: the asker will notice
+
+
 class TcpEcho(_Server):
     """Says where the connection comes from, takes all that is sent, and ends with its SHA-256."""
 
@@ -115,6 +125,20 @@ def udp_peer(ns, address, port=PORT, timeout=3.0, source=None):
                 time.sleep(0.02)
             if time.monotonic() > end:
                 return None
+
+
+def udp_who(ns, address, port, source_port=0, timeout=3.0):
+    """(own port, address, port): from where, and from where as UdpWho sees it; or no answer."""
+    with ns.socket(family_of(address), socket.SOCK_DGRAM) as s:
+        s.bind(("", source_port))
+        s.settimeout(timeout)
+        s.connect((address, port))
+        s.send(b"who am I")
+        try:
+            seen = s.recv(65536).decode().split()
+        except OSError:
+            return None
+        return s.getsockname()[1], seen[0], int(seen[1])
 
 
 def tcp_peer(ns, address, port=PORT, timeout=3.0):
