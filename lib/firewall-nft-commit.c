@@ -328,22 +328,13 @@ static size_t rules_in(const struct nsh_nft_chain *c)
     return c ? c->n_rules : 0;
 }
 
-/* The name of the policy, and what it is: "masquerade home". */
-static void make_comment(const struct nsh_firewall_op *op, char *ret, size_t size)
-{
-    char policy[NSH_POLICY_NAME];
-
-    nsh_chain_policy(op->chain, policy);
-    snprintf(ret, size, "%s %s", nsh_policy_noun(op->kind), policy);
-}
-
 static int jump_add(struct edit *e, const struct nsh_firewall_op *op)
 {
     const struct nsh_nft_hook *hook = nsh_nft_hook_find(e->table, op->hook);
     struct nsh_packet_rule jump = {.action = NSH_PACKET_JUMP};
     struct nsh_nft_chain *bases[NSH_NFT_PLACES];
     size_t firsts, at = op->index;
-    char comment[64];
+    char comment[NSH_NFT_COMMENT];
     int where, r = 0;
 
     if (!hook)
@@ -358,7 +349,7 @@ static int jump_add(struct edit *e, const struct nsh_firewall_op *op)
     if (!bases[where])
         r = add_chain(e, hook->chains[where], &bases[where]);
     memcpy(jump.target, op->chain, sizeof jump.target);
-    make_comment(op, comment, sizeof comment);
+    nsh_nft_comment_make(op->kind, op->chain, comment, sizeof comment);
     return r < 0 ? r : put_rule(e, bases[where], where ? at - firsts : at, &jump, false, comment);
 }
 

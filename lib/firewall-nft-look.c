@@ -11,9 +11,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/common.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,6 +234,30 @@ static struct nsh_nft_chain *chain_of_rule(struct taking *t, const char *name)
     return t->last;
 }
 
+static int take_comment(const struct nftnl_udata *attr, void *userdata)
+{
+    if (nftnl_udata_type(attr) == NFTNL_UDATA_RULE_COMMENT)
+        *(const struct nftnl_udata **)userdata = attr;
+    return 0;
+}
+
+/* The comment is a jump's name; one that was put back by hand mostly lacks it. */
+static bool is_named(const struct nftnl_rule *seen, const char *refers)
+{
+    const struct nftnl_udata *comment = NULL;
+    char chain[NSH_CHAIN_NAME], text[NSH_NFT_COMMENT];
+    enum nsh_table table;
+    uint32_t size = 0;
+    const void *data = nftnl_rule_get_data(seen, NFTNL_RULE_USERDATA, &size);
+
+    if (!data || nftnl_udata_parse(data, size, take_comment, &comment) < 0 || !comment ||
+            !nsh_nft_chain_parse(refers, &table, chain))
+        return false;
+    snprintf(text, sizeof text, "%.*s", (int)nftnl_udata_len(comment),
+            (const char *)nftnl_udata_get(comment));
+    return nsh_nft_comment_names(text, chain);
+}
+
 /* A rule that libnftnl doesn't understand is a rule all the same. */
 static int take_rule(const struct nlmsghdr *m, void *userdata)
 {
@@ -264,6 +290,7 @@ static int take_rule(const struct nlmsghdr *m, void *userdata)
     rule->value.action = NSH_PACKET_OTHER;
     if (nftnl_rule_nlmsg_parse(m, seen) == 0)
         nsh_nft_decode(t->look->family, c->table, seen, &rule->value, rule->refers);
+    rule->named = c->hook && is_named(seen, rule->refers);
     return 0;
 }
 

@@ -83,6 +83,27 @@ bool nsh_nft_chain_parse(
     return false;
 }
 
+void nsh_nft_comment_make(enum nsh_policy_kind kind, const char *chain, char *ret, size_t size)
+{
+    char policy[NSH_POLICY_NAME];
+
+    nsh_chain_policy(chain, policy);
+    snprintf(ret, size, "%s %s", nsh_policy_noun(kind), policy);
+}
+
+/* A policy may have become one of another kind since. */
+bool nsh_nft_comment_names(const char *comment, const char *chain)
+{
+    char wanted[NSH_NFT_COMMENT];
+
+    for (int kind = NSH_POLICY_NONE; kind < NSH_POLICY_KINDS; kind++) {
+        nsh_nft_comment_make((enum nsh_policy_kind)kind, chain, wanted, sizeof wanted);
+        if (strcmp(comment, wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
 const char *nsh_nft_title(int family)
 {
     return family == AF_INET6 ? "IPv6" : "IPv4";

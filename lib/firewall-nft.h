@@ -20,6 +20,8 @@
 #define NSH_NFT_TABLE "netshared"
 /* Longest name of a chain of ours, with its NUL: "mangle-", a policy, a suffix. */
 #define NSH_NFT_NAME 32
+/* Room for the comment of a jump: what a policy is, and its name. */
+#define NSH_NFT_COMMENT 64
 
 NSH_DEFINE_CLEANUP(struct nftnl_rule *, nftnl_rule_free)
 NSH_DEFINE_CLEANUP(struct nftnl_chain *, nftnl_chain_free)
@@ -53,6 +55,9 @@ const struct nsh_nft_hook *nsh_nft_hook_of_chain(const char *chain, int *ret_pla
 void nsh_nft_chain_name(enum nsh_table table, const char *chain, char ret[static NSH_NFT_NAME]);
 bool nsh_nft_chain_parse(
         const char *name, enum nsh_table *ret_table, char ret_chain[static NSH_CHAIN_NAME]);
+/* Of the jump to a chain of the contract: the policy's name, and what it is: "masquerade home". */
+void nsh_nft_comment_make(enum nsh_policy_kind kind, const char *chain, char *ret, size_t size);
+bool nsh_nft_comment_names(const char *comment, const char *chain);
 /* "IPv4", "IPv6"; "ip", "ip6". */
 const char *nsh_nft_title(int family);
 const char *nsh_nft_family_name(int family);
@@ -144,6 +149,7 @@ struct nsh_nft_rule {
     uint32_t id;
     struct nsh_packet_rule value;
     char refers[NSH_NFT_NAME];
+    bool named; /* its comment says which policy it leads to */
 };
 
 struct nsh_nft_chain {

@@ -108,6 +108,8 @@ NFTABLES = (
     ("our jump doubled", ["add rule {t} nat_postrouting counter jump nat-lan-out"]),
     ("our jump altered", ["replace rule {t} nat_postrouting handle @nat_postrouting:2 "
                           "oifname eth9 counter jump nat-lan-out"]),
+    ("our jump without its comment", ["delete rule {t} nat_postrouting handle @nat_postrouting:2",
+                                      "add rule {t} nat_postrouting counter jump nat-guests"]),
     ("our jumps in another order", ["delete rule {t} nat_postrouting handle @nat_postrouting:1",
                                     "add rule {t} nat_postrouting counter jump nat-lan-out "
                                     "comment \"masquerade lan-out\""]),

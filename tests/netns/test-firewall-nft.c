@@ -232,11 +232,13 @@ static void test_jumps_are_seen(void **state)
     install(&masquerade_all, 1);
     nft("add rule ip netshared nat_postrouting ip saddr 10.0.0.0/8 jump nat-home");
     nft("add rule ip netshared nat_postrouting goto nat-home");
+    nft("add rule ip netshared nat_postrouting counter jump nat-home");
+    nft("add rule ip netshared nat_postrouting counter jump nat-home comment \"share web\"");
+    nft("add rule ip netshared nat_postrouting counter jump nat-home comment \"share home\"");
     c = look(NAT, "POSTROUTING");
-    assert_int_equal(c->n_jumps, 3);
-    assert_true(c->jumps[0].plain);
-    assert_false(c->jumps[1].plain);
-    assert_false(c->jumps[2].plain);
+    assert_int_equal(c->n_jumps, 6);
+    for (size_t i = 0; i < c->n_jumps; i++)
+        assert_int_equal(c->jumps[i].plain, i == 0 || i == 5);
     assert_false(seen_chain(CHAIN)->builtin);
     assert_null(seen_chain("PREROUTING"));
 }
