@@ -24,8 +24,15 @@
 /* After everything that concerns the network. */
 #define NSH_CONTROL_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 50)
 
+enum nsh_control_access {
+    NSH_CONTROL_NONE,
+    NSH_CONTROL_READ,   /* what changes nothing: a member of the socket's group */
+    NSH_CONTROL_CHANGE, /* everything: root, and the daemon's own user */
+};
+
 struct nsh_control_peer {
     struct nsh_control *control;
+    enum nsh_control_access access;
     struct nsh_control_peer *next;
     sd_bus *bus;
     sd_event_source *silence;
@@ -50,7 +57,8 @@ struct nsh_control {
 };
 
 /* Takes *fd, which is -1 then; on failure it may be taken or not. */
-int nsh_control_peer_new(struct nsh_control *c, int *fd, struct nsh_control_peer **ret);
+int nsh_control_peer_new(struct nsh_control *c, int *fd, enum nsh_control_access access,
+        struct nsh_control_peer **ret);
 void nsh_control_peer_free(struct nsh_control_peer *p);
 /* Has finished peers freed soon. */
 void nsh_control_reap_later(struct nsh_control *c);

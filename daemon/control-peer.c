@@ -4,9 +4,9 @@
  *
  * A peer lives until it hangs up, breaks the rules, or gets no answer for too long: only a
  * finished call counts, so that one who sends a byte now and then gains nothing. While a Reload
- * is under way it is we who are silent. The rules: no call has arguments, few answers may wait to
- * be read, few Reloads may be under way. sd-bus itself bounds a message to 128 MiB and takes no
- * more memory for it than has arrived.
+ * is under way it is we who are silent. The rules: it only calls, few answers may wait to be read,
+ * few Reloads may be under way. sd-bus itself bounds a message to 128 MiB and takes no more memory
+ * for it than has arrived.
  *
  * A peer never frees itself: it is marked done, and the listener takes it away when none of its
  * callbacks is running.
@@ -19,6 +19,7 @@
 #include "cleanup.h"
 #include "control-internal.h"
 #include "text.h"
+#include "version.h"
 
 struct nsh_control_reply {
     struct nsh_control_peer *peer; /* NULL: the client is gone */
@@ -100,10 +101,41 @@ void nsh_control_reply_reload(struct nsh_control_reply *reply, bool accepted, co
 
 /* ---- what a client may say ---- */
 
+static int refuse(sd_bus_error *error)
+{
+    return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
+            "this needs root; members of the socket's group may only read");
+}
+
+/*
+ * The first call of every client that takes us for a message bus, as busctl does: it wants to know
+ * its own name. We give one and ignore whom a message is addressed to.
+ */
+static int on_hello(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    (void)userdata;
+    (void)error;
+    return sd_bus_reply_method_return(m, "s", ":1.1");
+}
+
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
+        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    (void)bus;
+    (void)path;
+    (void)interface;
+    (void)property;
+    (void)userdata;
+    (void)error;
+    return sd_bus_message_append(reply, "s", NSH_VERSION);
+}
+
 static int on_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     struct nsh_control_peer *p = userdata;
 
+    if (p->access < NSH_CONTROL_CHANGE)
+        return refuse(error);
     if (p->n_replies >= NSH_CONTROL_PENDING_MAX)
         return sd_bus_error_set(
                 error, SD_BUS_ERROR_LIMITS_EXCEEDED, "too many reloads are under way");
@@ -140,8 +172,17 @@ static int on_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("Reload", "", "bs", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD("Status", "", "s", on_status, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("b", accepted, "s", text),
+                on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_status,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_VTABLE_END,
+};
+
+static const sd_bus_vtable bus_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("Hello", "", "s", on_hello, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 
@@ -154,9 +195,8 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
     (void)error;
     if (p->done)
         return 1;
-    if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Local", "Disconnected") > 0 ||
-            sd_bus_message_is_empty(m) <= 0 || sd_bus_get_n_queued_write(p->bus, &waiting) < 0 ||
-            waiting >= NSH_CONTROL_QUEUE_MAX) {
+    if (sd_bus_message_is_method_call(m, NULL, NULL) <= 0 || /* also: Disconnected */
+            sd_bus_get_n_queued_write(p->bus, &waiting) < 0 || waiting >= NSH_CONTROL_QUEUE_MAX) {
         finish(p);
         return 1;
     }
@@ -165,7 +205,7 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- making and ending it ---- */
 
-/* The peer's uid was checked already: every method is open to it. */
+/* Who the peer is was asked of its socket; each method looks at that itself. */
 static int set_up_bus(struct nsh_control_peer *p)
 {
     sd_id128_t id;
@@ -187,6 +227,9 @@ static int set_up_bus(struct nsh_control_peer *p)
     if (e >= 0)
         e = sd_bus_add_object_vtable(
                 p->bus, NULL, NSH_CONTROL_OBJECT, NSH_CONTROL_INTERFACE, vtable, p);
+    if (e >= 0)
+        e = sd_bus_add_object_vtable(
+                p->bus, NULL, "/org/freedesktop/DBus", "org.freedesktop.DBus", bus_vtable, p);
     return e;
 }
 
@@ -201,13 +244,15 @@ static int add_silence(struct nsh_control_peer *p)
     return e;
 }
 
-int nsh_control_peer_new(struct nsh_control *c, int *fd, struct nsh_control_peer **ret)
+int nsh_control_peer_new(struct nsh_control *c, int *fd, enum nsh_control_access access,
+        struct nsh_control_peer **ret)
 {
     NSH_CLEANUP(nsh_control_peer_freep) struct nsh_control_peer *p = calloc(1, sizeof(*p));
 
     if (!p)
         return -ENOMEM;
     p->control = c;
+    p->access = access;
     p->since = now_of(p);
     int e = add_silence(p);
     if (e >= 0)

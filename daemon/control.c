@@ -7,6 +7,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,8 @@ static int open_listener(const char *path)
         return e;
     if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
-    if (listen(fd, BACKLOG) < 0) {
+    /* The file's group is ours: any other than root's was given to the service for its readers. */
+    if ((getegid() != 0 && chmod(path, 0660) < 0) || listen(fd, BACKLOG) < 0) {
         e = -errno;
         (void)unlink(path);
         return e;
@@ -65,13 +67,69 @@ static int open_listener(const char *path)
     return NSH_TAKE_FD(fd);
 }
 
-static bool is_allowed(int fd)
+/* ---- the name by which other programs find it ---- */
+
+static bool make_alias_path(const char *path, char ret[static PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash && snprintf(ret, PATH_MAX, "%.*s/control", (int)(slash - path), path) < PATH_MAX;
+}
+
+/*
+ * The socket's own name holds the network namespace's number. "control" beside it leads there:
+ * to the daemon that was first, where several namespaces share the folder. Without it all works.
+ */
+static void add_alias(const char *path)
+{
+    char alias[PATH_MAX];
+    struct stat st;
+
+    if (!make_alias_path(path, alias) || stat(alias, &st) == 0)
+        return;
+    if (lstat(alias, &st) == 0 && S_ISLNK(st.st_mode))
+        (void)unlink(alias); /* of one that has ended */
+    (void)!symlink(strrchr(path, '/') + 1, alias);
+}
+
+static void remove_alias(const char *path)
+{
+    char alias[PATH_MAX], target[PATH_MAX];
+    ssize_t n;
+
+    if (!make_alias_path(path, alias) || (n = readlink(alias, target, sizeof(target) - 1)) < 0)
+        return;
+    target[n] = '\0';
+    if (strcmp(target, strrchr(path, '/') + 1) == 0)
+        (void)unlink(alias);
+}
+
+/* SO_PEERGROUPS: the groups that the peer had when it connected, beside its main one. */
+static bool is_member(int fd, gid_t group)
+{
+    socklen_t size = NGROUPS_MAX * sizeof(gid_t);
+    nsh_autofree gid_t *groups = malloc(size);
+
+    if (!groups || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+        return false;
+    for (size_t i = 0; i < size / sizeof(gid_t); i++)
+        if (groups[i] == group)
+            return true;
+    return false;
+}
+
+static enum nsh_control_access access_of(int fd)
 {
     struct ucred peer;
     socklen_t size = sizeof(peer);
+    gid_t group = getegid();
 
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-           (peer.uid == 0 || peer.uid == geteuid());
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return NSH_CONTROL_NONE;
+    if (peer.uid == 0 || peer.uid == geteuid())
+        return NSH_CONTROL_CHANGE;
+    return group != 0 && (peer.gid == group || is_member(fd, group)) ? NSH_CONTROL_READ
+                                                                     : NSH_CONTROL_NONE;
 }
 
 /* ---- accepting ---- */
@@ -126,9 +184,10 @@ static void resume_accepting(struct nsh_control *c)
 static void add_peer(struct nsh_control *c, int accepted)
 {
     nsh_autoclose int fd = accepted;
+    enum nsh_control_access access = access_of(fd);
     struct nsh_control_peer *p;
 
-    if (!is_allowed(fd) || nsh_control_peer_new(c, &fd, &p) < 0)
+    if (access == NSH_CONTROL_NONE || nsh_control_peer_new(c, &fd, access, &p) < 0)
         return;
     p->next = c->peers;
     c->peers = p;
@@ -219,6 +278,7 @@ int nsh_control_new(sd_event *event, const char *path, const struct nsh_control_
     if (c->fd < 0)
         return c->fd;
     snprintf(c->path, sizeof(c->path), "%s", path);
+    add_alias(path);
     c->event = sd_event_ref(event);
     c->handler = *handler;
     c->silent_usec = SILENT_USEC;
@@ -246,6 +306,7 @@ void nsh_control_free(struct nsh_control *c)
     sd_event_unref(c->event);
     if (c->fd >= 0) {
         (void)unlink(c->path);
+        remove_alias(c->path);
         close(c->fd);
     }
     free(c);

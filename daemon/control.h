@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control channel: sd-bus, peer to peer, over a 0600 socket in the runtime directory. Only
- * root and the daemon's own user are answered (SO_PEERCRED). Each client is a connection of its
- * own on the event loop, with a limit on their number, on how long one may stay silent, and on
- * what is queued for one that does not read, so that none can hold up the daemon or the others.
+ * The control channel: sd-bus, peer to peer, over a socket in the runtime directory. Root and the
+ * daemon's own user may say everything; where the daemon runs with another group than root's, the
+ * socket's mode is 0660 and members of that group may read (SO_PEERCRED, SO_PEERGROUPS); nobody
+ * else is answered. Each client is a connection of its own on the event loop, with a limit on
+ * their number, on how long one may stay silent, and on what is queued for one that does not
+ * read, so that none can hold up the daemon or the others.
  *
  * Object /io/netshared/Control, interface io.netshared.Control:
  *     Reload() -> (b accepted, s text)   answers when a load begun after the call has been judged;
  *                                        text: the errors or warnings, as `check` prints them
  *     Status() -> (s json)
+ *     Version, a property                as `netshared --version`
+ *
+ * With introspection, and org.freedesktop.DBus.Hello, so that busctl(1) can be the client:
+ *     busctl --address=unix:path=/run/netshared/control introspect io.netshared
+ * /io/netshared/Control
  */
 #pragma once
 
@@ -29,7 +36,10 @@ struct nsh_control_handler {
     char *(*status)(void *userdata);
 };
 
-/* Listens at `path`, replacing a stale socket (the lock is held). `handler` is copied. */
+/*
+ * Listens at `path`, replacing a stale socket (the lock is held), with a symbolic link "control" to
+ * it in the same folder unless that leads to another one. `handler` is copied.
+ */
 int nsh_control_new(sd_event *event, const char *path, const struct nsh_control_handler *handler,
         struct nsh_control **ret);
 /* Closes all, unlinks the socket. */

@@ -268,4 +268,20 @@ def _():
         d.stop()
 
 
+@case("busctl is a client too")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC)
+        d.start()
+        where = ("busctl", "--address=unix:path=" + os.path.join(d.runtime, "control"))
+        target = ("io.netshared", "/io/netshared/Control")
+        said = w.router.run(*where, "introspect", *target).stdout
+        for word in ("io.netshared.Control", ".Reload", ".Status", ".Version"):
+            contains(said, word, "introspection")
+        called = w.router.run(*where, "call", *target, "io.netshared.Control", "Reload").stdout
+        contains(called, "bs true", "the verdict")
+        d.stop()
+        check(not os.path.lexists(os.path.join(d.runtime, "control")), "its name goes with it")
+
+
 main()

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -77,6 +78,13 @@ static void answer_held(void)
     server.n_held = 0;
 }
 
+static int make_control(void)
+{
+    const struct nsh_control_handler handler = {&server, reload, status};
+
+    return nsh_control_new(server.event, server.path, &handler, &server.control);
+}
+
 /* One letter each; every one is answered, so that the test knows that it is done. */
 static int on_command(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
@@ -91,20 +99,21 @@ static int on_command(sd_event_source *source, int fd, uint32_t revents, void *u
         answer_held();
     else if (c == 'f')
         server.control = (nsh_control_free(server.control), NULL);
+    else if (c == 'm' && make_control() < 0)
+        c = '!';
     say(c == 'n' ? (char)('A' + server.control->n_peers) : c);
     return 0;
 }
 
 static void *run_server(void *userdata)
 {
-    const struct nsh_control_handler handler = {&server, reload, status};
     sd_event_source *source = NULL;
 
     (void)userdata;
     if (sd_event_new(&server.event) < 0 ||
             sd_event_add_io(server.event, &source, server.commands[0], EPOLLIN, on_command, NULL) <
                     0 ||
-            nsh_control_new(server.event, server.path, &handler, &server.control) < 0) {
+            make_control() < 0) {
         say('!');
     } else {
         say('s');
@@ -385,6 +394,69 @@ static void test_other_user(void **state)
     assert_int_equal(server.n_held, 0);
 }
 
+#define GROUP 60001
+
+/* Exit status: 0 with an answer, 1 refused by the method, 2 not spoken to. */
+static int ask_as(gid_t main_group, gid_t further_group, const char *method)
+{
+    int wait_status = -1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        sd_bus *bus = NULL;
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        strcpy(address.sun_path, server.path);
+        if (setgroups(1, &further_group) < 0 || setgid(main_group) < 0 || setuid(65534) < 0 ||
+                sd_bus_new(&bus) < 0)
+            _exit(3);
+        if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+                sd_bus_set_fd(bus, fd, fd) < 0 || sd_bus_start(bus) < 0)
+            _exit(2);
+        NSH_CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        if (sd_bus_call_method(bus, NULL, NSH_CONTROL_OBJECT, NSH_CONTROL_INTERFACE, method, &error,
+                    NULL, "") >= 0)
+            _exit(0);
+        _exit(sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED) ? 1 : 2);
+    }
+    assert_int_equal(waitpid(child, &wait_status, 0), child);
+    assert_true(WIFEXITED(wait_status));
+    return WEXITSTATUS(wait_status);
+}
+
+/* The daemon's group may read, where that is not root's own; nobody else may anything. */
+static void test_group(void **state)
+{
+    struct stat st;
+    char alias[128];
+
+    (void)state;
+    if (geteuid() != 0)
+        return; /* only root can become another */
+    assert_int_equal(chmod(server.dir, 0755), 0);
+    assert_int_equal(ask_as(65534, 0, "Status"), 2); /* even where root's group could connect */
+    assert_int_equal(command('f'), 'f');
+    assert_int_equal(setegid(GROUP), 0);
+    assert_int_equal(command('m'), 'm');
+    assert_int_equal(stat(server.path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0660);
+    assert_int_equal(st.st_gid, GROUP);
+    snprintf(alias, sizeof(alias), "%s/control", server.dir);
+    struct stat through;
+    assert_int_equal(stat(alias, &through), 0);
+    assert_int_equal(through.st_ino, st.st_ino);
+    assert_int_equal(ask_as(65534, GROUP, "Status"), 0);
+    assert_int_equal(ask_as(GROUP, 65534, "Status"), 0);
+    assert_int_equal(ask_as(65534, GROUP, "Reload"), 1);
+    assert_int_equal(ask_as(65534, 65534, "Status"), 2);
+    assert_int_equal(setegid(0), 0);
+    assert_int_equal(chmod(server.path, 0666), 0);
+    assert_int_equal(ask_as(65534, 65534, "Status"), 2);
+    assert_int_equal(ask_as(65534, GROUP, "Status"), 2); /* it is asked when one connects */
+    assert_alive();
+}
+
 static void test_client_timeouts(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -484,7 +556,7 @@ static void test_garbage(void **state)
     assert_alive();
 }
 
-/* Calls have no arguments: what comes with one is not ours to read. */
+/* What a method does not take, and what is no call at all. */
 static void test_arguments(void **state)
 {
     NSH_CLEANUP(sd_bus_close_unrefp) sd_bus *bus = connect_bus();
@@ -496,9 +568,39 @@ static void test_arguments(void **state)
     assert_true(sd_bus_is_open(bus) > 0);
     assert_true(sd_bus_call_method(bus, NULL, NSH_CONTROL_OBJECT, NSH_CONTROL_INTERFACE, "Reload",
                         NULL, NULL, "s", "x") < 0);
-    assert_true(sd_bus_is_open(bus) <= 0);
-    wait_for_peers(0);
+    assert_true(sd_bus_is_open(bus) > 0);
     assert_int_equal(server.n_held, 0);
+    assert_true(sd_bus_emit_signal(bus, "/a", "a.b", "C", "s", "x") >= 0);
+    (void)sd_bus_flush(bus);
+    wait_hangup(sd_bus_get_fd(bus));
+    wait_for_peers(0);
+}
+
+/* busctl and other clients of message buses begin with Hello, and look around. */
+static void test_as_a_bus(void **state)
+{
+    int fd = connect_raw();
+    NSH_CLEANUP(sd_bus_close_unrefp) sd_bus *bus = NULL;
+    NSH_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    nsh_autofree char *version = NULL;
+    const char *xml = NULL, *name = NULL;
+
+    (void)state;
+    assert_true(sd_bus_new(&bus) >= 0);
+    assert_true(sd_bus_set_fd(bus, fd, fd) >= 0);
+    assert_true(sd_bus_set_bus_client(bus, true) >= 0);
+    assert_true(sd_bus_start(bus) >= 0);
+    assert_true(
+            sd_bus_call_method(bus, "io.netshared", NSH_CONTROL_OBJECT,
+                    "org.freedesktop.DBus.Introspectable", "Introspect", NULL, &reply, "") >= 0);
+    assert_true(sd_bus_message_read(reply, "s", &xml) > 0);
+    assert_non_null(strstr(xml, "<method name=\"Reload\">"));
+    assert_non_null(strstr(xml, "name=\"accepted\""));
+    assert_true(sd_bus_get_unique_name(bus, &name) >= 0);
+    assert_string_equal(name, ":1.1");
+    assert_true(sd_bus_get_property_string(bus, "io.netshared", NSH_CONTROL_OBJECT,
+                        NSH_CONTROL_INTERFACE, "Version", NULL, &version) >= 0);
+    assert_true(version[0] >= '0' && version[0] <= '9');
 }
 
 /* Asks and asks and never reads. (A socket takes 8 MiB before anything has to wait.) */
@@ -684,6 +786,8 @@ int main(void)
             TEST(test_pending_is_not_silent),
             TEST(test_garbage),
             TEST(test_arguments),
+            TEST(test_as_a_bus),
+            TEST(test_group),
             TEST(test_not_reading),
             TEST(test_slow_reader),
             TEST(test_many_reloads_of_one),
