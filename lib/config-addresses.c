@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "config-routes.h"
+#include "nearest.h"
 
 /* The length that a mask such as 255.255.255.0 stands for; -1: it is none. */
 static int mask_length(const char *text)

@@ -153,9 +153,6 @@ void nsh_read_file(struct nsh_loader *l, const struct nsh_source *source, const 
 
 /* ---- hints (config-hint.c) ---- */
 
-/* The word most like `text` among those that `next` gives until NULL; NULL: none is like it. */
-typedef const char *nsh_next_word(void *userdata, size_t i);
-const char *nsh_nearest(const char *text, nsh_next_word *next, void *userdata);
 /*
  * "did you mean 'via'?", or what the object's keys are. Returns the index of the key that may have
  * been meant, or n_keys.

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config-loader.h"
+#include "nearest.h"
 
 /* ---- routing tables ---- */
 

@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "config-loader.h"
+#include "duration.h"
 
 /* ---- numbers ---- */
 
@@ -312,111 +313,12 @@ const struct nsh_key_type nsh_type_scope = {
 
 /* ---- times ---- */
 
-static const struct {
-    const char *name;
-    uint64_t usec;
-} units[] = {
-        {"us", 1},
-        {"usec", 1},
-        {"\xc2\xb5s", 1},
-        {"\xce\xbcs", 1},
-        {"ms", 1000},
-        {"msec", 1000},
-        {"s", 1000000},
-        {"sec", 1000000},
-        {"second", 1000000},
-        {"seconds", 1000000},
-        {"", 1000000},
-        {"m", 60000000},
-        {"min", 60000000},
-        {"minute", 60000000},
-        {"minutes", 60000000},
-        {"h", 3600000000},
-        {"hr", 3600000000},
-        {"hour", 3600000000},
-        {"hours", 3600000000},
-        {"d", 86400000000},
-        {"day", 86400000000},
-        {"days", 86400000000},
-        {"w", 604800000000},
-        {"week", 604800000000},
-        {"weeks", 604800000000},
-};
-
-static uint64_t unit_of(const char *text, size_t n)
-{
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(units); i++)
-        if (strlen(units[i].name) == n && memcmp(units[i].name, text, n) == 0)
-            return units[i].usec;
-    return 0;
-}
-
-/* One "1.5min" of a time; moves *p behind it. */
-static bool parse_term(const char **p, uint64_t *sum)
-{
-    const char *text = *p;
-    size_t whole = strspn(text, "0123456789"), part = 0, unit;
-    uint64_t number, usec, rest = 0, scale;
-
-    if (whole == 0 || (text[0] == '0' && whole > 1))
-        return false;
-    number = to_number(text, whole);
-    text += whole;
-    if (text[0] == '.') {
-        part = strspn(++text, "0123456789");
-        if (part == 0)
-            return false;
-    }
-    unit = strcspn(text + part + strspn(text + part, " "), " 0123456789.");
-    usec = unit_of(text + part + strspn(text + part, " "), unit);
-    if (usec == 0 || number > UINT64_MAX / usec)
-        return false;
-    scale = usec;
-    for (size_t i = 0; i < part; i++) {
-        scale /= 10;
-        rest += scale * (uint64_t)(text[i] - '0');
-    }
-    if (number * usec > UINT64_MAX - rest || number * usec + rest > UINT64_MAX - *sum)
-        return false;
-    *sum += number * usec + rest;
-    *p = text + part + strspn(text + part, " ") + unit;
-    return true;
-}
-
-static bool parse_duration(const char *text, uint64_t *ret)
-{
-    uint64_t sum = 0;
-
-    do {
-        if (!parse_term(&text, &sum))
-            return false;
-        text += strspn(text, " ");
-    } while (*text);
-    *ret = sum;
-    return true;
-}
-
-/* In the largest unit in which it is a whole number. */
-static const char *format_duration(uint64_t usec, char *buf, size_t size)
-{
-    static const struct {
-        const char *name;
-        uint64_t usec;
-    } shown[] = {{"d", 86400000000}, {"s", 1000000}, {"ms", 1000}, {"us", 1}};
-    size_t i = 0;
-
-    while (usec % shown[i].usec != 0)
-        i++;
-    (void)snprintf(buf, size, "%" PRIu64 "%s", usec / shown[i].usec, shown[i].name);
-    return buf;
-}
-
 static const char *hint_range(const struct nsh_key *key, char *hint, size_t size)
 {
     char min[32], max[32];
 
-    (void)snprintf(hint, size, "it can be %s to %s", format_duration(key->min, min, sizeof(min)),
-            format_duration(key->max, max, sizeof(max)));
+    (void)snprintf(hint, size, "it can be %s to %s", nsh_duration_exact(key->min, min, sizeof(min)),
+            nsh_duration_exact(key->max, max, sizeof(max)));
     return hint;
 }
 
@@ -450,7 +352,7 @@ static void read_duration(struct nsh_loader *l, const struct nsh_key *key, void 
     char hint[NSH_HINT_TEXT];
     uint64_t usec;
 
-    if (!parse_duration(value->text, &usec))
+    if (!nsh_duration_parse(value->text, &usec))
         nsh_loader_error(l, value->mark, "write a time such as 60s, 5min or 1min 30s",
                 "'%s' wants a time, not '%s'", key->name, nsh_loader_show(l, value->text));
     else if (usec < key->min || usec > key->max)
