@@ -32,7 +32,7 @@ static void print_verdict(const char *path, const struct nsh_desired *d)
 
 int nsh_command_check(const struct nsh_options *o)
 {
-    const char *path = o->file ? o->file : o->config;
+    const char *path = o->operands[0] ? o->operands[0] : o->config;
     struct nsh_loaded loaded;
     int code = NSH_EXIT_OK;
 

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command line, and the subcommands it leads to.
+ * What the command line said, and the subcommands it leads to. Which of them takes what is in the
+ * tables of cli-table.c.
  */
 #pragma once
 
 #include <stdbool.h>
+
+#include "version.h"
+
+#define NSH_DEFAULT_CONFIG NSH_SYSCONFDIR "/netshared.yaml"
+#define NSH_DEFAULT_RUNTIME_DIRECTORY "/run/netshared"
+#define NSH_DEFAULT_STATE_DIRECTORY NSH_STATEDIR "/netshared"
+#define NSH_OPERANDS_MAX 2
 
 /* Exit codes, documented in netshared(8). */
 enum nsh_exit {
@@ -15,11 +23,12 @@ enum nsh_exit {
 };
 
 struct nsh_options {
+    bool help, version; /* seen to before a command runs */
     const char *config;
     const char *runtime_directory;
     const char *state_directory;
     bool json;
-    const char *file; /* the operand of `check`; NULL: none */
+    const char *operands[NSH_OPERANDS_MAX]; /* in the order of the table; NULL: left out */
 };
 
 int nsh_command_run(const struct nsh_options *o);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cleanup.h"
+#include "cli.h"
+
+#define FIELD(member) .offset = offsetof(struct nsh_options, member)
+
+static const struct nsh_cli_option options[] = {
+        {"config", FIELD(config), .letter = 'c', .common = true, .value = {NSH_CLI_FILE, "FILE"},
+                .help = "the file (default: " NSH_DEFAULT_CONFIG ")"},
+        {"runtime-directory", FIELD(runtime_directory), .common = true,
+                .value = {NSH_CLI_DIRECTORY, "DIR"},
+                .help = "lock and control socket\n"
+                        "(default: $RUNTIME_DIRECTORY or " NSH_DEFAULT_RUNTIME_DIRECTORY ")"},
+        {"state-directory", FIELD(state_directory), .common = true,
+                .value = {NSH_CLI_DIRECTORY, "DIR"},
+                .help = "the last accepted configuration\n"
+                        "(default: $STATE_DIRECTORY or " NSH_DEFAULT_STATE_DIRECTORY ")"},
+        {"json", FIELD(json), .help = "for programs"},
+        {"help", FIELD(help), .letter = 'h', .common = true, .help = "what the command takes"},
+        {"version", FIELD(version), .common = true, .help = "which version this is"},
+};
+
+static const struct nsh_cli_command commands[] = {
+        {"run", nsh_command_run, "the daemon: make it so and keep it so"},
+        {"reload", nsh_command_reload,
+                "have the daemon read its file again; fails, with the errors, if it is bad"},
+        {"check", nsh_command_check, "say what is wrong with the file",
+                .operands = {{{NSH_CLI_FILE, "FILE"}, .optional = true}}},
+        {"plan", nsh_command_plan,
+                "show what would change in the kernel (exit status 3: something would)"},
+        {"apply", nsh_command_apply, "make it so once (asks a running daemon)"},
+        {"remove", nsh_command_remove, "take away all that netshared put there"},
+        {"status", nsh_command_status, "what is held, pending or conflicting", .options = "json"},
+};
+
+const struct nsh_cli nsh_cli = {
+        .commands = commands,
+        .n_commands = NSH_ARRAY_SIZE(commands),
+        .options = options,
+        .n_options = NSH_ARRAY_SIZE(options),
+};
