@@ -16,6 +16,7 @@ static const struct nsh_cli_option options[] = {
                 .help = "the last accepted configuration\n"
                         "(default: $STATE_DIRECTORY or " NSH_DEFAULT_STATE_DIRECTORY ")"},
         {"json", FIELD(json), .help = "for programs"},
+        {"strict", FIELD(strict), .help = "warnings are errors"},
         {"help", FIELD(help), .letter = 'h', .common = true, .help = "what the command takes"},
         {"version", FIELD(version), .common = true, .help = "which version this is"},
 };
@@ -25,7 +26,7 @@ static const struct nsh_cli_command commands[] = {
         {"reload", nsh_command_reload,
                 "have the daemon read its file again; fails, with the errors, if it is bad"},
         {"check", nsh_command_check, "say what is wrong with the file",
-                .operands = {{{NSH_CLI_FILE, "FILE"}, .optional = true}}},
+                .operands = {{{NSH_CLI_FILE, "FILE"}, .optional = true}}, .options = "json strict"},
         {"plan", nsh_command_plan,
                 "show what would change in the kernel (exit status 3: something would)"},
         {"apply", nsh_command_apply, "make it so once (asks a running daemon)"},

@@ -2,11 +2,52 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "check-json.h"
+#include "cleanup.h"
 #include "common.h"
 #include "options.h"
 #include "probes.h"
 #include "reload.h"
+
+/* ---- standard input ---- */
+
+/* A write to a memfd is never short but for want of memory. */
+static int copy(int from, int to)
+{
+    static char chunk[64UL * 1024];
+    uint64_t sum = 0;
+
+    for (;;) {
+        ssize_t n = read(from, chunk, sizeof(chunk));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : 0;
+        sum += (uint64_t)n;
+        if (sum > NSH_CONFIG_FILE_MAX)
+            return -EFBIG;
+        if (write(to, chunk, (size_t)n) != n)
+            return -ENOMEM;
+    }
+}
+
+/* What an editor has in its buffer: read as if it stood in the file, drop-ins and all. */
+static void load_input(const char *path, struct nsh_loaded *ret)
+{
+    nsh_autoclose int fd = memfd_create("netshared-check", MFD_CLOEXEC);
+    int q = fd < 0 ? -errno : copy(STDIN_FILENO, fd);
+
+    if (q == 0)
+        nsh_load_text(path, fd, NSH_TRUST_ADVISE, ret);
+    else
+        *ret = (struct nsh_loaded){.diags = nsh_diags_new(), .error = q};
+}
+
+/* ---- the verdict ---- */
 
 /* What is there for probes alone is not in the file. */
 static size_t count_rules(const struct nsh_desired *d)
@@ -18,7 +59,7 @@ static size_t count_rules(const struct nsh_desired *d)
     return n;
 }
 
-static void print_verdict(const char *path, const struct nsh_desired *d)
+static void print_contents(const char *path, const struct nsh_desired *d)
 {
     const struct nsh_config *c = d->config;
     size_t n = c->n_masquerades + c->n_shares + c->n_port_forwards + c->n_network_maps;
@@ -30,21 +71,47 @@ static void print_verdict(const char *path, const struct nsh_desired *d)
     printf("%zu polic%s\n", n, n == 1 ? "y" : "ies");
 }
 
+static int print_text(const char *path, const struct nsh_loaded *loaded, bool strict)
+{
+    size_t warnings = nsh_diags_warnings(loaded->diags);
+
+    nsh_diags_print(loaded->diags, stderr);
+    if (loaded->error != 0)
+        return NSH_EXIT_FAILED;
+    if (strict && warnings > 0)
+        return nsh_complain("%s: %zu warning%s, and --strict takes none", path, warnings,
+                warnings == 1 ? "" : "s");
+    print_contents(path, loaded->desired);
+    return NSH_EXIT_OK;
+}
+
+static int print_json(const char *path, const struct nsh_loaded *loaded, bool strict)
+{
+    bool ok = loaded->error == 0 && !(strict && nsh_diags_warnings(loaded->diags) > 0);
+    int q = nsh_check_json(stdout, path, loaded->diags, ok);
+
+    if (q < 0)
+        return nsh_complain("cannot write: %s", strerror(-q));
+    return ok ? NSH_EXIT_OK : NSH_EXIT_FAILED;
+}
+
 int nsh_command_check(const struct nsh_options *o)
 {
-    const char *path = o->operands[0] ? o->operands[0] : o->config;
+    bool input = o->operands[0] && strcmp(o->operands[0], "-") == 0;
+    const char *path = o->operands[0] && !input ? o->operands[0] : o->config;
     struct nsh_loaded loaded;
-    int code = NSH_EXIT_OK;
+    int code;
 
-    nsh_load_now(path, NSH_TRUST_ADVISE, NULL, &loaded);
-    if (loaded.diags)
-        nsh_diags_print(loaded.diags, stderr);
-    if (loaded.error == 0)
-        print_verdict(path, loaded.desired);
-    else if (!loaded.diags || nsh_diags_errors(loaded.diags) == 0)
-        code = nsh_complain("%s: %s", path, strerror(-loaded.error));
+    if (input)
+        load_input(path, &loaded);
     else
-        code = NSH_EXIT_FAILED;
+        nsh_load_now(path, NSH_TRUST_ADVISE, NULL, &loaded);
+    if (!loaded.diags)
+        return nsh_complain("%s: %s", path, strerror(ENOMEM));
+    if (loaded.error != 0 && nsh_diags_errors(loaded.diags) == 0)
+        nsh_diag_add(loaded.diags, NSH_DIAG_ERROR, path, 0, 0, NULL, "can't be read: %s",
+                strerror(-loaded.error));
+    code = o->json ? print_json(path, &loaded, o->strict) : print_text(path, &loaded, o->strict);
     nsh_loaded_done(&loaded);
     return code;
 }

@@ -28,6 +28,7 @@ struct nsh_options {
     const char *runtime_directory;
     const char *state_directory;
     bool json;
+    bool strict;
     const char *operands[NSH_OPERANDS_MAX]; /* in the order of the table; NULL: left out */
 };
 

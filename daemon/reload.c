@@ -37,20 +37,34 @@ static int to_desired(struct nsh_config *config, struct nsh_loaded *l)
     return q;
 }
 
-/* One try; `archive` -1: what is read is not kept. */
-static void load_once(
-        const char *path, enum nsh_config_trust trust, int archive, struct nsh_loaded *ret)
+static void load_source(const struct nsh_config_source *source, struct nsh_loaded *ret)
 {
-    struct nsh_config_source source = {.path = path, .trust = trust, .archive_fd = archive};
     struct nsh_config *config = NULL;
 
     *ret = (struct nsh_loaded){.error = -ENOMEM};
     ret->diags = nsh_diags_new();
     if (!ret->diags)
         return;
-    ret->error = nsh_config_load(&source, ret->diags, &config);
+    ret->error = nsh_config_load(source, ret->diags, &config);
     if (ret->error == 0)
         ret->error = to_desired(config, ret);
+}
+
+/* One try; `archive` -1: what is read is not kept. */
+static void load_once(
+        const char *path, enum nsh_config_trust trust, int archive, struct nsh_loaded *ret)
+{
+    struct nsh_config_source source = {.path = path, .trust = trust, .archive_fd = archive};
+
+    load_source(&source, ret);
+}
+
+void nsh_load_text(const char *path, int fd, enum nsh_config_trust trust, struct nsh_loaded *ret)
+{
+    struct nsh_config_source source = {
+            .path = path, .trust = trust, .archive_fd = -1, .is_open = true, .fd = fd};
+
+    load_source(&source, ret);
 }
 
 /*

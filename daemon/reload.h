@@ -41,5 +41,7 @@ int nsh_loader_start(struct nsh_loader *l);
  */
 void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
         struct nsh_loaded *ret);
+/* The same with the bytes of `fd` in place of the main file's. */
+void nsh_load_text(const char *path, int fd, enum nsh_config_trust trust, struct nsh_loaded *ret);
 /* The last accepted configuration from the state directory; error -ENOENT: there is none. */
 void nsh_load_accepted(struct nsh_state *state, struct nsh_loaded *ret);

@@ -131,9 +131,10 @@ static int report_archive(struct nsh_loader *l, const char *path, int r)
 static int load_file(struct nsh_loader *l, const struct nsh_config_source *source, const char *path,
         bool main_file)
 {
-    nsh_autoclose int fd = nsh_open_file(path, source->trust, NULL, l->diags);
+    bool is_open = main_file && source->is_open;
+    nsh_autoclose int opened = is_open ? -1 : nsh_open_file(path, source->trust, NULL, l->diags);
     off_t header = 0, begin = 0, end;
-    int archive = source->archive_fd, r = 0;
+    int fd = is_open ? source->fd : opened, archive = source->archive_fd, r = 0;
     struct nsh_stamp stamp;
 
     if (fd < 0)
@@ -258,7 +259,7 @@ static int load_drop_ins(struct nsh_loader *l, const struct nsh_config_source *s
  * What was found when all files had been read and closed is shown with its line as well; but what
  * stands in prefix files is not.
  */
-static void attach_again(const struct nsh_loader *l)
+static void attach_again(const struct nsh_loader *l, const struct nsh_config_source *source)
 {
     struct nsh_diags *d = l->diags;
 
@@ -269,6 +270,10 @@ static void attach_again(const struct nsh_loader *l)
 
         if (!diag->path || diag->line == 0 || diag->source || nsh_lists_has(&l->lists, diag->path))
             continue;
+        if (source->is_open && strcmp(diag->path, source->path) == 0) {
+            nsh_diags_attach_source(d, diag->path, source->fd);
+            continue;
+        }
         fd = open(diag->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
         if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
             nsh_diags_attach_source(d, diag->path, fd);
@@ -294,7 +299,7 @@ int nsh_config_load(
     if (l.failure == 0)
         failure = load_drop_ins(&l, source);
     r = finish(&l, errors);
-    attach_again(&l);
+    attach_again(&l, source);
     if (r == 0 && source->archive_fd >= 0)
         r = report_archive(&l, source->path, nsh_archive_end(source->archive_fd, &l.used_tables));
     if (failure < 0)

@@ -171,6 +171,8 @@ struct nsh_config_source {
     const char
             *path; /* the main file X.yaml; its drop-ins are the *.yaml below X.d, in byte order */
     enum nsh_config_trust trust;
+    bool is_open; /* `fd` is read in place of what is at `path` */
+    int fd;
     /*
      * Where the bytes that were read are written as they are read (-1: nowhere): an archive from
      * which nsh_config_load_archive makes the very same configuration. Open for writing at its

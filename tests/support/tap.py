@@ -99,14 +99,14 @@ def _run(number, name, function, timeout):
     return True
 
 
-def main():
+def main(root=True):
     words = [a for a in sys.argv[1:] if not a.startswith("--")]
     chosen = [c for c in _cases if not words or any(w in c[0] for w in words)]
     if "--list" in sys.argv:
         print("\n".join(c[0] for c in chosen))
         return
     sys.stdout.reconfigure(line_buffering=True)
-    if os.geteuid() != 0:
+    if root and os.geteuid() != 0:
         print("1..0 # SKIP needs root, for network namespaces")
         return
     signal.signal(signal.SIGALRM, _on_alarm)
