@@ -32,6 +32,8 @@ static const struct nsh_cli_command commands[] = {
         {"apply", nsh_command_apply, "make it so once (asks a running daemon)"},
         {"remove", nsh_command_remove, "take away all that netshared put there"},
         {"status", nsh_command_status, "what is held, pending or conflicting", .options = "json"},
+        {"watch", nsh_command_watch, "what it repairs and what changes, as it happens",
+                .options = "json"},
 };
 
 const struct nsh_cli nsh_cli = {

@@ -2,7 +2,6 @@
 /*
  * `reload` and `status`: questions to the running daemon.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +15,6 @@
 
 #define STATUS_TIMEOUT_USEC 10000000ULL
 
-static int no_answer(const struct nsh_options *o, int error)
-{
-    if (error == -ENOENT || error == -ECONNREFUSED)
-        return nsh_complain("no daemon runs for this network namespace (no socket in %s)",
-                o->runtime_directory);
-    if (error == -EACCES || error == -EPERM)
-        return nsh_complain("only root may ask the daemon");
-    return nsh_complain("the daemon did not answer: %s", strerror(-error));
-}
-
 int nsh_command_reload(const struct nsh_options *o)
 {
     nsh_autofree char *text = NULL;
@@ -36,7 +25,7 @@ int nsh_command_reload(const struct nsh_options *o)
     if (q == 0)
         q = nsh_control_call_reload(path, 0, &accepted, &text);
     if (q < 0)
-        return no_answer(o, q);
+        return nsh_no_answer(o, q);
     if (text && text[0] != '\0')
         fprintf(stderr, "%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
     if (accepted)
@@ -53,7 +42,7 @@ int nsh_command_status(const struct nsh_options *o)
     if (q == 0)
         q = nsh_control_call_status(path, STATUS_TIMEOUT_USEC, &json);
     if (q < 0)
-        return no_answer(o, q);
+        return nsh_no_answer(o, q);
     q = nsh_status_print(stdout, json, o->json);
     return q < 0 ? nsh_complain("the daemon's answer can't be read: %s", strerror(-q))
                  : NSH_EXIT_OK;

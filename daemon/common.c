@@ -23,6 +23,17 @@ int nsh_complain(const char *format, ...)
     return NSH_EXIT_FAILED;
 }
 
+int nsh_no_answer(const struct nsh_options *o, int error)
+{
+    if (error == -ENOENT || error == -ECONNREFUSED)
+        return nsh_complain("no daemon runs for this network namespace (no socket in %s)",
+                o->runtime_directory);
+    if (error == -EACCES || error == -EPERM)
+        return nsh_complain(
+                "not allowed: the daemon answers root, and who may only read gets no change");
+    return nsh_complain("the daemon did not answer: %s", strerror(-error));
+}
+
 uint64_t nsh_clock(void *userdata)
 {
     struct timespec t;

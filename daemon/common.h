@@ -13,6 +13,8 @@
 
 /* "netshared: TEXT" on stderr; returns NSH_EXIT_FAILED. */
 __attribute__((format(printf, 1, 2))) int nsh_complain(const char *format, ...);
+/* Complains that the daemon could not be asked; `error` is what a call of control.h returned. */
+int nsh_no_answer(const struct nsh_options *o, int error);
 /* CLOCK_BOOTTIME in microseconds: the reconciler's clock. `userdata` is not used. */
 uint64_t nsh_clock(void *userdata);
 /* Fills it with what nobody can guess. Never waits: early at boot it may be guessed after all. */

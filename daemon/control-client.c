@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One call over one connection, with one deadline for all of it: connecting to a daemon whose
- * queue is full, the handshake, the answer.
+ * queue is full, the handshake, the answer. A watcher stays.
  */
 #include <errno.h>
 #include <limits.h>
@@ -189,4 +189,48 @@ int nsh_control_call_status(const char *path, uint64_t timeout_usec, char **ret_
         return -ENOMEM;
     *ret_json = copy;
     return 0;
+}
+
+/* ---- watching ---- */
+
+struct watcher {
+    int (*event)(void *userdata, const char *json);
+    void *userdata;
+    int result;
+};
+
+static int on_event(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    struct watcher *w = userdata;
+    const char *json;
+
+    (void)error;
+    if (sd_bus_message_is_signal(m, NSH_CONTROL_INTERFACE, "Event") > 0 && w->result == 0 &&
+            sd_bus_message_read(m, "s", &json) > 0)
+        w->result = w->event(w->userdata, json);
+    return 0;
+}
+
+int nsh_control_watch(const char *path, uint64_t timeout_usec, void (*begun)(void *userdata),
+        int (*event)(void *userdata, const char *json), void *userdata)
+{
+    NSH_CLEANUP(sd_bus_close_unrefp) sd_bus *bus = NULL;
+    NSH_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    struct watcher w = {event, userdata, 0};
+    int e = call_method(path, timeout_usec, "Watch", &bus, &reply);
+
+    if (e < 0)
+        return e;
+    begun(userdata);
+    e = sd_bus_add_filter(bus, NULL, on_event, &w);
+    while (e >= 0 && w.result == 0) {
+        e = sd_bus_process(bus, NULL);
+        if (e == 0)
+            e = sd_bus_wait(bus, UINT64_MAX);
+        if (e == -EINTR)
+            e = 0;
+    }
+    if (w.result != 0)
+        return w.result;
+    return e == -ENOTCONN || e == -EPIPE ? -ECONNRESET : e;
 }

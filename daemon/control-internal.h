@@ -19,6 +19,9 @@
 #define NSH_CONTROL_PENDING_MAX 4
 /* Answers that may wait for a peer to read them. */
 #define NSH_CONTROL_QUEUE_MAX 4
+/* Places that watchers may hold, and events that may wait for one to read them. */
+#define NSH_CONTROL_WATCHERS_MAX 8
+#define NSH_CONTROL_EVENTS_MAX 1024
 /* Text sent in one answer, bytes. */
 #define NSH_CONTROL_TEXT_MAX ((size_t)16 * 1024 * 1024)
 /* After everything that concerns the network. */
@@ -39,7 +42,8 @@ struct nsh_control_peer {
     struct nsh_control_reply *replies; /* pending */
     size_t n_replies;
     uint64_t since; /* CLOCK_MONOTONIC of the last answer, or of the connection */
-    bool done;      /* to be freed by the listener, outside its own callbacks */
+    bool watching;
+    bool done; /* to be freed by the listener, outside its own callbacks */
 };
 
 struct nsh_control {
@@ -60,5 +64,7 @@ struct nsh_control {
 int nsh_control_peer_new(struct nsh_control *c, int *fd, enum nsh_control_access access,
         struct nsh_control_peer **ret);
 void nsh_control_peer_free(struct nsh_control_peer *p);
+void nsh_control_peer_tell(struct nsh_control_peer *p, const char *json);
+size_t nsh_control_watchers(const struct nsh_control *c);
 /* Has finished peers freed soon. */
 void nsh_control_reap_later(struct nsh_control *c);

@@ -5,8 +5,9 @@
  * A peer lives until it hangs up, breaks the rules, or gets no answer for too long: only a
  * finished call counts, so that one who sends a byte now and then gains nothing. While a Reload
  * is under way it is we who are silent. The rules: it only calls, few answers may wait to be read,
- * few Reloads may be under way. sd-bus itself bounds a message to 128 MiB and takes no more memory
- * for it than has arrived.
+ * few Reloads may be under way. One who watches may be silent, but there is not room for many, and
+ * what it is sent has to be read. sd-bus itself bounds a message to 128 MiB and takes no more
+ * memory for it than has arrived.
  *
  * A peer never frees itself: it is marked done, and the listener takes it away when none of its
  * callbacks is running.
@@ -58,7 +59,7 @@ static int on_silence(sd_event_source *source, uint64_t usec, void *userdata)
 
     (void)source;
     (void)usec;
-    if (p->n_replies == 0)
+    if (p->n_replies == 0 && !p->watching)
         finish(p);
     return 0;
 }
@@ -170,12 +171,37 @@ static int on_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
     return e;
 }
 
+static int on_watch(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    struct nsh_control_peer *p = userdata;
+
+    if (!p->watching && nsh_control_watchers(p->control) >= NSH_CONTROL_WATCHERS_MAX)
+        return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "too many are watching");
+    p->watching = true;
+    return sd_bus_reply_method_return(m, "");
+}
+
+void nsh_control_peer_tell(struct nsh_control_peer *p, const char *json)
+{
+    nsh_autofree char *clean = nsh_text_utf8(json);
+    uint64_t waiting = 0;
+
+    if (!clean || sd_bus_get_n_queued_write(p->bus, &waiting) < 0 ||
+            waiting >= NSH_CONTROL_EVENTS_MAX ||
+            sd_bus_emit_signal(
+                    p->bus, NSH_CONTROL_OBJECT, NSH_CONTROL_INTERFACE, "Event", "s", clean) < 0)
+        finish(p);
+}
+
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("b", accepted, "s", text),
                 on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_status,
                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "Watch", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_watch, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("Event", SD_BUS_ARGS("s", json), 0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_VTABLE_END,
 };
@@ -196,7 +222,8 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
     if (p->done)
         return 1;
     if (sd_bus_message_is_method_call(m, NULL, NULL) <= 0 || /* also: Disconnected */
-            sd_bus_get_n_queued_write(p->bus, &waiting) < 0 || waiting >= NSH_CONTROL_QUEUE_MAX) {
+            sd_bus_get_n_queued_write(p->bus, &waiting) < 0 ||
+            waiting >= (p->watching ? NSH_CONTROL_EVENTS_MAX : NSH_CONTROL_QUEUE_MAX)) {
         finish(p);
         return 1;
     }

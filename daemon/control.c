@@ -158,7 +158,7 @@ static bool make_room(struct nsh_control *c)
     struct nsh_control_peer *oldest = NULL;
 
     for (struct nsh_control_peer *p = c->peers; p; p = p->next)
-        if (p->n_replies == 0 && (!oldest || p->since < oldest->since))
+        if (p->n_replies == 0 && !p->watching && (!oldest || p->since < oldest->since))
             oldest = p;
     if (!oldest || now_of(c) < oldest->since + c->crowded_usec)
         return false;
@@ -288,6 +288,27 @@ int nsh_control_new(sd_event *event, const char *path, const struct nsh_control_
         return e;
     *ret = NSH_TAKE_PTR(c);
     return 0;
+}
+
+size_t nsh_control_watchers(const struct nsh_control *c)
+{
+    size_t n = 0;
+
+    for (const struct nsh_control_peer *p = c->peers; p; p = p->next)
+        n += p->watching && !p->done;
+    return n;
+}
+
+bool nsh_control_watched(const struct nsh_control *c)
+{
+    return nsh_control_watchers(c) > 0;
+}
+
+void nsh_control_tell(struct nsh_control *c, const char *json)
+{
+    for (struct nsh_control_peer *p = c->peers; p; p = p->next)
+        if (p->watching && !p->done)
+            nsh_control_peer_tell(p, json);
 }
 
 void nsh_control_free(struct nsh_control *c)

@@ -11,6 +11,9 @@
  *     Reload() -> (b accepted, s text)   answers when a load begun after the call has been judged;
  *                                        text: the errors or warnings, as `check` prints them
  *     Status() -> (s json)
+ *     Watch() -> ()                      from now on the signal
+ *     Event(s json)                      for everything that the journal is told, as
+ *                                        report-json.h writes it
  *     Version, a property                as `netshared --version`
  *
  * With introspection, and org.freedesktop.DBus.Hello, so that busctl(1) can be the client:
@@ -45,6 +48,10 @@ int nsh_control_new(sd_event *event, const char *path, const struct nsh_control_
 /* Closes all, unlinks the socket. */
 void nsh_control_free(struct nsh_control *c);
 void nsh_control_reply_reload(struct nsh_control_reply *reply, bool accepted, const char *text);
+/* True while somebody watches. */
+bool nsh_control_watched(const struct nsh_control *c);
+/* Sends an Event to all who watch; one who does not keep up is dropped. */
+void nsh_control_tell(struct nsh_control *c, const char *json);
 
 /*
  * The client's side. 0; -ENOENT or -ECONNREFUSED: no daemon runs; -errno. `ret_text` and `ret_json`
@@ -53,3 +60,9 @@ void nsh_control_reply_reload(struct nsh_control_reply *reply, bool accepted, co
 int nsh_control_call_reload(
         const char *path, uint64_t timeout_usec, bool *ret_accepted, char **ret_text);
 int nsh_control_call_status(const char *path, uint64_t timeout_usec, char **ret_json);
+/*
+ * Calls `begun` once events come, and `event` for each until that returns non-zero, which is the
+ * result then, or the connection ends: -ECONNRESET. `timeout_usec` is for the beginning.
+ */
+int nsh_control_watch(const char *path, uint64_t timeout_usec, void (*begun)(void *userdata),
+        int (*event)(void *userdata, const char *json), void *userdata);

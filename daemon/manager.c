@@ -20,6 +20,7 @@
 #include "common.h"
 #include "lock.h"
 #include "manager.h"
+#include "report-json.h"
 #include "status.h"
 
 #define POLL_USEC 1000000ULL
@@ -33,11 +34,24 @@
 /* How long taking everything away at the end may wait for the xtables lock. */
 #define STOP_PATIENCE_USEC 10000000ULL
 
-static void on_report(void *userdata, const struct nsh_report *report)
+/* Tells the journal, and who watches. */
+static void tell(struct manager *m, const struct nsh_report *report)
 {
-    struct manager *m = userdata;
+    struct timespec now;
 
     nsh_journal_report(m->journal, report);
+    if (!m->control || !nsh_control_watched(m->control))
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    nsh_autofree char *json =
+            nsh_report_json(report, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    if (json)
+        nsh_control_tell(m->control, json);
+}
+
+static void on_report(void *userdata, const struct nsh_report *report)
+{
+    tell(userdata, report);
 }
 
 void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail)
@@ -49,7 +63,7 @@ void manager_report(struct manager *m, enum nsh_report_kind kind, const char *de
             .detail = detail,
     };
 
-    nsh_journal_report(m->journal, &report);
+    tell(m, &report);
 }
 
 /* ---- status ---- */
@@ -215,7 +229,7 @@ void manager_choose_firewall(struct manager *m, const struct nsh_desired *d)
     char both[512];
 
     if (news)
-        nsh_journal_report(m->journal, &report);
+        tell(m, &report);
     if (m->firewall != m->firewalls.chosen) {
         m->firewall = m->firewalls.chosen;
         nsh_reconciler_use(m->reconciler, m->firewall, nsh_firewalls_other(&m->firewalls));

@@ -39,3 +39,4 @@ int nsh_command_plan(const struct nsh_options *o);
 int nsh_command_apply(const struct nsh_options *o);
 int nsh_command_remove(const struct nsh_options *o);
 int nsh_command_status(const struct nsh_options *o);
+int nsh_command_watch(const struct nsh_options *o);

@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -282,6 +283,39 @@ def _():
         contains(called, "bs true", "the verdict")
         d.stop()
         check(not os.path.lexists(os.path.join(d.runtime, "control")), "its name goes with it")
+
+
+@case("watch: a line for all that happens, and JSON for programs")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC)
+        result = d.cli("watch")
+        equal(result.returncode, 1, "exit code without a daemon")
+        contains(result.stderr, "no daemon runs", "why")
+        d.start()
+        text, as_json = (w.router.popen([d.binary, "watch", *words, *d.options()],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+                         for words in ((), ("--json",)))
+        for process in text, as_json:
+            contains(process.stderr.readline(), "watching", "once it has begun")
+        w.router.ip("route del " + BASIC_ROUTE)
+        line = text.stdout.readline()
+        contains(line, "route " + BASIC_ROUTE, "the repair")
+        contains(line, "was removed", "what had happened")
+        event = json.loads(as_json.stdout.readline())
+        equal((event["action"], event["kind"], event["cause"]), ("restored", "route", "removed"),
+              "the same in JSON")
+        equal(event["file"], d.config, "its file")
+        d.write("version: 2\n")
+        d.reload(check=False)
+        contains(text.stdout.readline(), "reload refused", "a bad file")
+        d.stop()
+        rest = text.communicate(timeout=20)
+        contains(rest[0], "stopped", "the end")
+        contains(rest[1], "ended the connection", "and why watch ends")
+        as_json.communicate(timeout=20)
+        equal((text.returncode, as_json.returncode), (1, 1), "exit codes")
 
 
 main()

@@ -85,6 +85,16 @@ static int make_control(void)
     return nsh_control_new(server.event, server.path, &handler, &server.control);
 }
 
+static void tell_three(void)
+{
+    for (int i = 1; i <= 3; i++) {
+        char json[32];
+
+        (void)snprintf(json, sizeof(json), "{\"n\":%d}", i);
+        nsh_control_tell(server.control, json);
+    }
+}
+
 /* One letter each; every one is answered, so that the test knows that it is done. */
 static int on_command(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
@@ -99,6 +109,8 @@ static int on_command(sd_event_source *source, int fd, uint32_t revents, void *u
         answer_held();
     else if (c == 'f')
         server.control = (nsh_control_free(server.control), NULL);
+    else if (c == 't')
+        tell_three();
     else if (c == 'm' && make_control() < 0)
         c = '!';
     say(c == 'n' ? (char)('A' + server.control->n_peers) : c);
@@ -769,6 +781,108 @@ static void test_crowd_of_reloads(void **state)
     free(text);
 }
 
+/* ---- watching ---- */
+
+/* 0 or the error's number. */
+static int ask_to_watch(sd_bus *bus)
+{
+    return -sd_bus_call_method(
+            bus, NULL, NSH_CONTROL_OBJECT, NSH_CONTROL_INTERFACE, "Watch", NULL, NULL, "");
+}
+
+static int stop_at_last(void *userdata, const char *json)
+{
+    strncat(userdata, json, 63);
+    return strchr(json, '3') ? 7 : 0;
+}
+
+/* When one who came later has been dropped for its silence. */
+static void have_three_told(void *userdata)
+{
+    int silent = connect_raw();
+
+    (void)userdata;
+    wait_hangup(silent);
+    close(silent);
+    command('t');
+}
+
+static void test_watch(void **state)
+{
+    char heard[256] = "";
+
+    (void)state;
+    server.control->silent_usec = 300000;
+    assert_int_equal(command('t'), 't'); /* nobody watches: nothing happens */
+    assert_int_equal(
+            nsh_control_watch(server.path, PATIENCE, have_three_told, stop_at_last, heard), 7);
+    assert_string_equal(heard, "{\"n\":1}{\"n\":2}{\"n\":3}");
+}
+
+static int hear(void *userdata, const char *json)
+{
+    (void)userdata;
+    (void)json;
+    return 0;
+}
+
+static void end_channel(void *userdata)
+{
+    (void)userdata;
+    command('f');
+}
+
+static void test_watch_ends_with_the_daemon(void **state)
+{
+    (void)state;
+    assert_int_equal(
+            nsh_control_watch(server.path, PATIENCE, end_channel, hear, NULL), -ECONNRESET);
+    assert_int_equal(nsh_control_watch(server.path, PATIENCE, end_channel, hear, NULL), -ENOENT);
+}
+
+/* They get no more than their share of the places, and keep those. */
+static void test_crowd_of_watchers(void **state)
+{
+    sd_bus *watching[NSH_CONTROL_WATCHERS_MAX + 1];
+    int idle[NSH_CONTROL_PEERS_MAX - NSH_CONTROL_WATCHERS_MAX - 1];
+
+    (void)state;
+    server.control->silent_usec = 3600000000;
+    server.control->crowded_usec = 1000;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(watching); i++) {
+        watching[i] = connect_bus();
+        if (i < NSH_CONTROL_WATCHERS_MAX)
+            assert_true(ask_to_watch(watching[i]) <= 0);
+        else
+            assert_true(ask_to_watch(watching[i]) > 0);
+    }
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(idle); i++)
+        idle[i] = connect_raw();
+    wait_for_peers(NSH_CONTROL_PEERS_MAX);
+    assert_alive();
+    for (size_t i = 0; i < NSH_CONTROL_WATCHERS_MAX; i++)
+        assert_true(ask_to_watch(watching[i]) <= 0); /* again is no matter */
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(idle); i++)
+        close(idle[i]);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(watching); i++)
+        sd_bus_close_unref(watching[i]);
+}
+
+/* It watches and never reads. */
+static void test_watcher_not_reading(void **state)
+{
+    NSH_CLEANUP(sd_bus_close_unrefp) sd_bus *bus = connect_bus();
+    size_t told = 0;
+
+    (void)state;
+    assert_true(ask_to_watch(bus) <= 0);
+    /* The socket takes many before anything has to wait. */
+    for (; command('n') == 'B' && told < 1000000; told += 3)
+        assert_int_equal(command('t'), 't');
+    assert_true(told > NSH_CONTROL_EVENTS_MAX && told < 1000000);
+    assert_alive();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -796,6 +910,10 @@ int main(void)
             TEST(test_hundred_at_once),
             TEST(test_crowd_of_idlers),
             TEST(test_crowd_of_reloads),
+            TEST(test_watch),
+            TEST(test_watch_ends_with_the_daemon),
+            TEST(test_crowd_of_watchers),
+            TEST(test_watcher_not_reading),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@
 #include "cleanup.h"
 #include "journal-internal.h"
 #include "journal.h"
+#include "report-json.h"
 #include "text.h"
 
 #define ROUTE .object = "route", .name = "10.20.0.0/16 via 192.168.1.1"
@@ -443,6 +444,33 @@ static void test_catalog(void **state)
     assert_int_equal(subjects, NSH_REPORT_KINDS);
 }
 
+static void test_json(void **state)
+{
+    const struct nsh_report full = {.kind = NSH_REPORT_RESTORED,
+            POLICY,
+            PLACE,
+            .cause = "removed",
+            .culprit = "iptables\x1b",
+            .culprit_pid = 12,
+            .duration_usec = 400,
+            .count = 3};
+    const struct nsh_report bare = {.kind = NSH_REPORT_OVERRUN, .line = 7};
+    nsh_autofree char *of_full = nsh_report_json(&full, 1795750188330368);
+    nsh_autofree char *of_bare = nsh_report_json(&bare, 1);
+
+    (void)state;
+    assert_string_equal(of_full,
+            "{\"time_usec\":1795750188330368,\"priority\":\"notice\",\"message\":\"masquerade "
+            "lan-out (ipv4) was removed by iptables\\\\x1b[12]; restored in 0.4 ms\","
+            "\"action\":\"restored\",\"kind\":\"masquerade\",\"name\":\"lan-out (ipv4)\","
+            "\"policy\":\"lan-out\",\"cause\":\"removed\",\"culprit\":\"iptables\\u001B\","
+            "\"culprit_pid\":12,\"duration_usec\":400,\"count\":3,"
+            "\"file\":\"/etc/netshared.yaml\",\"line\":12}");
+    assert_string_equal(of_bare,
+            "{\"time_usec\":1,\"priority\":\"warning\",\"message\":\"netlink events were lost; "
+            "everything is compared with the kernel\",\"action\":\"overrun\"}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +485,7 @@ int main(void)
             cmocka_unit_test(test_durations),
             cmocka_unit_test(test_utf8),
             cmocka_unit_test(test_catalog),
+            cmocka_unit_test(test_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A report for other programs: the journal's fields by the names that `status` uses for them.
+ */
+#include <jansson.h>
+
+#include "journal-internal.h"
+#include "journal.h"
+#include "report-json.h"
+
+static const char *const priorities[] = {
+        "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
+
+static void put_text(json_t *o, const char *key, const char *text)
+{
+    if (text)
+        json_object_set_new(o, key, json_string(text));
+}
+
+static void put_number(json_t *o, const char *key, uint64_t number)
+{
+    if (number > 0)
+        json_object_set_new(o, key, json_integer((json_int_t)number));
+}
+
+char *nsh_report_json(const struct nsh_report *r, uint64_t at)
+{
+    char *message = nsh_report_text(r), *text;
+    json_t *o = json_object();
+
+    put_number(o, "time_usec", at);
+    put_text(o, "priority", priorities[nsh_report_priority(r->kind)]);
+    put_text(o, "message", message);
+    put_text(o, "action", nsh_report_action(r->kind));
+    put_text(o, "kind", r->object);
+    put_text(o, "name", r->name);
+    put_text(o, "policy", r->policy);
+    put_text(o, "cause", r->cause);
+    put_text(o, "detail", r->detail);
+    put_text(o, "culprit", r->culprit);
+    put_number(o, "culprit_pid", r->culprit_pid > 0 ? (uint64_t)r->culprit_pid : 0);
+    put_number(o, "sender", r->sender);
+    put_number(o, "duration_usec", r->duration_usec);
+    put_number(o, "count", r->count);
+    put_text(o, "file", r->path);
+    put_number(o, "line", r->path ? r->line : 0);
+    text = message ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    free(message);
+    return text;
+}
