@@ -22,7 +22,7 @@ static const uint64_t again_after[] = {100000, 400000};
 void reconcile_flows_want(struct nsh_reconciler *r, int f)
 {
     r->flows_wanted[f] = true;
-    r->flows_looks[f] = 0;
+    r->flows_again[f].looks = 0;
 }
 
 static int begin(struct nsh_reconciler *r)
@@ -31,7 +31,7 @@ static int begin(struct nsh_reconciler *r)
     int q;
 
     r->flows_wanted[f] = false;
-    r->flows_again[f] = 0;
+    r->flows_again[f].at = 0;
     if (!r->conntrack) {
         q = nsh_conntrack_new(&r->conntrack);
         if (q < 0)
@@ -61,20 +61,20 @@ static int step(struct nsh_reconciler *r)
             &(struct nsh_translations){chains, n, r->desired->sets, r->desired->n_sets});
 }
 
-static void follow_up(struct nsh_reconciler *r, int f, bool found)
+bool reconcile_follow_up(const struct nsh_reconciler *r, struct follow_up *f, bool found)
 {
     size_t n = NSH_ARRAY_SIZE(again_after);
 
     if (found)
-        r->flows_left[f] = (uint8_t)n;
-    if (r->flows_left[f] == 0 || r->flows_looks[f] >= LOOKS_MAX) {
-        r->flows_left[f] = 0;
-        nsh_conntrack_forget(r->conntrack, nsh_family_of(f));
-        return;
+        f->left = (uint8_t)n;
+    if (f->left == 0 || f->looks >= LOOKS_MAX) {
+        f->left = 0;
+        return false;
     }
-    r->flows_again[f] = reconcile_now(r) + again_after[n - r->flows_left[f]];
-    r->flows_left[f]--;
-    r->flows_looks[f]++;
+    f->at = reconcile_now(r) + again_after[n - f->left];
+    f->left--;
+    f->looks++;
+    return true;
 }
 
 static void end(struct nsh_reconciler *r)
@@ -85,9 +85,10 @@ static void end(struct nsh_reconciler *r)
     int f = nsh_family_index(r->flows_family);
 
     /* What a later look deletes are the same flows once more. */
-    if (args.count > 0 && r->flows_looks[f] == 0)
+    if (args.count > 0 && r->flows_again[f].looks == 0)
         report_plain(r, "masquerade", r->flows_family == AF_INET6 ? "ipv6" : "ipv4", &args);
-    follow_up(r, f, args.count > 0);
+    if (!reconcile_follow_up(r, &r->flows_again[f], args.count > 0))
+        nsh_conntrack_forget(r->conntrack, r->flows_family);
     r->flows_family = AF_UNSPEC;
 }
 
@@ -99,8 +100,7 @@ static void give_up(struct nsh_reconciler *r, int error)
         report_plain(r, "search for untranslated flows", NULL, &args);
     r->flows_family = AF_UNSPEC;
     for (int f = 0; f < NSH_FAMILIES; f++) {
-        r->flows_again[f] = 0;
-        r->flows_left[f] = 0;
+        r->flows_again[f] = (struct follow_up){0};
         if (r->conntrack)
             nsh_conntrack_forget(r->conntrack, nsh_family_of(f));
     }
@@ -111,7 +111,7 @@ void reconcile_flows(struct nsh_reconciler *r)
     int q = 0;
 
     for (int f = 0; f < NSH_FAMILIES; f++)
-        if (r->flows_again[f] != 0 && r->flows_again[f] <= reconcile_now(r))
+        if (r->flows_again[f].at != 0 && r->flows_again[f].at <= reconcile_now(r))
             r->flows_wanted[f] = true;
     if (r->flows_family == AF_UNSPEC) {
         if (!r->flows_wanted[NSH_V4] && !r->flows_wanted[NSH_V6])

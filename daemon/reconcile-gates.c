@@ -203,6 +203,14 @@ static void touch_chains(struct nsh_reconciler *r, nsh_gate_id gate, struct gate
     r->forwarding_dirty = r->unwanted_dirty = true;
 }
 
+static bool names_chain(const struct nsh_desired *d, nsh_gate_id gate)
+{
+    for (size_t i = 0; i < d->n_chains; i++)
+        if (d->chains[i].when == gate)
+            return true;
+    return false;
+}
+
 /* ---- a change ---- */
 
 static struct gate_effect change_gate(
@@ -214,6 +222,8 @@ static struct gate_effect change_gate(
 
     for (size_t i = 0; i < n; i++)
         reconcile_prepare(r, routes[i], own, false);
+    if (own && names_chain(r->desired, gate))
+        reconcile_flows_change(r, &r->desired->config->settings);
     r->desired->gate_states[gate].open = open;
     for (size_t i = 0; i < n; i++)
         reconcile_changed(r, routes[i], &e);

@@ -4,8 +4,8 @@
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
  * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
  * reconcile-firewall.c (packet rules on the way up), reconcile-firewall-down.c, reconcile-policy.c,
- * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-flows.c, reconcile-sysctl.c,
- * reconcile-report.c.
+ * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-flows.c,
+ * reconcile-flows-changed.c, reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -161,6 +161,13 @@ struct before_list {
     bool changed;
 };
 
+/* Looks for flows that are to come after one that found something. */
+struct follow_up {
+    uint64_t at;   /* the next is due then; 0: none */
+    uint8_t left;  /* to come after the next one */
+    uint8_t looks; /* since the first */
+};
+
 struct nsh_reconciler {
     struct nsh_fib *fib;
     struct nsh_firewall *firewall;
@@ -252,9 +259,8 @@ struct nsh_reconciler {
     struct nsh_conntrack *conntrack;
     int flows_family; /* AF_UNSPEC: no look in progress */
     bool flows_wanted[NSH_FAMILIES];
-    uint64_t flows_again[NSH_FAMILIES]; /* another look is due then; 0: none */
-    uint8_t flows_left[NSH_FAMILIES];   /* looks to come after the next one */
-    uint8_t flows_looks[NSH_FAMILIES];  /* since the repair */
+    struct follow_up flows_again[NSH_FAMILIES];
+    struct flow_changes *flow_changes; /* NULL: there is nothing to be dropped after a change */
 
     enum nsh_fib_foreign foreign; /* what events are told of */
     size_t n_unlearned;           /* routes with ROUTE_UNLEARNED */
@@ -483,6 +489,18 @@ int reconcile_other_down(struct nsh_reconciler *r);
 void reconcile_flows_want(struct nsh_reconciler *r, int f);
 /* A piece of the search, if there is one to be done now. */
 void reconcile_flows(struct nsh_reconciler *r);
+/* After a look: whether another one is to come. */
+bool reconcile_follow_up(const struct nsh_reconciler *r, struct follow_up *f, bool found);
+
+/* reconcile-flows-changed.c */
+/* Before what is wanted changes. The settings are those of the time after; NULL: nothing is
+ * flushed. */
+void reconcile_flows_change(struct nsh_reconciler *r, const struct nsh_settings *settings);
+/* A piece of the search, if there is one to be done now. */
+void reconcile_flows_changed(struct nsh_reconciler *r);
+bool reconcile_flows_changed_due(const struct nsh_reconciler *r);
+uint64_t reconcile_flows_changed_next(const struct nsh_reconciler *r);
+void reconcile_flow_changes_free(struct flow_changes *c);
 
 /* reconcile-sysctl.c */
 int reconcile_forwarding_on(struct nsh_reconciler *r);

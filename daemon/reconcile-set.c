@@ -356,6 +356,7 @@ int reconcile_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum ns
         return -ENOMEM;
     if (r->desired)
         carry_marks(r, desired);
+    reconcile_flows_change(r, why == NSH_OCCASION_RELOAD ? &desired->config->settings : NULL);
     r->also_ours = also_ours;
     r->earlier_seen = r->earlier_rules = also_ours != 0;
     set_aside(r, why);

@@ -73,6 +73,7 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     nsh_arena_free(r->mark_arena);
     nsh_learner_free(r->learner);
     nsh_conntrack_free(r->conntrack);
+    reconcile_flow_changes_free(r->flow_changes);
     free(r);
 }
 
@@ -386,6 +387,7 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
         return q;
     }
     reconcile_flows(r);
+    reconcile_flows_changed(r);
     return 0;
 }
 
@@ -396,7 +398,7 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
     if (!r->desired || now < r->pause)
         return false;
     if (nsh_reconciler_next(r) <= now || r->flows_family != AF_UNSPEC || r->flows_wanted[NSH_V4] ||
-            r->flows_wanted[NSH_V6])
+            r->flows_wanted[NSH_V6] || reconcile_flows_changed_due(r))
         return true;
     if (order_waits(r))
         return false;
@@ -422,9 +424,11 @@ uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
             next = r->firewall_again[f];
         if (r->forwarding_wait[f] != 0 && r->forwarding_wait[f] < next)
             next = r->forwarding_wait[f];
-        if (r->flows_again[f] != 0 && r->flows_again[f] < next)
-            next = r->flows_again[f];
+        if (r->flows_again[f].at != 0 && r->flows_again[f].at < next)
+            next = r->flows_again[f].at;
     }
+    if (reconcile_flows_changed_next(r) < next)
+        next = reconcile_flows_changed_next(r);
     if (r->waiting_due != 0 && r->waiting_due < next)
         next = r->waiting_due;
     return next < r->pause ? r->pause : next;

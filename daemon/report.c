@@ -350,6 +350,14 @@ static void say_flows(FILE *to, const struct nsh_report *r)
     fputs(" was restored", to);
 }
 
+static void say_dropped(FILE *to, const struct nsh_report *r)
+{
+    put_counted(to, r->count, "flow");
+    fputs(" of ", to);
+    put_subject(to, r);
+    fputs(" dropped from conntrack, to be translated otherwise from now on", to);
+}
+
 /* ---- the table ---- */
 
 static const struct kind {
@@ -381,6 +389,7 @@ static const struct kind {
         [NSH_REPORT_OPENED] = {"opened", NSH_ID_OPENED, LOG_NOTICE, false, say_gate},
         [NSH_REPORT_LEARNED] = {"learned", NSH_ID_LEARNED, LOG_NOTICE, false, say_learned},
         [NSH_REPORT_FLOWS] = {"flows", NSH_ID_FLOWS, LOG_NOTICE, false, say_flows},
+        [NSH_REPORT_DROPPED] = {"dropped", NSH_ID_DROPPED, LOG_NOTICE, false, say_dropped},
 };
 
 static void put_place(FILE *to, const struct nsh_report *r)

@@ -33,6 +33,7 @@ enum nsh_report_kind {
     NSH_REPORT_OPENED,     /* it holds again; `detail` is what is back */
     NSH_REPORT_LEARNED,    /* the gateway that others learned changed; `detail` is what to */
     NSH_REPORT_FLOWS,      /* untranslated flows deleted after a repair; `count` */
+    NSH_REPORT_DROPPED,    /* flows that are to be translated otherwise now; `count` */
     NSH_REPORT_KINDS,
 };
 

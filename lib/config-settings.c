@@ -17,6 +17,7 @@ enum settings_key {
     KEY_ROUTE_PROTOCOL,
     KEY_RESYNC,
     KEY_ON_STOP,
+    KEY_FLUSH_CONNTRACK,
     KEY_CHECK_MARK,
     KEY_CHECK_TABLE,
     KEY_CHECK_PRIORITY,
@@ -24,7 +25,7 @@ enum settings_key {
 
 struct settings_draft {
     struct nsh_draft draft;
-    unsigned firewall, forwarding, on_stop;
+    unsigned firewall, forwarding, on_stop, flush_conntrack;
     uint32_t route_protocol;
     uint64_t resync_usec;
     struct nsh_mark check_mark;
@@ -50,6 +51,12 @@ static const struct nsh_word on_stops[] = {
         {NULL, 0},
 };
 
+static const struct nsh_word flushes[] = {
+        {"never", NSH_FLUSH_CONNTRACK_NEVER},
+        {"changed", NSH_FLUSH_CONNTRACK_CHANGED},
+        {NULL, 0},
+};
+
 #define FIELD(member) .offset = offsetof(struct settings_draft, member)
 
 static const struct nsh_key keys[] = {
@@ -66,6 +73,9 @@ static const struct nsh_key keys[] = {
                 .help = "how often everything is compared with the kernel"},
         [KEY_ON_STOP] = {"on-stop", &nsh_type_word, FIELD(on_stop), .words = on_stops,
                 .help = "whether routes and rules stay when the service is stopped"},
+        [KEY_FLUSH_CONNTRACK] = {"flush-conntrack", &nsh_type_word, FIELD(flush_conntrack),
+                .words = flushes, .known_as = "conntrack flush conntrack-flush",
+                .help = "which flows a change of the policies ends"},
         [KEY_CHECK_MARK] = {"check-mark", &nsh_type_mark, FIELD(check_mark),
                 .known_as = "fwmark mark probe-mark",
                 .help = "the first of the marks that the probes of checks carry"},
@@ -86,6 +96,7 @@ static struct settings_draft to_draft(const struct nsh_settings *s)
             .firewall = s->firewall,
             .forwarding = s->forwarding,
             .on_stop = s->on_stop,
+            .flush_conntrack = s->flush_conntrack,
             .route_protocol = s->route_protocol,
             .resync_usec = s->resync_usec,
             .check_mark = {s->check_mark, UINT32_MAX},
@@ -99,6 +110,7 @@ static void from_draft(const struct settings_draft *d, struct nsh_settings *s)
     s->firewall = d->firewall;
     s->forwarding = d->forwarding;
     s->on_stop = d->on_stop;
+    s->flush_conntrack = d->flush_conntrack;
     s->route_protocol = (uint8_t)d->route_protocol;
     s->resync_usec = d->resync_usec;
     s->check_mark = d->check_mark.value;

@@ -23,6 +23,7 @@ void nsh_settings_default(struct nsh_settings *ret)
             .firewall = NSH_FIREWALL_AUTO,
             .forwarding = NSH_FORWARDING_AUTO,
             .on_stop = NSH_ON_STOP_KEEP,
+            .flush_conntrack = NSH_FLUSH_CONNTRACK_NEVER,
             .route_protocol = NSH_ROUTE_PROTOCOL_DEFAULT,
             .resync_usec = 60000000,
             .check_mark = NSH_CHECK_MARK_DEFAULT,

@@ -38,11 +38,13 @@
 enum nsh_firewall_choice { NSH_FIREWALL_AUTO, NSH_FIREWALL_IPTABLES, NSH_FIREWALL_NFTABLES };
 enum nsh_forwarding_choice { NSH_FORWARDING_AUTO, NSH_FORWARDING_LEAVE };
 enum nsh_on_stop { NSH_ON_STOP_KEEP, NSH_ON_STOP_REMOVE };
+enum nsh_flush_conntrack { NSH_FLUSH_CONNTRACK_NEVER, NSH_FLUSH_CONNTRACK_CHANGED };
 
 struct nsh_settings {
     enum nsh_firewall_choice firewall;
     enum nsh_forwarding_choice forwarding;
     enum nsh_on_stop on_stop;
+    enum nsh_flush_conntrack flush_conntrack;
     uint8_t route_protocol; /* 5..255 but none that rt_protos lists under another name */
     uint64_t resync_usec;   /* at least 1 s */
     /* Of checks: NSH_GATES_MAX marks and tables from these on are theirs, and one priority. */

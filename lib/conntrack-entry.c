@@ -130,6 +130,8 @@ bool nsh_ct_entry_parse(struct nlmsghdr *h, int family, struct nsh_ct_entry *ret
             .translated =
                     status & (IPS_SRC_NAT | IPS_DYING) || nsh_addr_cmp(&orig.src, &reply.dst) != 0,
             .torn = is_torn((uint8_t)orig.protocol, tb[CTA_PROTOINFO]),
+            .dying = (status & IPS_DYING) != 0,
+            .related = tb[CTA_TUPLE_MASTER] != NULL,
             .orig = tb[CTA_TUPLE_ORIG],
             .zone = tb[CTA_ZONE],
             .id = tb[CTA_ID],

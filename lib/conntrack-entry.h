@@ -31,6 +31,8 @@ struct nsh_ct_entry {
     struct nsh_ct_tuple answers; /* the other one */
     bool translated;             /* its source is, or is about to be gone */
     bool torn;                   /* deleting it would break a connection that stands */
+    bool dying;                  /* it is about to be gone */
+    bool related; /* another flow brought it about, and decided how it is translated */
     const struct nlattr *orig, *zone, *id;
 };
 

@@ -14,7 +14,7 @@
  * the first direction decides about translation, and it is the wrong one. So what was deleted is
  * remembered, and a later pass deletes such a reversed entry too, whatever its route.
  */
-#include "conntrack.h"
+#include "conntrack-netlink.h"
 
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -27,36 +27,9 @@
 #include <sys/socket.h>
 
 #include "cleanup.h"
-#include "conntrack-entry.h"
-#include "conntrack-memory.h"
 
-#define PIECE 32768          /* the kernel fills no more than this in one receive */
-#define BATCH_BYTES 8192     /* deletions in one send */
-#define BATCH_MAX 48         /* their answers fit a default receive buffer */
 #define CANDIDATES_MAX 65536 /* looked up in one pass */
-#define CACHE 32
-#define LOOPBACK 1 /* index of `lo` in every network namespace */
-
-struct answer {
-    union nsh_addr src, dst;
-    bool used;
-    char out[IFNAMSIZ]; /* "": it does not go through this machine */
-};
-
-struct nsh_conntrack {
-    int dump_fd, delete_fd;
-    int family;
-    bool running;
-    uint32_t seq, dump_seq;
-    size_t deleted, candidates;
-    struct answer cache[CACHE];
-    size_t cache_next;
-    struct nsh_ct_memory memories[2]; /* IPv4, IPv6 */
-    char *piece;                      /* PIECE bytes, during a pass */
-    size_t batch_size;
-    uint32_t batch_count;
-    char batch[BATCH_BYTES];
-};
+#define LOOPBACK 1           /* index of `lo` in every network namespace */
 
 /* ---- sockets ---- */
 
@@ -105,6 +78,11 @@ static int receive(int fd, void *buf, size_t size)
     return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : (int)n;
 }
 
+int nsh_ct_receive(struct nsh_conntrack *ct)
+{
+    return receive(ct->dump_fd, ct->piece, NSH_CT_PIECE);
+}
+
 /* The error in an NLMSG_ERROR or NLMSG_DONE, which is 0 in an answer to what went well. */
 static int message_error(struct nlmsghdr *h)
 {
@@ -141,29 +119,38 @@ static int read_answers(struct nsh_conntrack *ct)
     alignas(struct nlmsghdr) char buf[4096];
     int failed = 0;
 
-    while (ct->batch_count > 0) {
+    while (ct->batch_answered < ct->batch_count) {
         int n = receive(ct->delete_fd, buf, sizeof buf);
         struct nlmsghdr *h = (struct nlmsghdr *)buf;
 
         if (n < 0)
             return n;
         for (; nlmsg_ok(h, n); h = nlmsg_next(h, &n)) {
+            const struct nsh_chain *whose;
             int error;
 
-            if (h->nlmsg_type != NLMSG_ERROR || ct->batch_count == 0)
+            if (h->nlmsg_type != NLMSG_ERROR || ct->batch_answered == ct->batch_count)
                 continue;
-            ct->batch_count--;
+            whose = ct->whose[ct->batch_answered++];
             error = message_error(h);
             if (error == 0)
                 ct->deleted++;
             else if (error != -ENOENT)
                 failed = error;
+            if (error == 0 && whose && ct->dropped)
+                ct->dropped(ct->userdata, whose);
         }
     }
     return failed;
 }
 
-static int flush_batch(struct nsh_conntrack *ct)
+static void empty_batch(struct nsh_conntrack *ct)
+{
+    ct->batch_size = 0;
+    ct->batch_count = ct->batch_answered = 0;
+}
+
+int nsh_ct_delete_flush(struct nsh_conntrack *ct)
 {
     int r;
 
@@ -172,15 +159,15 @@ static int flush_batch(struct nsh_conntrack *ct)
     r = send_all(ct->delete_fd, ct->batch, ct->batch_size);
     if (r >= 0)
         r = read_answers(ct);
-    ct->batch_size = 0;
-    ct->batch_count = 0;
+    empty_batch(ct);
     return r;
 }
 
-static int delete_entry(struct nsh_conntrack *ct, const struct nsh_ct_entry *e)
+int nsh_ct_delete(
+        struct nsh_conntrack *ct, const struct nsh_ct_entry *e, const struct nsh_chain *whose)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
-        size_t n = ct->batch_count == BATCH_MAX
+        size_t n = ct->batch_count == NSH_CT_BATCH_MAX
                            ? 0
                            : nsh_ct_entry_put_delete(e, ++ct->seq, ct->batch + ct->batch_size,
                                      sizeof ct->batch - ct->batch_size);
@@ -188,10 +175,10 @@ static int delete_entry(struct nsh_conntrack *ct, const struct nsh_ct_entry *e)
 
         if (n > 0) {
             ct->batch_size += n;
-            ct->batch_count++;
+            ct->whose[ct->batch_count++] = whose;
             return 0;
         }
-        r = flush_batch(ct);
+        r = nsh_ct_delete_flush(ct);
         if (r < 0)
             return r;
     }
@@ -200,18 +187,24 @@ static int delete_entry(struct nsh_conntrack *ct, const struct nsh_ct_entry *e)
 
 /* ---- judging ---- */
 
-/* The device by which a flow leaves; false: it is not one that is passed on. */
+/* false: it is not one that is passed on. */
 static bool find_out(const struct nsh_conntrack *ct, struct nsh_fib *fib,
-        const struct nsh_ct_entry *e, char ret[static IFNAMSIZ])
+        const struct nsh_ct_entry *e, struct nsh_ct_answer *a)
 {
     struct nsh_fib_path in, out;
 
-    if (fib->ops->lookup(fib, ct->family, &e->src, 0, NULL, &in) < 0 || in.ifindex == LOOPBACK)
+    if (fib->ops->lookup(fib, ct->family, &e->src, 0, NULL, &in) < 0)
         return false;
-    if (fib->ops->lookup(fib, ct->family, &e->dst, in.ifindex, &e->src, &out) < 0 ||
+    /* What begins here is translated by the policies as well, but can't be born in a gap of them
+     * with an address that is not this machine's. */
+    if (in.ifindex == LOOPBACK && !ct->any)
+        return false;
+    if (fib->ops->lookup(fib, ct->family, &e->dst, in.ifindex == LOOPBACK ? 0 : in.ifindex, &e->src,
+                &out) < 0 ||
             out.ifindex == LOOPBACK)
         return false;
-    return fib->ops->link_name(fib, out.ifindex, ret) >= 0;
+    a->ifindex = out.ifindex;
+    return fib->ops->link_name(fib, out.ifindex, a->out) >= 0;
 }
 
 static struct nsh_ct_memory *memory_of(struct nsh_conntrack *ct, int family)
@@ -219,27 +212,32 @@ static struct nsh_ct_memory *memory_of(struct nsh_conntrack *ct, int family)
     return &ct->memories[family == AF_INET6];
 }
 
-static const char *cached_out(
+struct nsh_ct_memory *nsh_ct_memory(struct nsh_conntrack *ct)
+{
+    return memory_of(ct, ct->family);
+}
+
+const struct nsh_ct_answer *nsh_ct_way_out(
         struct nsh_conntrack *ct, struct nsh_fib *fib, const struct nsh_ct_entry *e)
 {
-    struct answer *a;
+    struct nsh_ct_answer *a;
 
-    for (size_t i = 0; i < CACHE; i++) {
+    for (size_t i = 0; i < NSH_CT_CACHE; i++) {
         a = &ct->cache[i];
         if (a->used && nsh_addr_cmp(&a->src, &e->src) == 0 && nsh_addr_cmp(&a->dst, &e->dst) == 0)
-            return a->out;
+            return a;
     }
-    a = &ct->cache[ct->cache_next++ % CACHE];
-    *a = (struct answer){.src = e->src, .dst = e->dst, .used = true};
-    if (!find_out(ct, fib, e, a->out))
+    a = &ct->cache[ct->cache_next++ % NSH_CT_CACHE];
+    *a = (struct nsh_ct_answer){.src = e->src, .dst = e->dst, .used = true};
+    if (!find_out(ct, fib, e, a))
         a->out[0] = '\0';
-    return a->out;
+    return a;
 }
 
 static bool judge(struct nsh_conntrack *ct, struct nsh_fib *fib,
         const struct nsh_translations *wanted, const struct nsh_ct_entry *e)
 {
-    const char *out = cached_out(ct, fib, e);
+    const char *out = nsh_ct_way_out(ct, fib, e)->out;
     struct nsh_flow flow = {
             .family = e->family,
             .protocol = (uint8_t)e->began.protocol,
@@ -263,20 +261,22 @@ static bool is_candidate(const struct nsh_conntrack *ct, const struct nsh_ct_ent
 /* ---- a pass ---- */
 
 /* Closed with the sockets is whatever they still hold: no late answer meets the next pass. */
-static int finish(struct nsh_conntrack *ct, int result)
+int nsh_ct_finish(struct nsh_conntrack *ct, int result)
 {
     nsh_closep(&ct->dump_fd);
     nsh_closep(&ct->delete_fd);
     ct->dump_fd = ct->delete_fd = -1;
     ct->running = false;
-    ct->batch_size = 0;
-    ct->batch_count = 0;
+    empty_batch(ct);
     free(ct->piece);
     ct->piece = NULL;
     return result;
 }
 
-/* Where the kernel can, it leaves out translated entries itself; older ones ignore the wish. */
+/*
+ * Where the kernel can, it leaves out translated entries itself, if these do not matter; older ones
+ * ignore the wish.
+ */
 static int start_dump(struct nsh_conntrack *ct)
 {
     struct {
@@ -295,29 +295,47 @@ static int start_dump(struct nsh_conntrack *ct)
     _Static_assert(sizeof body == sizeof body.nf + 16, "attributes have no padding");
     ct->dump_seq = ++ct->seq;
     return request_dump(ct->dump_fd, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, ct->dump_seq,
-            &body, sizeof body);
+            &body, ct->any ? sizeof body.nf : sizeof body);
 }
 
-int nsh_conntrack_begin(struct nsh_conntrack *ct, int family)
+int nsh_ct_begin(struct nsh_conntrack *ct, int family, bool any)
 {
     int r;
 
     if (family != AF_INET && family != AF_INET6)
         return -EAFNOSUPPORT;
-    finish(ct, 0);
+    nsh_ct_finish(ct, 0);
     ct->family = family;
+    ct->any = any;
+    ct->surveyed = false;
     ct->deleted = ct->candidates = 0;
     ct->cache_next = 0;
+    ct->piece_at = ct->piece_size = 0;
     nsh_ct_memory_settle(memory_of(ct, family));
     memset(ct->cache, 0, sizeof ct->cache);
-    ct->piece = malloc(PIECE);
+    ct->piece = malloc(NSH_CT_PIECE);
     r = ct->piece ? open_socket(&ct->dump_fd, NETLINK_NETFILTER) : -ENOMEM;
     if (r >= 0)
         r = open_socket(&ct->delete_fd, NETLINK_NETFILTER);
     if (r >= 0)
         r = start_dump(ct);
     ct->running = r >= 0;
-    return r < 0 ? finish(ct, r) : 0;
+    return r < 0 ? nsh_ct_finish(ct, r) : 0;
+}
+
+int nsh_conntrack_begin(struct nsh_conntrack *ct, int family)
+{
+    return nsh_ct_begin(ct, family, false);
+}
+
+int nsh_ct_message(struct nlmsghdr *h)
+{
+    int r;
+
+    if (h->nlmsg_type != NLMSG_DONE && h->nlmsg_type != NLMSG_ERROR)
+        return 1;
+    r = message_error(h);
+    return r == -EINVAL ? -EOPNOTSUPP : r; /* nothing there that knows such requests */
 }
 
 /* 1: more in the dump; 0: its end. */
@@ -325,22 +343,18 @@ static int look_at(struct nsh_conntrack *ct, struct nsh_fib *fib,
         const struct nsh_translations *wanted, struct nlmsghdr *h)
 {
     struct nsh_ct_entry e;
-    int r;
+    int r = nsh_ct_message(h);
 
-    if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR) {
-        r = message_error(h);
-        return r == -EINVAL ? -EOPNOTSUPP : r; /* nothing there that knows such requests */
-    }
-    if (!nsh_ct_entry_parse(h, ct->family, &e) || !is_candidate(ct, &e))
-        return 1;
+    if (r <= 0 || !nsh_ct_entry_parse(h, ct->family, &e) || !is_candidate(ct, &e))
+        return r;
     if (++ct->candidates > CANDIDATES_MAX)
         return 0; /* the rest keeps its address until it ends, as after any missed gap */
-    if (!nsh_ct_memory_has(memory_of(ct, ct->family), &e.began)) {
+    if (!nsh_ct_memory_has(nsh_ct_memory(ct), &e.began)) {
         if (!judge(ct, fib, wanted, &e))
             return 1;
-        nsh_ct_memory_add(memory_of(ct, ct->family), &e.answers);
+        nsh_ct_memory_add(nsh_ct_memory(ct), &e.answers);
     }
-    r = delete_entry(ct, &e);
+    r = nsh_ct_delete(ct, &e, NULL);
     return r < 0 ? r : 1;
 }
 
@@ -352,16 +366,16 @@ int nsh_conntrack_step(
 
     if (!ct->running)
         return -EINVAL;
-    n = receive(ct->dump_fd, ct->piece, PIECE);
+    n = nsh_ct_receive(ct);
     if (n < 0)
-        return finish(ct, n);
+        return nsh_ct_finish(ct, n);
     for (h = (struct nlmsghdr *)ct->piece; r == 1 && nlmsg_ok(h, n); h = nlmsg_next(h, &n))
         if (h->nlmsg_seq == ct->dump_seq)
             r = look_at(ct, fib, wanted, h);
-    flushed = flush_batch(ct);
+    flushed = nsh_ct_delete_flush(ct);
     if (flushed < 0)
         r = flushed;
-    return r == 1 ? 1 : finish(ct, r);
+    return r == 1 ? 1 : nsh_ct_finish(ct, r);
 }
 
 void nsh_conntrack_forget(struct nsh_conntrack *ct, int family)
@@ -389,7 +403,7 @@ void nsh_conntrack_free(struct nsh_conntrack *ct)
 {
     if (!ct)
         return;
-    finish(ct, 0);
+    nsh_ct_finish(ct, 0);
     for (size_t i = 0; i < NSH_ARRAY_SIZE(ct->memories); i++)
         nsh_ct_memory_done(&ct->memories[i]);
     free(ct);

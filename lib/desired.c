@@ -164,8 +164,11 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
 
 void nsh_desired_free(struct nsh_desired *d)
 {
-    if (!d)
+    if (!d || d->others > 0) {
+        if (d)
+            d->others--;
         return;
+    }
     nsh_config_free(d->config);
     nsh_arena_free(d->arena);
     free(d->chains);
@@ -178,6 +181,12 @@ void nsh_desired_free(struct nsh_desired *d)
     free(d->dependents.n);
     free(d->dependents.routes);
     free(d);
+}
+
+struct nsh_desired *nsh_desired_share(struct nsh_desired *d)
+{
+    d->others++;
+    return d;
 }
 
 size_t nsh_desired_lower_bound(const struct nsh_desired *d, const struct nsh_route *key)

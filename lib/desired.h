@@ -59,11 +59,15 @@ struct nsh_desired {
     struct nsh_arena *arena;       /* the chains' rules */
     bool forwarding[NSH_FAMILIES]; /* changes: to be on; false: not needed by netshared now */
     uint8_t protocol;              /* marks our routes and rules */
+    unsigned others;               /* owners beside the first */
 };
 
 /* Takes the configuration, on success only. 0 or -ENOMEM. */
 int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret);
+/* It ends with its last owner. */
 void nsh_desired_free(struct nsh_desired *d);
+/* A further owner, in the same thread. Returns `d`. */
+struct nsh_desired *nsh_desired_share(struct nsh_desired *d);
 
 /* ---- VRFs (desired-vrfs.c) ---- */
 

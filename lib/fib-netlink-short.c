@@ -112,6 +112,8 @@ bool nsh_fibnl_parse_address(struct nlmsghdr *nlh, struct nsh_fib_address *ret)
     attr = nlmsg_find_attr(nlh, sizeof(*addr), IFA_FLAGS);
     flags = attr && nla_len(attr) >= (int)sizeof(flags) ? nla_get_u32(attr) : addr->ifa_flags;
     ret->usable = !(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED));
+    /* For IPv6 the same bit says: temporary. */
+    ret->secondary = addr->ifa_family == AF_INET && (flags & IFA_F_SECONDARY);
     return true;
 }
 

@@ -62,7 +62,8 @@ struct nsh_fib_address {
     union nsh_addr address;
     uint32_t ifindex;
     uint8_t family;
-    bool usable; /* false: duplicate address detection has not let it through */
+    bool usable;    /* false: duplicate address detection has not let it through */
+    bool secondary; /* IPv4: behind another of its subnet, and chosen for nothing */
 };
 typedef void nsh_fib_address_seen(void *userdata, const struct nsh_fib_address *address);
 

@@ -159,9 +159,11 @@ def ping(ns, address):
 class UdpStream:
     """One UDP flow, a numbered datagram every `interval` seconds; who answered, what is lost."""
 
-    def __init__(self, ns, address, port=PORT, interval=0.002):
+    def __init__(self, ns, address, port=PORT, interval=0.002, source=None):
         self.socket = ns.socket(family_of(address), socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect((address, port))
         self.socket.setblocking(False)
         self.interval = interval
@@ -221,8 +223,10 @@ class UdpStream:
 class TcpTransfer:
     """A steady transfer to a TcpEcho, paced so that it leaves the machine to others."""
 
-    def __init__(self, ns, address, port=PORT, block=1 << 14, interval=0.005):
+    def __init__(self, ns, address, port=PORT, block=1 << 14, interval=0.005, source=None):
         self.socket = ns.socket(family_of(address), socket.SOCK_STREAM)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.settimeout(30)
         self.socket.connect((address, port))
         self.reader = self.socket.makefile()

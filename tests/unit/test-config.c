@@ -262,9 +262,11 @@ static char *dump(const struct nsh_config *c)
     FILE *f = open_memstream(&text, &size);
 
     assert_non_null(f);
-    fprintf(f, "settings firewall %d forwarding %d on-stop %d protocol %u resync %llu us\n",
+    fprintf(f, "settings firewall %d forwarding %d on-stop %d protocol %u resync %llu us%s\n",
             c->settings.firewall, c->settings.forwarding, c->settings.on_stop,
-            c->settings.route_protocol, (unsigned long long)c->settings.resync_usec);
+            c->settings.route_protocol, (unsigned long long)c->settings.resync_usec,
+            c->settings.flush_conntrack == NSH_FLUSH_CONNTRACK_CHANGED ? " flush-conntrack changed"
+                                                                       : "");
     for (size_t i = 0; i < c->n_links; i++) {
         char via[NSH_ADDR_TEXT] = "";
 

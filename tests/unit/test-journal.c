@@ -144,6 +144,14 @@ static const struct {
                 "1 masquerade policy restored in 2.0 s"},
         {{.kind = NSH_REPORT_FLOWS, POLICY, .count = 2},
                 "2 untranslated flows deleted after masquerade lan-out (ipv4) was restored"},
+        {{.kind = NSH_REPORT_DROPPED, POLICY, .count = 1},
+                "1 flow of masquerade lan-out (ipv4) dropped from conntrack, to be translated "
+                "otherwise from now on"},
+        {{.kind = NSH_REPORT_SUMMARY,
+                 .object = "flow",
+                 .count = 300,
+                 .detail = "dropped from conntrack for 2 more policies"},
+                "300 flows dropped from conntrack for 2 more policies"},
         /* the daemon itself */
         {{.kind = NSH_REPORT_STARTED, .detail = "3 routes and 1 policy hold"},
                 "started: 3 routes and 1 policy hold"},
