@@ -83,7 +83,10 @@ struct nsh_firewall_op {
 
 /* A set of ours; what is in it can take long to count. Non-zero ends the look with that. */
 typedef int nsh_set_observed(void *userdata, const char *name);
-/* One element of a set, in the kernel's order. Non-zero ends the look with that. */
+/*
+ * One element of a set, in the kernel's order; one of length 0 is something that no prefix says,
+ * such as an exception or what times out. Non-zero ends the look with that.
+ */
 typedef int nsh_set_element_observed(void *userdata, const struct nsh_prefix *element);
 
 enum nsh_set_verb {

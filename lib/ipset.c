@@ -212,23 +212,23 @@ static int on_header(const struct nlmsghdr *n, void *userdata)
     return MNL_CB_OK;
 }
 
-static bool get_element(const struct nlattr *data, struct nsh_prefix *ret)
+/* Of length 0 if it is not a prefix and nothing else. */
+static struct nsh_prefix get_element(const struct nlattr *data)
 {
     const struct nlattr *a[ATTRS_MAX], *ip[ATTRS_MAX], *address;
     struct nsh_prefix p = {0};
 
     sort_attrs(data, a);
     if (!a[IPSET_ATTR_IP] || a[IPSET_ATTR_CADT_FLAGS] || a[IPSET_ATTR_TIMEOUT])
-        return false;
+        return p;
     sort_attrs(a[IPSET_ATTR_IP], ip);
     p.family = ip[IPSET_ATTR_IPADDR_IPV4] ? AF_INET : AF_INET6;
     address = ip[p.family == AF_INET ? IPSET_ATTR_IPADDR_IPV4 : IPSET_ATTR_IPADDR_IPV6];
     if (!address || mnl_attr_get_payload_len(address) != nsh_addr_size(p.family))
-        return false;
+        return (struct nsh_prefix){0};
     memcpy(p.addr.bytes, mnl_attr_get_payload(address), nsh_addr_size(p.family));
     p.length = a[IPSET_ATTR_CIDR] ? mnl_attr_get_u8(a[IPSET_ATTR_CIDR]) : nsh_addr_bits(p.family);
-    *ret = p;
-    return true;
+    return p;
 }
 
 static int on_elements(const struct nlmsghdr *n, void *userdata)
@@ -242,9 +242,9 @@ static int on_elements(const struct nlmsghdr *n, void *userdata)
             continue;
         mnl_attr_for_each_nested(data, a)
         {
-            struct nsh_prefix p;
+            struct nsh_prefix p = get_element(data);
 
-            if (l->rc == 0 && get_element(data, &p))
+            if (l->rc == 0)
                 l->rc = l->element(l->userdata, &p);
         }
     }

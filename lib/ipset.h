@@ -44,7 +44,7 @@ void nsh_ipset_done(struct nsh_ipset *s);
 /* Of one set (-ENOENT: there is none) or, with NULL, of all. Non-zero of `seen` ends it. */
 int nsh_ipset_headers(
         struct nsh_ipset *s, const char *name, nsh_ipset_header_seen *seen, void *userdata);
-/* Without elements that have more to them than their prefix. */
+/* One with more to it than its prefix, such as an exception (nomatch), is told of by length 0. */
 int nsh_ipset_elements(
         struct nsh_ipset *s, const char *name, nsh_ipset_element_seen *seen, void *userdata);
 /* With room for `n` elements without growing first. */

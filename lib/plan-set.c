@@ -24,6 +24,7 @@ struct nsh_set_plan {
     size_t n_extra;           /* all of them */
     size_t extra_size;
     struct nsh_prefix *missing;
+    bool odd; /* something else than prefixes is in it */
     bool differs;
     struct nsh_set_op op;
     char reason[80];
@@ -65,7 +66,7 @@ void nsh_set_plan_begin(struct nsh_set_plan *p, bool present)
     memset(p->seen, 0, n_words(p->want) * sizeof(*p->seen));
     p->n_seen = p->next = p->n_extra = 0;
     p->present = present;
-    p->differs = false;
+    p->differs = p->odd = false;
     p->reason[0] = '\0';
 }
 
@@ -120,6 +121,7 @@ int nsh_set_plan_observe(struct nsh_set_plan *p, const struct nsh_prefix *elemen
     size_t i = find(p, element);
     uint64_t bit = 1ULL << (i % WORD_BITS);
 
+    p->odd = p->odd || element->length == 0;
     if (i == SIZE_MAX)
         return observe_extra(p, element);
     p->next = i + 1;
@@ -167,7 +169,7 @@ static void say_why(struct nsh_set_plan *p, size_t n_missing)
 int nsh_set_plan_finish(struct nsh_set_plan *p)
 {
     size_t n_missing = p->want->n - p->n_seen;
-    bool whole = n_missing + p->n_extra > most_writes(p);
+    bool whole = p->odd || n_missing + p->n_extra > most_writes(p);
 
     p->differs = !p->present || n_missing + p->n_extra > 0;
     if (!p->differs)

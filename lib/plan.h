@@ -174,7 +174,8 @@ int nsh_set_plan_observe(struct nsh_set_plan *p, const struct nsh_prefix *elemen
 int nsh_set_plan_finish(struct nsh_set_plan *p);
 /*
  * NULL: it stands as wanted. CREATE where there is none; REPLACE when more than half of it would
- * have to be written, counted by what is wanted; else UPDATE. Valid until the next begin.
+ * have to be written, counted by what is wanted, or something else than prefixes is in it; else
+ * UPDATE. Valid until the next begin.
  */
 const struct nsh_set_op *nsh_set_plan_op(const struct nsh_set_plan *p);
 /* "missing", "lacked 3 of 100000 prefixes", "held 2 prefixes too many", or both; "": nothing. */

@@ -290,7 +290,10 @@ static void test_foreign_sets(void **state)
     assert_string_equal(list(AF_INET), NAME "=3 ");
 }
 
-/* An element that excepts what it names is not the element that is wanted; added, it becomes it. */
+/*
+ * An element that excepts what it names, or times out, is not the element that is wanted, nor is
+ * it nothing; added, it becomes it.
+ */
 static void test_exceptions(void **state)
 {
     (void)state;
@@ -298,9 +301,19 @@ static void test_exceptions(void **state)
     ipset("del " NAME " 172.16.0.0/12");
     ipset("add " NAME " 172.16.0.0/12 nomatch");
     assert_int_equal(try_read(NSH_FIREWALL_READ, AF_INET), 0);
-    assert_int_equal(n_seen, 2);
+    assert_int_equal(n_seen, 3);
+    assert_int_equal(seen[0].length, 0);
     update(three + 1, 1, NULL, 0);
     assert_holds(three, 3);
+    ipset("create swapped hash:net timeout 500");
+    ipset("swap " NAME " swapped");
+    ipset("add " NAME " 172.16.0.0/12");
+    assert_int_equal(try_read(NSH_FIREWALL_READ, AF_INET), 0);
+    assert_int_equal(n_seen, 1);
+    assert_int_equal(seen[0].length, 0);
+    fill(NSH_SET_REPLACE, three, 3);
+    assert_holds(three, 3);
+    ipset("destroy swapped");
 }
 
 /* ---- behind our back ---- */

@@ -171,6 +171,22 @@ static void test_something_else_altogether(void **state)
     assert_string_equal(nsh_set_plan_reason(p), "lacked 4 of 4 prefixes and held 30000 too many");
 }
 
+/* What is no prefix can't be taken out by one. */
+static void test_no_prefix(void **state)
+{
+    const struct nsh_set s = want(10);
+    NSH_CLEANUP(nsh_set_plan_freep) struct nsh_set_plan *p = NULL;
+    struct model m = as_wanted(&s);
+
+    (void)state;
+    assert_int_equal(nsh_set_plan_new(&s, &p), 0);
+    add(&m, &(struct nsh_prefix){0});
+    assert_int_equal(plan(p, &m)->verb, NSH_SET_REPLACE);
+    assert_string_equal(nsh_set_plan_reason(p), "held 1 prefix too many");
+    m = as_wanted(&s);
+    assert_null(plan(p, &m));
+}
+
 /* An element that is told twice counts once. */
 static void test_told_twice(void **state)
 {
@@ -251,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_what_is_written),
             cmocka_unit_test(test_something_else_altogether),
+            cmocka_unit_test(test_no_prefix),
             cmocka_unit_test(test_told_twice),
             cmocka_unit_test(test_random),
     };
