@@ -242,7 +242,7 @@ static int take_comment(const struct nftnl_udata *attr, void *userdata)
 }
 
 /* The comment is a jump's name; one that was put back by hand mostly lacks it. */
-static bool is_named(const struct nftnl_rule *seen, const char *refers)
+static enum nsh_policy_kind kind_named(const struct nftnl_rule *seen, const char *refers)
 {
     const struct nftnl_udata *comment = NULL;
     char chain[NSH_CHAIN_NAME], text[NSH_NFT_COMMENT];
@@ -252,10 +252,10 @@ static bool is_named(const struct nftnl_rule *seen, const char *refers)
 
     if (!data || nftnl_udata_parse(data, size, take_comment, &comment) < 0 || !comment ||
             !nsh_nft_chain_parse(refers, &table, chain))
-        return false;
+        return NSH_POLICY_NONE;
     snprintf(text, sizeof text, "%.*s", (int)nftnl_udata_len(comment),
             (const char *)nftnl_udata_get(comment));
-    return nsh_nft_comment_names(text, chain);
+    return nsh_nft_comment_parse(text, chain);
 }
 
 /* A rule that libnftnl doesn't understand is a rule all the same. */
@@ -290,7 +290,7 @@ static int take_rule(const struct nlmsghdr *m, void *userdata)
     rule->value.action = NSH_PACKET_OTHER;
     if (nftnl_rule_nlmsg_parse(m, seen) == 0)
         nsh_nft_decode(t->look->family, c->table, seen, &rule->value, rule->refers);
-    rule->named = c->hook && is_named(seen, rule->refers);
+    rule->kind = c->hook ? kind_named(seen, rule->refers) : NSH_POLICY_NONE;
     return 0;
 }
 

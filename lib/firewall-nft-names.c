@@ -91,17 +91,16 @@ void nsh_nft_comment_make(enum nsh_policy_kind kind, const char *chain, char *re
     snprintf(ret, size, "%s %s", nsh_policy_noun(kind), policy);
 }
 
-/* A policy may have become one of another kind since. */
-bool nsh_nft_comment_names(const char *comment, const char *chain)
+enum nsh_policy_kind nsh_nft_comment_parse(const char *comment, const char *chain)
 {
     char wanted[NSH_NFT_COMMENT];
 
-    for (int kind = NSH_POLICY_NONE; kind < NSH_POLICY_KINDS; kind++) {
+    for (int kind = NSH_POLICY_NONE + 1; kind < NSH_POLICY_KINDS; kind++) {
         nsh_nft_comment_make((enum nsh_policy_kind)kind, chain, wanted, sizeof wanted);
         if (strcmp(comment, wanted) == 0)
-            return true;
+            return (enum nsh_policy_kind)kind;
     }
-    return false;
+    return NSH_POLICY_NONE;
 }
 
 const char *nsh_nft_title(int family)

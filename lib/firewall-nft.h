@@ -57,7 +57,8 @@ bool nsh_nft_chain_parse(
         const char *name, enum nsh_table *ret_table, char ret_chain[static NSH_CHAIN_NAME]);
 /* Of the jump to a chain of the contract: the policy's name, and what it is: "masquerade home". */
 void nsh_nft_comment_make(enum nsh_policy_kind kind, const char *chain, char *ret, size_t size);
-bool nsh_nft_comment_names(const char *comment, const char *chain);
+/* NSH_POLICY_NONE: it says something else. */
+enum nsh_policy_kind nsh_nft_comment_parse(const char *comment, const char *chain);
 /* "IPv4", "IPv6"; "ip", "ip6". */
 const char *nsh_nft_title(int family);
 const char *nsh_nft_family_name(int family);
@@ -149,7 +150,7 @@ struct nsh_nft_rule {
     uint32_t id;
     struct nsh_packet_rule value;
     char refers[NSH_NFT_NAME];
-    bool named; /* its comment says which policy it leads to */
+    enum nsh_policy_kind kind; /* of a jump's policy, as its comment says; NONE: it does not */
 };
 
 struct nsh_nft_chain {

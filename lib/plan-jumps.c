@@ -118,20 +118,28 @@ static int work_begin(struct work *w, struct nsh_firewall_plan *p, const char *h
     return 0;
 }
 
+/* A policy may have become one of another kind, which where jumps tell it is not to be read. */
+static bool is_right(const struct work *w, const struct place *place, const struct nsh_jump_seen *j)
+{
+    return j->plain &&
+           (j->kind == NSH_POLICY_NONE || j->kind == w->plan->want->chains[place->chain].kind);
+}
+
 static void look_at_jumps(struct work *w)
 {
     for (size_t i = 0; i < w->n_jumps; i++) {
         struct candidate *c = &w->candidates[i];
         struct place *place;
+        bool right;
 
         c->rank = rank_of(w, w->jumps[i].target);
         if (c->rank == NO_RANK)
             continue;
         place = &w->places[c->rank];
+        right = is_right(w, place, &w->jumps[i]);
         place->n_seen++;
-        place->altered = place->altered || !w->jumps[i].plain;
-        c->fits = w->jumps[i].plain &&
-                  (!is_first(w, c->rank) || w->jumps[i].index < w->first_foreign);
+        place->altered = place->altered || !right;
+        c->fits = right && (!is_first(w, c->rank) || w->jumps[i].index < w->first_foreign);
     }
 }
 

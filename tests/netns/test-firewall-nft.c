@@ -239,6 +239,8 @@ static void test_jumps_are_seen(void **state)
     assert_int_equal(c->n_jumps, 6);
     for (size_t i = 0; i < c->n_jumps; i++)
         assert_int_equal(c->jumps[i].plain, i == 0 || i == 5);
+    assert_int_equal(c->jumps[0].kind, NSH_POLICY_MASQUERADE);
+    assert_int_equal(c->jumps[5].kind, NSH_POLICY_SHARE);
     assert_false(seen_chain(CHAIN)->builtin);
     assert_null(seen_chain("PREROUTING"));
 }

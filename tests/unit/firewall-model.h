@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A small model of one table for the firewall plan's tests. A built-in chain is written as words:
- * "x" is our plain jump to the chain of policy x, "!x" one that somebody altered, and words in
- * capitals are foreign rules.
+ * "x" is our plain jump to the chain of policy x, "!x" one that somebody altered, "~x" one that
+ * says the policy is a share, and words in capitals are foreign rules.
  */
 #pragma once
 
@@ -20,6 +20,7 @@
 struct rule {
     char word[8]; /* foreign, or the policy jumped to */
     bool jump, plain;
+    enum nsh_policy_kind kind; /* that it tells; NONE: nothing */
 };
 
 struct builtin {
@@ -55,8 +56,9 @@ static inline void read_builtin(struct builtin *b, const char *words)
         struct rule *r = &b->rules[b->n++];
 
         r->plain = w[0] != '!';
+        r->kind = w[0] == '~' ? NSH_POLICY_SHARE : NSH_POLICY_NONE;
         r->jump = !isupper((unsigned char)w[0]);
-        snprintf(r->word, sizeof(r->word), "%s", w + !r->plain);
+        snprintf(r->word, sizeof(r->word), "%s", w + (w[0] == '!' || w[0] == '~'));
     }
     free(copy);
 }
@@ -68,7 +70,10 @@ static inline void write_builtin(const struct builtin *b, char *buf, size_t size
     buf[0] = '\0';
     for (uint32_t i = 0; i < b->n; i++)
         n += (size_t)snprintf(buf + n, size - n, "%s%s%s", i > 0 ? " " : "",
-                b->rules[i].plain ? "" : "!", b->rules[i].word);
+                !b->rules[i].plain                     ? "!"
+                : b->rules[i].kind == NSH_POLICY_SHARE ? "~"
+                                                       : "",
+                b->rules[i].word);
     assert_true(n < size);
 }
 
@@ -175,6 +180,7 @@ static inline void run_op(struct table *t, const struct nsh_firewall_op *op)
         break;
     case NSH_JUMP_ADD:
         assert_true(b && c);
+        jump.kind = op->kind;
         snprintf(jump.word, sizeof(jump.word), "%.7s", op->chain + strlen(NSH_CHAIN_PREFIX));
         insert_rule(b, op->index == UINT32_MAX ? b->n : op->index, &jump);
         break;
@@ -208,6 +214,7 @@ static inline void feed_builtin(struct nsh_firewall_plan *p, const struct builti
             chain_name_of(b->rules[i].word, j->target);
             j->index = i;
             j->plain = b->rules[i].plain;
+            j->kind = b->rules[i].kind;
         }
     assert_int_equal(nsh_firewall_plan_observe(p, &seen), 0);
 }

@@ -34,6 +34,7 @@ static void random_builtin(struct builtin *b, uint64_t *seed, unsigned n_max)
             snprintf(r.word, sizeof(r.word), "%c", 'a' + (char)rt_random(seed, 8));
         r.jump = r.word[0] != 'F';
         r.plain = !r.jump || rt_random(seed, 6) != 0;
+        r.kind = r.jump ? (enum nsh_policy_kind)rt_random(seed, NSH_POLICY_KINDS) : NSH_POLICY_NONE;
         insert_rule(b, rt_random(seed, b->n + 1), &r);
     }
 }
@@ -119,6 +120,8 @@ static void check_jumps(const struct builtin *b, const struct nsh_desired *d)
                 at++;
             }
             assert_true(at < b->n && b->rules[at].plain);
+            assert_true(
+                    b->rules[at].kind == NSH_POLICY_NONE || b->rules[at].kind == d->chains[i].kind);
             assert_string_equal(b->rules[at++].word, d->chains[i].policy);
         }
         if (position == NSH_POSITION_LAST)

@@ -29,6 +29,9 @@ static const struct {
         {"a b", "F b a G", "F a G b", 2, "F a G b", 0},
         {"a b c", "c a b", "a b c", 2, "a b c", 0},
         {"a b c", "F !b G c", "F G a b c", 3, "F G a b c", 0},
+        /* of another kind since, where jumps tell it */
+        {"a", "F ~a", "F a", 2, "F a", 0},
+        {"a b", "F ~a b", "F a b", 2, "F a b", 0},
         /* first */
         {"^a", "F G", "a F G", 1, "a F G", 0},
         {"^a", "F a G", "a F G", 2, "a F G", 0},
