@@ -166,6 +166,7 @@ static void see_jumps(const struct nsh_nft_chain *c, enum nsh_table table,
         *jump = (struct nsh_jump_seen){.index = seen->n_total++};
         if (!nsh_nft_chain_parse(c->rules[i].refers, &of, jump->target) || of != table)
             continue;
+        jump->first = c->place == 0;
         jump->kind = c->rules[i].kind;
         jump->plain = jump->kind != NSH_POLICY_NONE && is_plain(&c->rules[i].value);
         seen->n_jumps++;

@@ -34,6 +34,7 @@ struct nsh_jump_seen {
     char target[NSH_CHAIN_NAME];
     uint32_t index; /* in the built-in chain, from 0 */
     bool plain;     /* matches everything, as netshared writes it; else somebody altered it */
+    bool first;     /* stands where only jumps of position first are put */
     enum nsh_policy_kind kind; /* what it says its chain is for; NSH_POLICY_NONE: nothing */
 };
 

@@ -118,11 +118,13 @@ static int work_begin(struct work *w, struct nsh_firewall_plan *p, const char *h
     return 0;
 }
 
-/* A policy may have become one of another kind, which where jumps tell it is not to be read. */
+/* A policy may have become one of another kind or position, which some jumps tell. */
 static bool is_right(const struct work *w, const struct place *place, const struct nsh_jump_seen *j)
 {
-    return j->plain &&
-           (j->kind == NSH_POLICY_NONE || j->kind == w->plan->want->chains[place->chain].kind);
+    const struct nsh_chain *c = &w->plan->want->chains[place->chain];
+
+    return j->plain && (j->kind == NSH_POLICY_NONE || j->kind == c->kind) &&
+           (!j->first || c->position == NSH_POSITION_FIRST);
 }
 
 static void look_at_jumps(struct work *w)

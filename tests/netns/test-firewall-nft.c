@@ -222,6 +222,8 @@ static void test_places_of_jumps(void **state)
     }
     assert_jumps(order, 6);
     assert_int_equal(seen_chain("POSTROUTING")->first_foreign, 2);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(seen_chain("POSTROUTING")->jumps[i].first, i < 2);
 }
 
 static void test_jumps_are_seen(void **state)

@@ -2,7 +2,8 @@
 /*
  * A small model of one table for the firewall plan's tests. A built-in chain is written as words:
  * "x" is our plain jump to the chain of policy x, "!x" one that somebody altered, "~x" one that
- * says the policy is a share, and words in capitals are foreign rules.
+ * says the policy is a share, "^x" one that stands where only those of position first are put, and
+ * words in capitals are foreign rules.
  */
 #pragma once
 
@@ -19,7 +20,7 @@
 
 struct rule {
     char word[8]; /* foreign, or the policy jumped to */
-    bool jump, plain;
+    bool jump, plain, first;
     enum nsh_policy_kind kind; /* that it tells; NONE: nothing */
 };
 
@@ -57,8 +58,9 @@ static inline void read_builtin(struct builtin *b, const char *words)
 
         r->plain = w[0] != '!';
         r->kind = w[0] == '~' ? NSH_POLICY_SHARE : NSH_POLICY_NONE;
+        r->first = w[0] == '^';
         r->jump = !isupper((unsigned char)w[0]);
-        snprintf(r->word, sizeof(r->word), "%s", w + (w[0] == '!' || w[0] == '~'));
+        snprintf(r->word, sizeof(r->word), "%s", w + (strchr("!~^", w[0]) != NULL));
     }
     free(copy);
 }
@@ -214,6 +216,7 @@ static inline void feed_builtin(struct nsh_firewall_plan *p, const struct builti
             chain_name_of(b->rules[i].word, j->target);
             j->index = i;
             j->plain = b->rules[i].plain;
+            j->first = b->rules[i].first;
             j->kind = b->rules[i].kind;
         }
     assert_int_equal(nsh_firewall_plan_observe(p, &seen), 0);

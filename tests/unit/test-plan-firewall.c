@@ -32,6 +32,9 @@ static const struct {
         /* of another kind since, where jumps tell it */
         {"a", "F ~a", "F a", 2, "F a", 0},
         {"a b", "F ~a b", "F a b", 2, "F a b", 0},
+        /* of another position since */
+        {"a", "^a F", "F a", 2, "F a", 0},
+        {"a b", "^a F b", "F a b", 2, "F a b", 0},
         /* first */
         {"^a", "F G", "a F G", 1, "a F G", 0},
         {"^a", "F a G", "a F G", 2, "a F G", 0},
