@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "config-patterns.h"
 #include "config-routes.h"
 #include "nearest.h"
 
@@ -194,6 +195,8 @@ static void read_to(struct nsh_loader *l, const struct nsh_key *key, void *field
 const struct nsh_key_type nsh_type_to = {.what = "default, a prefix or an address",
         .hint = "write, say, to: default or to: 10.0.0.0/8",
         .read = read_to,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^(default|" NSH_PREFIX_PATTERN ")$",
         .object = &nsh_object_list};
 
 static void read_prefix(struct nsh_loader *l, const struct nsh_key *key, void *field,
@@ -217,11 +220,15 @@ static void read_prefix(struct nsh_loader *l, const struct nsh_key *key, void *f
 
 const struct nsh_key_type nsh_type_prefix = {.what = "a prefix or an address",
         .hint = "write, say, 192.168.1.0/24",
-        .read = read_prefix};
+        .read = read_prefix,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^" NSH_PREFIX_PATTERN "$"};
 
 const struct nsh_key_type nsh_type_prefixes = {.what = "a prefix, an address or {file: PATH}",
         .hint = "write, say, 192.168.1.0/24",
         .read = read_prefix,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^" NSH_PREFIX_PATTERN "$",
         .object = &nsh_object_list};
 
 static void read_one_prefix(struct nsh_loader *l, const struct nsh_key *key, void *field,
@@ -238,6 +245,8 @@ static void read_one_prefix(struct nsh_loader *l, const struct nsh_key *key, voi
 const struct nsh_key_type nsh_type_one_prefix = {.what = "a prefix",
         .hint = "write, say, 192.168.1.0/24",
         .read = read_one_prefix,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^" NSH_PREFIX_PATTERN "$",
         .size = sizeof(struct nsh_prefix)};
 
 static bool is_multicast(const struct nsh_prefix *p)
@@ -275,6 +284,8 @@ static void read_address(struct nsh_loader *l, const struct nsh_key *key, void *
 const struct nsh_key_type nsh_type_address = {.what = "an address",
         .hint = "write, say, 192.168.1.1",
         .read = read_address,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^" NSH_ADDRESS_PATTERN "$",
         .size = sizeof(struct nsh_prefix)};
 
 /* One address, or "first-last". */
@@ -317,10 +328,14 @@ static void read_address_range(struct nsh_loader *l, const struct nsh_key *key, 
 const struct nsh_key_type nsh_type_address_range = {.what = "an address or a range of addresses",
         .hint = "write, say, 203.0.113.5 or 203.0.113.5-203.0.113.9",
         .read = read_address_range,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^" NSH_ADDRESS_PATTERN "(-" NSH_ADDRESS_PATTERN ")?$",
         .size = sizeof(struct nsh_address_range)};
 
 const struct nsh_key_type nsh_type_gateway = {.what = "an address or {learned-on: DEVICE}",
         .hint = "write, say, 192.168.1.1",
         .read = read_address,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^" NSH_ADDRESS_PATTERN "$",
         .size = sizeof(struct nsh_prefix),
         .object = &nsh_object_learned};

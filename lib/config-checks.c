@@ -54,15 +54,15 @@ static const struct nsh_key keys[] = {
                 .help = "the device by which probes leave, where the nexthop names none"},
         [KEY_CHECK_INTERVAL] = {"interval", &nsh_type_duration, FIELD(interval),
                 .min = INTERVAL_MIN, .max = INTERVAL_MAX, .known_as = "every period frequency",
-                .help = "how often it is asked"},
+                .otherwise = "2s", .help = "how often it is asked"},
         [KEY_CHECK_TIMEOUT] = {"timeout", &nsh_type_duration, FIELD(timeout), .min = TIMEOUT_MIN,
                 .max = INTERVAL_MAX, .known_as = "wait deadline",
                 .help = "how long an answer is waited for"},
         [KEY_CHECK_FAIL] = {"fail", &nsh_type_integer, FIELD(fail), .min = 1, .max = TIMES_MAX,
-                .known_as = "fall failures misses down max-fail",
+                .known_as = "fall failures misses down max-fail", .otherwise = "3",
                 .help = "so many misses in a row, and it fails"},
         [KEY_CHECK_RECOVER] = {"recover", &nsh_type_integer, FIELD(recover), .min = 1,
-                .max = TIMES_MAX, .known_as = "rise successes up",
+                .max = TIMES_MAX, .known_as = "rise successes up", .otherwise = "2",
                 .help = "so many answers in a row, and it works again"},
 };
 

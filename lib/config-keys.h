@@ -27,6 +27,15 @@ enum nsh_key_flags {
     NSH_KEY_EMPTY = 1U << 4, /* may be null or empty, and then holds nothing */
 };
 
+/* How a scalar is written, for whoever checks a file without the parser: by a schema. Bits. */
+enum nsh_form {
+    NSH_FORM_TEXT = 1U << 0, /* that `pattern` matches */
+    NSH_FORM_BOOL = 1U << 1,
+    NSH_FORM_INTEGER = 1U << 2, /* min..max of the key */
+    NSH_FORM_SECONDS = 1U << 3, /* a number alone; min..max of the key are microseconds */
+    NSH_FORM_WORD = 1U << 4,    /* one of the words of the key, or else of the type */
+};
+
 enum nsh_shape {
     NSH_SHAPE_SCALAR,
     NSH_SHAPE_MAPPING, /* one object */
@@ -49,6 +58,9 @@ struct nsh_key_type {
     void (*read)(struct nsh_loader *l, const struct nsh_key *key, void *field,
             const struct nsh_yaml_event *value);
     size_t size; /* of the field; 0: it is not in the draft */
+    unsigned forms;
+    const char *pattern;          /* a regular expression of ECMA 262; NULL: any text */
+    const struct nsh_word *words; /* what can be written in place of the other forms */
     /* Of the other shapes; of a scalar: a mapping may stand in its place. */
     const struct nsh_object *object;
 };
@@ -63,7 +75,8 @@ struct nsh_key {
     uint64_t min, max;            /* of types that take numbers */
     const char *missing;          /* hint when a required key is */
     const char *known_as;         /* other programs' names for it, separated by spaces */
-    const char *help;
+    const char *help;             /* one line: what it is */
+    const char *otherwise;        /* the value that its absence means, as it is written */
 };
 
 struct nsh_object {

@@ -53,6 +53,7 @@ static void read_path(struct nsh_loader *l, const struct nsh_key *key, void *fie
 static const struct nsh_key_type type_path = {.what = "the path of a file",
         .hint = "write, say, file: /etc/netshared.lists/bogons.txt",
         .read = read_path,
+        .forms = NSH_FORM_TEXT,
         .size = sizeof(const char *)};
 
 static const struct nsh_key keys[] = {

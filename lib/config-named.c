@@ -78,8 +78,11 @@ static void read_table(struct nsh_loader *l, const struct nsh_key *key, void *fi
             nsh_loader_show(l, value->text));
 }
 
-const struct nsh_key_type nsh_type_table = {
-        .what = "a table's number or name", .read = read_table, .size = sizeof(uint32_t)};
+const struct nsh_key_type nsh_type_table = {.what = "a table's number or name",
+        .read = read_table,
+        .forms = NSH_FORM_INTEGER | NSH_FORM_TEXT,
+        .pattern = "^[^-0-9]",
+        .size = sizeof(uint32_t)};
 
 /* ---- names ---- */
 
@@ -119,6 +122,8 @@ static void read_policy(struct nsh_loader *l, const struct nsh_key *key, void *f
 const struct nsh_key_type nsh_type_policy = {.what = "a name",
         .hint = "write, say, name: lan-out",
         .read = read_policy,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^[a-z0-9][a-z0-9-]{0,15}$",
         .size = NSH_POLICY_NAME};
 
 static void read_congestion_control(struct nsh_loader *l, const struct nsh_key *key, void *field,
@@ -138,9 +143,15 @@ static void read_congestion_control(struct nsh_loader *l, const struct nsh_key *
 const struct nsh_key_type nsh_type_congestion_control = {.what = "an algorithm's name",
         .hint = "write, say, congestion-control: bbr",
         .read = read_congestion_control,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^[a-z0-9_-]{1,15}$",
         .size = NSH_CONGESTION_CONTROL_TEXT};
 
 /* ---- devices ---- */
+
+/* Of a name's letters, near enough for a schema; where `+` at the end stands for any ending. */
+#define NAME "[^/:\\s\\x00-\\x1f\\x7f]"
+#define PART "[^/:+!\\s\\x00-\\x1f\\x7f]"
 
 /* Why no device can have this name; NULL: one can. As the kernel judges it. */
 static const char *impossible(const char *text, size_t n, const char **ret_hint)
@@ -193,6 +204,8 @@ static void read_device(struct nsh_loader *l, const struct nsh_key *key, void *f
 const struct nsh_key_type nsh_type_device = {.what = "a device's name",
         .hint = "write, say, dev: eth0",
         .read = read_device,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^(?!\\.\\.?$)" NAME "{1,15}$",
         .size = IFNAMSIZ};
 
 static void read_out(struct nsh_loader *l, const struct nsh_key *key, void *field,
@@ -237,7 +250,12 @@ static void read_out(struct nsh_loader *l, const struct nsh_key *key, void *fiel
 
 const struct nsh_key_type nsh_type_out = {.what = "a device's name",
         .hint = "write, say, out: eth0, or out: any for every device",
-        .read = read_out};
+        .read = read_out,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^(?!\\.\\.?$)" PART "{1,14}" NAME "?$"};
 
-const struct nsh_key_type nsh_type_named = {
-        .what = "a device's name", .hint = "write the device's name, say, eth0", .read = read_out};
+const struct nsh_key_type nsh_type_named = {.what = "a device's name",
+        .hint = "write the device's name, say, eth0",
+        .read = read_out,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^(?!(any|\\.\\.?)$)" PART "{1,14}" NAME "?$"};

@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "config-loader.h"
+#include "config-patterns.h"
 
 /* ---- marks ---- */
 
@@ -67,9 +68,13 @@ static void read_mark(struct nsh_loader *l, const struct nsh_key *key, void *fie
     *(struct nsh_mark *)field = m;
 }
 
+#define MARK "(0[xX][0-9A-Fa-f]{1,8}|0|[1-9][0-9]{0,9})"
+
 const struct nsh_key_type nsh_type_mark = {.what = "a mark",
         .hint = "write, say, 0x10 or 0x10/0xff",
         .read = read_mark,
+        .forms = NSH_FORM_INTEGER | NSH_FORM_TEXT,
+        .pattern = "^" MARK "(/" MARK ")?$",
         .size = sizeof(struct nsh_mark)};
 
 /* ---- ranges ---- */
@@ -137,6 +142,8 @@ static void read_range(struct nsh_loader *l, const struct nsh_key *key, void *fi
 const struct nsh_key_type nsh_type_range = {.what = "a number or a range",
         .hint = "write, say, 80 or 1000-2000",
         .read = read_range,
+        .forms = NSH_FORM_INTEGER | NSH_FORM_TEXT,
+        .pattern = NSH_RANGE_PATTERN,
         .size = sizeof(struct nsh_range)};
 
 static void read_ranges(struct nsh_loader *l, const struct nsh_key *key, void *field,
@@ -161,8 +168,11 @@ static void read_ranges(struct nsh_loader *l, const struct nsh_key *key, void *f
         list->items[list->n++] = r;
 }
 
-const struct nsh_key_type nsh_type_ranges = {
-        .what = "a number or a range", .hint = "write, say, 80 or 1000-2000", .read = read_ranges};
+const struct nsh_key_type nsh_type_ranges = {.what = "a number or a range",
+        .hint = "write, say, 80 or 1000-2000",
+        .read = read_ranges,
+        .forms = NSH_FORM_INTEGER | NSH_FORM_TEXT,
+        .pattern = NSH_RANGE_PATTERN};
 
 /* ---- protocols ---- */
 
@@ -217,6 +227,8 @@ static void read_ip_protocol(struct nsh_loader *l, const struct nsh_key *key, vo
 const struct nsh_key_type nsh_type_ip_protocol = {.what = "a protocol's name or number",
         .hint = "write, say, tcp or 6",
         .read = read_ip_protocol,
+        .forms = NSH_FORM_INTEGER | NSH_FORM_WORD,
+        .words = protocols,
         .size = sizeof(uint32_t)};
 
 static void read_protocols(struct nsh_loader *l, const struct nsh_key *key, void *field,
@@ -243,4 +255,6 @@ static void read_protocols(struct nsh_loader *l, const struct nsh_key *key, void
 
 const struct nsh_key_type nsh_type_protocols = {.what = "a protocol's name or number",
         .hint = "write, say, tcp or [tcp, udp]",
-        .read = read_protocols};
+        .read = read_protocols,
+        .forms = NSH_FORM_INTEGER | NSH_FORM_WORD,
+        .words = protocols};

@@ -36,10 +36,11 @@ struct policy_draft {
         "family", &nsh_type_families, offsetof(struct policy_draft, policy.families),            \
                 .flags = NSH_KEY_LIST, .help = "ipv4, ipv6 or both; without it as the addresses" \
     }
-#define POLICY_KEY_ENABLED                                                                 \
-    {                                                                                      \
-        "enabled", &nsh_type_bool, offsetof(struct policy_draft, enabled),                 \
-                .known_as = "enable active", .help = "false: judged, but not put in force" \
+#define POLICY_KEY_ENABLED                                                 \
+    {                                                                      \
+        "enabled", &nsh_type_bool, offsetof(struct policy_draft, enabled), \
+                .known_as = "enable active", .otherwise = "true",          \
+                .help = "false: judged, but not put in force"              \
     }
 #define POLICY_KEY_WHEN                                                              \
     {                                                                                \

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "config-patterns.h"
 #include "config-policies.h"
 
 enum forward_key {
@@ -77,6 +78,8 @@ static void read_to(struct nsh_loader *l, const struct nsh_key *key, void *field
 static const struct nsh_key_type type_to = {.what = "an address",
         .hint = "write, say, to: 192.168.1.10",
         .read = read_to,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^" NSH_ADDRESS_PATTERN "$",
         .size = sizeof(struct nsh_prefix)};
 
 /* "8080:80" is two ports to some, and a range to others. */
@@ -103,6 +106,8 @@ static void read_port(struct nsh_loader *l, const struct nsh_key *key, void *fie
 static const struct nsh_key_type type_port = {.what = "a port or a range",
         .hint = "write, say, 80 or 8000-8010",
         .read = read_port,
+        .forms = NSH_FORM_INTEGER | NSH_FORM_TEXT,
+        .pattern = NSH_RANGE_PATTERN,
         .size = sizeof(struct nsh_range)};
 
 #define FIELD(member) .offset = offsetof(struct forward_draft, member)
@@ -131,7 +136,7 @@ static const struct nsh_key keys[] = {
         [KEY_FROM] = {"from", &nsh_type_prefixes, FIELD(from), .flags = NSH_KEY_LIST,
                 .known_as = "source src saddr allow", .help = "who may; without it anyone"},
         [KEY_HAIRPIN] = {"hairpin", &nsh_type_bool, FIELD(hairpin),
-                .known_as = "loopback nat-reflection reflection",
+                .known_as = "loopback nat-reflection reflection", .otherwise = "false",
                 .help = "true: from inside it is reached by the public address, too"},
         [KEY_HAIRPIN_FROM] = {"hairpin-from", &nsh_type_prefixes, FIELD(hairpin_from),
                 .flags = NSH_KEY_LIST,

@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "config-loader.h"
+#include "config-patterns.h"
 #include "duration.h"
 
 /* ---- numbers ---- */
@@ -110,8 +111,10 @@ static void read_integer(struct nsh_loader *l, const struct nsh_key *key, void *
         *(uint32_t *)field = (uint32_t)number;
 }
 
-const struct nsh_key_type nsh_type_integer = {
-        .what = "a number", .read = read_integer, .size = sizeof(uint32_t)};
+const struct nsh_key_type nsh_type_integer = {.what = "a number",
+        .read = read_integer,
+        .forms = NSH_FORM_INTEGER,
+        .size = sizeof(uint32_t)};
 
 /* The names of RFC 2474, 2597 and 3246, as rt_dsfield has them. */
 static const struct nsh_word traffic_classes[] = {
@@ -183,8 +186,11 @@ static void read_tos(struct nsh_loader *l, const struct nsh_key *key, void *fiel
             nsh_loader_show(l, text));
 }
 
-const struct nsh_key_type nsh_type_tos = {
-        .what = "a number in hexadecimal", .read = read_tos, .size = sizeof(uint32_t)};
+const struct nsh_key_type nsh_type_tos = {.what = "a number in hexadecimal",
+        .read = read_tos,
+        .forms = NSH_FORM_INTEGER | NSH_FORM_TEXT,
+        .pattern = "^(0x[0-9A-Fa-f]{1,2}|[Cc][Ss][1-7]|[Aa][Ff][1-4][1-3]|[Ee][Ff])$",
+        .size = sizeof(uint32_t)};
 
 /* ---- true and false ---- */
 
@@ -210,7 +216,7 @@ static void read_bool(struct nsh_loader *l, const struct nsh_key *key, void *fie
 }
 
 const struct nsh_key_type nsh_type_bool = {
-        .what = "true or false", .read = read_bool, .size = sizeof(bool)};
+        .what = "true or false", .read = read_bool, .forms = NSH_FORM_BOOL, .size = sizeof(bool)};
 
 /* ---- words ---- */
 
@@ -253,7 +259,7 @@ static void read_word(struct nsh_loader *l, const struct nsh_key *key, void *fie
 }
 
 const struct nsh_key_type nsh_type_word = {
-        .what = "a word", .read = read_word, .size = sizeof(unsigned)};
+        .what = "a word", .read = read_word, .forms = NSH_FORM_WORD, .size = sizeof(unsigned)};
 
 static void read_flags(struct nsh_loader *l, const struct nsh_key *key, void *field,
         const struct nsh_yaml_event *value)
@@ -267,7 +273,7 @@ static void read_flags(struct nsh_loader *l, const struct nsh_key *key, void *fi
 }
 
 const struct nsh_key_type nsh_type_flags = {
-        .what = "a word", .read = read_flags, .size = sizeof(unsigned)};
+        .what = "a word", .read = read_flags, .forms = NSH_FORM_WORD, .size = sizeof(unsigned)};
 
 static const struct nsh_word families[] = {
         {"ipv4", NSH_FAMILY_IPV4},
@@ -292,6 +298,8 @@ static void read_families(struct nsh_loader *l, const struct nsh_key *key, void 
 const struct nsh_key_type nsh_type_families = {.what = "ipv4, ipv6 or [ipv4, ipv6]",
         .hint = "write ipv4, ipv6 or [ipv4, ipv6]",
         .read = read_families,
+        .forms = NSH_FORM_WORD,
+        .words = families,
         .size = sizeof(unsigned)};
 
 static void read_scope(struct nsh_loader *l, const struct nsh_key *key, void *field,
@@ -308,8 +316,10 @@ static void read_scope(struct nsh_loader *l, const struct nsh_key *key, void *fi
         *(uint32_t *)field = (uint32_t)number;
 }
 
-const struct nsh_key_type nsh_type_scope = {
-        .what = "a word or a number", .read = read_scope, .size = sizeof(uint32_t)};
+const struct nsh_key_type nsh_type_scope = {.what = "a word or a number",
+        .read = read_scope,
+        .forms = NSH_FORM_INTEGER | NSH_FORM_WORD,
+        .size = sizeof(uint32_t)};
 
 /* ---- times ---- */
 
@@ -365,9 +375,13 @@ static void read_duration(struct nsh_loader *l, const struct nsh_key *key, void 
 const struct nsh_key_type nsh_type_duration = {.what = "a time",
         .hint = "write a time such as 60s, 5min or 1min 30s",
         .read = read_duration,
+        .forms = NSH_FORM_SECONDS | NSH_FORM_TEXT,
+        .pattern = "^" NSH_DURATION_PATTERN "$",
         .size = sizeof(uint64_t)};
 
 const struct nsh_key_type nsh_type_unit_duration = {.what = "a time with its unit",
         .hint = "write a time such as 20ms",
         .read = read_unit_duration,
+        .forms = NSH_FORM_TEXT,
+        .pattern = "^(?![0-9]+$)" NSH_DURATION_PATTERN "$",
         .size = sizeof(uint64_t)};

@@ -61,29 +61,32 @@ static const struct nsh_word flushes[] = {
 
 static const struct nsh_key keys[] = {
         [KEY_FIREWALL] = {"firewall", &nsh_type_word, FIELD(firewall), .words = firewalls,
-                .known_as = "backend nat", .help = "what keeps the masquerade rules"},
+                .known_as = "backend nat", .otherwise = "auto",
+                .help = "what keeps the masquerade rules"},
         [KEY_FORWARDING] = {"forwarding", &nsh_type_word, FIELD(forwarding), .words = forwardings,
-                .known_as = "ip_forward ip-forward ipforward",
+                .known_as = "ip_forward ip-forward ipforward", .otherwise = "auto",
                 .help = "auto switches on what the policies need, leave never touches it"},
         [KEY_ROUTE_PROTOCOL] = {"route-protocol", &nsh_type_integer, FIELD(route_protocol),
-                .min = 5, .max = 255, .known_as = "protocol proto",
+                .min = 5, .max = 255, .known_as = "protocol proto", .otherwise = "110",
                 .help = "the protocol number that marks our routes and rules"},
         [KEY_RESYNC] = {"resync", &nsh_type_duration, FIELD(resync_usec), .min = SECOND,
-                .max = 365ULL * 86400 * SECOND, .known_as = "interval poll",
+                .max = 365ULL * 86400 * SECOND, .known_as = "interval poll", .otherwise = "60s",
                 .help = "how often everything is compared with the kernel"},
         [KEY_ON_STOP] = {"on-stop", &nsh_type_word, FIELD(on_stop), .words = on_stops,
+                .otherwise = "keep",
                 .help = "whether routes and rules stay when the service is stopped"},
         [KEY_FLUSH_CONNTRACK] = {"flush-conntrack", &nsh_type_word, FIELD(flush_conntrack),
                 .words = flushes, .known_as = "conntrack flush conntrack-flush",
                 .help = "which flows a change of the policies ends"},
         [KEY_CHECK_MARK] = {"check-mark", &nsh_type_mark, FIELD(check_mark),
-                .known_as = "fwmark mark probe-mark",
+                .known_as = "fwmark mark probe-mark", .otherwise = "0x6e000000",
                 .help = "the first of the marks that the probes of checks carry"},
         [KEY_CHECK_TABLE] = {"check-table", &nsh_type_integer, FIELD(check_table),
                 .min = RT_TABLE_LOCAL + 1, .max = UINT32_MAX - NSH_GATES_MAX,
-                .known_as = "probe-table", .help = "the first of the tables of their routes"},
+                .known_as = "probe-table", .otherwise = "11000",
+                .help = "the first of the tables of their routes"},
         [KEY_CHECK_PRIORITY] = {"check-priority", &nsh_type_integer, FIELD(check_priority),
-                .min = 1, .max = 32765, .known_as = "probe-priority",
+                .min = 1, .max = 32765, .known_as = "probe-priority", .otherwise = "1",
                 .help = "the priority of the rules that lead there"},
 };
 
@@ -221,8 +224,10 @@ static void read_version(struct nsh_loader *l, const struct nsh_key *key, void *
                 "version '%s' is not supported", nsh_loader_show(l, value->text));
 }
 
-static const struct nsh_key_type type_version = {
-        .what = "a number", .hint = "write version: 1", .read = read_version};
+static const struct nsh_key_type type_version = {.what = "a number",
+        .hint = "write version: 1",
+        .read = read_version,
+        .forms = NSH_FORM_INTEGER};
 
 static const struct nsh_key_type type_settings = {.shape = NSH_SHAPE_MAPPING,
         .what = "keys and values below it",
@@ -260,8 +265,8 @@ static const struct nsh_key_type type_network_map = {.shape = NSH_SHAPE_OBJECTS,
         .object = &nsh_object_network_map};
 
 static const struct nsh_key root_keys[] = {
-        [ROOT_VERSION] = {"version", &type_version, .missing = "begin the file with 'version: 1'",
-                .help = "of the file's format: 1"},
+        [ROOT_VERSION] = {"version", &type_version, .min = 1, .max = 1,
+                .missing = "begin the file with 'version: 1'", .help = "of the file's format: 1"},
         [ROOT_SETTINGS] = {"settings", &type_settings, .flags = NSH_KEY_EMPTY,
                 .known_as = "options config", .help = "how the daemon works"},
         [ROOT_ROUTES] = {"routes", &type_routes, .flags = NSH_KEY_EMPTY, .known_as = "route",

@@ -46,13 +46,15 @@ static const struct nsh_key keys[] = {
                 .known_as = "out outside to wans uplink external",
                 .help = "devices towards what is shared"},
         [KEY_IPV6] = {"ipv6", &nsh_type_word, FIELD(masquerade_ipv6), .words = ipv6_words,
+                .otherwise = "forward",
                 .help = "forward: with the LAN's own addresses; masquerade: as IPv4"},
         [KEY_ALLOW_INBOUND] = {"allow-inbound", &nsh_type_bool, FIELD(allow_inbound),
-                .known_as = "inbound", .help = "true: new connections from the WAN get through"},
+                .known_as = "inbound", .otherwise = "false",
+                .help = "true: new connections from the WAN get through"},
         [KEY_CLAMP_MSS] = {"clamp-mss", &nsh_type_bool, FIELD(clamp_mss), .known_as = "mss clamp",
-                .help = "false: TCP's segment size is left as it is"},
+                .otherwise = "true", .help = "false: TCP's segment size is left as it is"},
         [KEY_ISOLATE] = {"isolate", &nsh_type_bool, FIELD(isolate), .known_as = "isolated",
-                .help = "true: the LANs don't reach each other"},
+                .otherwise = "false", .help = "true: the LANs don't reach each other"},
 };
 
 static void begin_share(struct nsh_loader *l, void *draft)

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 # Formats and lints differ between versions; the sources follow this one.
 CLANG=14
 
-mapfile -t sources < <(find lib daemon tests -name '*.c' | sort)
+mapfile -t sources < <(find lib daemon conf tests -name '*.c' | sort)
 mapfile -t headers < <(find lib daemon tests -name '*.h' | sort)
 mapfile -t scripts < <(grep -lE '^#!/bin/(ba)?sh' -r tests conf .ci | sort)
 scripts+=(tests/support/setup.sh)
@@ -50,7 +50,7 @@ clang_tool() {
 }
 
 tidy() {
-    printf '%s\0' "${sources[@]}" | grep -zE '^(lib|daemon)/' |
+    printf '%s\0' "${sources[@]}" | grep -zE '^(lib|daemon|conf)/' |
         xargs -0 -n 1 -P "$(nproc)" "$1" -p "$build" --quiet 2>&1 |
         { ! grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header|^$'; }
 }

@@ -169,7 +169,8 @@ install_tree() {
     tar -C /tree -c . | tar -C / -x --keep-directory-symlink --no-same-owner &&
         systemctl daemon-reload && expect 0 netshared --version &&
         expect 0 test -f /etc/iproute2/rt_protos.d/netshared.conf &&
-        expect 0 netshared check
+        expect 0 netshared check &&
+        expect 0 test -f "$(sed -n 's|^# yaml-language-server: $schema=file://||p' $config)"
 }
 
 # Its link-local address is there and in use: no route comes by itself any more.

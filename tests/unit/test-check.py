@@ -10,10 +10,10 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
+from manual import read
 from tap import case, check, contains, equal, main
 
 NETSHARED = os.environ["NETSHARED"]
-MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man/netshared.8")
 GOOD = "version: 1\nroutes:\n  - {to: 10.0.0.0/8, via: 192.0.2.1}\n"
 BAD = "version: 1\nroutes:\n  - to: 10.0.0.1/24\n    via: 192.0.2.1\n"
 UNWISE = GOOD + "masquerade:\n  - {name: lan-out, out: eth0}\n"
@@ -126,8 +126,7 @@ def _():
 
 @case("the regular expression in the manual matches every line that names a place")
 def _():
-    with open(MANUAL, encoding="utf-8") as manual:
-        shown = re.search(r"^\.EX\n(\^.*)\n\.EE$", manual.read(), re.M).group(1)
+    shown = re.search(r"^\.EX\n(\^.*)\n\.EE$", read("man/netshared.8"), re.M).group(1)
     matcher = re.compile(shown.replace("\\e", "\\"), re.M)
     with Folder() as f:
         path = f.write(BAD + "  - {to: 10.0.0.0/8, vai: 192.0.2.1}\n"

@@ -7,8 +7,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+from manual import examples, read
+
 NETSHARED = os.environ["NETSHARED"]
-MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man/netshared.yaml.5")
 # What the examples of a section are in, and where its keys stand there.
 SECTIONS = {"ROUTES": ("routes", "%s"), "RULES": ("rules", "%s"), "MASQUERADE": ("masquerade", "%s"),
             "SHARE": ("share", "%s"), "PORT-FORWARDS": ("port-forwards", "%s"),
@@ -16,28 +19,6 @@ SECTIONS = {"ROUTES": ("routes", "%s"), "RULES": ("rules", "%s"), "MASQUERADE": 
 # What an example stands for that names a file or a table of its own.
 LIST = "# prefixes\n192.0.2.0/24\n2001:db8::/32\n"
 TABLE = ("table: uplink2", "table: 200")
-
-
-def plain(line):
-    """A line of the page as it is read."""
-    line = line.replace("\\-", "-").replace("\\(dq", '"').replace("\\e", "\\")
-    return re.sub(r"^\.B[RIB]? ", "", line).replace('"', "") if line.startswith(".B") else line
-
-
-def examples(text):
-    """(section, line number, text) of each block in which nothing is filled."""
-    section, block, found = "", None, []
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith(".SH "):
-            section = plain(line[4:].strip())
-        elif line in (".nf", ".EX"):
-            block, begun = [], number + 1
-        elif line in (".fi", ".EE"):
-            found.append((section, begun, "\n".join(block) + "\n"))
-            block = None
-        elif block is not None:
-            block.append(plain(line))
-    return found
 
 
 def known_keys(section, place, folder):
@@ -65,8 +46,7 @@ def check(section, text, folder):
 
 
 def main():
-    with open(MANUAL) as f:
-        found = examples(f.read())
+    found = examples(read("man/netshared.yaml.5"))
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for name in re.findall(r"file: ([^},]+)", "".join(text for _, _, text in found)):
