@@ -17,6 +17,10 @@ static const struct nsh_cli_option options[] = {
                         "(default: $STATE_DIRECTORY or " NSH_DEFAULT_STATE_DIRECTORY ")"},
         {"json", FIELD(json), .help = "for programs"},
         {"strict", FIELD(strict), .help = "warnings are errors"},
+        {"openmetrics", FIELD(openmetrics),
+                .help = "as OpenMetrics 1.0, not Prometheus' older text"},
+        {"output", FIELD(output), .letter = 'o', .value = {NSH_CLI_FILE, "FILE"},
+                .help = "write it there, in one step"},
         {"help", FIELD(help), .letter = 'h', .common = true, .help = "what the command takes"},
         {"version", FIELD(version), .common = true, .help = "which version this is"},
 };
@@ -32,6 +36,8 @@ static const struct nsh_cli_command commands[] = {
         {"apply", nsh_command_apply, "make it so once (asks a running daemon)"},
         {"remove", nsh_command_remove, "take away all that netshared put there"},
         {"status", nsh_command_status, "what is held, pending or conflicting", .options = "json"},
+        {"metrics", nsh_command_metrics, "what it has counted, for Prometheus",
+                .options = "openmetrics output"},
         {"watch", nsh_command_watch, "what it repairs and what changes, as it happens",
                 .options = "json"},
 };

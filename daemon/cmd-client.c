@@ -40,7 +40,7 @@ int nsh_command_status(const struct nsh_options *o)
     int q = nsh_control_path(o->runtime_directory, path);
 
     if (q == 0)
-        q = nsh_control_call_status(path, STATUS_TIMEOUT_USEC, &json);
+        q = nsh_control_call_ask(path, STATUS_TIMEOUT_USEC, NSH_CONTROL_STATUS, &json);
     if (q < 0)
         return nsh_no_answer(o, q);
     q = nsh_status_print(stdout, json, o->json);

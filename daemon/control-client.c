@@ -16,6 +16,12 @@
 #include "cleanup.h"
 #include "control-internal.h"
 
+const char *const nsh_control_questions[NSH_CONTROL_QUESTIONS] = {
+        [NSH_CONTROL_STATUS] = "Status",
+        [NSH_CONTROL_METRICS] = "Metrics",
+        [NSH_CONTROL_OPENMETRICS] = "OpenMetrics",
+};
+
 struct call {
     sd_bus_message *reply;
 };
@@ -172,22 +178,23 @@ int nsh_control_call_reload(
     return 0;
 }
 
-int nsh_control_call_status(const char *path, uint64_t timeout_usec, char **ret_json)
+int nsh_control_call_ask(const char *path, uint64_t timeout_usec,
+        enum nsh_control_question question, char **ret_text)
 {
     NSH_CLEANUP(sd_bus_close_unrefp) sd_bus *bus = NULL;
     NSH_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    const char *json;
-    int e = call_method(path, timeout_usec, "Status", &bus, &reply);
+    const char *text;
+    int e = call_method(path, timeout_usec, nsh_control_questions[question], &bus, &reply);
 
     if (e < 0)
         return e;
-    e = sd_bus_message_read(reply, "s", &json);
+    e = sd_bus_message_read(reply, "s", &text);
     if (e < 0)
         return e;
-    char *copy = strdup(json);
+    char *copy = strdup(text);
     if (!copy)
         return -ENOMEM;
-    *ret_json = copy;
+    *ret_text = copy;
     return 0;
 }
 

@@ -10,12 +10,13 @@
 #include <systemd/sd-bus.h>
 
 #include "control.h"
+#include "local.h"
 
 #define NSH_CONTROL_OBJECT "/io/netshared/Control"
 #define NSH_CONTROL_INTERFACE "io.netshared.Control"
 
 #define NSH_CONTROL_PEERS_MAX 16
-/* Reloads that one peer may have under way at once. */
+/* Calls that one peer may have under way at once. */
 #define NSH_CONTROL_PENDING_MAX 4
 /* Answers that may wait for a peer to read them. */
 #define NSH_CONTROL_QUEUE_MAX 4
@@ -27,15 +28,12 @@
 /* After everything that concerns the network. */
 #define NSH_CONTROL_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 50)
 
-enum nsh_control_access {
-    NSH_CONTROL_NONE,
-    NSH_CONTROL_READ,   /* what changes nothing: a member of the socket's group */
-    NSH_CONTROL_CHANGE, /* everything: root, and the daemon's own user */
-};
+/* The methods of questions. */
+extern const char *const nsh_control_questions[NSH_CONTROL_QUESTIONS];
 
 struct nsh_control_peer {
     struct nsh_control *control;
-    enum nsh_control_access access;
+    enum nsh_local_access access;
     struct nsh_control_peer *next;
     sd_bus *bus;
     sd_event_source *silence;
@@ -61,7 +59,7 @@ struct nsh_control {
 };
 
 /* Takes *fd, which is -1 then; on failure it may be taken or not. */
-int nsh_control_peer_new(struct nsh_control *c, int *fd, enum nsh_control_access access,
+int nsh_control_peer_new(struct nsh_control *c, int *fd, enum nsh_local_access access,
         struct nsh_control_peer **ret);
 void nsh_control_peer_free(struct nsh_control_peer *p);
 void nsh_control_peer_tell(struct nsh_control_peer *p, const char *json);

@@ -3,9 +3,9 @@
  * One connection of the control channel.
  *
  * A peer lives until it hangs up, breaks the rules, or gets no answer for too long: only a
- * finished call counts, so that one who sends a byte now and then gains nothing. While a Reload
- * is under way it is we who are silent. The rules: it only calls, few answers may wait to be read,
- * few Reloads may be under way. One who watches may be silent, but there is not room for many, and
+ * finished call counts, so that one who sends a byte now and then gains nothing. While a call is
+ * under way it is we who are silent. The rules: it only calls, few answers may wait to be read,
+ * few calls may be under way. One who watches may be silent, but there is not room for many, and
  * what it is sent has to be read. sd-bus itself bounds a message to 128 MiB and takes no more
  * memory for it than has arrived.
  *
@@ -85,19 +85,41 @@ static int send_verdict(sd_bus_message *call, bool accepted, const char *text)
     return sd_bus_reply_method_return(call, "bs", (int)accepted, clean ? clean : "");
 }
 
-void nsh_control_reply_reload(struct nsh_control_reply *reply, bool accepted, const char *text)
+static int send_text(sd_bus_message *call, const char *text)
+{
+    nsh_autofree char *clean =
+            text && strlen(text) <= NSH_CONTROL_TEXT_MAX ? nsh_text_utf8(text) : NULL;
+
+    if (!clean)
+        return sd_bus_reply_method_errno(
+                call, text && strlen(text) > NSH_CONTROL_TEXT_MAX ? EMSGSIZE : ENOMEM, NULL);
+    return sd_bus_reply_method_return(call, "s", clean);
+}
+
+/* `sent`: what sending the answer came to. */
+static void end_reply(struct nsh_control_reply *reply, int sent)
 {
     struct nsh_control_peer *p = reply->peer;
 
     if (p) {
         unlink_reply(p, reply);
-        if (send_verdict(reply->call, accepted, text) < 0)
+        if (sent < 0)
             finish(p);
         else
             answered(p);
         sd_bus_message_unref(reply->call);
     }
     free(reply);
+}
+
+void nsh_control_reply_reload(struct nsh_control_reply *reply, bool accepted, const char *text)
+{
+    end_reply(reply, reply->peer ? send_verdict(reply->call, accepted, text) : 0);
+}
+
+void nsh_control_reply_text(struct nsh_control_reply *reply, const char *text)
+{
+    end_reply(reply, reply->peer ? send_text(reply->call, text) : 0);
 }
 
 /* ---- what a client may say ---- */
@@ -131,16 +153,16 @@ static int get_version(sd_bus *bus, const char *path, const char *interface, con
     return sd_bus_message_append(reply, "s", NSH_VERSION);
 }
 
-static int on_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
+/* A call that is answered later. */
+static int new_reply(struct nsh_control_peer *p, sd_bus_message *m, sd_bus_error *error,
+        struct nsh_control_reply **ret)
 {
-    struct nsh_control_peer *p = userdata;
+    struct nsh_control_reply *reply = NULL;
 
-    if (p->access < NSH_CONTROL_CHANGE)
-        return refuse(error);
     if (p->n_replies >= NSH_CONTROL_PENDING_MAX)
         return sd_bus_error_set(
-                error, SD_BUS_ERROR_LIMITS_EXCEEDED, "too many reloads are under way");
-    struct nsh_control_reply *reply = calloc(1, sizeof(*reply));
+                error, SD_BUS_ERROR_LIMITS_EXCEEDED, "too many calls are under way");
+    reply = calloc(1, sizeof(*reply));
     if (!reply)
         return -ENOMEM;
     reply->peer = p;
@@ -148,26 +170,33 @@ static int on_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
     reply->next = p->replies;
     p->replies = reply;
     p->n_replies++;
-    p->control->handler.reload(p->control->handler.userdata, reply);
+    *ret = reply;
     return 1;
 }
 
-static int on_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int on_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     struct nsh_control_peer *p = userdata;
-    nsh_autofree char *json = p->control->handler.status(p->control->handler.userdata);
+    struct nsh_control_reply *reply = NULL;
 
-    (void)error;
-    if (!json)
-        return -ENOMEM;
-    if (strlen(json) > NSH_CONTROL_TEXT_MAX)
-        return -EMSGSIZE;
-    nsh_autofree char *clean = nsh_text_utf8(json);
-    if (!clean)
-        return -ENOMEM;
-    int e = sd_bus_reply_method_return(m, "s", clean);
-    if (e >= 0)
-        answered(p);
+    if (p->access < NSH_LOCAL_CHANGE)
+        return refuse(error);
+    int e = new_reply(p, m, error, &reply);
+    if (e > 0)
+        p->control->handler.reload(p->control->handler.userdata, reply);
+    return e;
+}
+
+static int on_question(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    struct nsh_control_peer *p = userdata;
+    struct nsh_control_reply *reply = NULL;
+    int e = new_reply(p, m, error, &reply);
+
+    for (size_t i = 0; e > 0 && i < NSH_CONTROL_QUESTIONS; i++)
+        if (sd_bus_message_is_method_call(m, NULL, nsh_control_questions[i]) > 0)
+            p->control->handler.ask(
+                    p->control->handler.userdata, (enum nsh_control_question)i, reply);
     return e;
 }
 
@@ -197,8 +226,12 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("b", accepted, "s", text),
                 on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_status,
+        SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_question,
                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), on_question,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenMetrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text),
+                on_question, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                 "Watch", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_watch, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("Event", SD_BUS_ARGS("s", json), 0),
@@ -271,8 +304,8 @@ static int add_silence(struct nsh_control_peer *p)
     return e;
 }
 
-int nsh_control_peer_new(struct nsh_control *c, int *fd, enum nsh_control_access access,
-        struct nsh_control_peer **ret)
+int nsh_control_peer_new(
+        struct nsh_control *c, int *fd, enum nsh_local_access access, struct nsh_control_peer **ret)
 {
     NSH_CLEANUP(nsh_control_peer_freep) struct nsh_control_peer *p = calloc(1, sizeof(*p));
 

@@ -22,115 +22,9 @@
 
 #define SILENT_USEC 10000000ULL
 #define CROWDED_USEC 1000000ULL
-#define BACKLOG 128
+#define ALIAS "control"
 
 NSH_DEFINE_CLEANUP(struct nsh_control *, nsh_control_free)
-
-/* ---- the socket ---- */
-
-static int remove_stale(const char *path)
-{
-    struct stat st;
-
-    if (lstat(path, &st) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (!S_ISSOCK(st.st_mode))
-        return -EEXIST;
-    return unlink(path) < 0 ? -errno : 0;
-}
-
-static int open_listener(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strlen(path);
-
-    if (length >= sizeof(address.sun_path))
-        return -ENAMETOOLONG;
-    memcpy(address.sun_path, path, length + 1);
-    nsh_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    /* bind(2) gives the file the mode of the socket: it is private before it has a name. */
-    if (fchmod(fd, 0600) < 0)
-        return -errno;
-    int e = remove_stale(path);
-    if (e < 0)
-        return e;
-    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        return -errno;
-    /* The file's group is ours: any other than root's was given to the service for its readers. */
-    if ((getegid() != 0 && chmod(path, 0660) < 0) || listen(fd, BACKLOG) < 0) {
-        e = -errno;
-        (void)unlink(path);
-        return e;
-    }
-    return NSH_TAKE_FD(fd);
-}
-
-/* ---- the name by which other programs find it ---- */
-
-static bool make_alias_path(const char *path, char ret[static PATH_MAX])
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash && snprintf(ret, PATH_MAX, "%.*s/control", (int)(slash - path), path) < PATH_MAX;
-}
-
-/*
- * The socket's own name holds the network namespace's number. "control" beside it leads there:
- * to the daemon that was first, where several namespaces share the folder. Without it all works.
- */
-static void add_alias(const char *path)
-{
-    char alias[PATH_MAX];
-    struct stat st;
-
-    if (!make_alias_path(path, alias) || stat(alias, &st) == 0)
-        return;
-    if (lstat(alias, &st) == 0 && S_ISLNK(st.st_mode))
-        (void)unlink(alias); /* of one that has ended */
-    (void)!symlink(strrchr(path, '/') + 1, alias);
-}
-
-static void remove_alias(const char *path)
-{
-    char alias[PATH_MAX], target[PATH_MAX];
-    ssize_t n;
-
-    if (!make_alias_path(path, alias) || (n = readlink(alias, target, sizeof(target) - 1)) < 0)
-        return;
-    target[n] = '\0';
-    if (strcmp(target, strrchr(path, '/') + 1) == 0)
-        (void)unlink(alias);
-}
-
-/* SO_PEERGROUPS: the groups that the peer had when it connected, beside its main one. */
-static bool is_member(int fd, gid_t group)
-{
-    socklen_t size = NGROUPS_MAX * sizeof(gid_t);
-    nsh_autofree gid_t *groups = malloc(size);
-
-    if (!groups || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
-        return false;
-    for (size_t i = 0; i < size / sizeof(gid_t); i++)
-        if (groups[i] == group)
-            return true;
-    return false;
-}
-
-static enum nsh_control_access access_of(int fd)
-{
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
-    gid_t group = getegid();
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-        return NSH_CONTROL_NONE;
-    if (peer.uid == 0 || peer.uid == geteuid())
-        return NSH_CONTROL_CHANGE;
-    return group != 0 && (peer.gid == group || is_member(fd, group)) ? NSH_CONTROL_READ
-                                                                     : NSH_CONTROL_NONE;
-}
 
 /* ---- accepting ---- */
 
@@ -184,10 +78,10 @@ static void resume_accepting(struct nsh_control *c)
 static void add_peer(struct nsh_control *c, int accepted)
 {
     nsh_autoclose int fd = accepted;
-    enum nsh_control_access access = access_of(fd);
+    enum nsh_local_access access = nsh_local_access(fd);
     struct nsh_control_peer *p;
 
-    if (access == NSH_CONTROL_NONE || nsh_control_peer_new(c, &fd, access, &p) < 0)
+    if (access == NSH_LOCAL_NONE || nsh_control_peer_new(c, &fd, access, &p) < 0)
         return;
     p->next = c->peers;
     c->peers = p;
@@ -274,11 +168,10 @@ int nsh_control_new(sd_event *event, const char *path, const struct nsh_control_
 
     if (!c)
         return -ENOMEM;
-    c->fd = open_listener(path);
+    c->fd = nsh_local_listen(path, ALIAS);
     if (c->fd < 0)
         return c->fd;
     snprintf(c->path, sizeof(c->path), "%s", path);
-    add_alias(path);
     c->event = sd_event_ref(event);
     c->handler = *handler;
     c->silent_usec = SILENT_USEC;
@@ -326,8 +219,7 @@ void nsh_control_free(struct nsh_control *c)
     sd_event_source_disable_unref(c->reap);
     sd_event_unref(c->event);
     if (c->fd >= 0) {
-        (void)unlink(c->path);
-        remove_alias(c->path);
+        nsh_local_unlink(c->path, ALIAS);
         close(c->fd);
     }
     free(c);

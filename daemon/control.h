@@ -11,6 +11,7 @@
  *     Reload() -> (b accepted, s text)   answers when a load begun after the call has been judged;
  *                                        text: the errors or warnings, as `check` prints them
  *     Status() -> (s json)
+ *     Metrics() -> (s text), OpenMetrics() -> (s text)
  *     Watch() -> ()                      from now on the signal
  *     Event(s json)                      for everything that the journal is told, as
  *                                        report-json.h writes it
@@ -26,7 +27,15 @@
 #include <systemd/sd-event.h>
 
 struct nsh_control;
-struct nsh_control_reply; /* a pending Reload */
+struct nsh_control_reply; /* a pending call */
+
+/* Questions that change nothing. */
+enum nsh_control_question {
+    NSH_CONTROL_STATUS,
+    NSH_CONTROL_METRICS, /* Prometheus' text format */
+    NSH_CONTROL_OPENMETRICS,
+    NSH_CONTROL_QUESTIONS,
+};
 
 struct nsh_control_handler {
     void *userdata;
@@ -35,8 +44,9 @@ struct nsh_control_handler {
      * until then, whether or not the client is still there.
      */
     void (*reload)(void *userdata, struct nsh_control_reply *reply);
-    /* The status as JSON, the channel's to free; NULL: no memory. */
-    char *(*status)(void *userdata);
+    /* Later exactly one nsh_control_reply_text with `reply`. */
+    void (*ask)(
+            void *userdata, enum nsh_control_question question, struct nsh_control_reply *reply);
 };
 
 /*
@@ -48,6 +58,8 @@ int nsh_control_new(sd_event *event, const char *path, const struct nsh_control_
 /* Closes all, unlinks the socket. */
 void nsh_control_free(struct nsh_control *c);
 void nsh_control_reply_reload(struct nsh_control_reply *reply, bool accepted, const char *text);
+/* `text` NULL: no memory for it. */
+void nsh_control_reply_text(struct nsh_control_reply *reply, const char *text);
 /* True while somebody watches. */
 bool nsh_control_watched(const struct nsh_control *c);
 /* Sends an Event to all who watch; one who does not keep up is dropped. */
@@ -59,7 +71,8 @@ void nsh_control_tell(struct nsh_control *c, const char *json);
  */
 int nsh_control_call_reload(
         const char *path, uint64_t timeout_usec, bool *ret_accepted, char **ret_text);
-int nsh_control_call_status(const char *path, uint64_t timeout_usec, char **ret_json);
+int nsh_control_call_ask(const char *path, uint64_t timeout_usec,
+        enum nsh_control_question question, char **ret_text);
 /*
  * Calls `begun` once events come, and `event` for each until that returns non-zero, which is the
  * result then, or the connection ends: -ECONNRESET. `timeout_usec` is for the beginning.

@@ -131,7 +131,8 @@ int nsh_lock_claim(pid_t *ret_holder)
     return -EBUSY;
 }
 
-int nsh_control_path(const char *runtime_directory, char ret[static 108])
+/* "RUNTIME/netns-INODE.END" */
+static int make_path(const char *runtime_directory, const char *end, char ret[static 108])
 {
     char path[108];
     uintmax_t inode = 0;
@@ -139,9 +140,19 @@ int nsh_control_path(const char *runtime_directory, char ret[static 108])
 
     if (e < 0)
         return e;
-    int n = snprintf(path, sizeof(path), "%s/netns-%ju.sock", runtime_directory, inode);
+    int n = snprintf(path, sizeof(path), "%s/netns-%ju.%s", runtime_directory, inode, end);
     if (n < 0 || (size_t)n >= sizeof(path))
         return -ENAMETOOLONG;
     snprintf(ret, sizeof(path), "%s", path);
     return 0;
+}
+
+int nsh_control_path(const char *runtime_directory, char ret[static 108])
+{
+    return make_path(runtime_directory, "sock", ret);
+}
+
+int nsh_metrics_path(const char *runtime_directory, char ret[static 108])
+{
+    return make_path(runtime_directory, "metrics", ret);
 }

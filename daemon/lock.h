@@ -24,3 +24,5 @@ int nsh_lock_claim(pid_t *ret_holder);
  * (108 bytes, unix(7)) or -errno.
  */
 int nsh_control_path(const char *runtime_directory, char ret[static 108]);
+/* The same of the socket for metrics: RUNTIME/netns-INODE.metrics. */
+int nsh_metrics_path(const char *runtime_directory, char ret[static 108]);

@@ -34,17 +34,22 @@
 /* How long taking everything away at the end may wait for the xtables lock. */
 #define STOP_PATIENCE_USEC 10000000ULL
 
-/* Tells the journal, and who watches. */
-static void tell(struct manager *m, const struct nsh_report *report)
+static uint64_t realtime(void)
 {
     struct timespec now;
 
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Tells the journal, and who watches. */
+static void tell(struct manager *m, const struct nsh_report *report)
+{
     nsh_journal_report(m->journal, report);
+    nsh_metrics_report(&m->metrics, report);
     if (!m->control || !nsh_control_watched(m->control))
         return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    nsh_autofree char *json =
-            nsh_report_json(report, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    nsh_autofree char *json = nsh_report_json(report, realtime());
     if (json)
         nsh_control_tell(m->control, json);
 }
@@ -68,22 +73,9 @@ void manager_report(struct manager *m, enum nsh_report_kind kind, const char *de
 
 /* ---- status ---- */
 
-static struct nsh_status status_of(const struct manager *m)
-{
-    return (struct nsh_status){
-            .reconciler = m->reconciler,
-            .config = m->options->config,
-            .firewall = m->firewall->ops->name,
-            .problem = m->problem,
-            .now = nsh_clock(NULL),
-            .longest = m->longest,
-            .longest_cpu = m->longest_cpu,
-    };
-}
-
 void manager_notify(struct manager *m, const char *state)
 {
-    struct nsh_status status = status_of(m);
+    struct nsh_status status = manager_status(m);
     char line[sizeof m->status_line];
 
     m->notified = manager_passes_finished(m);
@@ -92,13 +84,6 @@ void manager_notify(struct manager *m, const char *state)
         return;
     memcpy(m->status_line, line, sizeof line);
     sd_notifyf(0, "%sSTATUS=%s", state, line);
-}
-
-static char *on_status(void *userdata)
-{
-    struct nsh_status status = status_of(userdata);
-
-    return nsh_status_json(&status);
 }
 
 /* ---- work ---- */
@@ -393,12 +378,18 @@ static void on_reload(void *userdata, struct nsh_control_reply *reply)
 
 static int open_control(struct manager *m)
 {
-    struct nsh_control_handler handler = {.userdata = m, .reload = on_reload, .status = on_status};
+    struct nsh_control_handler handler = {.userdata = m, .reload = on_reload, .ask = manager_asked};
     char path[108];
     int q = nsh_control_path(m->options->runtime_directory, path);
 
     if (q == 0)
+        q = nsh_traffic_reader_new(m->event, manager_traffic_read, m, &m->traffic_reader);
+    if (q == 0)
         q = nsh_control_new(m->event, path, &handler, &m->control);
+    if (q == 0)
+        q = nsh_metrics_path(m->options->runtime_directory, path);
+    if (q == 0)
+        q = nsh_metrics_socket_new(m->event, path, manager_scraped, m, &m->metrics_socket);
     if (q < 0)
         return nsh_complain("cannot listen in %s: %s", m->options->runtime_directory, strerror(-q));
     q = nsh_loader_new(m->event, m->options->config, m->state, manager_loaded, m, &m->loader);
@@ -461,7 +452,12 @@ static void stop(struct manager *m)
 
 static void manager_done(struct manager *m)
 {
+    nsh_metrics_socket_free(m->metrics_socket);
+    m->metrics_socket = NULL;
     nsh_control_free(m->control);
+    nsh_traffic_reader_free(m->traffic_reader);
+    m->traffic = NULL;
+    manager_answer_all(m);
     nsh_loader_free(m->loader);
     nsh_prober_free(m->prober);
     sd_event_source_unref(m->work);
@@ -546,13 +542,15 @@ static int run(struct manager *m)
 
 int nsh_command_run(const struct nsh_options *o)
 {
-    struct manager m = {.options = o, .writer = NSH_WRITER_NONE};
+    struct manager m = {
+            .options = o, .writer = NSH_WRITER_NONE, .metrics = {.started = realtime()}};
     int code;
 
     mallopt(M_ARENA_MAX, 1); /* the loading thread leaves nothing behind in an arena of its own */
     code = run(&m);
     if (nsh_loader_busy(m.loader)) {
         /* It may hang on a file system that is gone; the kernel frees the rest. */
+        nsh_metrics_socket_free(m.metrics_socket);
         nsh_control_free(m.control);
         fflush(stderr);
         _exit(code);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the two parts of the daemon share: manager.c (the event loop and what runs on it) and
- * manager-config.c (how a configuration comes into force).
+ * What the parts of the daemon share: manager.c (the event loop and what runs on it),
+ * manager-ask.c (answers) and manager-config.c (how a configuration comes into force).
  */
 #pragma once
 
@@ -11,10 +11,14 @@
 #include "control.h"
 #include "firewall-choice.h"
 #include "journal.h"
+#include "metrics-socket.h"
+#include "metrics.h"
 #include "options.h"
 #include "probe.h"
 #include "reconcile.h"
 #include "reload.h"
+#include "status.h"
+#include "traffic.h"
 
 #define REPLIES_MAX 64
 
@@ -22,6 +26,15 @@
 struct reply_list {
     struct nsh_control_reply *items[REPLIES_MAX];
     size_t n;
+};
+
+#define ASKED_MAX 64
+
+/* A question that waits for what the rules have counted; one of the two asks. */
+struct asked {
+    enum nsh_control_question question;
+    struct nsh_control_reply *reply;
+    struct nsh_scrape *scrape;
 };
 
 struct manager {
@@ -35,6 +48,8 @@ struct manager {
     struct nsh_prober *prober;
     struct nsh_loader *loader;
     struct nsh_control *control;
+    struct nsh_metrics_socket *metrics_socket;
+    struct nsh_traffic_reader *traffic_reader;
     struct nsh_writer writer;
     char *problem; /* why the file on disk is not what runs; NULL: it is */
     uint8_t events_protocol;
@@ -42,6 +57,12 @@ struct manager {
     uint64_t notified;     /* passes finished when it was told */
     uint64_t longest;      /* the loop was held at the most, in microseconds */
     uint64_t longest_cpu;  /* the same in time of the processor */
+
+    struct nsh_metrics metrics;
+    const struct nsh_traffic_table *traffic; /* the reader's; NULL: none was read, or it reads */
+    uint64_t traffic_at;
+    struct asked asked[ASKED_MAX];
+    size_t n_asked;
 
     sd_event *event;
     sd_event_source *work, *retry, *poll, *hint, *resync, *kernel;
@@ -71,6 +92,15 @@ int manager_watch_kernel(struct manager *m, uint8_t protocol);
 void manager_choose_firewall(struct manager *m, const struct nsh_desired *d);
 uint64_t manager_resync_period(const struct manager *m);
 uint64_t manager_passes_finished(const struct manager *m);
+
+/* manager-ask.c */
+struct nsh_status manager_status(const struct manager *m);
+void manager_asked(
+        void *userdata, enum nsh_control_question question, struct nsh_control_reply *reply);
+void manager_scraped(void *userdata, struct nsh_scrape *scrape);
+void manager_traffic_read(void *userdata, const struct nsh_traffic_table *table);
+/* Those who wait get what is known. */
+void manager_answer_all(struct manager *m);
 
 /* manager-config.c */
 /* The file, or the last accepted configuration if it is bad. -EINVAL: neither, and said so. */

@@ -29,6 +29,8 @@ struct nsh_options {
     const char *state_directory;
     bool json;
     bool strict;
+    bool openmetrics;
+    const char *output;
     const char *operands[NSH_OPERANDS_MAX]; /* in the order of the table; NULL: left out */
 };
 
@@ -40,3 +42,4 @@ int nsh_command_apply(const struct nsh_options *o);
 int nsh_command_remove(const struct nsh_options *o);
 int nsh_command_status(const struct nsh_options *o);
 int nsh_command_watch(const struct nsh_options *o);
+int nsh_command_metrics(const struct nsh_options *o);

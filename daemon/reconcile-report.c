@@ -62,6 +62,7 @@ static void report_sums(struct nsh_reconciler *r, const struct tally *t, const c
                 .cause = r->account.trigger.text[0] ? r->account.trigger.text : NULL,
                 .duration_usec = reconcile_now(r) - r->account.noticed,
                 .count = total,
+                .untold = t->untold[kind],
         };
 
         if (t->untold[kind] > 0)
@@ -318,7 +319,10 @@ static void show_policies(struct viewer *v)
 
     for (size_t i = 0; i < d->n_chains; i++) {
         const struct nsh_chain *c = &d->chains[i];
-        struct nsh_object_view view = {.kind = nsh_policy_noun(c->kind), .name = name};
+        struct nsh_object_view view = {.kind = nsh_policy_noun(c->kind),
+                .name = name,
+                .policy = c->policy,
+                .family = c->family};
         struct nsh_repairs repairs;
         size_t why;
 

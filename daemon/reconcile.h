@@ -49,6 +49,8 @@ struct nsh_object_view {
     const char *kind; /* "route", "rule", "set", "forwarding", "probe route", "probe rule"; or the
                          noun of a policy */
     const char *name;
+    const char *policy; /* its name alone; NULL: this is none */
+    uint8_t family;     /* of a policy */
     enum nsh_object_state state;
     const char *reason;                /* NULL: none */
     const struct nsh_repairs *repairs; /* NULL: none */

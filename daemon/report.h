@@ -54,4 +54,5 @@ struct nsh_report {
     const char *path;       /* where the object is configured; NULL: nowhere */
     uint32_t line;
     uint64_t count;
+    uint64_t untold; /* SUMMARY: so many of these got no line of their own */
 };

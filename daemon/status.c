@@ -58,16 +58,32 @@ const char *nsh_status_line(const struct nsh_status *s, char *buf, size_t size)
 
 struct lister {
     json_t *objects;
+    const struct nsh_traffic_table *traffic;
     uint64_t now;
 };
+
+static void put_traffic(json_t *o, const struct nsh_policy_traffic *t)
+{
+    for (int k = 0; k < NSH_TRAFFIC_KINDS; k++) {
+        json_t *counted = json_object();
+
+        json_object_set_new(counted, "packets", json_integer((json_int_t)t->by[k].packets));
+        json_object_set_new(counted, "bytes", json_integer((json_int_t)t->by[k].bytes));
+        json_object_set_new(o, nsh_traffic_kind_name((enum nsh_traffic_kind)k), counted);
+    }
+}
 
 static void list_object(void *userdata, const struct nsh_object_view *v)
 {
     struct lister *l = userdata;
+    const struct nsh_policy_traffic *traffic =
+            v->policy && l->traffic ? nsh_traffic_find(l->traffic, v->policy, v->family) : NULL;
     json_t *o = json_object();
 
     json_object_set_new(o, "kind", json_string(v->kind));
     json_object_set_new(o, "name", json_string(v->name));
+    if (v->policy)
+        json_object_set_new(o, "policy", json_string(v->policy));
     json_object_set_new(o, "state", json_string(nsh_object_state_name(v->state)));
     if (v->reason)
         json_object_set_new(o, "reason", json_string(v->reason));
@@ -79,6 +95,8 @@ static void list_object(void *userdata, const struct nsh_object_view *v)
         json_object_set_new(o, "file", json_string(v->path));
         json_object_set_new(o, "line", json_integer(v->line));
     }
+    if (traffic)
+        put_traffic(o, traffic);
     json_array_append_new(l->objects, o);
 }
 
@@ -129,7 +147,7 @@ static json_t *work_json(const struct nsh_status *s)
 
 char *nsh_status_json(const struct nsh_status *s)
 {
-    struct lister l = {.objects = json_array(), .now = s->now};
+    struct lister l = {.objects = json_array(), .traffic = s->traffic, .now = s->now};
     json_t *root = json_object();
     struct nsh_counts c;
     size_t total, shown, as_wanted;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "reconcile.h"
+#include "traffic.h"
 
 struct nsh_status {
     const struct nsh_reconciler *reconciler;
@@ -16,6 +17,7 @@ struct nsh_status {
     uint64_t now;         /* CLOCK_BOOTTIME, microseconds */
     uint64_t longest;     /* the event loop was held at the most, microseconds */
     uint64_t longest_cpu; /* the same of the processor's time: without waiting for the kernel */
+    const struct nsh_traffic_table *traffic; /* NULL: it was not read */
 };
 
 /* Up to so many objects are listed; those not held come first. */

@@ -109,14 +109,16 @@ static void iptc_close(struct nsh_firewall *fw)
 /* Arrays that are filled anew for each chain. */
 struct seen {
     struct nsh_packet_rule *rules;
+    struct nsh_traffic *traffic;
     struct nsh_jump_seen *jumps;
-    size_t rules_max, jumps_max;
+    size_t rules_max, traffic_max, jumps_max;
     struct nsh_xt_names *names;
 };
 
 static void seen_done(struct seen *s)
 {
     free(s->rules);
+    free(s->traffic);
     free(s->jumps);
 }
 
@@ -140,13 +142,20 @@ static int see_ours(
     for (const void *r = xt->first_rule(chain->name, h); r; r = xt->next_rule(r, h)) {
         struct nsh_packet_rule *rules =
                 grow(s->rules, chain->n_rules, &s->rules_max, sizeof *s->rules);
+        struct xt_counters counters;
 
-        if (!rules)
+        s->rules = rules ? rules : s->rules;
+        struct nsh_traffic *traffic =
+                grow(s->traffic, chain->n_rules, &s->traffic_max, sizeof *s->traffic);
+        s->traffic = traffic ? traffic : s->traffic;
+        if (!rules || !traffic)
             return -ENOMEM;
-        s->rules = rules;
+        memcpy(&counters, (const char *)r + xt->counters_at, sizeof counters);
+        traffic[chain->n_rules] = (struct nsh_traffic){counters.pcnt, counters.bcnt};
         nsh_xt_decode(xt, s->names, r, xt->target(r, h), &rules[chain->n_rules++]);
     }
     chain->rules = s->rules;
+    chain->traffic = s->traffic;
     return 0;
 }
 

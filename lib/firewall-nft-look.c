@@ -258,6 +258,18 @@ static enum nsh_policy_kind kind_named(const struct nftnl_rule *seen, const char
     return nsh_nft_comment_parse(text, chain);
 }
 
+static int add_counter(struct nftnl_expr *e, void *userdata)
+{
+    struct nsh_traffic *traffic = userdata;
+    const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
+
+    if (name && strcmp(name, "counter") == 0) {
+        traffic->packets += nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_PACKETS);
+        traffic->bytes += nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_BYTES);
+    }
+    return 0;
+}
+
 /* A rule that libnftnl doesn't understand is a rule all the same. */
 static int take_rule(const struct nlmsghdr *m, void *userdata)
 {
@@ -288,8 +300,10 @@ static int take_rule(const struct nlmsghdr *m, void *userdata)
         return -ENOMEM;
     rule->handle = handle;
     rule->value.action = NSH_PACKET_OTHER;
-    if (nftnl_rule_nlmsg_parse(m, seen) == 0)
+    if (nftnl_rule_nlmsg_parse(m, seen) == 0) {
         nsh_nft_decode(t->look->family, c->table, seen, &rule->value, rule->refers);
+        (void)nftnl_expr_foreach(seen, add_counter, &rule->traffic);
+    }
     rule->kind = c->hook ? kind_named(seen, rule->refers) : NSH_POLICY_NONE;
     return 0;
 }

@@ -138,12 +138,16 @@ static int see_chain(
     struct nsh_chain_seen seen = {
             .family = (uint8_t)family, .table = c->table, .name = c->contract};
     nsh_autofree struct nsh_packet_rule *rules = calloc(c->n_rules + 1, sizeof *rules);
+    nsh_autofree struct nsh_traffic *traffic = calloc(c->n_rules + 1, sizeof *traffic);
 
-    if (!rules)
+    if (!rules || !traffic)
         return -ENOMEM;
-    for (size_t i = 0; i < c->n_rules; i++)
+    for (size_t i = 0; i < c->n_rules; i++) {
         rules[i] = c->rules[i].value;
+        traffic[i] = c->rules[i].traffic;
+    }
     seen.rules = rules;
+    seen.traffic = traffic;
     seen.n_rules = c->n_rules;
     return observed(userdata, &seen);
 }

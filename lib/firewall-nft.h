@@ -149,6 +149,7 @@ struct nsh_nft_rule {
     uint64_t handle; /* 0: put in by the transaction that is being made, which calls it: */
     uint32_t id;
     struct nsh_packet_rule value;
+    struct nsh_traffic traffic;
     char refers[NSH_NFT_NAME];
     enum nsh_policy_kind kind; /* of a jump's policy, as its comment says; NONE: it does not */
 };

@@ -38,6 +38,11 @@ struct nsh_jump_seen {
     enum nsh_policy_kind kind; /* what it says its chain is for; NSH_POLICY_NONE: nothing */
 };
 
+/* What a rule has counted. */
+struct nsh_traffic {
+    uint64_t packets, bytes;
+};
+
 /*
  * One observed chain: one of ours with all its rules, or a built-in one with its jumps to ours.
  */
@@ -48,6 +53,7 @@ struct nsh_chain_seen {
     bool builtin;
     const struct nsh_packet_rule *rules; /* ours */
     size_t n_rules;
+    const struct nsh_traffic *traffic; /* of each rule; NULL: not known */
     const struct nsh_jump_seen *jumps; /* built-in */
     size_t n_jumps;
     uint32_t n_total;       /* built-in: all rules, foreign ones included */

@@ -12,7 +12,7 @@ need_root
 TEST_PACKAGES=(libcmocka-dev clang clang-format clang-tidy shellcheck
     python3-yaml python3-jsonschema
     iproute2 iptables nftables ufw conntrack keepalived iputils-ping procps util-linux
-    systemd systemd-container dbus)
+    systemd systemd-container dbus python3-prometheus-client)
 
 step() {
     printf '%4ds  %s\n' "$SECONDS" "$*"
@@ -44,6 +44,7 @@ suites() {
 }
 
 install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+fetch_promtool || say "packages: no promtool; its opinion is not asked"
 step "packages are there"
 
 logs=()

@@ -84,12 +84,16 @@ static int observe_ours(const struct fake_chain *c, struct nsh_chain_seen *seen,
         nsh_chain_observed *observed, void *userdata)
 {
     nsh_autofree struct nsh_packet_rule *rules = calloc(c->n_rules + 1, sizeof(*rules));
+    nsh_autofree struct nsh_traffic *traffic = calloc(c->n_rules + 1, sizeof(*traffic));
 
-    if (!rules)
+    if (!rules || !traffic)
         return -ENOMEM;
-    for (size_t n = 0; n < c->n_rules; n++)
+    for (size_t n = 0; n < c->n_rules; n++) {
         rules[n] = c->rules[n].rule;
+        traffic[n] = (struct nsh_traffic){c->rules[n].packets, c->rules[n].bytes};
+    }
     seen->rules = rules;
+    seen->traffic = traffic;
     seen->n_rules = c->n_rules;
     return observed(userdata, seen);
 }

@@ -54,6 +54,15 @@ install_packages() {
     rm -f "$log"
 }
 
+# promtool alone: Debian has it in a package that would start a server.
+fetch_promtool() {
+    local dir=$top/build-tools
+    [ -x "$dir/usr/bin/promtool" ] || (mkdir -p "$dir" && cd "$dir" &&
+        apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) \
+        >/dev/null 2>&1
+    PATH=$dir/usr/bin:$PATH
+}
+
 configure() {
     local dir=$1
     shift

@@ -64,11 +64,11 @@ static void reload(void *userdata, struct nsh_control_reply *reply)
     say('r');
 }
 
-static char *status(void *userdata)
+static void ask(void *userdata, enum nsh_control_question question, struct nsh_control_reply *reply)
 {
     struct server *s = userdata;
 
-    return s->json ? strdup(s->json) : NULL;
+    nsh_control_reply_text(reply, question == NSH_CONTROL_STATUS ? s->json : "another");
 }
 
 static void answer_held(void)
@@ -80,7 +80,7 @@ static void answer_held(void)
 
 static int make_control(void)
 {
-    const struct nsh_control_handler handler = {&server, reload, status};
+    const struct nsh_control_handler handler = {&server, reload, ask};
 
     return nsh_control_new(server.event, server.path, &handler, &server.control);
 }
@@ -238,7 +238,7 @@ static void assert_alive(void)
 {
     nsh_autofree char *json = NULL;
 
-    assert_int_equal(nsh_control_call_status(server.path, PATIENCE, &json), 0);
+    assert_int_equal(nsh_control_call_ask(server.path, PATIENCE, NSH_CONTROL_STATUS, &json), 0);
 }
 
 /* ---- what it is for ---- */
@@ -250,11 +250,11 @@ static void test_status(void **state)
 
     (void)state;
     server.json = "{\"a\": \"\xc3\xa9 \xff\xef\xbf\xbf\"}";
-    assert_int_equal(nsh_control_call_status(server.path, PATIENCE, &json), 0);
+    assert_int_equal(nsh_control_call_ask(server.path, PATIENCE, NSH_CONTROL_STATUS, &json), 0);
     assert_string_equal(
             json, "{\"a\": \"\xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"}");
     server.json = NULL;
-    assert_int_equal(nsh_control_call_status(server.path, 0, &untouched), -ENOMEM);
+    assert_int_equal(nsh_control_call_ask(server.path, 0, NSH_CONTROL_STATUS, &untouched), -ENOMEM);
     assert_null(untouched);
 }
 
@@ -294,7 +294,7 @@ static void test_long_text(void **state)
     memset(json, ' ', 8 * mib);
     json[8 * mib] = '\0';
     server.json = json;
-    assert_int_equal(nsh_control_call_status(server.path, PATIENCE, &got), 0);
+    assert_int_equal(nsh_control_call_ask(server.path, PATIENCE, NSH_CONTROL_STATUS, &got), 0);
     assert_string_equal(got, json);
 }
 
@@ -337,7 +337,7 @@ static void test_reload_waits(void **state)
 
 static void test_socket(void **state)
 {
-    const struct nsh_control_handler handler = {&server, reload, status};
+    const struct nsh_control_handler handler = {&server, reload, ask};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct nsh_control *c = NULL;
     struct stat st;
@@ -352,14 +352,15 @@ static void test_socket(void **state)
 
     assert_true(sd_event_new(&event) >= 0);
     snprintf(path, sizeof(path), "%s/other", server.dir);
-    assert_int_equal(nsh_control_call_status(path, PATIENCE, &json), -ENOENT);
+    assert_int_equal(nsh_control_call_ask(path, PATIENCE, NSH_CONTROL_STATUS, &json), -ENOENT);
 
     /* a socket that nobody listens to: refused, then replaced */
     int stale = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     strcpy(address.sun_path, path);
     assert_int_equal(bind(stale, (const struct sockaddr *)&address, sizeof(address)), 0);
     close(stale);
-    assert_int_equal(nsh_control_call_status(path, PATIENCE, &json), -ECONNREFUSED);
+    assert_int_equal(
+            nsh_control_call_ask(path, PATIENCE, NSH_CONTROL_STATUS, &json), -ECONNREFUSED);
     assert_int_equal(nsh_control_new(event, path, &handler, &c), 0);
     nsh_control_free(c);
     assert_int_equal(stat(path, &st), -1);
@@ -372,7 +373,8 @@ static void test_socket(void **state)
     memset(path, 'x', 108);
     path[108] = '\0';
     assert_int_equal(nsh_control_new(event, path, &handler, &c), -ENAMETOOLONG);
-    assert_int_equal(nsh_control_call_status(path, PATIENCE, &json), -ENAMETOOLONG);
+    assert_int_equal(
+            nsh_control_call_ask(path, PATIENCE, NSH_CONTROL_STATUS, &json), -ENAMETOOLONG);
     assert_null(c);
     assert_null(json);
     nsh_control_free(NULL);
@@ -482,8 +484,8 @@ static void test_client_timeouts(void **state)
     assert_int_equal(bind(mute, (const struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(mute, 0), 0);
     /* The first is queued and never greeted; it stays in the queue, and the next finds it full. */
-    assert_int_equal(nsh_control_call_status(path, 20000, &json), -ETIMEDOUT);
-    assert_int_equal(nsh_control_call_status(path, 20000, &json), -ETIMEDOUT);
+    assert_int_equal(nsh_control_call_ask(path, 20000, NSH_CONTROL_STATUS, &json), -ETIMEDOUT);
+    assert_int_equal(nsh_control_call_ask(path, 20000, NSH_CONTROL_STATUS, &json), -ETIMEDOUT);
     assert_null(json);
     assert_int_equal(unlink(path), 0);
 
@@ -715,7 +717,7 @@ static void *call_status(void *userdata)
     char *json = NULL;
 
     (void)userdata;
-    return nsh_control_call_status(server.path, PATIENCE, &json) < 0 ? NULL : json;
+    return nsh_control_call_ask(server.path, PATIENCE, NSH_CONTROL_STATUS, &json) < 0 ? NULL : json;
 }
 
 static void test_hundred_at_once(void **state)
