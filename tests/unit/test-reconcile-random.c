@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A world in which anything happens: routes and rules are damaged, links and addresses come and
- * go, events are lost, calls fail, the lock is held, the file is reloaded, time passes. At every
+ * A world in which anything happens: routes, rules, policies and sets are damaged, links and
+ * addresses come and go, events are lost, calls fail, the lock is held, the file is reloaded, time
+ * passes. At every
  * write: it is one that may be made. From time to time all is quiet, and after one resync what is
  * wanted stands, but for what can't, and what is not ours is as it was.
  *
@@ -89,12 +90,51 @@ static const char *const wanted_rules[] = {
         "{iif: eth1, family: [ipv4, ipv6], table: 100, priority: 1002, when: {dev-up: eth2}}",
 };
 
-static const char *const wanted_policies[] = {
+#define NINE                                                                         \
+    "10.1.0.0/24, 10.2.0.0/24, 10.3.0.0/24, 10.4.0.0/24, 10.5.0.0/24, 10.6.0.0/24, " \
+    "10.7.0.0/24, 10.8.0.0/24, 10.9.0.0/24"
+
+static const char *const masquerades[] = {
         "{name: lan, out: [eth0], from: [10.0.0.0/24]}",
         "{name: guest, out: [eth0, eth2], from: [10.0.1.0/24], position: first}",
         "{name: six, out: [eth0], family: [ipv4, ipv6], except-to: [10.0.0.0/8]}",
         "{name: vip, out: [eth0], family: [ipv4, ipv6], when: {address: 10.0.0.254}}",
         "{name: third, out: [eth0], position: first, when: {dev-up: eth2}}",
+        "{name: many, out: [eth0], from: [" NINE "]}",
+        "{name: many, out: [eth0], position: first, from: [" NINE ", 10.10.0.0/24]}",
+        "{name: few, out: [eth0], except-to: [" NINE "], when: {dev-up: eth2}}",
+};
+
+static const char *const shares[] = {
+        "{name: home, lan: eth1, wan: eth0}",
+        "{name: home, lan: [eth1, eth2], wan: eth0, isolate: true, ipv6: masquerade}",
+        "{name: part, lan: eth2, wan: eth0, family: ipv4, clamp-mss: false, when: {dev-up: eth2}}",
+};
+
+static const char *const forwards[] = {
+        "{name: web, in: eth0, protocol: both, port: 80, to: 10.0.0.5, hairpin: true}",
+        "{name: web, in: eth0, protocol: tcp, port: 80, to: 10.0.0.5, from: [" NINE "]}",
+        "{name: ssh, in: eth0, protocol: tcp, port: 22, to: \"fd00:2::5\", when: {dev-up: eth2}}",
+};
+
+static const char *const maps[] = {
+        "{name: map, dev: eth0, inside: 10.5.0.0/24, outside: 10.6.0.0/24}",
+        "{name: map, dev: [eth0, eth2], inside: \"fd00:5::/64\", outside: \"fd00:6::/64\"}",
+};
+
+/* And one policy that is of another kind each time. */
+static const struct {
+    const char *name, *changing;
+    const char *const *items;
+    size_t n;
+} sections[] = {
+        {"masquerade", "{name: turn, out: [eth0], to: [" NINE "]}", masquerades,
+                NSH_ARRAY_SIZE(masquerades)},
+        {"share", "{name: turn, lan: eth1, wan: eth0}", shares, NSH_ARRAY_SIZE(shares)},
+        {"port-forwards", "{name: turn, in: eth0, protocol: tcp, port: 7, to: 10.0.0.7}", forwards,
+                NSH_ARRAY_SIZE(forwards)},
+        {"network-map", "{name: turn, dev: eth0, inside: 10.7.0.0/24, outside: 10.8.0.0/24}", maps,
+                NSH_ARRAY_SIZE(maps)},
 };
 
 static void put_some(FILE *to, const char *const *items, size_t n)
@@ -111,6 +151,20 @@ static void put_some(FILE *to, const char *const *items, size_t n)
             continue;
         fprintf(to, "  - %s\n", items[i]);
         last = items[i];
+    }
+}
+
+static void put_policies(FILE *to)
+{
+    uint32_t turn = chance(NSH_ARRAY_SIZE(sections));
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(sections); i++) {
+        if (chance(4) == 0)
+            continue;
+        fprintf(to, "%s:\n", sections[i].name);
+        put_some(to, sections[i].items, sections[i].n);
+        if (i == turn)
+            fprintf(to, "  - %s\n", sections[i].changing);
     }
 }
 
@@ -131,10 +185,7 @@ static char *random_config(void)
         fprintf(to, "rules:\n");
         put_some(to, wanted_rules, NSH_ARRAY_SIZE(wanted_rules));
     }
-    if (chance(4)) {
-        fprintf(to, "masquerade:\n");
-        put_some(to, wanted_policies, NSH_ARRAY_SIZE(wanted_policies));
-    }
+    put_policies(to);
     fclose(to);
     return text;
 }
@@ -159,7 +210,22 @@ static void check_write(struct world *w, const struct nsh_fib_op *op)
         fail_msg("seed %llu: %s is deleted and not ours", (unsigned long long)seed_first, key);
 }
 
-/* Everything that nobody wants: foreign routes on other keys, foreign rules. */
+static void put_foreign_sets(struct world *w, FILE *to)
+{
+    nsh_autofree char *names = nsh_firewall_fake_set_names(w->tables);
+    char *rest = names;
+
+    for (char *name; (name = strsep(&rest, "\n"));) {
+        nsh_autofree char *elements = NULL;
+
+        if (name[0] == '\0' || nsh_set_is_ours(name))
+            continue;
+        elements = nsh_firewall_fake_set(w->tables, name);
+        fprintf(to, "set %s\n%s", name, elements);
+    }
+}
+
+/* Everything that nobody wants: foreign routes on other keys, foreign rules and sets. */
 static char *foreign_of(struct world *w)
 {
     char *all = NULL;
@@ -183,6 +249,7 @@ static char *foreign_of(struct world *w)
             free(text);
         }
     }
+    put_foreign_sets(w, to);
     fclose(to);
     return all;
 }
@@ -300,6 +367,36 @@ static const char *const accidents[] = {
         "iptables -t nat -N NETSHARED-old",
         "iptables -t raw -F",
         "iptables -t raw -A PREROUTING -j NOTRACK",
+        "iptables -t filter -F",
+        "iptables -t filter -X",
+        "iptables -t filter -I FORWARD -j DROP",
+        "iptables -t filter -D FORWARD 1",
+        "iptables -t filter -A FORWARD -j NETSHARED-home",
+        "iptables -t filter -F NETSHARED-home",
+        "iptables -t filter -D NETSHARED-home 2",
+        "iptables -t filter -A NETSHARED-web -j ACCEPT",
+        "ip6tables -t filter -F",
+        "ip6tables -t filter -D FORWARD 1",
+        "iptables -t mangle -F",
+        "iptables -t mangle -A FORWARD -j MARK --set-mark 7",
+        "ip6tables -t mangle -D FORWARD 1",
+        "iptables -t nat -D PREROUTING 1",
+        "iptables -t nat -I PREROUTING -i eth7 -j ACCEPT",
+        "iptables -t nat -F NETSHARED-map_o",
+        "iptables -t nat -D NETSHARED-many 1",
+        "iptables -t nat -I NETSHARED-turn -o eth1 -j RETURN",
+        "ipset flush netshared-many_f4",
+        "ipset del netshared-many_f4 10.1.0.0/24",
+        "ipset add netshared-many_f4 10.99.0.0/24",
+        "ipset swap netshared-many_f4 netshared-few_xt4",
+        "ipset del netshared-web_f4 10.2.0.0/24",
+        "ipset flush netshared-turn_t4",
+        "ipset destroy netshared-many_f4",
+        "ipset create netshared-many_f4 hash:net",
+        "ipset create netshared-left hash:net",
+        "ipset create theirs hash:net",
+        "ipset add theirs 10.9.0.0/24",
+        "ipset del theirs 10.9.0.0/24",
         "ip6tables -t nat -F",
         "ip6tables -t nat -I POSTROUTING -j NETSHARED-six",
         "sysctl net/ipv4/ip_forward=0",
@@ -324,8 +421,10 @@ static void random_failure(struct world *w)
             NSH_FIB_FAKE_LINK_INDEX, NSH_FIB_FAKE_LOOKUP, NSH_FIB_FAKE_SYSCTL_GET,
             NSH_FIB_FAKE_SYSCTL_SET, NSH_FIB_FAKE_EVENTS_READ};
 
+    static const char *const chains[] = {"NETSHARED-home", "NETSHARED-web", "NETSHARED-turn"};
+
     say("a failure");
-    switch (chance(4)) {
+    switch (chance(6)) {
     case 0:
         nsh_firewall_fake_busy(w->tables, chance(200));
         break;
@@ -334,6 +433,13 @@ static void random_failure(struct world *w)
         break;
     case 2:
         nsh_firewall_fake_fail_commit(w->tables, 1 + chance(4), -pick(errors), "not now");
+        break;
+    case 3:
+        nsh_firewall_fake_fail_set_write(w->tables, 1 + chance(4), -pick(errors), "not now");
+        break;
+    case 4:
+        nsh_firewall_fake_fail_chain(w->tables, (enum nsh_table)chance(NSH_TABLE_COUNT),
+                pick(chains), -pick(errors), "not this one");
         break;
     default:
         nsh_fib_fake_fail(w->kernel, pick(calls), 1 + chance(5), pick(errors));
@@ -421,6 +527,8 @@ static void quieten(struct world *w)
     nsh_firewall_fake_busy(w->tables, 0);
     nsh_firewall_fake_race(w->tables, 0, NULL, NULL);
     nsh_firewall_fake_fail_commit(w->tables, 0, 0, "");
+    nsh_firewall_fake_fail_set_write(w->tables, 0, 0, "");
+    nsh_firewall_fake_fail_chain(w->tables, NSH_TABLE_NAT, NULL, 0, "");
     nsh_fib_fake_set_queue(w->kernel, 10000);
     run(w);
     nsh_reconciler_poll(w->r);
@@ -642,6 +750,59 @@ static unsigned judge_table(struct world *w, int family, enum nsh_table table)
     return bad;
 }
 
+/* What nothing refuses any more is in force, or on standby for its own reasons. */
+static unsigned judge_policies(struct world *w)
+{
+    const struct nsh_desired *d = w->r->desired;
+    unsigned bad = 0;
+
+    for (size_t i = 0; i < d->n_chains; i++) {
+        const struct nsh_chain *c = &d->chains[i];
+
+        if (c->policy[0] == '\0') /* for all of them, as long as there is one */
+            continue;
+        if (!c->blocked && c->standby == !nsh_desired_is_open(d, c->when))
+            continue;
+        print_error("%s in %s: blocked %d, standby %d\n", c->name, nsh_table_name(c->table),
+                c->blocked, c->standby);
+        bad++;
+    }
+    return bad;
+}
+
+static unsigned judge_set(struct world *w, const struct nsh_set *set)
+{
+    nsh_autofree char *found = nsh_firewall_fake_set(w->tables, set->name);
+    nsh_autofree char *wanted = calloc(set->n + 1, NSH_PREFIX_TEXT + 1);
+    char text[NSH_PREFIX_TEXT];
+
+    for (size_t i = 0; !set->standby && i < set->n; i++)
+        strcat(strcat(wanted, nsh_prefix_format(&set->prefixes[i], text)), "\n");
+    if (set->standby ? !found : found && strcmp(found, wanted) == 0)
+        return 0;
+    print_error("set %s is\n%snot\n%s", set->name, found ? found : "missing\n", wanted);
+    return 1;
+}
+
+static unsigned judge_sets(struct world *w)
+{
+    nsh_autofree char *names = nsh_firewall_fake_set_names(w->tables);
+    const struct nsh_desired *d = w->r->desired;
+    size_t n_ours = 0, n_wanted = 0;
+    char *rest = names;
+    unsigned bad = 0;
+
+    for (size_t i = 0; i < d->n_sets; i++) {
+        bad += judge_set(w, &d->sets[i]);
+        n_wanted += !d->sets[i].standby;
+    }
+    for (char *name; (name = strsep(&rest, "\n"));)
+        n_ours += nsh_set_is_ours(name);
+    if (n_ours != n_wanted)
+        print_error("%zu sets, not %zu\n", n_ours, n_wanted);
+    return bad + (n_ours != n_wanted);
+}
+
 static unsigned judge_forwarding(struct world *w)
 {
     static const char *const keys[] = {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"};
@@ -661,7 +822,7 @@ static void judge(struct world *w)
     size_t writes = nsh_fib_fake_counts(w->kernel)->writes;
     size_t commits = nsh_firewall_fake_counts(w->tables)->commits;
     unsigned bad = judge_gates(w) + judge_learned(w) + judge_routes(w) + judge_places(w) +
-                   judge_rules(w) + judge_forwarding(w);
+                   judge_rules(w) + judge_policies(w) + judge_sets(w) + judge_forwarding(w);
 
     for (int f = 0; f < NSH_FAMILIES; f++)
         for (int t = 0; t < NSH_TABLE_COUNT; t++)
@@ -718,7 +879,9 @@ static void test_anything_happens(void **state)
     assert_int_equal(count_routes(w, AF_INET, "110") + count_routes(w, AF_INET6, "110"), 0);
     assert_int_equal(count_routes(w, AF_INET, "111") + count_routes(w, AF_INET6, "111"), 0);
     for (int f = 0; f < NSH_FAMILIES; f++)
-        assert_false(table_has(w, nsh_family_of(f), NSH_TABLE_NAT, "NETSHARED-"));
+        for (int t = 0; t < NSH_TABLE_COUNT; t++)
+            assert_false(table_has(w, nsh_family_of(f), (enum nsh_table)t, "NETSHARED-"));
+    assert_int_equal(judge_sets(w), 0);
 }
 
 int main(void)
