@@ -113,7 +113,7 @@ void plan_standby_chains(const struct planner *p)
     for (size_t i = 0; i < p->desired->n_chains; i++) {
         const struct nsh_chain *c = &p->desired->chains[i];
 
-        if (!c->standby || c->policy[0] == '\0' ||
+        if (!c->standby || c->blocked || c->policy[0] == '\0' ||
                 (i > 0 && c->family == c[-1].family && strcmp(c->policy, c[-1].policy) == 0))
             continue;
         snprintf(name, sizeof name, "%s (%s)", c->policy, plan_family(c->family));

@@ -47,7 +47,7 @@ void plan_line(struct planner *p, const char *format, ...)
     p->changes++;
 }
 
-static __attribute__((format(printf, 1, 2))) void remark(const char *format, ...)
+void plan_remark(const char *format, ...)
 {
     va_list args;
 
@@ -89,7 +89,7 @@ static void print_checks(const struct planner *p)
 
     for (size_t i = 1; i < p->desired->n_gates; i++)
         if (p->desired->gates[i].kind == NSH_GATE_CHECK)
-            remark("# check %s counts as working: only the daemon asks",
+            plan_remark("# check %s counts as working: only the daemon asks",
                     nsh_gate_format(&p->desired->gates[i], text, sizeof text));
 }
 
@@ -157,7 +157,7 @@ static int learn(struct planner *p)
 
 void plan_standby(const struct planner *p, const char *kind, const char *name, nsh_gate_id gate)
 {
-    remark("# %s %s is on standby: %s", kind, name, p->reasons[gate]);
+    plan_remark("# %s %s is on standby: %s", kind, name, p->reasons[gate]);
 }
 
 static int observe_route(void *userdata, const struct nsh_route *seen)
@@ -238,7 +238,7 @@ static void print_pending(
     char text[512], via[NSH_ADDR_TEXT];
 
     nsh_route_format(route, p->desired->links, text, sizeof text);
-    remark("# %s %s is pending: no way to the gateway %s now", route_noun(p, route), text,
+    plan_remark("# %s %s is pending: no way to the gateway %s now", route_noun(p, route), text,
             nsh_addr_format(nh->via_family, &nh->via, via));
 }
 
@@ -256,11 +256,11 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
         plan_standby(p, "route", text, hold.gate);
         return;
     case NSH_STANDING_UNLEARNED:
-        remark("# %s %s is pending: no default route of others over %s tells its gateway", noun,
-                text, p->desired->links[hold.link].name);
+        plan_remark("# %s %s is pending: no default route of others over %s tells its gateway",
+                noun, text, p->desired->links[hold.link].name);
         return;
     case NSH_STANDING_UNPLACED:
-        remark("# route %s is pending: %s", text,
+        plan_remark("# route %s is pending: %s", text,
                 nsh_desired_unplaced(p->desired, &p->desired->routes[i], foreign, sizeof foreign));
         return;
     case NSH_STANDING_WANTED:
@@ -268,10 +268,10 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
         break;
     }
     if (other)
-        remark("# %s %s is held by another: %s", noun, text,
+        plan_remark("# %s %s is held by another: %s", noun, text,
                 nsh_route_format_seen(p->fib, other, foreign, sizeof foreign));
     else if (missing)
-        remark("# %s %s is pending: interface %s does not exist", noun, text, missing);
+        plan_remark("# %s %s is pending: interface %s does not exist", noun, text, missing);
 }
 
 static uint8_t route_flags(const struct planner *p, const struct nsh_route *route)
@@ -432,7 +432,11 @@ static int plan_all(struct planner *p)
     q = judge_gates(p);
     if (q < 0)
         return nsh_complain("cannot ask rtnetlink for addresses and links: %s", strerror(-q));
-    q = plan_firewall(p, NSH_PHASE_UP);
+    q = plan_drops(p);
+    if (q == 0)
+        q = plan_firewall(p, NSH_PHASE_UP);
+    if (q == 0)
+        q = plan_guests(p);
     if (q < 0)
         return nsh_complain("cannot read the iptables rules: %s", strerror(-q));
     plan_standby_chains(p);
@@ -471,6 +475,7 @@ int nsh_command_plan(const struct nsh_options *o)
         } else {
             nsh_firewalls_choose(&firewalls, p.desired, true);
             p.firewall = firewalls.chosen;
+            p.other = nsh_firewalls_other(&firewalls);
             code = plan_all(&p);
         }
     }

@@ -74,12 +74,13 @@ static bool nftables_can(const struct nsh_firewalls *f, const struct nsh_desired
 static int find_ours(void *userdata, const struct nsh_chain_seen *seen)
 {
     bool *found = userdata;
+    bool guest = seen->table == NSH_TABLE_FILTER && strcmp(seen->name, NSH_CHAIN_GUEST) == 0;
 
-    *found = *found || !seen->builtin;
+    *found = *found || (!seen->builtin && !guest);
     return 0;
 }
 
-/* A chain of ours stands there. */
+/* A chain of ours stands there, other than one that is a guest. */
 static bool holds_ours(struct nsh_firewall *fw)
 {
     bool found = false;

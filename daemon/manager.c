@@ -122,13 +122,25 @@ static int arm_poll(struct manager *m)
     return sd_event_source_set_time(m->poll, m->poll_due);
 }
 
+static void take_hints(struct manager *m)
+{
+    struct nsh_firewall *other = nsh_firewalls_other(&m->firewalls);
+
+    m->firewall->ops->hint_take(m->firewall);
+    if (m->other_hint)
+        other->ops->hint_take(other);
+}
+
+static int listen_to_other(struct manager *m);
+
 static int on_poll(sd_event_source *s, uint64_t at, void *userdata)
 {
     struct manager *m = userdata;
 
     (void)s;
     (void)at;
-    m->firewall->ops->hint_take(m->firewall);
+    take_hints(m);
+    listen_to_other(m);
     m->hinted = false;
     nsh_reconciler_poll(m->reconciler);
     arm_poll(m);
@@ -148,7 +160,7 @@ static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
     (void)s;
     (void)fd;
     (void)revents;
-    m->firewall->ops->hint_take(m->firewall);
+    take_hints(m);
     if (!m->hinted && m->poll_due > now + HINT_PATIENCE_USEC)
         m->poll_due = now + HINT_PATIENCE_USEC;
     m->hinted = true;
@@ -156,12 +168,34 @@ static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
     return sd_event_source_set_time(m->poll, at < m->poll_due ? at : m->poll_due);
 }
 
+/* While rules of the other firewall matter, and only if there are any: to ask could load its
+ * module. */
+static int listen_to_other(struct manager *m)
+{
+    struct nsh_firewall *other = nsh_firewalls_other(&m->firewalls);
+    int fd;
+
+    if (m->other_hint || !nsh_reconciler_wants_other(m->reconciler) ||
+            (other->ops->in_use && !other->ops->in_use(other)))
+        return 0;
+    fd = other->ops->hint_fd(other);
+    return fd < 0 ? 0 : sd_event_add_io(m->event, &m->other_hint, fd, EPOLLIN, on_hint, m);
+}
+
+static void stop_listening(struct manager *m)
+{
+    m->hint = sd_event_source_unref(m->hint);
+    m->other_hint = sd_event_source_unref(m->other_hint);
+}
+
 static int listen_for_hints(struct manager *m)
 {
-    int fd = m->firewall->ops->hint_fd(m->firewall);
+    int fd = m->firewall->ops->hint_fd(m->firewall), q = 0;
 
-    m->hint = sd_event_source_unref(m->hint);
-    return fd < 0 ? 0 : sd_event_add_io(m->event, &m->hint, fd, EPOLLIN, on_hint, m);
+    stop_listening(m);
+    if (fd >= 0)
+        q = sd_event_add_io(m->event, &m->hint, fd, EPOLLIN, on_hint, m);
+    return q < 0 ? q : listen_to_other(m);
 }
 
 /* Without a policy nothing of a firewall wakes us. */
@@ -173,7 +207,7 @@ static int start_or_stop_poll(struct manager *m)
     q = sd_event_source_get_enabled(m->poll, &enabled);
     if (q < 0 || poll == (enabled != SD_EVENT_OFF))
         return q;
-    m->hint = sd_event_source_unref(m->hint);
+    stop_listening(m);
     if (!poll)
         return sd_event_source_set_enabled(m->poll, SD_EVENT_OFF);
     q = listen_for_hints(m);
@@ -464,6 +498,7 @@ static void manager_done(struct manager *m)
     sd_event_source_unref(m->retry);
     sd_event_source_unref(m->poll);
     sd_event_source_unref(m->hint);
+    sd_event_source_unref(m->other_hint);
     sd_event_source_unref(m->resync);
     sd_event_source_unref(m->kernel);
     nsh_reconciler_free(m->reconciler);

@@ -1,87 +1,122 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Shares whose packets rules of others drop. Such a share is pending, with the chain's name and the
- * commands that help. Its own rules stand all the same: they do no harm, connections that the other
- * rules let through go on by them, and it works the moment the other rules do.
+ * Policies whose packets rules of others drop. Where a jump of ours in the chain that drops them
+ * helps, there is to be one (reconcile-guests.c). Where none can stand such a policy is pending,
+ * with the chain's name and what helps; and it is judged before anything is put up for it, so that
+ * none of it comes about. What stood before stays: connections that the other rules let through go
+ * on by it.
  */
 #include "reconcile-internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define PATHS_MAX 64
+#include "cleanup.h"
+
 #define REASON_SIZE (sizeof(struct nsh_forward_drop) + 64)
+
+NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
 
 const char *reconcile_drop_reason(const struct nsh_reconciler *r, size_t lead)
 {
     return nsh_notes_reason(r->notes, NSH_OBJECT_DROP + lead);
 }
 
-static bool is_judged(const struct nsh_reconciler *r, size_t chain)
-{
-    const struct nsh_chain *c = &r->desired->chains[chain];
-
-    return c->kind == NSH_POLICY_SHARE && c->table == NSH_TABLE_FILTER &&
-           reconcile_is_lead(r, chain);
-}
-
 static bool may_have_changed(struct nsh_firewall *fw)
 {
-    return fw && fw->ops->drops_changed && fw->ops->drops_changed(fw) > 0;
+    return fw && fw->ops->pass_changed && fw->ops->pass_changed(fw) > 0;
+}
+
+bool nsh_reconciler_wants_other(const struct nsh_reconciler *r)
+{
+    for (size_t i = 0; r->desired && i < r->desired->n_chains; i++)
+        if (r->desired->chains[i].kind == NSH_POLICY_SHARE ||
+                r->desired->chains[i].kind == NSH_POLICY_PORT_FORWARD)
+            return true;
+    return false;
 }
 
 void reconcile_poll_drops(struct nsh_reconciler *r)
 {
-    bool any = false;
-
-    for (size_t i = 0; !any && i < r->desired->n_chains; i++)
-        any = is_judged(r, i);
-    if (any && (may_have_changed(r->firewall) || may_have_changed(r->other)))
+    if (nsh_reconciler_wants_other(r) &&
+            (may_have_changed(r->firewall) || may_have_changed(r->other)))
         r->drops_dirty = true;
 }
 
-static int ask(struct nsh_reconciler *r, struct nsh_firewall *fw, const struct nsh_chain *c,
-        struct nsh_forward_drop *ret)
+/* Only a look, at what another run may have left. */
+static bool stands(struct nsh_reconciler *r, size_t chain)
 {
-    struct nsh_forward_path paths[PATHS_MAX];
-    size_t n = nsh_forward_paths(c, paths, PATHS_MAX);
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    const struct nsh_chain *c = &r->desired->chains[chain];
+    bool missing = true;
 
-    if (!fw || !fw->ops->drops || n == 0)
-        return 0;
-    return fw->ops->drops(fw, c->family, fw == r->firewall, paths, n, ret);
+    if (c->standby || nsh_firewall_plan_new(r->desired, c->family, c->table, &plan) < 0 ||
+            r->firewall->ops->open(r->firewall, NSH_FIREWALL_READ) != NSH_FIREWALL_OK)
+        return false;
+    if (reconcile_look(r, plan, c->family, c->table, NSH_PHASE_UP) >= 0)
+        missing = strcmp(nsh_firewall_plan_reason(plan, chain), "missing") == 0;
+    r->firewall->ops->close(r->firewall);
+    return !missing;
+}
+
+/* A gate is closed: that is why it is not there. */
+static void forget(struct nsh_reconciler *r, size_t lead)
+{
+    if (!reconcile_drop_reason(r, lead))
+        return;
+    nsh_notes_set_reason(r->notes, NSH_OBJECT_DROP + lead, NULL);
+    if (r->desired->chains[lead].blocked)
+        reconcile_set_blocked(r, lead, false);
+    reconcile_settle_chains(r);
+}
+
+static void passes(struct nsh_reconciler *r, size_t lead)
+{
+    struct report_args args = {
+            .kind = NSH_REPORT_CHANGED, .cause = "nothing drops what it forwards any more"};
+
+    if (!reconcile_drop_reason(r, lead))
+        return;
+    nsh_notes_set_reason(r->notes, NSH_OBJECT_DROP + lead, NULL);
+    if (r->desired->chains[lead].blocked)
+        reconcile_admit(r, lead);
+    else
+        report_chain(r, &r->desired->chains[lead], &args);
+}
+
+static void is_dropped(struct nsh_reconciler *r, size_t lead, const struct nsh_passage *p)
+{
+    size_t chain = (size_t)(p->chain - r->desired->chains);
+    char reason[REASON_SIZE];
+    struct report_args args = {.kind = NSH_REPORT_PENDING, .detail = reason};
+    bool news;
+
+    snprintf(reason, sizeof reason, "%s drops forwarded packets; %s", p->drop.what, p->drop.fix);
+    news = nsh_notes_set_reason(r->notes, NSH_OBJECT_DROP + lead, reason) > 0;
+    if (r->desired->chains[lead].blocked || (!reconcile_was_complete(r, lead) && !stands(r, chain)))
+        reconcile_block(r, lead, reason);
+    else if (news)
+        report_chain(r, &r->desired->chains[lead], &args);
+}
+
+static void take_verdict(struct nsh_reconciler *r, const struct nsh_passage *p, size_t lead)
+{
+    if (!nsh_desired_is_open(r->desired, p->chain->when))
+        forget(r, lead);
+    else if (p->dropped)
+        is_dropped(r, lead, p);
+    else
+        passes(r, lead);
 }
 
 /* Where it can't be seen, what was known stays. */
-static void judge(struct nsh_reconciler *r, size_t lead)
-{
-    const struct nsh_chain *c = &r->desired->chains[lead];
-    struct nsh_forward_drop drop;
-    char reason[REASON_SIZE];
-    struct report_args args = {.kind = NSH_REPORT_PENDING, .detail = reason};
-    bool was = reconcile_drop_reason(r, lead) != NULL;
-    int q = c->standby ? 0 : ask(r, r->firewall, c, &drop);
-
-    if (q == 0 && !c->standby)
-        q = ask(r, r->other, c, &drop);
-    if (q < 0)
-        return;
-    if (q == 0) {
-        nsh_notes_set_reason(r->notes, NSH_OBJECT_DROP + lead, NULL);
-        args = (struct report_args){
-                .kind = NSH_REPORT_CHANGED, .cause = "nothing drops what it forwards any more"};
-        if (was && !c->standby)
-            report_chain(r, c, &args);
-        return;
-    }
-    snprintf(reason, sizeof reason, "%s drops forwarded packets; run: %s", drop.what, drop.fix);
-    if (nsh_notes_set_reason(r->notes, NSH_OBJECT_DROP + lead, reason) > 0)
-        report_chain(r, c, &args);
-}
-
 void reconcile_drops(struct nsh_reconciler *r)
 {
+    NSH_CLEANUP(nsh_passages_done) struct nsh_passages p = {0};
+
     r->drops_dirty = false;
-    for (size_t i = 0; i < r->desired->n_chains; i++)
-        if (is_judged(r, i))
-            judge(r, i);
+    if (nsh_passages_new(r->desired, &p) < 0 || reconcile_guests_look(r, &p) < 0)
+        return;
+    for (size_t i = 0; i < p.n; i++)
+        take_verdict(r, &p.items[i], reconcile_lead(r, p.chains[i]));
 }

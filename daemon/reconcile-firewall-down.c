@@ -112,7 +112,10 @@ static int take_removed(struct nsh_reconciler *r, const struct nsh_firewall_plan
     for (size_t i = 0; q == 0 && i < n; i++) {
         struct nsh_chain chain = {.family = steps[i].family, .table = steps[i].table};
 
-        if (steps[i].verb != NSH_CHAIN_DELETE)
+        /* A guest belongs to no policy. */
+        if (steps[i].verb != NSH_CHAIN_DELETE ||
+                (steps[i].table == NSH_TABLE_FILTER &&
+                        strcmp(steps[i].chain, NSH_CHAIN_GUEST) == 0))
             continue;
         memcpy(chain.name, steps[i].chain, sizeof chain.name);
         if (strcmp(chain.name, NSH_CHAIN_CONNTRACK) != 0)

@@ -4,7 +4,7 @@
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
  * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
  * reconcile-firewall.c (packet rules on the way up), reconcile-firewall-down.c, reconcile-policy.c,
- * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-flows.c,
+ * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-guests.c, reconcile-flows.c,
  * reconcile-flows-changed.c, reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
@@ -14,6 +14,7 @@
 #include "culprit.h"
 #include "intern.h"
 #include "learn.h"
+#include "passage.h"
 #include "plan-rule.h"
 #include "plan.h"
 #include "reconcile.h"
@@ -146,6 +147,13 @@ struct set_mark {
     uint64_t wait; /* backing off until then; 0: not */
 };
 
+/* A chain of others in which a jump of ours stands. */
+struct guest_mark {
+    char where[192];
+    bool seen;  /* by the look that is being taken */
+    bool wrong; /* it stood there, and does not as it should any more */
+};
+
 /* What kind a policy's name stood for. */
 struct known_policy {
     char name[NSH_POLICY_NAME];
@@ -226,11 +234,16 @@ struct nsh_reconciler {
     uint64_t rules_wait; /* a rule is backing off until then; NSH_NEVER: none */
     bool firewall_dirty[NSH_FAMILIES];
     bool drops_dirty;                        /* others' rules are to be looked at */
+    bool guests_dirty;                       /* jumps of ours in them are to be written */
     uint64_t firewall_again[NSH_FAMILIES];   /* it failed and is tried again then; 0: it did not */
     uint8_t firewall_failures[NSH_FAMILIES]; /* in a row */
     bool firewall_retried[NSH_FAMILIES];     /* what had failed is tried again in this pass */
     pid_t firewall_culprit_pid;              /* who changed the rules; 0: not certain */
     char firewall_culprit[NSH_COMM_LEN * 4];
+    struct nsh_guests guests; /* wanted of the firewall that does not hold the policies */
+    struct guest_mark *guest_marks;
+    size_t n_guest_marks;
+    int guests_failure; /* why they could not be written, as it was told; 0: they could */
     bool sets_dirty;    /* a set is to be compared now */
     bool sets_urgent;   /* before the rules */
     uint64_t sets_wait; /* one is backing off until then; NSH_NEVER: none */
@@ -421,13 +434,21 @@ int reconcile_look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int
 int reconcile_firewall_down(struct nsh_reconciler *r);
 
 /* reconcile-drops.c */
-/* Others' rules are to be looked at: in the pass, or if they may have changed. */
+/* Others' rules are looked at if they may have changed. */
 void reconcile_poll_drops(struct nsh_reconciler *r);
+/* In the pass, before anything is put up: what rules of others drop, and which jumps are wrong. */
 void reconcile_drops(struct nsh_reconciler *r);
 /* Why what a policy lets through is dropped all the same; NULL: it is not. */
 const char *reconcile_drop_reason(const struct nsh_reconciler *r, size_t lead);
 
+/* reconcile-guests.c */
+/* Judges the passages, and marks the jumps that are not as they should be. */
+int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p);
+/* Writes these, once the policies hold. */
+void reconcile_guests(struct nsh_reconciler *r);
+
 /* reconcile-policy.c */
+size_t reconcile_lead(const struct nsh_reconciler *r, size_t chain);
 /* The first chain of its policy and family, which speaks for all of them. */
 bool reconcile_is_lead(const struct nsh_reconciler *r, size_t chain);
 /* The worst of its chains' states, and which chain can say why. */
@@ -436,9 +457,13 @@ enum nsh_object_state reconcile_policy_state(
 struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size_t lead);
 /* Whether a failure at this chain takes its policy out until the next try. */
 bool reconcile_may_block(const struct nsh_reconciler *r, size_t chain);
+/* All its chains were there as far as is known, whatever they are now. */
+bool reconcile_was_complete(const struct nsh_reconciler *r, size_t chain);
 /* Out without a word, or in again. */
 void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked);
 void reconcile_block(struct nsh_reconciler *r, size_t chain, const char *why);
+/* What blocked it is over. */
+void reconcile_admit(struct nsh_reconciler *r, size_t chain);
 /* Forwarding can't be switched on: neither is what it is switched on for. */
 void reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *why);
 /* All policies of the family are wanted again; true if one had been blocked. */

@@ -18,8 +18,6 @@
 
 NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
 
-static const struct nsh_desired nothing = {0};
-
 void nsh_reconciler_use(
         struct nsh_reconciler *r, struct nsh_firewall *firewall, struct nsh_firewall *other)
 {
@@ -56,12 +54,14 @@ static int note_any(void *userdata, const char *name)
     return 0;
 }
 
-static bool table_holds_ours(struct nsh_firewall *fw, int family, enum nsh_table table)
+/* But for a chain of ours that is a guest there. */
+static bool table_holds_ours(struct nsh_reconciler *r, int family, enum nsh_table table)
 {
+    struct nsh_firewall *fw = r->other;
     NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
     size_t n = 0;
 
-    if (nsh_firewall_plan_new(&nothing, family, table, &plan) < 0)
+    if (nsh_firewall_plan_new(&r->guests.desired, family, table, &plan) < 0)
         return false;
     nsh_firewall_plan_begin(plan);
     if (fw->ops->observe(fw, family, table, observe, plan) == 0 &&
@@ -71,15 +71,16 @@ static bool table_holds_ours(struct nsh_firewall *fw, int family, enum nsh_table
 }
 
 /* Only looks: nothing comes into use by it. */
-static bool holds_ours(struct nsh_firewall *fw)
+static bool holds_ours(struct nsh_reconciler *r)
 {
+    struct nsh_firewall *fw = r->other;
     bool any = false;
 
     if (fw->ops->open(fw, NSH_FIREWALL_READ) != NSH_FIREWALL_OK)
         return false;
     for (int f = 0; f < NSH_FAMILIES; f++) {
         for (int t = 0; t < NSH_TABLE_COUNT && !any; t++)
-            any = table_holds_ours(fw, nsh_family_of(f), (enum nsh_table)t);
+            any = table_holds_ours(r, nsh_family_of(f), (enum nsh_table)t);
         if (!any && fw->ops->sets)
             fw->ops->sets(fw, nsh_family_of(f), note_any, &any);
     }
@@ -89,13 +90,14 @@ static bool holds_ours(struct nsh_firewall *fw)
 
 /* 0, 1: somebody wrote in between; -errno with words. */
 static int clear_table(
-        struct nsh_firewall *fw, int family, enum nsh_table table, char *why, size_t size)
+        struct nsh_reconciler *r, int family, enum nsh_table table, char *why, size_t size)
 {
     NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
-    int q = nsh_firewall_plan_new(&nothing, family, table, &plan);
+    int q = nsh_firewall_plan_new(&r->guests.desired, family, table, &plan);
 
     if (q == 0)
-        q = nsh_apply_firewall(fw, plan, family, table, NSH_PHASE_DOWN, COMMIT_TRIES, why, size);
+        q = nsh_apply_firewall(
+                r->other, plan, family, table, NSH_PHASE_DOWN, COMMIT_TRIES, why, size);
     return q;
 }
 
@@ -110,8 +112,8 @@ static int clear_all(struct nsh_reconciler *r, char *why, size_t size)
         for (size_t t = 0; t < NSH_ARRAY_SIZE(tables); t++) {
             int q = 0;
 
-            if (table_holds_ours(r->other, nsh_family_of(f), tables[t]))
-                q = clear_table(r->other, nsh_family_of(f), tables[t], why, size);
+            if (table_holds_ours(r, nsh_family_of(f), tables[t]))
+                q = clear_table(r, nsh_family_of(f), tables[t], why, size);
             worst = q != 0 ? q : worst;
         }
         reconcile_sets_clear(r->other, nsh_family_of(f));
@@ -140,7 +142,7 @@ int reconcile_other_down(struct nsh_reconciler *r)
 
     if (!r->other_dirty || !holds_here(r))
         return 0;
-    if (!holds_ours(r->other)) {
+    if (!holds_ours(r)) {
         r->other_dirty = false;
         return 0;
     }

@@ -21,7 +21,7 @@ static bool same_policy(const struct nsh_chain *a, const struct nsh_chain *b)
 }
 
 /* The first chain of the same policy and family. */
-static size_t lead_of(const struct nsh_reconciler *r, size_t chain)
+size_t reconcile_lead(const struct nsh_reconciler *r, size_t chain)
 {
     const struct nsh_chain *chains = r->desired->chains;
     size_t lead = chain;
@@ -34,7 +34,7 @@ static size_t lead_of(const struct nsh_reconciler *r, size_t chain)
 
 bool reconcile_is_lead(const struct nsh_reconciler *r, size_t chain)
 {
-    return lead_of(r, chain) == chain;
+    return reconcile_lead(r, chain) == chain;
 }
 
 /* The next chain of the same policy and family behind `chain`; SIZE_MAX: there is none. */
@@ -89,9 +89,9 @@ struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size
 
 /* ---- all of it or none ---- */
 
-static bool was_complete(const struct nsh_reconciler *r, size_t chain)
+bool reconcile_was_complete(const struct nsh_reconciler *r, size_t chain)
 {
-    for (size_t i = lead_of(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
+    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
         if (r->chain_states[i] != NSH_OBJECT_HELD && r->chain_states[i] != NSH_OBJECT_WRONG)
             return false;
     return true;
@@ -100,12 +100,12 @@ static bool was_complete(const struct nsh_reconciler *r, size_t chain)
 bool reconcile_may_block(const struct nsh_reconciler *r, size_t chain)
 {
     return r->desired->chains[chain].kind > NSH_POLICY_MASQUERADE &&
-           !r->desired->chains[chain].standby && (r->settling || !was_complete(r, chain));
+           !r->desired->chains[chain].standby && (r->settling || !reconcile_was_complete(r, chain));
 }
 
 void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked)
 {
-    for (size_t i = lead_of(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
+    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
         r->desired->chains[i].blocked = blocked;
     nsh_desired_settle(r->desired);
     r->forwarding_dirty = r->unwanted_dirty = true;
@@ -114,7 +114,7 @@ void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked)
 void reconcile_block(struct nsh_reconciler *r, size_t chain, const char *why)
 {
     struct report_args args = {.kind = NSH_REPORT_PENDING, .detail = why};
-    size_t lead = lead_of(r, chain);
+    size_t lead = reconcile_lead(r, chain);
     bool known = r->chain_states[lead] == NSH_OBJECT_PENDING ||
                  (r->chain_news[lead] & CHAIN_RETRIED) != 0;
     bool news = nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + lead, why) != 0 || !known;
@@ -137,7 +137,8 @@ bool reconcile_unblock(struct nsh_reconciler *r, int family)
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         struct nsh_chain *c = &r->desired->chains[i];
 
-        if (c->family != family || !c->blocked)
+        /* What others drop waits for them. */
+        if (c->family != family || !c->blocked || reconcile_drop_reason(r, reconcile_lead(r, i)))
             continue;
         c->blocked = false;
         r->chain_news[i] |= CHAIN_RETRIED;
@@ -148,6 +149,15 @@ bool reconcile_unblock(struct nsh_reconciler *r, int family)
     nsh_desired_settle(r->desired);
     r->forwarding_dirty = r->news = true;
     return true;
+}
+
+void reconcile_admit(struct nsh_reconciler *r, size_t chain)
+{
+    reconcile_set_blocked(r, chain, false);
+    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
+        r->chain_news[i] |= CHAIN_RETRIED;
+    r->firewall_dirty[nsh_family_index(r->desired->chains[chain].family)] = true;
+    r->guests_dirty = r->news = true;
 }
 
 /* The last step of a share. */

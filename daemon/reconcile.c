@@ -65,6 +65,8 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     free(r->chain_news);
     free(r->set_marks);
     free(r->known);
+    free(r->guest_marks);
+    nsh_guests_done(&r->guests);
     free(r->keys);
     free(r->gate_marks);
     free(r->last_repair);
@@ -92,7 +94,13 @@ void reconcile_retry_at(struct nsh_reconciler *r, uint64_t when)
 
 bool nsh_reconciler_wants_poll(const struct nsh_reconciler *r)
 {
-    return r->desired && (reconcile_has_chains(r, AF_INET) || reconcile_has_chains(r, AF_INET6));
+    if (!r->desired)
+        return false;
+    /* What is blocked may wait for rules of others to change. */
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (!r->desired->chains[i].standby || r->desired->chains[i].blocked)
+            return true;
+    return false;
 }
 
 void nsh_reconciler_poll(struct nsh_reconciler *r)
@@ -220,8 +228,8 @@ bool nsh_reconciler_complete(const struct nsh_reconciler *r)
 {
     return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->rules_dirty &&
            r->job.phase == JOB_NONE && !r->gates_dirty && !r->gates_marked && !r->learned_dirty &&
-           !r->unwanted_dirty && !firewall_due(r, reconcile_now(r)) && !r->sets_urgent &&
-           r->lock_since == 0;
+           !r->unwanted_dirty && !r->drops_dirty && !r->guests_dirty &&
+           !firewall_due(r, reconcile_now(r)) && !r->sets_urgent && r->lock_since == 0;
 }
 
 static int forget_earlier_protocol(struct nsh_reconciler *r)
@@ -307,8 +315,11 @@ static int pass_routing(struct nsh_reconciler *r)
 static int run_pass(struct nsh_reconciler *r)
 {
     bool wait = false;
-    int q = reconcile_firewall_up(r, &wait);
+    int q;
 
+    if (r->drops_dirty)
+        reconcile_drops(r);
+    q = reconcile_firewall_up(r, &wait);
     if (q < 0)
         return q;
     if (wait)
@@ -317,10 +328,9 @@ static int run_pass(struct nsh_reconciler *r)
         r->lock_since = 0;
     if (order_waits(r) || (q > 0 && r->settling))
         return 0;
+    reconcile_guests(r);
     q = reconcile_forwarding_on(r);
     reconcile_tell_news(r);
-    if (r->drops_dirty)
-        reconcile_drops(r);
     if (q == 0)
         q = pass_routing(r);
     if (q > 0) {
@@ -403,7 +413,8 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
     if (order_waits(r))
         return false;
     /* What needs a held lock, or was put off, comes back by the timer. */
-    if (r->retry == NSH_NEVER && (r->unwanted_dirty || r->sets_dirty || firewall_due(r, now)))
+    if (r->retry == NSH_NEVER &&
+            (r->unwanted_dirty || r->guests_dirty || r->sets_dirty || firewall_due(r, now)))
         return true;
     return r->routes_dirty != ROUTES_CLEAN || r->job.phase != JOB_NONE || r->links_dirty ||
            r->drops_dirty || r->rules_dirty || r->forwarding_dirty || r->gates_dirty ||

@@ -96,6 +96,8 @@ bool nsh_reconciler_leads_probes(const struct nsh_reconciler *r, nsh_gate_id gat
 void nsh_reconciler_poll(struct nsh_reconciler *r);
 /* True while there is something to poll for. */
 bool nsh_reconciler_wants_poll(const struct nsh_reconciler *r);
+/* Whether what changes in the firewall that does not hold the policies matters to it as well. */
+bool nsh_reconciler_wants_other(const struct nsh_reconciler *r);
 
 /*
  * One pass over what is marked. 0; or a negative errno when the kernel could not be asked at all:

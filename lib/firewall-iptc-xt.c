@@ -33,17 +33,17 @@
 XT_WRAP(iptc, struct ipt_entry)
 XT_WRAP(ip6tc, struct ip6t_entry)
 
-#define XT_TABLE(p, type)                                                                   \
-    .entry_size = sizeof(type), .nfcache_at = offsetof(type, nfcache),                      \
-    .target_offset_at = offsetof(type, target_offset),                                      \
-    .next_offset_at = offsetof(type, next_offset), .comefrom_at = offsetof(type, comefrom), \
-    .counters_at = offsetof(type, counters), .init = p##_init, .free = p##_free,            \
-    .commit = p##_commit, .strerror = p##_strerror, .first_chain = p##_first_chain,         \
-    .next_chain = p##_next_chain, .builtin = p##_builtin, .is_chain = p##_is_chain,         \
-    .create_chain = p##_create_chain, .delete_chain = p##_delete_chain,                     \
-    .flush = p##_flush_entries, .references = p##_get_references,                           \
-    .delete_rule = p##_delete_num_entry, .first_rule = p##_first_rule_any,                  \
-    .next_rule = p##_next_rule_any, .target = p##_target_any, .append = p##_append_any,     \
+#define XT_TABLE(p, type)                                                                         \
+    .entry_size = sizeof(type), .nfcache_at = offsetof(type, nfcache),                            \
+    .target_offset_at = offsetof(type, target_offset),                                            \
+    .next_offset_at = offsetof(type, next_offset), .comefrom_at = offsetof(type, comefrom),       \
+    .counters_at = offsetof(type, counters), .init = p##_init, .free = p##_free,                  \
+    .commit = p##_commit, .strerror = p##_strerror, .first_chain = p##_first_chain,               \
+    .next_chain = p##_next_chain, .builtin = p##_builtin, .policy = p##_get_policy,               \
+    .is_chain = p##_is_chain, .create_chain = p##_create_chain, .delete_chain = p##_delete_chain, \
+    .flush = p##_flush_entries, .references = p##_get_references,                                 \
+    .delete_rule = p##_delete_num_entry, .first_rule = p##_first_rule_any,                        \
+    .next_rule = p##_next_rule_any, .target = p##_target_any, .append = p##_append_any,           \
     .insert = p##_insert_any
 
 static const struct nsh_xt families[2] = {

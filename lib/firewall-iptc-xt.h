@@ -35,6 +35,8 @@ struct nsh_xt {
     const char *(*first_chain)(struct xtc_handle *h);
     const char *(*next_chain)(struct xtc_handle *h);
     int (*builtin)(const char *chain, struct xtc_handle *h);
+    const char *(*policy)(
+            const char *chain, struct xt_counters *ret_counters, struct xtc_handle *h);
     int (*is_chain)(const char *chain, struct xtc_handle *h);
     int (*create_chain)(const xt_chainlabel chain, struct xtc_handle *h);
     int (*delete_chain)(const xt_chainlabel chain, struct xtc_handle *h);
@@ -101,6 +103,12 @@ int nsh_xt_encode(const struct nsh_xt *xt, struct nsh_xt_names *names,
 /* `target` is what libiptc says of the rule: a target's or a chain's name. */
 void nsh_xt_decode(const struct nsh_xt *xt, struct nsh_xt_names *names, const void *rule,
         const char *target, struct nsh_packet_rule *ret);
+
+/* ---- what others do with a packet (firewall-iptc-forward.c) ---- */
+
+/* 1: the filter table's FORWARD drops a packet of the path, our own jumps aside; 0, -errno. */
+int nsh_xt_judge(
+        const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path);
 
 /* ---- what a table looked like (firewall-iptc-poll.c) ---- */
 

@@ -12,6 +12,7 @@
 #include "firewall-iptc-xt.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,8 @@ struct iptc {
     struct nsh_xt_names names;
     struct nsh_xt_sets sets;
     struct table tables[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
+    bool holds;                              /* the policies; as it was said last */
+    struct nsh_xt_mark judged[2];            /* FORWARD's table, when others were judged */
 };
 
 static struct iptc *iptc_of(struct nsh_firewall *fw)
@@ -464,6 +467,86 @@ static int iptc_others_translate(struct nsh_firewall *fw)
     return r < 0 ? r : found;
 }
 
+/* ---- what others do with what passes ---- */
+
+/* The commands are for all that it drops. */
+static int judge_passage(const struct nsh_xt *xt, struct xtc_handle *h, struct nsh_passage *p)
+{
+    nsh_autofree struct nsh_forward_path *dropped = calloc(p->n_paths + 1, sizeof *dropped);
+    size_t n = 0;
+
+    if (!dropped)
+        return -ENOMEM;
+    for (size_t i = 0; i < p->n_paths; i++)
+        if (nsh_xt_judge(xt, h, &p->paths[i]) > 0)
+            dropped[n++] = p->paths[i];
+    if (n == 0)
+        return 0;
+    p->dropped = p->by_firewall = true;
+    snprintf(p->drop.what, sizeof p->drop.what, "the legacy %s chain FORWARD",
+            xt->family == AF_INET6 ? "ip6tables" : "iptables");
+    nsh_forward_fix(NSH_FORWARD_IPTABLES,
+            xt->family == AF_INET6 ? "ip6tables-legacy -I FORWARD" : "iptables-legacy -I FORWARD",
+            dropped, n, p->drop.fix, sizeof p->drop.fix);
+    return 0;
+}
+
+static int judge_family(
+        struct iptc *f, const struct nsh_xt *xt, struct nsh_passage *passages, size_t n)
+{
+    struct nsh_xt_mark *mark = &f->judged[xt->index];
+    struct table t = {0};
+    int r = nsh_xt_table_listed(xt, NSH_TABLE_FILTER);
+
+    mark->state = NSH_XT_UNKNOWN;
+    if (r <= 0)
+        return r;
+    r = nsh_xt_mark_read(&f->poll, xt, NSH_TABLE_FILTER, mark);
+    if (r >= 0)
+        r = take_handle(xt, NSH_TABLE_FILTER, &t);
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        if (passages[i].chain->family == xt->family)
+            r = judge_passage(xt, t.handle, &passages[i]);
+    forget_handle(xt, &t);
+    return r < 0 ? r : 0;
+}
+
+/* Where the policies stand here, our jumps come before all other rules. */
+static int iptc_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
+        struct nsh_passage *passages, size_t n, nsh_guest_told *told, void *userdata)
+{
+    struct iptc *f = iptc_of(fw);
+    int r;
+
+    (void)mode; /* a chain of ours comes about here as all others do */
+    (void)told;
+    (void)userdata;
+    for (size_t i = 0; i < n; i++)
+        passages[i].dropped = passages[i].by_firewall = false;
+    f->holds = holds;
+    if (holds)
+        return 0;
+    r = judge_family(f, nsh_xt_of(AF_INET), passages, n);
+    return r < 0 ? r : judge_family(f, nsh_xt_of(AF_INET6), passages, n);
+}
+
+static int iptc_pass_changed(struct nsh_firewall *fw)
+{
+    struct iptc *f = iptc_of(fw);
+
+    for (int i = 0; !f->holds && i < 2; i++) {
+        const struct nsh_xt *xt = nsh_xt_of(i ? AF_INET6 : AF_INET);
+        int listed = nsh_xt_table_listed(xt, NSH_TABLE_FILTER);
+
+        if (listed < 0)
+            return listed;
+        if (listed ? nsh_xt_mark_compare(&f->poll, xt, NSH_TABLE_FILTER, &f->judged[i]) != 0
+                   : f->judged[i].state != NSH_XT_UNKNOWN)
+            return 1;
+    }
+    return 0;
+}
+
 static const struct nsh_firewall_ops iptc_firewall = {
         .free = iptc_free_object,
         .name = "iptables",
@@ -479,6 +562,8 @@ static const struct nsh_firewall_ops iptc_firewall = {
         .set_changed = iptc_set_changed,
         .culprit = iptc_culprit,
         .others_translate = iptc_others_translate,
+        .pass = iptc_pass,
+        .pass_changed = iptc_pass_changed,
         .hint_fd = iptc_hint_fd,
         .hint_take = iptc_hint_take,
 };

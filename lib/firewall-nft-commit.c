@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <libnftnl/common.h>
-#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netlink.h>
 #include <stdio.h>
@@ -27,8 +26,6 @@ struct edit {
     char *why;
     size_t size;
 };
-
-NSH_DEFINE_CLEANUP(struct nftnl_udata_buf *, nftnl_udata_buf_free)
 
 static int refuse(struct edit *e, const char *chain, const char *what)
 {
@@ -141,22 +138,6 @@ static uint16_t place(const struct nsh_nft_chain *c, size_t at, struct nftnl_rul
     return !r[at].handle && r[at - 1].handle ? NLM_F_APPEND : 0;
 }
 
-/* As nft writes it; the text is shown behind the rule. */
-static int set_comment(struct nftnl_rule *rule, const char *comment)
-{
-    NSH_CLEANUP(nftnl_udata_buf_freep)
-    struct nftnl_udata_buf *u = nftnl_udata_buf_alloc(NFTNL_UDATA_COMMENT_MAXLEN);
-
-    if (!u)
-        return -ENOMEM;
-    if (!nftnl_udata_put_strz(u, NFTNL_UDATA_RULE_COMMENT, comment))
-        return -EINVAL;
-    return nftnl_rule_set_data(
-                   rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(u), nftnl_udata_buf_len(u)) < 0
-                   ? -ENOMEM
-                   : 0;
-}
-
 static int put_rule(struct edit *e, struct nsh_nft_chain *c, size_t at,
         const struct nsh_packet_rule *value, bool source, const char *comment)
 {
@@ -174,7 +155,7 @@ static int put_rule(struct edit *e, struct nsh_nft_chain *c, size_t at,
     if (r == -EINVAL)
         return refuse(e, c->name, "a rule that nftables can't express");
     if (r == 0 && comment)
-        r = set_comment(rule, comment);
+        r = nsh_nft_set_comment(rule, comment);
     if (r < 0)
         return r;
     if (value->action == NSH_PACKET_JUMP) {

@@ -11,8 +11,11 @@
 #include <libnftnl/expr.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_conntrack.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TCP_OPTION_MSS 2
@@ -24,6 +27,7 @@ struct encoder {
     int family;
     enum nsh_table table;
     bool source;
+    const struct nsh_nft_guest_style *guest; /* NULL: in our own table */
     struct nftnl_rule *rule;
     int error;
 };
@@ -237,11 +241,39 @@ static void add_mark(struct encoder *e, const struct nsh_mark *m)
     compare_u32(e, NFT_CMP_EQ, m->value);
 }
 
+_Static_assert(NSH_STATE_INVALID == XT_CONNTRACK_STATE_INVALID, "states differ");
+_Static_assert(NSH_STATE_ESTABLISHED == XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED), "states differ");
+_Static_assert(NSH_STATE_RELATED == XT_CONNTRACK_STATE_BIT(IP_CT_RELATED), "states differ");
+_Static_assert(NSH_STATE_NEW == XT_CONNTRACK_STATE_BIT(IP_CT_NEW), "states differ");
+
+/* What iptables-nft makes of `-m conntrack --ctstate`. */
+static void add_conntrack_match(struct encoder *e, uint32_t states)
+{
+    size_t size = XT_ALIGN(sizeof(struct xt_conntrack_mtinfo3));
+    struct xt_conntrack_mtinfo3 *info = calloc(1, size);
+    struct nftnl_expr *x = add(e, "match");
+
+    if (!info || !x) {
+        free(info);
+        e->error = e->error == 0 ? -ENOMEM : e->error;
+        return;
+    }
+    info->match_flags = XT_CONNTRACK_STATE;
+    info->state_mask = (uint16_t)states;
+    nftnl_expr_set_str(x, NFTNL_EXPR_MT_NAME, "conntrack");
+    nftnl_expr_set_u32(x, NFTNL_EXPR_MT_REV, 3);
+    nftnl_expr_set(x, NFTNL_EXPR_MT_INFO, info, (uint32_t)size); /* it is the rule's now */
+}
+
 /* True wherever a bit of the key is one of these. */
 static void add_conntrack_bits(struct encoder *e, uint32_t key, uint32_t bits)
 {
     if (bits == 0)
         return;
+    if (e->guest && e->guest->iptables) {
+        add_conntrack_match(e, key == NFT_CT_STATUS ? XT_CONNTRACK_STATE_DNAT : bits);
+        return;
+    }
     load_conntrack(e, key);
     mask(e, &bits, sizeof bits);
     compare_u32(e, NFT_CMP_NEQ, 0);
@@ -266,10 +298,14 @@ static void add_destination_type(struct encoder *e, uint32_t flags, uint32_t ope
 
 static void add_matches(struct encoder *e, const struct nsh_packet_rule *r)
 {
-    static const uint8_t exists = 1;
+    static const uint8_t exists = 1, ipv4 = NFPROTO_IPV4, ipv6 = NFPROTO_IPV6;
 
     if (r->states & ~STATES)
         refuse(e);
+    if (e->guest && e->guest->table == NFPROTO_INET && e->family != AF_UNSPEC) {
+        load_meta(e, NFT_META_NFPROTO);
+        compare(e, NFT_CMP_EQ, e->family == AF_INET6 ? &ipv6 : &ipv4, sizeof ipv4);
+    }
     add_device(e, NFT_META_IIFNAME, r->in);
     add_device(e, NFT_META_OIFNAME, r->out);
     add_prefix(e, &r->from, false);
@@ -331,7 +367,7 @@ static void put_jump(struct encoder *e, const struct nsh_packet_rule *r)
         return;
     }
     nsh_nft_chain_name(e->table, r->target, name);
-    add_verdict(e, NFT_JUMP, name);
+    add_verdict(e, NFT_JUMP, e->guest ? r->target : name);
 }
 
 /* Into the next register, whose number is returned. */
@@ -521,22 +557,39 @@ static void put_limit(struct encoder *e)
 
 _Static_assert(NSH_PACKET_LOG_RATE % 60 == 0, "a rate per second");
 
-int nsh_nft_encode(int family, enum nsh_table table, const struct nsh_packet_rule *rule,
-        bool source, struct nftnl_rule *into)
+static int encode(struct encoder *e, const struct nsh_packet_rule *rule)
 {
-    struct encoder e = {.family = family, .table = table, .source = source, .rule = into};
     struct nftnl_expr *counter;
 
     if ((unsigned int)rule->action >= NSH_ARRAY_SIZE(actions) || !actions[rule->action])
         return -EINVAL;
-    add_matches(&e, rule);
+    add_matches(e, rule);
     if (rule->action == NSH_PACKET_LOG)
-        put_limit(&e);
-    counter = add(&e, "counter");
+        put_limit(e);
+    counter = add(e, "counter");
     if (counter) {
         nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_PACKETS, 0);
         nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_BYTES, 0);
     }
-    actions[rule->action](&e, rule);
-    return e.error;
+    actions[rule->action](e, rule);
+    return e->error;
+}
+
+int nsh_nft_encode(int family, enum nsh_table table, const struct nsh_packet_rule *rule,
+        bool source, struct nftnl_rule *into)
+{
+    struct encoder e = {.family = family, .table = table, .source = source, .rule = into};
+
+    return encode(&e, rule);
+}
+
+int nsh_nft_encode_guest(const struct nsh_nft_guest_style *style, int family,
+        const struct nsh_packet_rule *rule, struct nftnl_rule *into)
+{
+    struct encoder e = {.family = family, .table = NSH_TABLE_FILTER, .guest = style, .rule = into};
+
+    /* Sets are in our own table. */
+    if (rule->from_set[0] != '\0' || rule->to_set[0] != '\0')
+        return -EINVAL;
+    return encode(&e, rule);
 }

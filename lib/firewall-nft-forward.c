@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether base chains of others drop what is forwarded. Each one at the hook has its say, whatever
- * the others accept, so each is gone through by itself, with the chains it leads to.
+ * the others accept, so each is gone through by itself, with the chains it leads to. Our own jump
+ * in one is looked through, to see what would be without it, or taken for the accept it leads to.
  */
 #include "firewall-nft.h"
 
@@ -28,24 +29,21 @@ struct chain {
     size_t n, max;
 };
 
-struct base {
-    uint32_t family; /* NFPROTO_*, of its table */
-    char table[128], name[128];
-    bool drops; /* its policy */
-};
-
-struct judge {
+struct nsh_nft_judge {
     struct nsh_nft_channel *channel;
     void *buf; /* of a request */
-    const struct base *base;
+    const struct nsh_nft_base *base;
     int family;
     const struct nsh_forward_path *path;
+    enum nsh_nft_verdict guest; /* what our jump is taken for */
     struct chain *chains;
     size_t n_chains;
 };
 
-static void chains_done(struct judge *j)
+void nsh_nft_judge_free(struct nsh_nft_judge *j)
 {
+    if (!j)
+        return;
     for (size_t i = 0; i < j->n_chains; i++) {
         for (size_t k = 0; k < j->chains[i].n; k++)
             nftnl_rule_free(j->chains[i].rules[k]);
@@ -53,8 +51,24 @@ static void chains_done(struct judge *j)
         free(j->chains[i].name);
     }
     free(j->chains);
-    j->chains = NULL;
-    j->n_chains = 0;
+    free(j->buf);
+    free(j);
+}
+
+int nsh_nft_judge_new(struct nsh_nft_channel *channel, const struct nsh_nft_base *base,
+        struct nsh_nft_judge **ret)
+{
+    NSH_CLEANUP(nsh_nft_judge_freep) struct nsh_nft_judge *j = calloc(1, sizeof(*j));
+
+    if (!j)
+        return -ENOMEM;
+    j->channel = channel;
+    j->base = base;
+    j->buf = malloc((size_t)MNL_SOCKET_BUFFER_SIZE);
+    if (!j->buf)
+        return -ENOMEM;
+    *ret = NSH_TAKE_PTR(j);
+    return 0;
 }
 
 /* ---- reading ---- */
@@ -81,7 +95,7 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
     return nftnl_rule_nlmsg_parse(answer, rule) < 0 ? -EPROTO : 0;
 }
 
-static int read_chain(struct judge *j, const char *name, struct chain *c)
+static int read_chain(struct nsh_nft_judge *j, const char *name, struct chain *c)
 {
     struct nlmsghdr *m =
             nsh_nft_request(j->channel, j->buf, (int)j->base->family, NFT_MSG_GETRULE, NLM_F_DUMP);
@@ -95,7 +109,7 @@ static int read_chain(struct judge *j, const char *name, struct chain *c)
 }
 
 /* The chain's number; -E2BIG: there are too many. */
-static int find_chain(struct judge *j, const char *name)
+static int find_chain(struct nsh_nft_judge *j, const char *name)
 {
     struct chain *chains;
     int r;
@@ -122,7 +136,7 @@ static int take_elements(const struct nlmsghdr *answer, void *userdata)
 }
 
 /* MAYBE: what is known is not all of its key. */
-static enum nsh_nft_certainty is_key(struct nftnl_set_elem *e, const uint8_t *key, size_t size)
+static enum nsh_certainty is_key(struct nftnl_set_elem *e, const uint8_t *key, size_t size)
 {
     uint32_t length = 0, flags = 0;
     const void *data = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &length);
@@ -130,8 +144,8 @@ static enum nsh_nft_certainty is_key(struct nftnl_set_elem *e, const uint8_t *ke
     if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_FLAGS))
         flags = nftnl_set_elem_get_u32(e, NFTNL_SET_ELEM_FLAGS);
     if (!data || length > size || flags != 0 || nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_KEY_END))
-        return NSH_NFT_MAYBE;
-    return memcmp(data, key, length) == 0 ? NSH_NFT_YES : NSH_NFT_NO;
+        return NSH_MAYBE;
+    return memcmp(data, key, length) == 0 ? NSH_YES : NSH_NO;
 }
 
 static void take_verdict(struct nftnl_set_elem *e, struct nsh_nft_judgement *j)
@@ -149,7 +163,7 @@ static void take_verdict(struct nftnl_set_elem *e, struct nsh_nft_judgement *j)
 static int find_element(void *userdata, const char *set, const uint8_t *key, size_t size,
         struct nsh_nft_judgement *ret)
 {
-    struct judge *j = userdata;
+    struct nsh_nft_judge *j = userdata;
     NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
     NSH_CLEANUP(nftnl_set_elems_iter_destroyp) struct nftnl_set_elems_iter *iter = NULL;
     struct nlmsghdr *m = nsh_nft_request(
@@ -165,13 +179,13 @@ static int find_element(void *userdata, const char *set, const uint8_t *key, siz
     iter = nftnl_set_elems_iter_create(s);
     if (!iter)
         return -ENOMEM;
-    ret->matches = NSH_NFT_NO;
-    while (ret->matches != NSH_NFT_YES && (e = nftnl_set_elems_iter_next(iter))) {
-        enum nsh_nft_certainty c = is_key(e, key, size);
+    ret->matches = NSH_NO;
+    while (ret->matches != NSH_YES && (e = nftnl_set_elems_iter_next(iter))) {
+        enum nsh_certainty c = is_key(e, key, size);
 
         if (c > ret->matches)
             ret->matches = c;
-        if (c == NSH_NFT_YES)
+        if (c == NSH_YES)
             take_verdict(e, ret);
     }
     return 0;
@@ -180,19 +194,24 @@ static int find_element(void *userdata, const char *set, const uint8_t *key, siz
 /* ---- judging ---- */
 
 static int judge_chain(
-        struct judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret);
+        struct nsh_nft_judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret);
 
 /* A rule that may match is only believed to accept. CONTINUE: on to the next. */
-static int judge_rule(
-        struct judge *j, const struct nftnl_rule *rule, unsigned depth, enum nsh_nft_verdict *ret)
+static int judge_rule(struct nsh_nft_judge *j, const struct nftnl_rule *rule, unsigned depth,
+        enum nsh_nft_verdict *ret)
 {
     struct nsh_nft_judgement judgement;
     int r = nsh_nft_judge(rule, j->family, j->path, find_element, j, &judgement);
-    bool sure = judgement.matches == NSH_NFT_YES, leaves = judgement.verdict == NSH_NFT_GOTO;
+    bool sure = judgement.matches == NSH_YES, leaves = judgement.verdict == NSH_NFT_GOTO;
 
     *ret = NSH_NFT_CONTINUE;
-    if (r < 0 || judgement.matches == NSH_NFT_NO)
+    if (r < 0 || judgement.matches == NSH_NO)
         return r;
+    if ((judgement.verdict == NSH_NFT_JUMP || leaves) &&
+            strcmp(judgement.chain, NSH_CHAIN_GUEST) == 0) {
+        *ret = sure ? j->guest : NSH_NFT_CONTINUE;
+        return 0;
+    }
     if (judgement.verdict == NSH_NFT_JUMP || leaves) {
         r = judge_chain(j, judgement.chain, depth + 1, &judgement.verdict);
         if (r == 0 && judgement.verdict == NSH_NFT_CONTINUE && leaves)
@@ -204,7 +223,8 @@ static int judge_rule(
 }
 
 /* ACCEPT, DROP, or CONTINUE behind what led to it. */
-static int judge_chain(struct judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret)
+static int judge_chain(
+        struct nsh_nft_judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret)
 {
     int at = depth > DEPTH ? -E2BIG : find_chain(j, name), r = 0;
 
@@ -218,16 +238,28 @@ static int judge_chain(struct judge *j, const char *name, unsigned depth, enum n
     return r;
 }
 
+int nsh_nft_judge_path(
+        struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path, bool guest)
+{
+    enum nsh_nft_verdict v = NSH_NFT_CONTINUE;
+    int r;
+
+    j->family = family;
+    j->path = path;
+    j->guest = guest ? NSH_NFT_ACCEPT : NSH_NFT_CONTINUE;
+    r = judge_chain(j, j->base->name, 0, &v);
+    if (r < 0)
+        return r;
+    return v == NSH_NFT_DROP || (v == NSH_NFT_CONTINUE && j->base->drops);
+}
+
 /* ---- base chains ---- */
 
-struct bases {
-    struct base *items;
-    size_t n;
-};
-
-static void bases_done(struct bases *b)
+void nsh_nft_bases_done(struct nsh_nft_bases *b)
 {
     free(b->items);
+    free(b->guests);
+    *b = (struct nsh_nft_bases){0};
 }
 
 static const char *text_of(const struct nftnl_chain *c, uint16_t attr)
@@ -237,129 +269,143 @@ static const char *text_of(const struct nftnl_chain *c, uint16_t attr)
     return s ? s : "";
 }
 
-static int take_chain(const struct nlmsghdr *answer, void *userdata)
+static int push(struct nsh_nft_base **array, size_t *n, const struct nsh_nft_base *one)
 {
-    struct bases *b = userdata;
-    NSH_CLEANUP(nftnl_chain_freep) struct nftnl_chain *c = nftnl_chain_alloc();
-    const char *table;
-    struct base *items, one = {0};
+    struct nsh_nft_base *items = reallocarray(*array, *n + 1, sizeof(*items));
 
-    if (!c)
-        return -ENOMEM;
-    if (nftnl_chain_nlmsg_parse(answer, c) < 0 || !nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM) ||
-            nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD)
-        return 0;
-    one.family = nftnl_chain_get_u32(c, NFTNL_CHAIN_FAMILY);
-    one.drops = nftnl_chain_get_u32(c, NFTNL_CHAIN_POLICY) == NF_DROP;
-    table = text_of(c, NFTNL_CHAIN_TABLE);
-    if ((!one.drops && nftnl_chain_get_u32(c, NFTNL_CHAIN_USE) == 0) ||
-            (strcmp(table, NSH_NFT_TABLE) == 0 && one.family != NFPROTO_INET))
-        return 0;
-    snprintf(one.table, sizeof one.table, "%s", table);
-    snprintf(one.name, sizeof one.name, "%s", text_of(c, NFTNL_CHAIN_NAME));
-    items = reallocarray(b->items, b->n + 1, sizeof(*items));
     if (!items)
         return -ENOMEM;
-    b->items = items;
-    items[b->n++] = one;
+    *array = items;
+    items[(*n)++] = *one;
     return 0;
 }
 
+static int take_chain(const struct nlmsghdr *answer, void *userdata)
+{
+    struct nsh_nft_bases *b = userdata;
+    NSH_CLEANUP(nftnl_chain_freep) struct nftnl_chain *c = nftnl_chain_alloc();
+    struct nsh_nft_base one = {0};
+
+    if (!c)
+        return -ENOMEM;
+    if (nftnl_chain_nlmsg_parse(answer, c) < 0)
+        return 0;
+    one.family = nftnl_chain_get_u32(c, NFTNL_CHAIN_FAMILY);
+    if (strcmp(text_of(c, NFTNL_CHAIN_TABLE), NSH_NFT_TABLE) == 0 && one.family != NFPROTO_INET)
+        return 0;
+    snprintf(one.table, sizeof one.table, "%s", text_of(c, NFTNL_CHAIN_TABLE));
+    snprintf(one.name, sizeof one.name, "%s", text_of(c, NFTNL_CHAIN_NAME));
+    if (!nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM))
+        return strcmp(one.name, NSH_CHAIN_GUEST) == 0 ? push(&b->guests, &b->n_guests, &one) : 0;
+    one.drops = nftnl_chain_get_u32(c, NFTNL_CHAIN_POLICY) == NF_DROP;
+    if (nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD ||
+            (!one.drops && nftnl_chain_get_u32(c, NFTNL_CHAIN_USE) == 0))
+        return 0;
+    return push(&b->items, &b->n, &one);
+}
+
+struct table_flags {
+    uint32_t flags, owner;
+};
+
 static int take_flags(const struct nlmsghdr *answer, void *userdata)
 {
+    struct table_flags *f = userdata;
     const struct nlattr *attr;
 
     mnl_attr_for_each(attr, answer, sizeof(struct nfgenmsg))
     {
-        if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS &&
-                mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
-            *(uint32_t *)userdata = ntohl(mnl_attr_get_u32(attr));
+        if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
+            continue;
+        if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
+            f->flags = ntohl(mnl_attr_get_u32(attr));
+        if (mnl_attr_get_type(attr) == NFTA_TABLE_OWNER)
+            f->owner = ntohl(mnl_attr_get_u32(attr));
     }
     return 0;
 }
 
-static int is_dormant(struct judge *j)
+/* A table that is switched off drops nothing; one that has an owner is changed by nobody else. */
+static int look_at_table(struct nsh_nft_channel *channel, struct nsh_nft_base *b)
 {
-    uint32_t flags = 0;
+    struct table_flags f = {0};
+    char buf[512];
     struct nlmsghdr *m = nsh_nft_request(
-            j->channel, j->buf, (int)j->base->family, NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_ACK);
+            channel, buf, (int)b->family, NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_ACK);
     int r;
 
-    mnl_attr_put_strz(m, NFTA_TABLE_NAME, j->base->table);
-    r = nsh_nft_ask(j->channel, m, take_flags, &flags);
-    return r < 0 ? r : (flags & NFT_TABLE_F_DORMANT) != 0;
+    mnl_attr_put_strz(m, NFTA_TABLE_NAME, b->table);
+    r = nsh_nft_ask(channel, m, take_flags, &f);
+    b->dormant = f.flags & NFT_TABLE_F_DORMANT;
+    b->owner = f.flags & NFT_TABLE_F_OWNER ? f.owner : 0;
+    return r;
 }
 
-static const char *family_word(uint32_t family)
+int nsh_nft_bases_take(struct nsh_nft_channel *channel, struct nsh_nft_bases *ret)
 {
-    return family == NFPROTO_INET ? "inet" : family == NFPROTO_IPV6 ? "ip6" : "ip";
-}
-
-static void explain(const struct base *b, const struct nsh_forward_path *paths, size_t n,
-        struct nsh_forward_drop *ret)
-{
-    /* What iptables writes it also has to read. */
-    bool iptables = b->family != NFPROTO_INET && strcmp(b->table, "filter") == 0 &&
-                    strcmp(b->name, "FORWARD") == 0;
-    char where[280];
-
-    snprintf(ret->what, sizeof ret->what, "nftables chain %s %.60s %.60s", family_word(b->family),
-            b->table, b->name);
-    if (strcmp(b->table, "firewalld") == 0) {
-        nsh_forward_fix(NSH_FORWARD_FIREWALLD, "", paths, n, ret->fix, sizeof ret->fix);
-        return;
-    }
-    if (iptables)
-        snprintf(where, sizeof where, "%s -I FORWARD",
-                b->family == NFPROTO_IPV6 ? "ip6tables-nft" : "iptables-nft");
-    else
-        snprintf(where, sizeof where, "%s %s %s", family_word(b->family), b->table, b->name);
-    nsh_forward_fix(iptables ? NSH_FORWARD_IPTABLES : NSH_FORWARD_NFT, where, paths, n, ret->fix,
-            sizeof ret->fix);
-}
-
-/* The commands are for all that it drops. */
-static int judge_base(struct judge *j, const struct nsh_forward_path *paths, size_t n,
-        struct nsh_forward_drop *ret)
-{
-    nsh_autofree struct nsh_forward_path *dropped = calloc(n, sizeof(*dropped));
-    enum nsh_nft_verdict v;
-    size_t n_dropped = 0;
-    int r = dropped ? 0 : -ENOMEM;
-
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        j->path = &paths[i];
-        r = judge_chain(j, j->base->name, 0, &v);
-        if (v == NSH_NFT_DROP || (v == NSH_NFT_CONTINUE && j->base->drops))
-            dropped[n_dropped++] = paths[i];
-    }
-    if (r == 0 && n_dropped > 0)
-        r = is_dormant(j);
-    if (r != 0 || n_dropped == 0)
-        return r < 0 ? r : 0;
-    explain(j->base, dropped, n_dropped, ret);
-    return 1;
-}
-
-int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *paths,
-        size_t n, struct nsh_forward_drop *ret)
-{
-    const int families[] = {family == AF_INET6 ? NFPROTO_IPV6 : NFPROTO_IPV4, NFPROTO_INET};
-    nsh_autofree void *buf = malloc((size_t)MNL_SOCKET_BUFFER_SIZE);
-    NSH_CLEANUP(bases_done) struct bases b = {0};
-    int r = buf ? 0 : -ENOMEM;
+    static const int families[] = {NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET};
+    struct nsh_nft_bases b = {0};
+    char buf[256];
+    int r = 0;
 
     for (size_t i = 0; r == 0 && i < NSH_ARRAY_SIZE(families); i++) {
-        r = nsh_nft_ask(c, nsh_nft_request(c, buf, families[i], NFT_MSG_GETCHAIN, NLM_F_DUMP),
+        r = nsh_nft_ask(channel,
+                nsh_nft_request(channel, buf, families[i], NFT_MSG_GETCHAIN, NLM_F_DUMP),
                 take_chain, &b);
         if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT)
             r = 0;
     }
-    for (size_t i = 0; r == 0 && i < b.n; i++) {
-        NSH_CLEANUP(chains_done)
-        struct judge j = {.channel = c, .buf = buf, .base = &b.items[i], .family = family};
-
-        r = judge_base(&j, paths, n, ret);
-    }
+    for (size_t i = 0; r == 0 && i < b.n; i++)
+        r = look_at_table(channel, &b.items[i]);
+    if (r < 0)
+        nsh_nft_bases_done(&b);
+    else
+        *ret = b;
     return r;
+}
+
+/* ---- words ---- */
+
+const char *nsh_nft_base_format(const struct nsh_nft_base *b, char *buf, size_t size)
+{
+    const char *family = b->family == NFPROTO_INET   ? "inet"
+                         : b->family == NFPROTO_IPV6 ? "ip6"
+                                                     : "ip";
+
+    snprintf(buf, size, "nftables chain %s %.60s %.60s", family, b->table, b->name);
+    return buf;
+}
+
+bool nsh_nft_base_is_iptables(const struct nsh_nft_base *b)
+{
+    return b->family != NFPROTO_INET && strcmp(b->table, "filter") == 0 &&
+           strcmp(b->name, "FORWARD") == 0;
+}
+
+bool nsh_nft_base_is_firewalld(const struct nsh_nft_base *b)
+{
+    return strcmp(b->table, "firewalld") == 0;
+}
+
+void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward_path *paths,
+        size_t n, struct nsh_forward_drop *ret)
+{
+    enum nsh_forward_tool tool = NSH_FORWARD_NFT;
+    char where[280];
+
+    nsh_nft_base_format(b, ret->what, sizeof ret->what);
+    snprintf(where, sizeof where, "%s", ret->what + strlen("nftables chain "));
+    if (nsh_nft_base_is_firewalld(b)) {
+        tool = NSH_FORWARD_FIREWALLD;
+    } else if (b->owner != 0) {
+        tool = NSH_FORWARD_OWNER;
+        snprintf(where, sizeof where, "the program that owns the table, with the port id %u,",
+                b->owner);
+    } else if (nsh_nft_base_is_iptables(b)) {
+        /* What iptables writes it also has to read. */
+        tool = NSH_FORWARD_IPTABLES;
+        snprintf(where, sizeof where, "%s -I FORWARD",
+                b->family == NFPROTO_IPV6 ? "ip6tables-nft" : "iptables-nft");
+    }
+    nsh_forward_fix(tool, where, paths, n, ret->fix, sizeof ret->fix);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a foreign rule does with a packet that is imagined: the first or a later one of a TCP
- * connection between two devices, to a port that no rule is about. As in the kernel, expressions
+ * What a foreign rule does with a packet that is imagined: the first or a later one of a
+ * connection between two devices. As in the kernel, expressions
  * load pieces of the packet into registers and compare them; what is not known of the packet is not
  * known of the register. An expression that is not known may match or not.
  */
@@ -11,13 +11,10 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/xt_conntrack.h>
-#include <linux/netfilter/xt_tcpudp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
-#define PORT 64999
 #define WORDS 16
 #define WORD 4U
 
@@ -76,7 +73,7 @@ static uint8_t *get(struct machine *m, uint32_t reg, size_t size)
     return &m->bytes[at * WORD];
 }
 
-static void narrow(struct machine *m, enum nsh_nft_certainty c)
+static void narrow(struct machine *m, enum nsh_certainty c)
 {
     if (c < m->j->matches)
         m->j->matches = c;
@@ -91,29 +88,53 @@ static uint32_t state_bits(const struct machine *m)
 
 static uint32_t status_bits(const struct machine *m)
 {
-    return m->path->reply ? IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED : 0;
+    uint32_t bits = m->path->reply ? IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED : 0;
+
+    return m->path->translated ? bits | IPS_DST_NAT : bits;
+}
+
+/* "": not known. */
+static bool is_device(const char *name)
+{
+    return name[0] != '\0' && strcmp(name, "+") != 0;
+}
+
+static void load_name(struct machine *m, uint32_t reg, const char *name)
+{
+    if (is_device(name))
+        set(m, reg, name, IFNAMSIZ);
+    else
+        set_unknown(m, reg);
+}
+
+static void load_index(struct machine *m, uint32_t reg, const char *name)
+{
+    if (is_device(name))
+        set(m, reg, &(uint32_t){if_nametoindex(name)}, sizeof(uint32_t));
+    else
+        set_unknown(m, reg);
 }
 
 static void load_meta(struct machine *m, const struct nftnl_expr *x)
 {
     uint32_t reg = nftnl_expr_get_u32(x, NFTNL_EXPR_META_DREG);
     const char *in = m->path->in, *out = m->path->out;
-    uint8_t byte = IPPROTO_TCP;
+    uint8_t byte = nsh_forward_protocol(m->path);
 
     if (nftnl_expr_is_set(x, NFTNL_EXPR_META_SREG))
         return; /* it sets something */
     switch (nftnl_expr_get_u32(x, NFTNL_EXPR_META_KEY)) {
     case NFT_META_IIFNAME:
-        set(m, reg, in, IFNAMSIZ);
+        load_name(m, reg, in);
         break;
     case NFT_META_OIFNAME:
-        set(m, reg, out, IFNAMSIZ);
+        load_name(m, reg, out);
         break;
     case NFT_META_IIF:
-        set(m, reg, &(uint32_t){if_nametoindex(in)}, sizeof(uint32_t));
+        load_index(m, reg, in);
         break;
     case NFT_META_OIF:
-        set(m, reg, &(uint32_t){if_nametoindex(out)}, sizeof(uint32_t));
+        load_index(m, reg, out);
         break;
     case NFT_META_NFPROTO:
         byte = m->family == AF_INET6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
@@ -149,21 +170,46 @@ static void load_ct(struct machine *m, const struct nftnl_expr *x)
     }
 }
 
+/* The bytes of an address of the path that a load at this place takes; NULL: not known. */
+static const uint8_t *address_at(const struct machine *m, uint32_t at, uint32_t size)
+{
+    uint32_t length = (uint32_t)nsh_addr_size(m->family);
+    uint32_t from = m->family == AF_INET6 ? 8 : 12, to = from + length;
+    const struct nsh_prefix *p = at >= to ? &m->path->to : &m->path->from;
+
+    at -= at >= to ? to : from;
+    if (p->family != m->family || p->length != length * 8 || at >= length || size > length - at)
+        return NULL;
+    return &p->addr.bytes[at];
+}
+
+static void load_network(struct machine *m, uint32_t reg, uint32_t at, uint32_t size)
+{
+    const uint8_t protocol = nsh_forward_protocol(m->path), *address = address_at(m, at, size);
+
+    if (address)
+        set(m, reg, address, size);
+    else if (size == 1 && m->family == AF_INET && at == 9)
+        set(m, reg, &protocol, 1);
+    else
+        set_unknown(m, reg);
+}
+
 static void load_payload(struct machine *m, const struct nftnl_expr *x)
 {
     uint32_t reg = nftnl_expr_get_u32(x, NFTNL_EXPR_PAYLOAD_DREG),
              base = nftnl_expr_get_u32(x, NFTNL_EXPR_PAYLOAD_BASE),
              at = nftnl_expr_get_u32(x, NFTNL_EXPR_PAYLOAD_OFFSET),
              size = nftnl_expr_get_u32(x, NFTNL_EXPR_PAYLOAD_LEN);
-    const uint16_t ports[2] = {htons(PORT - 1), htons(PORT)};
-    const uint8_t tcp = IPPROTO_TCP;
+    const uint16_t ports[2] = {htons(nsh_forward_port(&m->path->from_port)),
+            htons(nsh_forward_port(&m->path->to_port))};
 
     if (nftnl_expr_is_set(x, NFTNL_EXPR_PAYLOAD_SREG))
         return;
     if (base == NFT_PAYLOAD_TRANSPORT_HEADER && at + size <= sizeof ports)
         set(m, reg, (const uint8_t *)ports + at, size);
-    else if (base == NFT_PAYLOAD_NETWORK_HEADER && size == 1 && m->family == AF_INET && at == 9)
-        set(m, reg, &tcp, 1);
+    else if (base == NFT_PAYLOAD_NETWORK_HEADER)
+        load_network(m, reg, at, size);
     else
         set_unknown(m, reg);
 }
@@ -195,9 +241,9 @@ static void run_cmp(struct machine *m, const struct nftnl_expr *x)
     const uint8_t *has = get(m, nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_SREG), size);
 
     if (!has || !data)
-        narrow(m, NSH_NFT_MAYBE);
+        narrow(m, NSH_MAYBE);
     else if (!compare(nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_OP), memcmp(has, data, size)))
-        narrow(m, NSH_NFT_NO);
+        narrow(m, NSH_NO);
 }
 
 static void run_range(struct machine *m, const struct nftnl_expr *x)
@@ -209,12 +255,12 @@ static void run_range(struct machine *m, const struct nftnl_expr *x)
     bool inside;
 
     if (!has || !low || !high || size != high_size) {
-        narrow(m, NSH_NFT_MAYBE);
+        narrow(m, NSH_MAYBE);
         return;
     }
     inside = memcmp(has, low, size) >= 0 && memcmp(has, high, size) <= 0;
     if (inside != (nftnl_expr_get_u32(x, NFTNL_EXPR_RANGE_OP) == NFT_RANGE_EQ))
-        narrow(m, NSH_NFT_NO);
+        narrow(m, NSH_NO);
 }
 
 static void run_bitwise(struct machine *m, const struct nftnl_expr *x)
@@ -240,7 +286,7 @@ static int run_lookup(struct machine *m, const struct nftnl_expr *x)
     const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_LOOKUP_SET);
     bool map = nftnl_expr_is_set(x, NFTNL_EXPR_LOOKUP_DREG);
     bool verdicts = map && nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_DREG) == NFT_REG_VERDICT;
-    struct nsh_nft_judgement found = {.matches = NSH_NFT_MAYBE};
+    struct nsh_nft_judgement found = {.matches = NSH_MAYBE};
     uint32_t reg = nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_SREG);
     size_t words = 0;
     int r = 0;
@@ -252,12 +298,12 @@ static int run_lookup(struct machine *m, const struct nftnl_expr *x)
     if (map && !verdicts)
         set_unknown(m, nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_DREG));
     if (!map && nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV)
-        found.matches = NSH_NFT_YES - found.matches;
+        found.matches = NSH_YES - found.matches;
     narrow(m, found.matches);
-    if (verdicts && found.matches == NSH_NFT_YES) {
+    if (verdicts && found.matches == NSH_YES) {
         m->j->verdict = found.verdict;
         memcpy(m->j->chain, found.chain, sizeof found.chain);
-    } else if (verdicts && found.matches == NSH_NFT_MAYBE) {
+    } else if (verdicts && found.matches == NSH_MAYBE) {
         m->j->verdict = NSH_NFT_ACCEPT;
     }
     return r;
@@ -265,66 +311,22 @@ static int run_lookup(struct machine *m, const struct nftnl_expr *x)
 
 /* ---- those of iptables ---- */
 
-static void match_conntrack(struct machine *m, const void *info, uint32_t size)
-{
-    struct xt_conntrack_mtinfo2 c; /* the third revision has more behind it */
-    unsigned int known = XT_CONNTRACK_STATE | XT_CONNTRACK_STATUS;
-    bool state, status;
-
-    if (size < sizeof c) {
-        narrow(m, NSH_NFT_MAYBE);
-        return;
-    }
-    memcpy(&c, info, sizeof c);
-    state = (c.state_mask & state_bits(m)) != 0;
-    status = (c.status_mask & status_bits(m)) != 0;
-    if (c.match_flags & XT_CONNTRACK_STATE && state == !!(c.invert_flags & XT_CONNTRACK_STATE))
-        narrow(m, NSH_NFT_NO);
-    if (c.match_flags & XT_CONNTRACK_STATUS && status == !!(c.invert_flags & XT_CONNTRACK_STATUS))
-        narrow(m, NSH_NFT_NO);
-    if (c.match_flags & ~known)
-        narrow(m, NSH_NFT_MAYBE);
-}
-
-static void match_tcp(struct machine *m, const void *info, uint32_t size)
-{
-    struct xt_tcp t;
-    bool inside;
-
-    narrow(m, NSH_NFT_MAYBE);
-    if (size < sizeof t)
-        return;
-    memcpy(&t, info, sizeof t);
-    inside = PORT >= t.dpts[0] && PORT <= t.dpts[1];
-    if (inside == !!(t.invflags & XT_TCP_INV_DSTPT))
-        narrow(m, NSH_NFT_NO);
-}
-
 static void run_match(struct machine *m, const struct nftnl_expr *x)
 {
-    /* Of other protocols, or of ports. */
-    static const char *const others[] = {"udp", "icmp", "icmp6", "multiport", "sctp", "dccp"};
     const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_MT_NAME);
     uint32_t size = 0;
     const void *info = nftnl_expr_get(x, NFTNL_EXPR_MT_INFO, &size);
 
-    for (size_t i = 0; name && i < NSH_ARRAY_SIZE(others); i++)
-        if (strcmp(name, others[i]) == 0)
-            narrow(m, NSH_NFT_NO);
-    if (name && info && strcmp(name, "conntrack") == 0 &&
-            nftnl_expr_get_u32(x, NFTNL_EXPR_MT_REV) >= 2)
-        match_conntrack(m, info, size);
-    else if (name && info && strcmp(name, "tcp") == 0)
-        match_tcp(m, info, size);
-    else if (!name || strcmp(name, "comment") != 0)
-        narrow(m, NSH_NFT_MAYBE);
+    narrow(m, name && info ? nsh_forward_xt_match(name, nftnl_expr_get_u32(x, NFTNL_EXPR_MT_REV),
+                                     info, size, m->path)
+                           : NSH_MAYBE);
 }
 
 static void run_target(struct machine *m, const struct nftnl_expr *x)
 {
     const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_TG_NAME);
 
-    if (name && (strcmp(name, "REJECT") == 0 || strcmp(name, "DROP") == 0))
+    if (name && nsh_forward_xt_drops(name))
         m->j->verdict = NSH_NFT_DROP;
 }
 
@@ -411,7 +413,7 @@ static int run(struct machine *m, const struct nftnl_expr *x)
             expressions[i].run(m, x);
             return 0;
         }
-    narrow(m, NSH_NFT_MAYBE);
+    narrow(m, NSH_MAYBE);
     return 0;
 }
 
@@ -425,10 +427,10 @@ int nsh_nft_judge(const struct nftnl_rule *rule, int family, const struct nsh_fo
     struct nftnl_expr *x;
     int r = 0;
 
-    *ret = (struct nsh_nft_judgement){.matches = NSH_NFT_YES};
+    *ret = (struct nsh_nft_judgement){.matches = NSH_YES};
     if (!iter)
         return -ENOMEM;
-    while (r == 0 && ret->matches != NSH_NFT_NO && (x = nftnl_expr_iter_next(iter)))
+    while (r == 0 && ret->matches != NSH_NO && (x = nftnl_expr_iter_next(iter)))
         r = run(&m, x);
     return r;
 }

@@ -583,27 +583,28 @@ static int nft_others_translate(struct nsh_firewall *fw)
     return nsh_nft_in_use() ? nsh_nft_others_translate(&nft_of(fw)->channel) : 0;
 }
 
-static int nft_drops(struct nsh_firewall *fw, int family, bool holds,
-        const struct nsh_forward_path *paths, size_t n, struct nsh_forward_drop *ret)
+static int nft_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
+        struct nsh_passage *passages, size_t n, nsh_guest_told *told, void *userdata)
 {
     struct nft *f = nft_of(fw);
     int r;
 
     (void)holds; /* each base chain decides for itself, wherever the policies stand */
     f->judged = 0;
+    for (size_t i = 0; i < n; i++)
+        passages[i].dropped = passages[i].by_firewall = false;
     if (!nsh_nft_in_use())
         return 0;
     r = nsh_nft_channel_open(&f->channel);
     if (r == 0)
-        r = nsh_nft_generation(&f->channel, &f->judged);
-    if (r == 0)
-        r = nsh_nft_drops(&f->channel, family, paths, n, ret);
+        r = nsh_nft_pass(
+                &f->channel, mode == NSH_FIREWALL_WRITE, passages, n, told, userdata, &f->judged);
     if (r < 0)
         f->judged = 0;
     return r;
 }
 
-static int nft_drops_changed(struct nsh_firewall *fw)
+static int nft_pass_changed(struct nsh_firewall *fw)
 {
     struct nft *f = nft_of(fw);
     uint32_t generation;
@@ -613,6 +614,12 @@ static int nft_drops_changed(struct nsh_firewall *fw)
         return nsh_nft_in_use();
     r = nsh_nft_generation(&f->channel, &generation);
     return r < 0 ? r : generation != f->judged;
+}
+
+static bool nft_in_use(struct nsh_firewall *fw)
+{
+    (void)fw;
+    return nsh_nft_in_use();
 }
 
 static void nft_free(struct nsh_firewall *fw)
@@ -640,8 +647,9 @@ static const struct nsh_firewall_ops nft_firewall = {
         .set_changed = nft_set_changed,
         .culprit = nft_culprit,
         .others_translate = nft_others_translate,
-        .drops = nft_drops,
-        .drops_changed = nft_drops_changed,
+        .pass = nft_pass,
+        .pass_changed = nft_pass_changed,
+        .in_use = nft_in_use,
         .hint_fd = nft_hint_fd,
         .hint_take = nft_hint_take,
 };

@@ -136,6 +136,17 @@ int nsh_nft_batch_send(struct nsh_nft_channel *c, struct nsh_nft_batch *b, uint3
  * rule that can't be written. */
 int nsh_nft_encode(int family, enum nsh_table table, const struct nsh_packet_rule *rule,
         bool source, struct nftnl_rule *into);
+/* The same for a rule that is a guest in a table of the family `table`, NFPROTO_*. */
+struct nsh_nft_guest_style {
+    uint32_t table;
+    bool iptables; /* iptables-nft reads it */
+};
+int nsh_nft_encode_guest(const struct nsh_nft_guest_style *style, int family,
+        const struct nsh_packet_rule *rule, struct nftnl_rule *into);
+/* As nft writes it; the text is shown behind the rule. */
+int nsh_nft_set_comment(struct nftnl_rule *rule, const char *comment);
+/* They say the same, counters and comments aside. */
+bool nsh_nft_rule_same(const struct nftnl_rule *a, const struct nftnl_rule *b);
 /*
  * `ret_refers` is the chain a verdict leads to, whatever else the rule says; "": none, or one whose
  * name is too long to be ours.
@@ -223,12 +234,6 @@ int nsh_nft_others_translate(struct nsh_nft_channel *c);
 
 /* ---- what others do with a packet (firewall-nft-packet.c, firewall-nft-forward.c) ---- */
 
-enum nsh_nft_certainty {
-    NSH_NFT_NO,
-    NSH_NFT_MAYBE, /* it depends on what is not known of the packet, or of the rule */
-    NSH_NFT_YES,
-};
-
 enum nsh_nft_verdict {
     NSH_NFT_CONTINUE,
     NSH_NFT_ACCEPT,
@@ -240,7 +245,7 @@ enum nsh_nft_verdict {
 
 /* What a rule does with a packet, if it matches. */
 struct nsh_nft_judgement {
-    enum nsh_nft_certainty matches;
+    enum nsh_certainty matches;
     enum nsh_nft_verdict verdict;
     char chain[128]; /* JUMP, GOTO */
 };
@@ -257,9 +262,49 @@ typedef int nsh_nft_find(void *userdata, const char *set, const uint8_t *key, si
 /* `family`: AF_INET, AF_INET6, of the packet. */
 int nsh_nft_judge(const struct nftnl_rule *rule, int family, const struct nsh_forward_path *path,
         nsh_nft_find *find, void *userdata, struct nsh_nft_judgement *ret);
-/* As drops() of the contract. */
-int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *paths,
+
+/* A base chain of others at the hook forward. */
+struct nsh_nft_base {
+    uint32_t family; /* NFPROTO_*, of its table */
+    char table[128], name[128];
+    bool drops;     /* its policy */
+    bool dormant;   /* its table is switched off */
+    uint32_t owner; /* port id of the program that alone can change it; 0: anybody can */
+};
+
+struct nsh_nft_bases {
+    struct nsh_nft_base *items;
+    size_t n;
+    struct nsh_nft_base *guests; /* chains of ours in tables of others */
+    size_t n_guests;
+};
+
+int nsh_nft_bases_take(struct nsh_nft_channel *channel, struct nsh_nft_bases *ret);
+void nsh_nft_bases_done(struct nsh_nft_bases *b);
+/* "nftables chain ip filter FORWARD" */
+const char *nsh_nft_base_format(const struct nsh_nft_base *b, char *buf, size_t size);
+/* What stands there iptables-nft wrote, and has to be able to read. */
+bool nsh_nft_base_is_iptables(const struct nsh_nft_base *b);
+bool nsh_nft_base_is_firewalld(const struct nsh_nft_base *b);
+void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward_path *paths,
         size_t n, struct nsh_forward_drop *ret);
+
+/* Keeps what it has read of the base chain's table. */
+struct nsh_nft_judge;
+int nsh_nft_judge_new(struct nsh_nft_channel *channel, const struct nsh_nft_base *base,
+        struct nsh_nft_judge **ret);
+void nsh_nft_judge_free(struct nsh_nft_judge *j);
+NSH_DEFINE_CLEANUP(struct nsh_nft_judge *, nsh_nft_judge_free)
+/* 1: the base chain drops it, 0, negative errno. `guest`: what our jump leads to accepts it. */
+int nsh_nft_judge_path(
+        struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path, bool guest);
+
+/* ---- chains of ours in tables of others (firewall-nft-guest.c) ---- */
+
+/* As pass() of the contract. `ret_generation`: until the next one it is true; 0: it may be so no
+ * longer at any time. */
+int nsh_nft_pass(struct nsh_nft_channel *c, bool write, struct nsh_passage *passages, size_t n,
+        nsh_guest_told *told, void *userdata, uint32_t *ret_generation);
 
 /* ---- events (firewall-nft-watch.c) ---- */
 

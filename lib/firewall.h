@@ -113,6 +113,35 @@ struct nsh_set_op {
     size_t n_add, n_remove;
 };
 
+/*
+ * What a policy lets through, and what becomes of it in rules of others.
+ */
+struct nsh_passage {
+    const struct nsh_chain *chain; /* its filter chain, with the rules that accept */
+    const struct nsh_forward_path *paths;
+    size_t n_paths;
+    bool barred; /* it is not let through anywhere now, and only judged */
+    /* The outcome. */
+    bool dropped;
+    bool by_firewall; /* in the built-in chain of iptables, where a chain of ours can stand */
+    struct nsh_forward_drop drop;
+};
+
+enum nsh_guest_verb {
+    NSH_GUEST_STANDS, /* as it is to be */
+    NSH_GUEST_ADD,
+    NSH_GUEST_CHANGE,
+    NSH_GUEST_REMOVE,
+};
+
+/* What becomes of a jump of ours in a chain of others, or with NSH_FIREWALL_READ would. */
+struct nsh_guest_seen {
+    enum nsh_guest_verb verb;
+    const char *where;  /* "nftables chain ip filter FORWARD" */
+    const char *reason; /* CHANGE: "jump missing" */
+};
+typedef void nsh_guest_told(void *userdata, const struct nsh_guest_seen *seen);
+
 /* Who made a change, as far as the firewall itself tells. */
 struct nsh_firewall_culprit {
     uint32_t pid; /* in the initial pid namespace; 0: not known */
@@ -176,14 +205,20 @@ struct nsh_firewall_ops {
      */
     int (*others_translate)(struct nsh_firewall *fw);
     /*
-     * Whether rules of others drop packets of one of the paths where no accept of ours reaches: 1
-     * with the first such chain, 0, negative errno if that can't be seen. `holds`: the policies
-     * stand in this firewall. Nothing comes into use by asking. NULL: it can't tell.
+     * Passages through rules of others. An accept holds only in the rule set, on nftables in the
+     * base chain, in which it stands: where a chain of others drops a passage, one jump in it leads
+     * to a chain of ours in the same table afterwards, which accepts it, and jumps and chains that
+     * are not needed any more are gone. The rest of that table stays as it is. Where no jump can
+     * stand the passage comes back as dropped. In a session or without. 0; negative errno: it can't
+     * be seen, or done. `holds`: the policies stand in this firewall. Nothing comes into use by
+     * asking. NULL: it can't tell.
      */
-    int (*drops)(struct nsh_firewall *fw, int family, bool holds,
-            const struct nsh_forward_path *paths, size_t n, struct nsh_forward_drop *ret);
+    int (*pass)(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
+            struct nsh_passage *passages, size_t n, nsh_guest_told *told, void *userdata);
     /* 1: the answer may be another one than when it was asked last; cheap. */
-    int (*drops_changed)(struct nsh_firewall *fw);
+    int (*pass_changed)(struct nsh_firewall *fw);
+    /* False: to ask for the descriptor below could bring it into use. NULL: never. */
+    bool (*in_use)(struct nsh_firewall *fw);
     /*
      * A descriptor that becomes readable when somebody may have changed something, which makes it
      * worth asking `changed`; it misses changes, and tells of some that are none. The firewall's

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "forward-drop.h"
 
+#include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +26,8 @@ static const char *nft_name(const char *name, char buf[static IFNAMSIZ])
     return buf;
 }
 
+/* ---- the commands ---- */
+
 static bool is_seen_before(const struct nsh_forward_path *paths, size_t i)
 {
     for (size_t k = 0; k < i; k++)
@@ -32,47 +36,190 @@ static bool is_seen_before(const struct nsh_forward_path *paths, size_t i)
     return false;
 }
 
-/* A zone that accepts all knows interfaces, and lets the answers back in by itself. */
-static void fix_firewalld(const struct nsh_forward_path *paths, size_t n, char *buf, size_t size)
+static const char *protocol_name(const struct nsh_forward_path *p)
 {
-    static const char reload[] = " && firewall-cmd --reload";
+    return nsh_forward_protocol(p) == IPPROTO_UDP ? "udp" : "tcp";
+}
+
+/* What of a port-forward comes in from several devices is let through by one rule. */
+static bool is_alike(const struct nsh_forward_path *a, const struct nsh_forward_path *b)
+{
+    return a->translated && b->translated && a->reply == b->reply && a->protocol == b->protocol &&
+           nsh_prefix_cmp(&a->from, &b->from) == 0 && nsh_prefix_cmp(&a->to, &b->to) == 0;
+}
+
+static bool is_said_before(const struct nsh_forward_path *paths, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (is_alike(&paths[k], &paths[i]))
+            return true;
+    return false;
+}
+
+static const char *range_text(const struct nsh_range *r, char *buf, size_t size)
+{
+    if (r->first == r->last)
+        snprintf(buf, size, "%u", r->first);
+    else
+        snprintf(buf, size, "%u-%u", r->first, r->last);
+    return buf;
+}
+
+/* A zone that accepts all knows interfaces, and lets the answers back in by itself. */
+static void firewalld_devices(
+        const struct nsh_forward_path *paths, size_t n, char *buf, size_t size)
+{
     char one[64];
 
-    if (size <= sizeof reload)
-        return;
-    put(buf, size - sizeof reload, "", "firewall-cmd --permanent --zone=trusted");
+    put(buf, size, "", "firewall-cmd --permanent --zone=trusted");
     for (size_t i = 0; i < n; i++) {
         if (paths[i].reply || is_seen_before(paths, i))
             continue;
         snprintf(one, sizeof one, "--add-interface=%s", paths[i].in);
-        put(buf, size - sizeof reload, " ", one);
+        put(buf, size, " ", one);
     }
+}
+
+/* What is led elsewhere needs a rule of its own: the devices it comes in by are not to be trusted.
+ */
+static void firewalld_translated(
+        const struct nsh_forward_path *paths, size_t n, char *buf, size_t size)
+{
+    char one[224], to[NSH_PREFIX_TEXT], ports[16];
+
+    put(buf, size, "",
+            "firewall-cmd --permanent --new-policy netshared && firewall-cmd --permanent --policy "
+            "netshared --add-ingress-zone ANY --add-egress-zone ANY");
+    for (size_t i = 0; i < n; i++) {
+        const struct nsh_forward_path *p = &paths[i];
+
+        if (p->reply || is_said_before(paths, i))
+            continue;
+        snprintf(one, sizeof one,
+                "--add-rich-rule 'rule family=%s destination address=%s port port=%s protocol=%s "
+                "accept'",
+                p->to.family == AF_INET6 ? "ipv6" : "ipv4", nsh_prefix_format(&p->to, to),
+                range_text(&p->to_port, ports, sizeof ports), protocol_name(p));
+        put(buf, size, " ", one);
+    }
+}
+
+static void fix_firewalld(const struct nsh_forward_path *paths, size_t n, char *buf, size_t size)
+{
+    static const char reload[] = " && firewall-cmd --reload";
+
+    if (size <= sizeof reload || n == 0)
+        return;
+    if (paths[0].translated)
+        firewalld_translated(paths, n, buf, size - sizeof reload);
+    else
+        firewalld_devices(paths, n, buf, size - sizeof reload);
     put(buf, size, "", reload);
+}
+
+static __attribute__((format(printf, 3, 4))) void append(
+        char *buf, size_t size, const char *format, ...)
+{
+    size_t at = strlen(buf);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(buf + at, size - at, format, args);
+    va_end(args);
+}
+
+/* The matches of a rule of nft's, and what it does. */
+static void nft_rule(const struct nsh_forward_path *p, char *buf, size_t size)
+{
+    char name[IFNAMSIZ], prefix[NSH_PREFIX_TEXT], ports[16];
+    const char *ip = p->to.family == AF_INET6 || p->from.family == AF_INET6 ? "ip6" : "ip";
+
+    buf[0] = '\0';
+    if (!p->translated) {
+        append(buf, size, "iifname \"%s\" ", nft_name(p->in, name));
+        append(buf, size, "oifname \"%s\" ", nft_name(p->out, name));
+    }
+    if (p->from.family != AF_UNSPEC)
+        append(buf, size, "%s saddr %s ", ip, nsh_prefix_format(&p->from, prefix));
+    if (p->to.family != AF_UNSPEC)
+        append(buf, size, "%s daddr %s ", ip, nsh_prefix_format(&p->to, prefix));
+    if (p->from_port.last > 0)
+        append(buf, size, "%s sport %s ", protocol_name(p),
+                range_text(&p->from_port, ports, sizeof ports));
+    if (p->to_port.last > 0)
+        append(buf, size, "%s dport %s ", protocol_name(p),
+                range_text(&p->to_port, ports, sizeof ports));
+    if (p->reply)
+        append(buf, size, "ct state established,related ");
+    else if (p->translated)
+        append(buf, size, "ct status dnat ");
+    append(buf, size, "accept");
+}
+
+static void iptables_rule(const struct nsh_forward_path *p, char *buf, size_t size)
+{
+    struct nsh_packet_rule r = {.from = p->from,
+            .to = p->to,
+            .protocol = p->protocol,
+            .source_port = p->from_port,
+            .destination_port = p->to_port,
+            .translated = p->translated && !p->reply,
+            .states = p->reply ? NSH_STATE_ESTABLISHED | NSH_STATE_RELATED : 0,
+            .action = NSH_PACKET_ACCEPT};
+
+    if (!p->translated) {
+        memcpy(r.in, p->in, sizeof r.in);
+        memcpy(r.out, p->out, sizeof r.out);
+    }
+    nsh_packet_rule_format(&r, buf, size);
+}
+
+static void one_fix(enum nsh_forward_tool tool, const char *where, const struct nsh_forward_path *p,
+        char *buf, size_t size)
+{
+    char rule[NSH_PACKET_RULE_TEXT];
+
+    if (tool == NSH_FORWARD_IPTABLES)
+        iptables_rule(p, rule, sizeof rule);
+    else
+        nft_rule(p, rule, sizeof rule);
+    if (tool == NSH_FORWARD_IPTABLES)
+        snprintf(buf, size, "%s %s", where, rule);
+    else if (tool == NSH_FORWARD_NFT)
+        snprintf(buf, size, "nft 'insert rule %s %s'", where, rule);
+    else
+        snprintf(buf, size, "'%s'", rule);
 }
 
 void nsh_forward_fix(enum nsh_forward_tool tool, const char *where,
         const struct nsh_forward_path *paths, size_t n, char *buf, size_t size)
 {
-    char one[320], in[IFNAMSIZ], out[IFNAMSIZ];
+    bool owner = tool == NSH_FORWARD_OWNER;
+    char one[1024];
 
-    buf[0] = '\0';
+    if (owner)
+        snprintf(buf, size, "only %s can change it, which has to add", where);
+    else
+        snprintf(buf, size, "run:");
+    if (size <= strlen(buf) + 1)
+        return;
+    size -= strlen(buf) + 1;
+    buf += strlen(buf);
+    snprintf(buf, 2, " ");
+    buf++;
     if (tool == NSH_FORWARD_FIREWALLD) {
         fix_firewalld(paths, n, buf, size);
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        const struct nsh_forward_path *p = &paths[i];
-
-        if (tool == NSH_FORWARD_NFT)
-            snprintf(one, sizeof one, "nft 'insert rule %s iifname \"%s\" oifname \"%s\"%s accept'",
-                    where, nft_name(p->in, in), nft_name(p->out, out),
-                    p->reply ? " ct state established,related" : "");
-        else
-            snprintf(one, sizeof one, "%s -i %s -o %s%s -j ACCEPT", where, p->in, p->out,
-                    p->reply ? " -m conntrack --ctstate RELATED,ESTABLISHED" : "");
-        put(buf, size, " && ", one);
+        if (is_said_before(paths, i))
+            continue;
+        one_fix(tool, where, &paths[i], one, sizeof one);
+        put(buf, size, owner ? " and " : " && ", one);
     }
 }
+
+/* ---- what a chain lets through ---- */
 
 /* Who may begin connections from outside is another question than whether any come about. */
 static bool is_answered(const struct nsh_forward_path *paths, size_t n, const char *in)
@@ -83,7 +230,7 @@ static bool is_answered(const struct nsh_forward_path *paths, size_t n, const ch
     return false;
 }
 
-size_t nsh_forward_paths(const struct nsh_chain *chain, struct nsh_forward_path *ret, size_t max)
+static size_t share_paths(const struct nsh_chain *chain, struct nsh_forward_path *ret, size_t max)
 {
     size_t n = 0;
 
@@ -101,4 +248,50 @@ size_t nsh_forward_paths(const struct nsh_chain *chain, struct nsh_forward_path 
         n++;
     }
     return n;
+}
+
+static struct nsh_forward_path led_path(const struct nsh_packet_rule *r, const char *device)
+{
+    bool reply = r->to.family == AF_UNSPEC;
+    struct nsh_forward_path p = {.reply = reply,
+            .translated = true,
+            .from = r->from,
+            .to = r->to,
+            .protocol = r->protocol,
+            .from_port = r->source_port,
+            .to_port = r->destination_port};
+
+    memcpy(reply ? p.out : p.in, device, IFNAMSIZ);
+    return p;
+}
+
+static bool enters_before(const struct nsh_chain *entry, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(entry->rules[k].in, entry->rules[i].in) == 0)
+            return true;
+    return false;
+}
+
+static size_t led_paths(const struct nsh_chain *chain, const struct nsh_chain *entry,
+        struct nsh_forward_path *ret, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; entry && i < entry->n_rules; i++) {
+        if (entry->rules[i].in[0] == '\0' || enters_before(entry, i))
+            continue;
+        for (size_t k = 0; k < chain->n_rules && n < max; k++)
+            if (chain->rules[k].action == NSH_PACKET_ACCEPT && chain->rules[k].translated)
+                ret[n++] = led_path(&chain->rules[k], entry->rules[i].in);
+    }
+    return n;
+}
+
+size_t nsh_forward_paths(const struct nsh_chain *chain, const struct nsh_chain *entry,
+        struct nsh_forward_path *ret, size_t max)
+{
+    if (chain->kind == NSH_POLICY_PORT_FORWARD)
+        return led_paths(chain, entry, ret, max);
+    return share_paths(chain, ret, max);
 }

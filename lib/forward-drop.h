@@ -1,46 +1,81 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Chains of others that drop what is forwarded. An accept holds only in the rule set, and on
- * nftables in the base chain, in which it stands: a packet that a share lets through may be dropped
- * elsewhere.
+ * nftables in the base chain, in which it stands: a packet that a policy lets through may be
+ * dropped elsewhere.
  *
- * What can't be judged, such as a match of addresses, is taken to be in the share's favour: nothing
- * is said unless it is certain that connections can't come about.
+ * What can't be judged, such as a match of addresses, is taken to be in the policy's favour:
+ * nothing is said unless it is certain that connections can't come about.
  */
 #pragma once
 
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "packet.h"
 
+/* Whether a rule of others matches a packet of a path. */
+enum nsh_certainty {
+    NSH_NO,
+    NSH_MAYBE, /* it depends on what is not known of the packet, or of the rule */
+    NSH_YES,
+};
+
 /* A connection's packets in one direction; a name that ends in '+' stands for several devices. */
 struct nsh_forward_path {
-    char in[IFNAMSIZ], out[IFNAMSIZ];
-    bool reply; /* of a connection that the other side began */
+    char in[IFNAMSIZ], out[IFNAMSIZ];    /* "": not known */
+    bool reply;                          /* of a connection that the other side began */
+    bool translated;                     /* its destination was led elsewhere */
+    struct nsh_prefix from, to;          /* one address; AF_UNSPEC: not known */
+    uint8_t protocol;                    /* 0: TCP as well as others */
+    struct nsh_range from_port, to_port; /* 0-0: one that no rule is about */
 };
 
 struct nsh_forward_drop {
     char what[160]; /* "nftables chain ip filter FORWARD" */
-    char fix[512];  /* the commands that let it through */
+    char fix[640];  /* "run: " and the commands that let it through, or who has to */
 };
 
-/* How the commands that accept a path are written. */
+/* How what accepts a path is written. */
 enum nsh_forward_tool {
     NSH_FORWARD_FIREWALLD,
     NSH_FORWARD_NFT,
     NSH_FORWARD_IPTABLES,
+    NSH_FORWARD_OWNER, /* nobody else can: the rules alone */
 };
 
 /*
- * The commands for all the paths, as many as there is room for. `where`: for nft family, table and
- * chain, for iptables program and chain, as "iptables-nft -I FORWARD".
+ * What helps for all the paths, as much as there is room for. `where`: for nft family, table and
+ * chain, for iptables program and chain, as "iptables-nft -I FORWARD"; for an owner who it is.
  */
 void nsh_forward_fix(enum nsh_forward_tool tool, const char *where,
         const struct nsh_forward_path *paths, size_t n, char *buf, size_t size);
 /*
- * What a share's filter chain accepts, as paths, `max` at most: of its rules those that let all
- * through between two devices, without what may be begun from outside. Returns how many.
+ * What a policy's filter chain accepts, as paths, `max` at most. Of a share those rules that let
+ * all through between two devices, without what may be begun from outside; of a port-forward the
+ * way there and back, for each device by which connections come in: these are what `entry`, its
+ * chain in PREROUTING, names. `entry` may be NULL. Returns how many.
  */
-size_t nsh_forward_paths(const struct nsh_chain *chain, struct nsh_forward_path *ret, size_t max);
+size_t nsh_forward_paths(const struct nsh_chain *chain, const struct nsh_chain *entry,
+        struct nsh_forward_path *ret, size_t max);
+
+/* The port of a packet that no rule is about, and those of a path. */
+#define NSH_FORWARD_PORT 64999U
+static inline uint16_t nsh_forward_port(const struct nsh_range *ports)
+{
+    return (uint16_t)(ports->last > 0 ? ports->first : NSH_FORWARD_PORT);
+}
+static inline uint8_t nsh_forward_protocol(const struct nsh_forward_path *p)
+{
+    return p->protocol ? p->protocol : IPPROTO_TCP;
+}
+
+/* ---- rules of iptables, in its own tables or in nftables' (forward-xt.c) ---- */
+
+/* What a match says of the first, or of a later, packet. */
+enum nsh_certainty nsh_forward_xt_match(const char *name, unsigned revision, const void *info,
+        size_t size, const struct nsh_forward_path *path);
+/* DROP and REJECT. */
+bool nsh_forward_xt_drops(const char *target);

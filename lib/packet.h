@@ -22,6 +22,8 @@
 #define NSH_POLICY_NAME 17 /* with its NUL: [a-z0-9][a-z0-9-]{0,15} */
 /* The chain in `raw` that keeps conntrack in use while a policy is wanted. */
 #define NSH_CHAIN_CONNTRACK NSH_CHAIN_PREFIX "conntrack"
+/* The chain in a table of others, which drops what our policies let through, that accepts it. */
+#define NSH_CHAIN_GUEST NSH_CHAIN_PREFIX "forward"
 /* Names of the sets netshared owns begin so; with its NUL (IPSET_MAXNAMELEN). */
 #define NSH_SET_PREFIX "netshared-"
 #define NSH_SET_NAME 32

@@ -8,9 +8,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 from daemon import Daemon
 from netns import wait_until
-from tap import case, check, equal, main
-from topology import SERVER4, SERVER6, WAN4, Lan
-from traffic import tcp_peer, udp_peer
+from tap import case, check, contains, equal, main
+from topology import CLIENT4, SERVER4, SERVER6, WAN4, Lan
+from traffic import PORT, TcpEcho, tcp_peer, udp_peer
 
 SHARE = """version: 1
 settings: {firewall: %s}
@@ -100,22 +100,60 @@ def nft(w, text):
     w.router.run("nft", "-f", "-", stdin=text.replace("} }", "}\n}"))
 
 
-def reason(d):
-    return d.object("home", "share").get("reason") or ""
+def reason(d, name="home", kind="share"):
+    return d.object(name, kind).get("reason") or ""
 
 
 def fix(d):
-    return reason(d).split("; run: ", 1)[1]
+    return reason(d).split("run: ", 1)[1]
 
 
 def shared(w):
     return udp_peer(w.client, SERVER4, timeout=0.5), tcp_peer(w.client, SERVER4, timeout=0.5)
 
 
-def foreign(w):
-    """The others' rules, without counters."""
-    return [line for line in w.router.run("iptables-nft-save").stdout.splitlines()
-            if line.startswith("-A")]
+def forwarded(w):
+    return tcp_peer(w.server, WAN4, 7000, timeout=0.5)
+
+
+def foreign(w, *counters):
+    """All nftables rules of others, as nft lists them, without the parts that are ours."""
+    kept, chain, mine = [], [], False
+    for line in w.router.run("nft", *(counters or ("-s",)), "list", "ruleset").stdout.splitlines():
+        if line.startswith("table"):
+            mine = line.split()[2] == "netshared"
+        if mine or "jump NETSHARED-forward" in line:
+            continue
+        chain.append(line)
+        if line in ("\t}", "", "}") or line.startswith("table"):
+            if "chain NETSHARED-forward" not in chain[0]:
+                kept += [text for text in chain if text]
+            chain = []
+    return kept
+
+
+def guests(w):
+    """What of ours stands in tables of others: the jumps, and the rules they lead to."""
+    jumps, rules, table, chain = [], [], "", ""
+    for line in w.router.run("nft", "-s", "list", "ruleset").stdout.splitlines():
+        words = line.split()
+        if words[:1] == ["table"]:
+            table = " ".join(words[1:3])
+        elif words[:1] == ["chain"]:
+            chain = words[1]
+        elif "jump NETSHARED-forward" in line:
+            jumps.append("%s %s: %s" % (table, chain, line.strip()))
+        elif chain == "NETSHARED-forward" and "accept" in line:
+            rules.append("%s: %s" % (table, line.strip()))
+    return jumps, rules
+
+
+JUMP = "counter jump NETSHARED-forward comment \"netshared\""
+ACCEPTS = ["iifname \"eth0\" oifname \"eth0\" counter accept comment \"share home\"",
+           "iifname \"eth0\" oifname \"eth1\" counter accept comment \"share home\"",
+           "iifname \"eth1\" oifname \"eth0\" ct state established,related counter accept "
+           "comment \"share home\"",
+           "iifname \"eth1\" oifname \"eth0\" ct status dnat counter accept comment \"share home\""]
 
 
 for firewall in BOTH:
@@ -125,21 +163,34 @@ for firewall in BOTH:
             w.router.run("iptables-nft-restore", stdin=ENGINE)
             before = foreign(w)
             d = Daemon(w.router, SHARE % firewall).start()
-            d.wait_state("home", "pending", "share")
-            check("nftables chain ip filter FORWARD drops forwarded packets; run: iptables-nft"
-                  in reason(d), "the reason: %s" % reason(d))
-            d.wait_log(r"share home \(ipv4\) .*pending.*ip filter FORWARD")
+            equal(d.object("home", "share")["state"], "held", "the share")
+            d.wait_log(r"jump in nftables chain ip filter FORWARD added")
+            equal(shared(w), (WAN4, WAN4), "seen from")
+            equal(tcp_peer(w.server, CLIENT4, timeout=0.5), None, "new from outside")
             equal(foreign(w), before, "the engine's rules")
-            equal(shared(w), (None, None), "what comes through")
-            w.router.run("sh", "-c", fix(d))
-            d.wait_state("home", "held", "share")
-            equal(shared(w), (WAN4, WAN4), "seen from, after what was said")
-            w.router.run("iptables-nft", "-S", "FORWARD")
+            equal(guests(w)[0], ["ip filter FORWARD: " + JUMP], "the jump")
+            # What iptables-nft says of it, and that it can take it away and bring it back.
+            said = w.router.run("iptables-nft", "-S").stdout.splitlines()
+            at = said.index("-A FORWARD -m comment --comment netshared -j NETSHARED-forward")
+            check(not said[at - 1].startswith("-A FORWARD"), "it is the first: %s" % said)
+            contains("\n".join(said), "-A NETSHARED-forward -i eth1 -o eth0 -m conntrack --ctstate "
+                     "RELATED,ESTABLISHED -m comment --comment \"share home\" -j ACCEPT", "the rules")
+            saved = w.router.run("iptables-nft-save").stdout
+            mark = d.mark()
+            w.router.run("iptables-nft-restore", stdin=saved)
+            equal(shared(w), (WAN4, WAN4), "seen from, after what was saved was restored")
+            w.router.run("iptables-nft", "-F", "FORWARD")
+            d.wait_log(r"jump in nftables chain ip filter FORWARD .*restored", since=mark)
+            equal(shared(w), (WAN4, WAN4), "seen from, after a flush")
             mark = d.mark()
             w.router.run("iptables-nft-restore", stdin=ENGINE)
-            d.wait_log(r"share home \(ipv4\) .*pending", since=mark)
-            d.wait_state("home", "pending", "share")
+            d.wait_log(r"jump in nftables chain ip filter FORWARD .*restored", since=mark)
+            equal(shared(w), (WAN4, WAN4), "seen from, after the engine wrote anew")
+            equal(foreign(w), before, "its rules")
             d.stop()
+            equal(guests(w)[0], ["ip filter FORWARD: " + JUMP], "kept at stop")
+            d.cli("remove", check=True)
+            equal((guests(w), foreign(w)), (([], []), before), "after remove")
     case("a container engine's FORWARD with policy DROP, netshared on %s" % firewall)(_)
 
 
@@ -154,6 +205,7 @@ for firewall in BOTH:
             equal(reason(d), "nftables chain inet firewalld filter_FORWARD drops forwarded packets; "
                   "run: firewall-cmd --permanent --zone=trusted --add-interface=eth0 && "
                   "firewall-cmd --reload", "the reason")
+            equal(guests(w), ([], []), "jumps in it")
             # What that command makes of it.
             nft(w, "insert rule inet firewalld filter_FORWARD_ZONES iifname \"eth0\" "
                 "goto filter_FWD_trusted")
@@ -164,25 +216,65 @@ for firewall in BOTH:
     case("firewalld's table while a share is held, netshared on %s" % firewall)(_)
 
 
-@case("what drops is found, however it is written, and what is said helps")
-def _():
-    with Lan() as w:
-        w.serve()
-        d = Daemon(w.router, SHARE % "nftables").start()
-        equal(shared(w), (WAN4, WAN4), "seen from")
-        for name, text, chain in DROPPERS:
-            nft(w, text)
-            d.wait_state("home", "pending", "share")
-            check("chain %s drops" % chain in reason(d), "%s: %s" % (name, reason(d)))
-            equal(tcp_peer(w.client, SERVER4, timeout=0.5), None, name + ": what comes through")
-            w.router.run("sh", "-c", fix(d))
+for firewall in BOTH:
+    def _(firewall=firewall):
+        with Lan() as w:
+            w.serve()
+            nft(w, FIREWALLD)
+            d = Daemon(w.router, SHARE % firewall)
+            plan = d.plan()
+            contains(plan.stdout, "# share home (ipv4) is pending: nftables chain inet firewalld "
+                     "filter_FORWARD drops forwarded packets; run: firewall-cmd", "the plan")
+            check("+" not in plan.stdout, "and nothing else: %s" % plan.stdout)
+            d.start()
+            d.wait_log(r"share home \(ipv4\) .*pending.*filter_FORWARD")
+            equal(d.object("home", "share")["state"], "pending", "the share")
+            check("NETSHARED" not in w.router.run("iptables-legacy-save").stdout +
+                  w.router.run("nft", "list", "ruleset").stdout.replace("netshared", "NETSHARED"),
+                  "none of it is there")
+            equal(w.router.sysctl("net/ipv4/ip_forward"), "0", "forwarding")
+            nft(w, "insert rule inet firewalld filter_FORWARD_ZONES iifname \"eth0\" "
+                "goto filter_FWD_trusted")
             d.wait_state("home", "held", "share")
-            equal(shared(w), (WAN4, WAN4), name + ": seen from")
-            w.router.run("nft", "delete table " + " ".join(chain.split()[:2]))
-        d.stop()
+            equal(shared(w), (WAN4, WAN4), "seen from, after that")
+            # Another run does not take away what stands.
+            nft(w, "flush chain inet firewalld filter_FORWARD_ZONES; "
+                "add rule inet firewalld filter_FORWARD_ZONES goto filter_FWD_public")
+            d.wait_state("home", "pending", "share")
+            d.stop()
+            d.start()
+            equal(d.object("home", "share")["state"], "pending", "in another run")
+            check("masquerade" in (w.router.run("iptables-legacy-save").stdout +
+                                   w.router.run("nft", "list", "ruleset").stdout).lower(),
+                  "it stands as it did")
+            d.stop()
+    case("all of a share or none of it behind firewalld, netshared on %s" % firewall)(_)
 
 
-@case("what lets a share through is not complained of")
+for firewall in BOTH:
+    def _(firewall=firewall):
+        with Lan() as w:
+            w.serve()
+            d = Daemon(w.router, SHARE % firewall).start()
+            equal(shared(w), (WAN4, WAN4), "seen from")
+            for name, text, chain in DROPPERS:
+                family, table = chain.split()[:2]
+                prefix = "meta nfproto ipv4 " if family == "inet" else ""
+                nft(w, text)
+                before = foreign(w)
+                wait_until(lambda: guests(w)[0], name + ": the jump")
+                equal(guests(w), (["%s: %s" % (chain, JUMP)],
+                                  ["%s %s: %s%s" % (family, table, prefix, line)
+                                   for line in ACCEPTS]), name)
+                equal((shared(w), foreign(w)), ((WAN4, WAN4), before), name + ": seen from")
+                d.wait_state("home", "held", "share")
+                w.router.run("nft", "delete table %s %s" % (family, table))
+                equal(d.object("home", "share")["state"], "held", name + ": when it is gone")
+            d.stop()
+    case("what drops is found, however it is written, and passed, netshared on %s" % firewall)(_)
+
+
+@case("what lets a share through is left alone")
 def _():
     with Lan() as w:
         w.serve()
@@ -190,11 +282,147 @@ def _():
         for text in PASSERS:
             nft(w, text)
             d.start()
-            equal((d.object("home", "share")["state"], reason(d)), ("held", ""), text)
+            equal((d.object("home", "share")["state"], reason(d), guests(w)[0]),
+                  ("held", "", []), text)
             equal(tcp_peer(w.client, SERVER4), WAN4, "seen from")
             d.stop()
             for family in ("inet", "ip", "ip6"):
                 w.router.run("nft", "delete table %s mine" % family, check=False)
+
+
+@case("a jump is kept as all else is: gone, altered, doubled, behind a drop, unwanted")
+def _():
+    with Lan() as w:
+        w.serve()
+        nft(w, "table inet mine { chain passing { type filter hook forward priority 0; policy drop; "
+            "counter packets 5 bytes 400; } }")
+        before = foreign(w, "-a")
+        d = Daemon(w.router, SHARE % "nftables")
+        equal(d.plan().returncode, 3, "plan's verdict")
+        contains(d.plan().stdout, "+ jump in nftables chain inet mine passing", "plan")
+        d.start()
+        equal(shared(w), (WAN4, WAN4), "seen from")
+        equal(foreign(w, "-a"), before, "the others' rules, with counters and handles")
+        want = guests(w)
+
+        def handle(chain, part):
+            lines = w.router.run("nft", "-a", "list chain inet mine " + chain).stdout.splitlines()
+            return [line.split()[-1] for line in lines if part in line][0]
+
+        for what, command in (
+                ("gone", lambda: "delete rule inet mine passing handle "
+                 + handle("passing", "NETSHARED")),
+                ("altered", lambda: "replace rule inet mine passing handle %s tcp dport 7 jump "
+                 "NETSHARED-forward" % handle("passing", "NETSHARED")),
+                ("doubled", lambda: "add rule inet mine passing jump NETSHARED-forward"),
+                ("behind a drop", lambda: "insert rule inet mine passing iifname eth0 drop"),
+                ("flushed", lambda: "flush chain inet mine NETSHARED-forward"),
+                ("more", lambda: "add rule inet mine NETSHARED-forward accept"),
+                ("all", lambda: "flush chain inet mine passing; delete chain inet mine "
+                 "NETSHARED-forward")):
+            mark = d.mark()
+            w.router.run("nft", command())
+            d.wait_log(r"jump in nftables chain inet mine passing .*restored", since=mark)
+            equal(guests(w), want, what)
+            equal(shared(w), (WAN4, WAN4), what + ": seen from")
+        # What others put before it and what does no harm stays there.
+        w.router.run("nft", "insert rule inet mine passing tcp dport 25 drop")
+        before = w.router.run("nft", "-s", "-a", "list chain inet mine passing").stdout
+        d.reload()
+        equal(w.router.run("nft", "-s", "-a", "list chain inet mine passing").stdout, before,
+              "after a reload")
+        # Another run finds it, and writes nothing.
+        d.kill9()
+        d.start()
+        equal(w.router.run("nft", "-s", "-a", "list chain inet mine passing").stdout, before,
+              "after a crash")
+        mark = d.mark()
+        d.reload("version: 1\nsettings: {firewall: nftables}\n")
+        d.wait_log("jump in nftables chain inet mine passing removed", since=mark)
+        equal(guests(w), ([], []), "when no share is wanted")
+        d.stop()
+
+
+@case("the table comes, goes and comes again; and nobody waits for the next look")
+def _():
+    with Lan() as w:
+        w.serve()
+        d = Daemon(w.router, SHARE % "iptables").start()
+        text = "table inet mine { chain passing { type filter hook forward priority 0; policy drop; } }"
+        for _ in range(2):
+            nft(w, text)
+            wait_until(lambda: guests(w)[0], "the jump")
+            equal(shared(w), (WAN4, WAN4), "seen from")
+            w.router.run("nft", "flush ruleset")
+        equal(d.object("home", "share")["state"], "held", "the share")
+        equal(shared(w), (WAN4, WAN4), "seen from, without it")
+        d.stop()
+
+
+@case("a table that one program owns is not touched")
+def _():
+    with Lan() as w:
+        w.serve()
+        owner = w.router.popen(["nft", "-i"], stdin=-1, stdout=-1, stderr=-1, text=True)
+        owner.stdin.write("add table inet own { flags owner; }\nadd chain inet own passing "
+                          "{ type filter hook forward priority 0; policy drop; }\n")
+        owner.stdin.flush()
+        wait_until(lambda: "passing" in w.router.run("nft", "list", "ruleset").stdout, "the table")
+        d = Daemon(w.router, SHARE % "nftables").start()
+        d.wait_state("home", "pending", "share")
+        contains(reason(d), "nftables chain inet own passing drops forwarded packets; only the "
+                 "program that owns the table, with the port id ", "the reason")
+        contains(reason(d), "has to add 'iifname \"eth0\" oifname \"eth1\" accept'", "what helps")
+        equal(guests(w), ([], []), "jumps")
+        owner.stdin.close()
+        owner.wait(timeout=10)
+        d.wait_state("home", "held", "share")
+        equal(shared(w), (WAN4, WAN4), "seen from, when it is gone")
+        d.stop()
+
+
+@case("the drop is in legacy FORWARD, netshared on nftables")
+def _():
+    with Lan() as w:
+        w.serve()
+        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        w.router.run("iptables-legacy", "-A", "FORWARD", "!", "-i", "eth7", "-o", "eth7", "-j", "ACCEPT")
+        before = w.router.run("iptables-legacy", "-S").stdout
+        d = Daemon(w.router, SHARE % "nftables")
+        contains(d.plan().stdout, "+ jump in the legacy iptables chain FORWARD", "plan")
+        d.start()
+        equal(d.object("home", "share")["state"], "held", "the share")
+        d.wait_log("jump in the legacy iptables chain FORWARD added")
+        equal(shared(w), (WAN4, WAN4), "seen from")
+        said = w.router.run("iptables-legacy", "-S").stdout
+        equal(said.splitlines()[4:6], ["-A FORWARD -j NETSHARED-forward",
+                                       "-A FORWARD ! -i eth7 -o eth7 -j ACCEPT"], "FORWARD")
+        equal([line for line in said.splitlines() if "NETSHARED" not in line],
+              before.splitlines(), "the others' rules")
+        check("+" not in d.plan().stdout, "plan, then")
+        mark = d.mark()
+        w.router.run("iptables-legacy", "-D", "FORWARD", "-j", "NETSHARED-forward")
+        d.wait_log("jump in the legacy iptables chain FORWARD had lost its jump.*restored", since=mark)
+        equal(shared(w), (WAN4, WAN4), "seen from, after that")
+        d.kill9()
+        d.start()
+        equal(w.router.run("iptables-legacy", "-S").stdout, said, "after a crash")
+        w.router.run("iptables-legacy", "-P", "FORWARD", "ACCEPT")
+        wait_until(lambda: "NETSHARED" not in w.router.run("iptables-legacy", "-S").stdout,
+                   "it goes when nothing drops any more")
+        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        wait_until(lambda: "NETSHARED" in w.router.run("iptables-legacy", "-S").stdout, "and back")
+        d.stop()
+        d.cli("remove", check=True)
+        equal(w.router.run("iptables-legacy", "-S").stdout, before, "after remove")
+
+
+@case("no legacy table comes into being by looking")
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, SHARE % "nftables").start()
+        d.stop()
+        equal(w.router.tables_in_use(), [], "tables")
 
 
 @case("a family is judged by what drops its own packets")
@@ -203,12 +431,67 @@ def _():
         w.serve()
         nft(w, "table ip6 mine { chain passing { type filter hook forward priority 0; policy drop; } }")
         d = Daemon(w.router, (SHARE % "iptables").replace(", family: ipv4", "")).start()
-        d.wait_state("home (ipv6)", "pending", "share")
+        equal(d.object("home (ipv6)", "share")["state"], "held", "IPv6")
         equal(d.object("home (ipv4)", "share")["state"], "held", "IPv4")
-        equal(tcp_peer(w.client, SERVER6, timeout=0.5), None, "IPv6")
-        w.router.run("sh", "-c", d.object("home (ipv6)", "share")["reason"].split("; run: ", 1)[1])
-        d.wait_state("home (ipv6)", "held", "share")
         check(tcp_peer(w.client, SERVER6), "IPv6 goes through")
+        equal(guests(w)[0], ["ip6 mine passing: " + JUMP], "the jump")
+        w.router.run("ip6tables-nft", "-P", "FORWARD", "DROP")
+        wait_until(lambda: len(guests(w)[0]) == 2, "a second one")
+        check(tcp_peer(w.client, SERVER6), "IPv6 goes through")
+        contains(w.router.run("ip6tables-nft", "-S").stdout, "-A NETSHARED-forward -i eth1 -o eth0 "
+                 "-m conntrack --ctstate RELATED,ESTABLISHED", "what ip6tables-nft says")
+        w.router.run("nft", "delete table ip6 mine")
+        nft(w, "table inet mine { chain passing { type filter hook forward priority 0; policy drop; } }")
+        wait_until(lambda: "inet mine passing: " + JUMP in guests(w)[0], "one for both families")
+        equal(shared(w), (WAN4, WAN4), "IPv4 goes through")
+        check(tcp_peer(w.client, SERVER6), "IPv6 goes through")
+        d.stop()
+
+
+WEB = """version: 1
+settings: {firewall: %s, forwarding: auto}
+port-forwards:
+  - {name: web, in: eth1, protocol: tcp, port: 7000, to: 10.0.0.2, to-port: %d}
+"""
+
+
+for firewall in BOTH:
+    def _(firewall=firewall):
+        with Lan() as w:
+            TcpEcho(w.client, CLIENT4)
+            w.router.run("iptables-nft-restore", stdin=ENGINE)
+            before = foreign(w)
+            d = Daemon(w.router, WEB % (firewall, PORT)).start()
+            equal(d.object("web", "port-forward")["state"], "held", "the port-forward")
+            equal(forwarded(w), SERVER4, "seen from")
+            equal(tcp_peer(w.server, CLIENT4, timeout=0.5), None, "without it")
+            equal(foreign(w), before, "the engine's rules")
+            contains(w.router.run("iptables-nft", "-S").stdout,
+                     "-A NETSHARED-forward -d 10.0.0.2/32 -p tcp -m tcp --dport %d -m conntrack "
+                     "--ctstate DNAT -m comment --comment \"port-forward web\" -j ACCEPT" % PORT, "rules")
+            w.router.run("nft", "delete table ip filter")
+            nft(w, "table inet firewalld { chain filter_FORWARD { type filter hook forward priority 10; "
+                "ct state established,related accept; iifname \"eth0\" accept; "
+                "reject with icmpx type admin-prohibited; } }")
+            d.wait_state("web", "pending", "port-forward")
+            equal(forwarded(w), None, "seen from, behind firewalld")
+            contains(reason(d, "web", "port-forward"), "--add-rich-rule 'rule family=ipv4 destination "
+                     "address=10.0.0.2 port port=%d protocol=tcp accept'" % PORT, "the reason")
+            nft(w, "insert rule inet firewalld filter_FORWARD ct status dnat accept")
+            d.wait_state("web", "held", "port-forward")
+            equal(forwarded(w), SERVER4, "seen from, when it lets it through")
+            d.stop()
+    case("a port-forward through rules of others, netshared on %s" % firewall)(_)
+
+
+@case("a port-forward through a legacy FORWARD that drops")
+def _():
+    with Lan() as w:
+        TcpEcho(w.client, CLIENT4)
+        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        w.router.run("iptables-legacy", "-A", "FORWARD", "-p", "tcp", "--dport", "22", "-j", "ACCEPT")
+        d = Daemon(w.router, WEB % ("nftables", PORT)).start()
+        equal((d.object("web", "port-forward")["state"], forwarded(w)), ("held", SERVER4), "it")
         d.stop()
 
 

@@ -58,7 +58,11 @@ struct nsh_firewall_fake {
     unsigned races;
     void (*meanwhile)(void *userdata);
     void *meanwhile_userdata;
-    struct fake_failure commit_failure, set_failure;
+    struct fake_failure commit_failure, set_failure, pass_failure;
+    char dropper[64]; /* the chain of others; "": none */
+    enum nsh_firewall_fake_drop drop;
+    char guest[256];             /* whom the jump there lets through */
+    unsigned drops;              /* changes of these three by others */
     struct fake_refusal refusal; /* of refused_chain in refused_table */
     enum nsh_table refused_table;
     char refused_chain[NSH_CHAIN_NAME];
@@ -82,6 +86,7 @@ struct fake_handle {
     char *known[NSH_FAMILIES][NSH_TABLE_COUNT]; /* the table when last observed or committed */
     struct fake_known_set *known_sets;
     size_t n_known_sets;
+    unsigned drops_known;
 };
 
 static inline struct fake_handle *fake_handle_of(struct nsh_firewall *fw)
@@ -115,6 +120,11 @@ int fake_set_read(struct nsh_firewall *fw, int family, const char *name,
 int fake_set_write(
         struct nsh_firewall *fw, const struct nsh_set_op *op, char *ret_why, size_t size);
 int fake_set_changed(struct nsh_firewall *fw, int family, const char *name);
+
+/* firewall-fake-pass.c */
+int fake_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
+        struct nsh_passage *passages, size_t n, nsh_guest_told *told, void *userdata);
+int fake_pass_changed(struct nsh_firewall *fw);
 
 /* firewall-fake-words.c */
 /* The words of a rule as a value; -EINVAL if they say anything a value can't. */

@@ -241,6 +241,8 @@ static const struct nsh_firewall_ops fake_ops = {
         .set_changed = fake_set_changed,
         .culprit = fake_culprit,
         .others_translate = fake_others_translate,
+        .pass = fake_pass,
+        .pass_changed = fake_pass_changed,
         .hint_fd = fake_hint_fd,
         .hint_take = fake_hint_take,
 };
@@ -338,6 +340,11 @@ void nsh_firewall_fake_fail_set_write(
         struct nsh_firewall_fake *f, unsigned nth, int error, const char *why)
 {
     arrange_failure(&f->set_failure, nth, error, why);
+}
+
+void nsh_firewall_fake_fail_pass(struct nsh_firewall_fake *f, unsigned nth, int error)
+{
+    arrange_failure(&f->pass_failure, nth, error, "");
 }
 
 int fake_fail(struct fake_failure *f, char *ret_why, size_t size)

@@ -77,6 +77,22 @@ void nsh_firewall_fake_fail_chain(struct nsh_firewall_fake *f, enum nsh_table ta
 /* The same for the nth write of a set. */
 void nsh_firewall_fake_fail_set_write(
         struct nsh_firewall_fake *f, unsigned nth, int error, const char *why);
+/*
+ * A chain of others that drops what is forwarded; "": there is none any more.
+ */
+enum nsh_firewall_fake_drop {
+    NSH_FAKE_DROP_HOSTS,   /* a jump can stand there */
+    NSH_FAKE_DROP_REFUSES, /* none can */
+    NSH_FAKE_DROP_OURS,    /* it is the chain FORWARD of this firewall's own table filter */
+};
+void nsh_firewall_fake_drop(
+        struct nsh_firewall_fake *f, const char *where, enum nsh_firewall_fake_drop how);
+/* Whom the jump there lets through, "home 4, web 6"; "": none stands. */
+const char *nsh_firewall_fake_guest(const struct nsh_firewall_fake *f);
+/* Somebody takes it away. */
+void nsh_firewall_fake_take_guest(struct nsh_firewall_fake *f);
+/* The nth write of one from now fails. */
+void nsh_firewall_fake_fail_pass(struct nsh_firewall_fake *f, unsigned nth, int error);
 /* Who will have made the changes from now on; "": it can't be told. */
 void nsh_firewall_fake_culprit(struct nsh_firewall_fake *f, uint32_t pid, const char *name);
 /* No such table in this kernel; error 0: there is one again. */

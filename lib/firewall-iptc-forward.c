@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether rules of others drop what is forwarded: the chain FORWARD and those it leads to, gone
+ * through as the kernel does, with a packet that is imagined. Jumps to chains of ours do not count.
+ */
+#include "firewall-iptc-xt.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+/* More than that is taken for an accept. */
+#define DEPTH 16
+
+enum verdict {
+    CONTINUE,
+    ACCEPT,
+    DROP,
+    RETURN,
+};
+
+struct judge {
+    const struct nsh_xt *xt;
+    struct xtc_handle *h;
+    const struct nsh_forward_path *path;
+};
+
+/* What both families have in the head of a rule. */
+struct head {
+    const uint8_t *from, *from_mask, *to, *to_mask;
+    const char *in, *out;
+    const uint8_t *in_mask, *out_mask;
+    unsigned int protocol; /* 0: any */
+    uint8_t inverted;      /* IPT_INV_* */
+    bool leaves;           /* goto */
+};
+
+_Static_assert(IPT_INV_VIA_IN == IP6T_INV_VIA_IN && IPT_INV_VIA_OUT == IP6T_INV_VIA_OUT &&
+                       IPT_INV_SRCIP == IP6T_INV_SRCIP && IPT_INV_DSTIP == IP6T_INV_DSTIP &&
+                       IPT_INV_PROTO == IP6T_INV_PROTO,
+        "inversions differ");
+
+static struct head head_of(const struct nsh_xt *xt, const void *rule)
+{
+    const struct ipt_ip *v4 = &((const struct ipt_entry *)rule)->ip;
+    const struct ip6t_ip6 *v6 = &((const struct ip6t_entry *)rule)->ipv6;
+
+    if (xt->family == AF_INET)
+        return (struct head){
+                .from = (const uint8_t *)&v4->src,
+                .from_mask = (const uint8_t *)&v4->smsk,
+                .to = (const uint8_t *)&v4->dst,
+                .to_mask = (const uint8_t *)&v4->dmsk,
+                .in = v4->iniface,
+                .out = v4->outiface,
+                .in_mask = v4->iniface_mask,
+                .out_mask = v4->outiface_mask,
+                .protocol = v4->proto,
+                .inverted = v4->invflags,
+                .leaves = v4->flags & IPT_F_GOTO,
+        };
+    return (struct head){
+            .from = (const uint8_t *)&v6->src,
+            .from_mask = (const uint8_t *)&v6->smsk,
+            .to = (const uint8_t *)&v6->dst,
+            .to_mask = (const uint8_t *)&v6->dmsk,
+            .in = v6->iniface,
+            .out = v6->outiface,
+            .in_mask = v6->iniface_mask,
+            .out_mask = v6->outiface_mask,
+            .protocol = v6->flags & IP6T_F_PROTO ? v6->proto : 0,
+            .inverted = v6->invflags,
+            .leaves = v6->flags & IP6T_F_GOTO,
+    };
+}
+
+/* ---- matches ---- */
+
+static enum nsh_certainty known(bool same, bool inverted)
+{
+    return same != inverted ? NSH_YES : NSH_NO;
+}
+
+static enum nsh_certainty match_device(
+        const char *has, const char *name, const uint8_t *mask, bool inverted)
+{
+    bool any = true, same = true;
+
+    for (size_t i = 0; i < IFNAMSIZ; i++) {
+        any = any && mask[i] == 0;
+        same = same && ((name[i] ^ has[i]) & mask[i]) == 0;
+    }
+    if (any)
+        return known(true, inverted);
+    return has[0] == '\0' || strcmp(has, "+") == 0 ? NSH_MAYBE : known(same, inverted);
+}
+
+static enum nsh_certainty match_address(const struct nsh_xt *xt, const struct nsh_prefix *has,
+        const uint8_t *address, const uint8_t *mask, bool inverted)
+{
+    size_t size = nsh_addr_size(xt->family);
+    bool any = true, same = true;
+
+    for (size_t i = 0; i < size; i++) {
+        any = any && mask[i] == 0;
+        same = same && (has->addr.bytes[i] & mask[i]) == address[i];
+    }
+    if (any)
+        return known(true, inverted);
+    return has->family != xt->family || has->length != size * 8 ? NSH_MAYBE : known(same, inverted);
+}
+
+static enum nsh_certainty worse(enum nsh_certainty a, enum nsh_certainty b)
+{
+    return a < b ? a : b;
+}
+
+static enum nsh_certainty match_head(const struct judge *j, const struct head *r)
+{
+    const struct nsh_forward_path *p = j->path;
+    enum nsh_certainty c = match_device(p->in, r->in, r->in_mask, r->inverted & IPT_INV_VIA_IN);
+
+    c = worse(c, match_device(p->out, r->out, r->out_mask, r->inverted & IPT_INV_VIA_OUT));
+    c = worse(
+            c, match_address(j->xt, &p->from, r->from, r->from_mask, r->inverted & IPT_INV_SRCIP));
+    c = worse(c, match_address(j->xt, &p->to, r->to, r->to_mask, r->inverted & IPT_INV_DSTIP));
+    if (r->protocol != 0)
+        c = worse(c, known(r->protocol == nsh_forward_protocol(p), r->inverted & IPT_INV_PROTO));
+    return c;
+}
+
+static enum nsh_certainty match_rule(const struct judge *j, const void *rule, const struct head *r)
+{
+    enum nsh_certainty c = match_head(j, r);
+    size_t at = j->xt->entry_size, end = nsh_xt_target_offset(j->xt, rule);
+
+    while (c != NSH_NO && at + sizeof(struct xt_entry_match) <= end) {
+        const struct xt_entry_match *m =
+                (const struct xt_entry_match *)((const uint8_t *)rule + at);
+
+        if (m->u.match_size < sizeof *m || m->u.match_size > end - at)
+            return NSH_MAYBE;
+        c = worse(c, nsh_forward_xt_match(m->u.user.name, m->u.user.revision, m->data,
+                             m->u.match_size - sizeof *m, j->path));
+        at += m->u.match_size;
+    }
+    return c;
+}
+
+/* ---- chains ---- */
+
+static enum verdict judge_chain(const struct judge *j, const char *chain, unsigned int depth);
+
+static enum verdict verdict_of(
+        const struct judge *j, const char *target, bool leaves, unsigned int depth)
+{
+    enum verdict v;
+
+    if (strcmp(target, "ACCEPT") == 0 || strcmp(target, "QUEUE") == 0 ||
+            strcmp(target, "NFQUEUE") == 0)
+        return ACCEPT; /* or a program gets it, which may */
+    if (strcmp(target, "RETURN") == 0)
+        return RETURN;
+    if (nsh_forward_xt_drops(target))
+        return DROP;
+    if (nsh_chain_is_ours(target) || !j->xt->is_chain(target, j->h))
+        return CONTINUE;
+    v = judge_chain(j, target, depth + 1);
+    return v == CONTINUE && leaves ? RETURN : v;
+}
+
+/* ACCEPT, DROP, or CONTINUE behind what led to it. A rule that may match is only believed to
+ * accept.
+ */
+static enum verdict judge_chain(const struct judge *j, const char *chain, unsigned int depth)
+{
+    if (depth > DEPTH)
+        return ACCEPT;
+    for (const void *rule = j->xt->first_rule(chain, j->h); rule;
+            rule = j->xt->next_rule(rule, j->h)) {
+        const struct head r = head_of(j->xt, rule);
+        enum nsh_certainty c = match_rule(j, rule, &r);
+        const char *target = c == NSH_NO ? NULL : j->xt->target(rule, j->h);
+        enum verdict v = target ? verdict_of(j, target, r.leaves, depth) : CONTINUE;
+
+        if (v == ACCEPT || (c == NSH_YES && v == DROP))
+            return v;
+        if (c == NSH_YES && v == RETURN)
+            return CONTINUE;
+    }
+    return CONTINUE;
+}
+
+int nsh_xt_judge(const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path)
+{
+    const struct judge j = {.xt = xt, .h = h, .path = path};
+    struct xt_counters counters;
+    enum verdict v = judge_chain(&j, "FORWARD", 0);
+    const char *policy = v == CONTINUE ? xt->policy("FORWARD", &counters, h) : NULL;
+
+    return v == DROP || (policy && strcmp(policy, "DROP") == 0);
+}

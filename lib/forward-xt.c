@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What matches of iptables say of a packet that is imagined.
+ */
+#include "forward-drop.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_tcpudp.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+static uint16_t state_bits(const struct nsh_forward_path *p)
+{
+    uint16_t bits = p->reply ? XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED)
+                             : XT_CONNTRACK_STATE_BIT(IP_CT_NEW);
+
+    return p->translated ? bits | XT_CONNTRACK_STATE_DNAT : bits;
+}
+
+static uint16_t status_bits(const struct nsh_forward_path *p)
+{
+    uint16_t bits = p->reply ? IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED : 0;
+
+    return p->translated ? bits | IPS_DST_NAT : bits;
+}
+
+static enum nsh_certainty match_conntrack(
+        const void *info, size_t size, const struct nsh_forward_path *p)
+{
+    struct xt_conntrack_mtinfo2 c; /* the third revision has more behind it */
+    const uint16_t known = XT_CONNTRACK_STATE | XT_CONNTRACK_STATUS;
+    bool state, status;
+
+    if (size < sizeof c)
+        return NSH_MAYBE;
+    memcpy(&c, info, sizeof c);
+    state = (c.state_mask & state_bits(p)) != 0;
+    status = (c.status_mask & status_bits(p)) != 0;
+    if (c.match_flags & XT_CONNTRACK_STATE && state == !!(c.invert_flags & XT_CONNTRACK_STATE))
+        return NSH_NO;
+    if (c.match_flags & XT_CONNTRACK_STATUS && status == !!(c.invert_flags & XT_CONNTRACK_STATUS))
+        return NSH_NO;
+    return c.match_flags & ~known ? NSH_MAYBE : NSH_YES;
+}
+
+static bool is_inside(uint16_t port, const uint16_t range[2])
+{
+    return port >= range[0] && port <= range[1];
+}
+
+static bool is_any(const uint16_t range[2])
+{
+    return range[0] == 0 && range[1] == UINT16_MAX;
+}
+
+/* By ports alone; `more`: it asks for something else as well. */
+static enum nsh_certainty match_ports(const struct nsh_forward_path *p, const uint16_t from[2],
+        const uint16_t to[2], uint8_t inverted, bool more)
+{
+    bool from_known = p->from_port.last > 0 || is_any(from), from_in, to_in;
+
+    from_in = is_inside(nsh_forward_port(&p->from_port), from);
+    to_in = is_inside(nsh_forward_port(&p->to_port), to);
+    if (to_in == !!(inverted & XT_TCP_INV_DSTPT))
+        return NSH_NO;
+    if (from_known && from_in == !!(inverted & XT_TCP_INV_SRCPT))
+        return NSH_NO;
+    return more || !from_known ? NSH_MAYBE : NSH_YES;
+}
+
+static enum nsh_certainty match_tcp(const void *info, size_t size, const struct nsh_forward_path *p)
+{
+    struct xt_tcp t;
+
+    if (nsh_forward_protocol(p) != IPPROTO_TCP)
+        return NSH_NO;
+    if (size < sizeof t)
+        return NSH_MAYBE;
+    memcpy(&t, info, sizeof t);
+    return match_ports(p, t.spts, t.dpts, t.invflags, t.flg_mask != 0 || t.option != 0);
+}
+
+static enum nsh_certainty match_udp(const void *info, size_t size, const struct nsh_forward_path *p)
+{
+    struct xt_udp u;
+
+    if (nsh_forward_protocol(p) != IPPROTO_UDP)
+        return NSH_NO;
+    if (size < sizeof u)
+        return NSH_MAYBE;
+    memcpy(&u, info, sizeof u);
+    return match_ports(p, u.spts, u.dpts, u.invflags, false);
+}
+
+_Static_assert(XT_UDP_INV_SRCPT == XT_TCP_INV_SRCPT && XT_UDP_INV_DSTPT == XT_TCP_INV_DSTPT,
+        "inversions differ");
+
+/* Those of protocols that no path has, and of ports that no rule is about. */
+static bool is_of_others(const char *name, const struct nsh_forward_path *p)
+{
+    static const char *const others[] = {"icmp", "icmp6", "sctp", "dccp"};
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(others); i++)
+        if (strcmp(name, others[i]) == 0)
+            return p->protocol == 0 || nsh_forward_protocol(p) == IPPROTO_TCP ||
+                   p->protocol == IPPROTO_UDP;
+    return strcmp(name, "multiport") == 0 && p->to_port.last == 0 && p->from_port.last == 0;
+}
+
+enum nsh_certainty nsh_forward_xt_match(const char *name, unsigned revision, const void *info,
+        size_t size, const struct nsh_forward_path *path)
+{
+    if (strcmp(name, "comment") == 0)
+        return NSH_YES;
+    if (is_of_others(name, path))
+        return NSH_NO;
+    if (strcmp(name, "conntrack") == 0 && revision >= 2)
+        return match_conntrack(info, size, path);
+    if (strcmp(name, "tcp") == 0)
+        return match_tcp(info, size, path);
+    if (strcmp(name, "udp") == 0)
+        return match_udp(info, size, path);
+    return NSH_MAYBE;
+}
+
+bool nsh_forward_xt_drops(const char *target)
+{
+    return strcmp(target, "DROP") == 0 || strcmp(target, "REJECT") == 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the wanted policies let through, to be asked of both firewalls; and the chain that stands as
+ * a guest in iptables, where the policies stand in nftables and FORWARD drops their packets.
+ */
+#pragma once
+
+#include "desired.h"
+#include "firewall.h"
+
+struct nsh_passages {
+    struct nsh_passage *items;
+    size_t *chains; /* for each, its index among the wanted */
+    size_t n;
+    struct nsh_forward_path *paths;
+};
+
+/* Of every filter chain that accepts; what is on standby is barred. 0 or -ENOMEM. */
+int nsh_passages_new(const struct nsh_desired *d, struct nsh_passages *ret);
+void nsh_passages_done(struct nsh_passages *p);
+/*
+ * Asks both, either of which may be NULL, as pass() of the contract does. A passage that a chain
+ * of ours in iptables' own FORWARD would take through is not dropped, but `by_firewall`.
+ */
+int nsh_passages_ask(struct nsh_passages *p, struct nsh_firewall *holds, struct nsh_firewall *other,
+        enum nsh_firewall_mode mode, nsh_guest_told *told, void *userdata);
+
+/* What is wanted of the firewall that does not hold the policies: a chain a family, or nothing. */
+struct nsh_guests {
+    struct nsh_desired desired; /* chains alone */
+    struct nsh_chain chains[NSH_FAMILIES];
+    struct nsh_packet_rule *rules;
+};
+
+/* 0 or -ENOMEM. Not to be moved: it points into itself. */
+int nsh_guests_want(struct nsh_guests *g, const struct nsh_passages *p);
+void nsh_guests_done(struct nsh_guests *g);

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a chain lets through, as packets that others may drop; what their matches say of these; and
+ * the commands that help.
+ */
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_tcpudp.h>
+
+#include "cleanup.h"
+#include "forward-drop.h"
+
+static const struct nsh_forward_path out_of_lan = {.in = "eth1", .out = "eth0"};
+static const struct nsh_forward_path back_in = {.in = "eth0", .out = "eth1", .reply = true};
+
+static struct nsh_prefix prefix(const char *text)
+{
+    struct nsh_prefix p;
+
+    assert_int_equal(nsh_prefix_parse(text, &p), NSH_PREFIX_OK);
+    return p;
+}
+
+static struct nsh_forward_path to_server(const char *device)
+{
+    struct nsh_forward_path p = {.translated = true,
+            .to = prefix("192.168.1.10"),
+            .protocol = IPPROTO_TCP,
+            .to_port = {8443, 8443}};
+
+    memcpy(p.in, device, strlen(device));
+    return p;
+}
+
+static void assert_fix(enum nsh_forward_tool tool, const char *where,
+        const struct nsh_forward_path *paths, size_t n, const char *text)
+{
+    char buf[sizeof((struct nsh_forward_drop){0}.fix)];
+
+    nsh_forward_fix(tool, where, paths, n, buf, sizeof buf);
+    assert_string_equal(buf, text);
+}
+
+static void test_what_helps_a_share(void **state)
+{
+    const struct nsh_forward_path paths[] = {out_of_lan, back_in};
+
+    (void)state;
+    assert_fix(NSH_FORWARD_NFT, "inet mine passing", paths, 2,
+            "run: nft 'insert rule inet mine passing iifname \"eth1\" oifname \"eth0\" accept' && "
+            "nft 'insert rule inet mine passing iifname \"eth0\" oifname \"eth1\" ct state "
+            "established,related accept'");
+    assert_fix(NSH_FORWARD_IPTABLES, "iptables-nft -I FORWARD", paths, 2,
+            "run: iptables-nft -I FORWARD -i eth1 -o eth0 -j ACCEPT && iptables-nft -I FORWARD -i "
+            "eth0 -o eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT");
+    assert_fix(NSH_FORWARD_FIREWALLD, "", paths, 2,
+            "run: firewall-cmd --permanent --zone=trusted --add-interface=eth1 && firewall-cmd "
+            "--reload");
+    assert_fix(NSH_FORWARD_OWNER, "process 7", paths, 1,
+            "only process 7 can change it, which has to add 'iifname \"eth1\" oifname \"eth0\" "
+            "accept'");
+}
+
+/* The devices by which it comes in are no part of what helps, and not to be trusted. */
+static void test_what_helps_a_port_forward(void **state)
+{
+    const struct nsh_forward_path paths[] = {to_server("eth0"), to_server("ppp0")};
+
+    (void)state;
+    assert_fix(NSH_FORWARD_NFT, "ip mine passing", paths, 2,
+            "run: nft 'insert rule ip mine passing ip daddr 192.168.1.10 tcp dport 8443 ct status "
+            "dnat accept'");
+    assert_fix(NSH_FORWARD_IPTABLES, "iptables-legacy -I FORWARD", paths, 2,
+            "run: iptables-legacy -I FORWARD -d 192.168.1.10/32 -p tcp -m tcp --dport 8443 -m "
+            "conntrack --ctstate DNAT -j ACCEPT");
+    assert_fix(NSH_FORWARD_FIREWALLD, "", paths, 2,
+            "run: firewall-cmd --permanent --new-policy netshared && firewall-cmd --permanent "
+            "--policy netshared --add-ingress-zone ANY --add-egress-zone ANY --add-rich-rule 'rule "
+            "family=ipv4 destination address=192.168.1.10 port port=8443 protocol=tcp accept' && "
+            "firewall-cmd --reload");
+}
+
+/* No room for a word is no room for a part of it. */
+static void test_there_is_no_room(void **state)
+{
+    const struct nsh_forward_path paths[] = {out_of_lan, back_in};
+    char whole[640], buf[640];
+
+    (void)state;
+    nsh_forward_fix(NSH_FORWARD_NFT, "ip a b", paths, 2, whole, sizeof whole);
+    for (size_t size = 16; size < sizeof buf; size++) {
+        nsh_forward_fix(NSH_FORWARD_NFT, "ip a b", paths, 2, buf, size);
+        assert_true(strlen(buf) < size);
+        assert_memory_equal(buf, whole, strlen(buf));
+        assert_true(strlen(buf) <= 5 || buf[strlen(buf) - 1] == '\'');
+    }
+}
+
+static void test_paths_of_a_port_forward(void **state)
+{
+    const struct nsh_packet_rule entries[] = {
+            {.in = "eth0", .destination_port = {443, 443}, .action = NSH_PACKET_DNAT},
+            {.in = "eth0", .destination_port = {444, 444}, .action = NSH_PACKET_DNAT},
+            {.in = "ppp0", .destination_port = {443, 443}, .action = NSH_PACKET_DNAT},
+            {.destination_port = {443, 443}, .action = NSH_PACKET_DNAT}, /* from inside */
+    };
+    const struct nsh_packet_rule accepts[] = {
+            {.to = prefix("192.168.1.10"),
+                    .protocol = IPPROTO_TCP,
+                    .destination_port = {8443, 8443},
+                    .translated = true,
+                    .action = NSH_PACKET_ACCEPT},
+            {.from = prefix("192.168.1.10"),
+                    .protocol = IPPROTO_TCP,
+                    .source_port = {8443, 8443},
+                    .translated = true,
+                    .action = NSH_PACKET_ACCEPT},
+    };
+    const struct nsh_chain entry = {.kind = NSH_POLICY_PORT_FORWARD,
+                                   .rules = entries,
+                                   .n_rules = 4},
+                           chain = {
+                                   .kind = NSH_POLICY_PORT_FORWARD, .rules = accepts, .n_rules = 2};
+    struct nsh_forward_path paths[8];
+
+    (void)state;
+    assert_int_equal(nsh_forward_paths(&chain, NULL, paths, 8), 0);
+    assert_int_equal(nsh_forward_paths(&chain, &entry, paths, 3), 3);
+    assert_int_equal(nsh_forward_paths(&chain, &entry, paths, 8), 4);
+    assert_string_equal(paths[0].in, "eth0");
+    assert_string_equal(paths[0].out, "");
+    assert_false(paths[0].reply);
+    assert_int_equal(nsh_forward_port(&paths[0].to_port), 8443);
+    assert_string_equal(paths[1].out, "eth0");
+    assert_true(paths[1].reply);
+    assert_string_equal(paths[2].in, "ppp0");
+}
+
+static enum nsh_certainty conntrack(
+        uint16_t states, bool inverted, uint16_t more, const struct nsh_forward_path *p)
+{
+    struct xt_conntrack_mtinfo3 m = {
+            .match_flags = (uint16_t)(XT_CONNTRACK_STATE | more), .state_mask = states};
+
+    if (inverted)
+        m.invert_flags = XT_CONNTRACK_STATE;
+    return nsh_forward_xt_match("conntrack", 3, &m, sizeof m, p);
+}
+
+static void test_conntrack(void **state)
+{
+    const uint16_t old = XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED),
+                   new = XT_CONNTRACK_STATE_BIT(IP_CT_NEW);
+    const struct nsh_forward_path led = to_server("eth0");
+
+    (void)state;
+    assert_int_equal(conntrack(old, false, 0, &out_of_lan), NSH_NO);
+    assert_int_equal(conntrack(old, false, 0, &back_in), NSH_YES);
+    assert_int_equal(conntrack(new, false, 0, &out_of_lan), NSH_YES);
+    assert_int_equal(conntrack(new, true, 0, &out_of_lan), NSH_NO);
+    assert_int_equal(conntrack(XT_CONNTRACK_STATE_DNAT, false, 0, &out_of_lan), NSH_NO);
+    assert_int_equal(conntrack(XT_CONNTRACK_STATE_DNAT, false, 0, &led), NSH_YES);
+    assert_int_equal(conntrack(new, false, XT_CONNTRACK_ORIGSRC, &out_of_lan), NSH_MAYBE);
+    assert_int_equal(nsh_forward_xt_match("conntrack", 1, NULL, 0, &out_of_lan), NSH_MAYBE);
+}
+
+static enum nsh_certainty tcp(uint16_t first, uint16_t last, uint8_t inverted, uint8_t flags,
+        const struct nsh_forward_path *p)
+{
+    struct xt_tcp m = {.spts = {0, UINT16_MAX},
+            .dpts = {first, last},
+            .invflags = inverted,
+            .flg_mask = flags};
+
+    return nsh_forward_xt_match("tcp", 0, &m, sizeof m, p);
+}
+
+static void test_ports(void **state)
+{
+    const struct nsh_forward_path led = to_server("eth0");
+    struct nsh_forward_path by_udp = led;
+
+    (void)state;
+    assert_int_equal(tcp(0, UINT16_MAX, 0, 0, &out_of_lan), NSH_YES);
+    assert_int_equal(tcp(22, 80, 0, 0, &out_of_lan), NSH_NO);
+    assert_int_equal(tcp(22, 80, XT_TCP_INV_DSTPT, 0, &out_of_lan), NSH_YES);
+    assert_int_equal(tcp(8443, 8443, 0, 0, &led), NSH_YES);
+    assert_int_equal(tcp(8443, 8443, XT_TCP_INV_DSTPT, 0, &led), NSH_NO);
+    assert_int_equal(tcp(0, UINT16_MAX, 0, 2, &led), NSH_MAYBE);
+    by_udp.protocol = IPPROTO_UDP;
+    assert_int_equal(tcp(8443, 8443, 0, 0, &by_udp), NSH_NO);
+}
+
+static void test_other_matches(void **state)
+{
+    static const struct {
+        const char *name;
+        enum nsh_certainty share, led;
+    } cases[] = {
+            {"comment", NSH_YES, NSH_YES},
+            {"icmp", NSH_NO, NSH_NO},
+            {"multiport", NSH_NO, NSH_MAYBE},
+            {"limit", NSH_MAYBE, NSH_MAYBE},
+            {"set", NSH_MAYBE, NSH_MAYBE},
+    };
+    const struct nsh_forward_path led = to_server("eth0");
+
+    (void)state;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
+        assert_int_equal(
+                nsh_forward_xt_match(cases[i].name, 0, "", 0, &out_of_lan), cases[i].share);
+        assert_int_equal(nsh_forward_xt_match(cases[i].name, 0, "", 0, &led), cases[i].led);
+    }
+    assert_true(nsh_forward_xt_drops("DROP"));
+    assert_true(nsh_forward_xt_drops("REJECT"));
+    assert_false(nsh_forward_xt_drops("LOG"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_what_helps_a_share),
+            cmocka_unit_test(test_what_helps_a_port_forward),
+            cmocka_unit_test(test_there_is_no_room),
+            cmocka_unit_test(test_paths_of_a_port_forward),
+            cmocka_unit_test(test_conntrack),
+            cmocka_unit_test(test_ports),
+            cmocka_unit_test(test_other_matches),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
