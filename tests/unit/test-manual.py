@@ -35,7 +35,7 @@ def check(section, text, folder):
     """What `netshared check` has to say about an example; "": nothing."""
     if section in SECTIONS:
         text = "version: 1\n%s:\n%s" % (SECTIONS[section][0], text)
-    elif not text.startswith("version:"):
+    elif "version:" not in text:
         text = "version: 1\n" + text
     path = os.path.join(folder, "netshared.yaml")
     with open(path, "w") as f:
