@@ -40,6 +40,7 @@ static const struct nsh_cli_command commands[] = {
                 .options = "openmetrics output"},
         {"watch", nsh_command_watch, "what it repairs and what changes, as it happens",
                 .options = "json"},
+        {"complete", nsh_command_complete, NULL, .operands = {{{NSH_CLI_REST, "WORD..."}}}},
 };
 
 const struct nsh_cli nsh_cli = {

@@ -175,6 +175,7 @@ static bool read_value(const struct reader *r, const char *name, const struct ns
     case NSH_CLI_POLICY:
     case NSH_CLI_DEVICE:
     case NSH_CLI_TEXT:
+    case NSH_CLI_REST:
         break;
     }
     if (text[0] == '\0')
@@ -304,6 +305,10 @@ static bool read_operands(struct reader *r, char **operands)
 
         if (!operands[i] && operand->optional)
             return true;
+        if (operands[i] && operand->value.kind == NSH_CLI_REST) {
+            r->options->rest = operands + i;
+            return true;
+        }
         if (!operands[i])
             return usage(r, "'%s' wants its %s", c->name, operand->value.what);
         if (!read_value(

@@ -26,6 +26,7 @@ enum nsh_cli_kind {
     NSH_CLI_WORD,   /* one of `words` */
     NSH_CLI_NUMBER, /* uint32_t, min..max */
     NSH_CLI_TIME,   /* uint64_t, microseconds, min..max */
+    NSH_CLI_REST,   /* of an operand: all words that follow, which go to `rest` */
 };
 
 struct nsh_cli_value {
@@ -75,6 +76,22 @@ const struct nsh_cli_command *nsh_cli_parse(
 bool nsh_cli_takes(const struct nsh_cli_command *command, const struct nsh_cli_option *option);
 /* NULL: there is none of this name. */
 const struct nsh_cli_command *nsh_cli_find(const struct nsh_cli *cli, const char *name);
+
+/* ---- cli-complete.c ---- */
+
+/* What may stand where a word of the command line is being typed. */
+struct nsh_cli_wanted {
+    const struct nsh_cli_command *command; /* NULL: not known yet */
+    bool commands, options;                /* a command; an option of it, or one of every command */
+    /* Of the options that stand there already the values; "" where there is none. */
+    const char *given[NSH_CLI_OPTIONS_MAX];
+    const struct nsh_cli_value *value; /* NULL: none */
+    const char *typed;                 /* of the word, what is to be completed */
+    size_t before;                     /* how much of the word stands before that */
+};
+
+/* The words behind the program's name up to NULL; the last one is being typed. */
+void nsh_cli_complete(const struct nsh_cli *cli, char *const *words, struct nsh_cli_wanted *ret);
 
 /* ---- cli-help.c ---- */
 

@@ -32,6 +32,7 @@ struct nsh_options {
     bool openmetrics;
     const char *output;
     const char *operands[NSH_OPERANDS_MAX]; /* in the order of the table; NULL: left out */
+    char *const *rest; /* all operands, up to NULL, where a command wants that */
 };
 
 int nsh_command_run(const struct nsh_options *o);
@@ -43,3 +44,4 @@ int nsh_command_remove(const struct nsh_options *o);
 int nsh_command_status(const struct nsh_options *o);
 int nsh_command_watch(const struct nsh_options *o);
 int nsh_command_metrics(const struct nsh_options *o);
+int nsh_command_complete(const struct nsh_options *o);

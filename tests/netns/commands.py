@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import rtnl
 from daemon import Daemon
 from netns import differences
-from tap import case, check, contains, equal, main
+from tap import Skip, case, check, contains, equal, main
 from topology import BASIC, BASIC_ROUTE, Router
 
 TWO = BASIC.replace("routes:\n", 'routes:\n  - {to: "2001:db8:c::/48", via: "2001:db8:b::2"}\n') \
@@ -35,6 +36,20 @@ def _():
             contains(result.stdout, word, "--help")
         equal(result.stderr, "", "stderr of --help")
         check(w.router.run(d.binary, "--version").stdout.startswith("netshared "), "--version")
+
+
+@case("complete: the names of the policies that the daemon has")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, TWO)
+        takes = re.search(r"^  (\w+) \[?NAME\]?", w.router.run(d.binary, "--help").stdout, re.M)
+        if not takes:
+            raise Skip("no command takes a name")
+        d.start()
+        d.write("version: 1\n")
+        said = w.router.run(d.binary, "complete", "--", *d.options(), takes.group(1), "").stdout
+        equal(sorted(said.split("\n")), ["", "lan-out\tmasquerade", "six\tmasquerade"],
+              "what is proposed")
 
 
 @case("check: good, bad, and what only it warns of")

@@ -223,6 +223,94 @@ static void test_help(void **state)
     helps("--version status", (const char *const[]){"netshared " NSH_VERSION "\n", NULL});
 }
 
+/* ---- completion ---- */
+
+static struct nsh_cli_wanted wanted;
+
+static void complete(const char *const *words_typed)
+{
+    nsh_cli_complete(&cli, (char *const *)words_typed, &wanted);
+}
+
+#define COMPLETE(...) complete((const char *const[]){__VA_ARGS__, NULL})
+
+static void assert_value(enum nsh_cli_kind kind, const char *typed)
+{
+    assert_non_null(wanted.value);
+    assert_int_equal(wanted.value->kind, kind);
+    assert_string_equal(wanted.typed, typed);
+    assert_false(wanted.commands || wanted.options);
+}
+
+static void test_complete_words(void **state)
+{
+    (void)state;
+    COMPLETE("");
+    assert_true(wanted.commands && !wanted.options && !wanted.value);
+    COMPLETE("--config", "file", "sta");
+    assert_true(wanted.commands);
+    assert_string_equal(wanted.given[0], "file");
+    assert_string_equal(wanted.typed, "sta");
+    COMPLETE("-");
+    assert_true(wanted.options && !wanted.command);
+    COMPLETE("status", "--json", "-");
+    assert_true(wanted.options);
+    assert_ptr_equal(wanted.command, &commands[1]);
+    assert_non_null(wanted.given[1]);
+    assert_null(wanted.given[0]);
+    COMPLETE("status", "");
+    assert_value(NSH_CLI_POLICY, "");
+    COMPLETE("status", "--config=file", "--config", "=", "other", "");
+    assert_value(NSH_CLI_POLICY, "");
+    assert_string_equal(wanted.given[0], "other");
+    COMPLETE("status", "home", "");
+    assert_true(!wanted.value && !wanted.commands && !wanted.options);
+    COMPLETE("bogus", "");
+    assert_true(!wanted.value && !wanted.commands && !wanted.options);
+    COMPLETE("status", "--", "-");
+    assert_value(NSH_CLI_POLICY, "-");
+}
+
+static void test_complete_values(void **state)
+{
+    (void)state;
+    COMPLETE("status", "--config", "fi");
+    assert_value(NSH_CLI_FILE, "fi");
+    COMPLETE("status", "-c", "");
+    assert_value(NSH_CLI_FILE, "");
+    COMPLETE("explain", "192.0.2.1", "--protocol", "t");
+    assert_value(NSH_CLI_WORD, "t");
+    COMPLETE("explain", "--protocol", "tcp", "192.0.2.1", "");
+    assert_value(NSH_CLI_ADDRESS, "");
+    COMPLETE("explain", "--protocol=u");
+    assert_value(NSH_CLI_WORD, "u");
+    assert_int_equal(wanted.before, strlen("--protocol="));
+    COMPLETE("explain", "--protocol", "=", "u"); /* as bash cuts it */
+    assert_value(NSH_CLI_WORD, "u");
+    assert_int_equal(wanted.before, 0);
+    COMPLETE("explain", "--protocol", "=");
+    assert_value(NSH_CLI_WORD, "");
+    COMPLETE("status", "--json", "=");
+    assert_value(NSH_CLI_POLICY, "=");
+}
+
+static void test_complete_rest(void **state)
+{
+    static const struct nsh_cli_command rest[] = {
+            {"complete", nothing, NULL, .operands = {{{NSH_CLI_REST, "WORD..."}}}}};
+    static const struct nsh_cli of_rest = {rest, 1, options, NSH_ARRAY_SIZE(options)};
+
+    (void)state;
+    parse_with(&of_rest, "complete -- status --json ''");
+    assert_non_null(got.command);
+    assert_string_equal(read_into.options.rest[0], "status");
+    assert_string_equal(read_into.options.rest[1], "--json");
+    assert_string_equal(read_into.options.rest[2], "");
+    assert_null(read_into.options.rest[3]);
+}
+
+/* ---- the program's tables ---- */
+
 /* What a table must hold to be read as it is. */
 static void test_program(void **state)
 {
@@ -270,6 +358,9 @@ int main(void)
             cmocka_unit_test(test_wrong_options),
             cmocka_unit_test(test_wrong_words),
             cmocka_unit_test(test_help),
+            cmocka_unit_test(test_complete_words),
+            cmocka_unit_test(test_complete_values),
+            cmocka_unit_test(test_complete_rest),
             cmocka_unit_test(test_program),
             cmocka_unit_test(test_program_names),
     };
