@@ -238,6 +238,13 @@ static int down_family(struct nsh_reconciler *r, int family, struct gone *g, boo
     return q;
 }
 
+void reconcile_let_go(struct nsh_reconciler *r)
+{
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (!reconcile_has_chains(r, nsh_family_of(f)))
+            reconcile_hold(r->firewall, nsh_family_of(f), false);
+}
+
 /* 0, 1: once more later (the lock is held), -errno. */
 int reconcile_firewall_down(struct nsh_reconciler *r)
 {

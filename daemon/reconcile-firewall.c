@@ -340,6 +340,7 @@ static void up_family(struct nsh_reconciler *r, int family)
         if (up_table(r, family, tables_up[t], &raced) <= 0 && tables_up[t] != NSH_TABLE_RAW)
             r->firewall_ready[f] = false;
     }
+    reconcile_hold(r->firewall, family, true);
     if (r->firewall_again[f] == 0 && !r->firewall_retried[f])
         r->firewall_failures[f] = 0;
     r->firewall_dirty[f] = raced || r->firewall_wait[f] > reconcile_now(r);

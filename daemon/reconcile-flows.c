@@ -19,6 +19,13 @@
 static const uint64_t again_after[] = {100000, 400000};
 #define LOOKS_MAX 20
 
+/* Where it can't be had, a gap is as it would be without. */
+void reconcile_hold(struct nsh_firewall *fw, int family, bool on)
+{
+    if (fw->ops->hold)
+        (void)fw->ops->hold(fw, family, on);
+}
+
 void reconcile_flows_want(struct nsh_reconciler *r, int f)
 {
     r->flows_wanted[f] = true;

@@ -432,6 +432,8 @@ int reconcile_look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int
         enum nsh_table table, enum nsh_firewall_phase phase);
 /* reconcile-firewall-down.c */
 int reconcile_firewall_down(struct nsh_reconciler *r);
+/* Of families without a policy; after the rules. */
+void reconcile_let_go(struct nsh_reconciler *r);
 
 /* reconcile-drops.c */
 /* Others' rules are looked at if they may have changed. */
@@ -510,6 +512,8 @@ const char *reconcile_set_name(const struct nsh_reconciler *r, size_t set, char 
 int reconcile_other_down(struct nsh_reconciler *r);
 
 /* reconcile-flows.c */
+/* Connections that run stay translated while somebody takes a family's rules away, or no longer. */
+void reconcile_hold(struct nsh_firewall *fw, int family, bool on);
 /* After a gap in a family's translation: flows born in it are looked for. */
 void reconcile_flows_want(struct nsh_reconciler *r, int f);
 /* A piece of the search, if there is one to be done now. */

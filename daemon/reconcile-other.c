@@ -134,6 +134,13 @@ static bool holds_here(const struct nsh_reconciler *r)
     return !r->sets_urgent;
 }
 
+static void other_is_clear(struct nsh_reconciler *r)
+{
+    r->other_dirty = false;
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        reconcile_hold(r->other, nsh_family_of(f), false);
+}
+
 int reconcile_other_down(struct nsh_reconciler *r)
 {
     struct report_args args = {.kind = NSH_REPORT_REMOVED};
@@ -143,7 +150,7 @@ int reconcile_other_down(struct nsh_reconciler *r)
     if (!r->other_dirty || !holds_here(r))
         return 0;
     if (!holds_ours(r)) {
-        r->other_dirty = false;
+        other_is_clear(r);
         return 0;
     }
     q = r->other->ops->open(r->other, NSH_FIREWALL_WRITE);
@@ -155,7 +162,7 @@ int reconcile_other_down(struct nsh_reconciler *r)
     }
     if (q > 0)
         return 1;
-    r->other_dirty = false;
+    other_is_clear(r);
     if (q < 0) {
         args.kind = NSH_REPORT_FAILED;
         args.detail = why[0] ? why : strerror(-q);

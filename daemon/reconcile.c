@@ -209,6 +209,7 @@ static int pass_down(struct nsh_reconciler *r)
     q = reconcile_firewall_down(r);
     if (q < 0)
         return q;
+    reconcile_let_go(r);
     q = reconcile_other_down(r) > 0 || q > 0;
     r->unwanted_dirty = q > 0;
     if (q > 0)

@@ -27,7 +27,7 @@ static int take_chain(const struct nlmsghdr *answer, void *userdata)
     type = nftnl_chain_get_str(c, NFTNL_CHAIN_TYPE);
     table = nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE);
     if (type && table && strcmp(type, "nat") == 0 && strcmp(table, NSH_NFT_TABLE) != 0 &&
-            nftnl_chain_get_u32(c, NFTNL_CHAIN_USE) > 0)
+            strcmp(table, NSH_NFT_HOLD_TABLE) != 0 && nftnl_chain_get_u32(c, NFTNL_CHAIN_USE) > 0)
         f->found = true;
     return 0;
 }

@@ -51,6 +51,8 @@ struct nft {
     struct nsh_nft_look looks[2]; /* of this session */
     uint32_t touches[2];          /* of the watch, when they were taken */
     uint8_t probed[2];            /* bits of tables that the kernel can hold */
+    bool holds[2];                /* what stays over a flush is there */
+    bool holds_not;               /* this kernel has no such thing */
     uint32_t judged;              /* generation at which others were judged; 0: not */
 };
 
@@ -578,6 +580,39 @@ static int nft_probe(
     return r;
 }
 
+static int hold_on(struct nft *f, int family)
+{
+    int r = f->holds_not ? -EOPNOTSUPP : nsh_nft_channel_open(&f->channel);
+
+    if (r == 0)
+        r = nsh_nft_hold(&f->channel, family);
+    f->holds[nsh_nft_index(family)] = r == 0;
+    f->holds_not = is_absent(r);
+    return r;
+}
+
+static int let_go(struct nft *f, int family)
+{
+    int r = nsh_nft_in_use() ? nsh_nft_channel_open(&f->channel) : 0;
+
+    if (r == 0 && f->channel.fd >= 0)
+        r = nsh_nft_let_go(&f->channel, family);
+    if (r == 0)
+        f->holds[nsh_nft_index(family)] = false;
+    return is_absent(r) ? 0 : r;
+}
+
+static int nft_hold(struct nsh_firewall *fw, int family, bool on)
+{
+    struct nft *f = nft_of(fw);
+
+    if (!is_family(family))
+        return -EINVAL;
+    if (!on)
+        return let_go(f, family);
+    return f->holds[nsh_nft_index(family)] ? 0 : hold_on(f, family);
+}
+
 static int nft_others_translate(struct nsh_firewall *fw)
 {
     return nsh_nft_in_use() ? nsh_nft_others_translate(&nft_of(fw)->channel) : 0;
@@ -646,6 +681,7 @@ static const struct nsh_firewall_ops nft_firewall = {
         .set_write = nft_set_write,
         .set_changed = nft_set_changed,
         .culprit = nft_culprit,
+        .hold = nft_hold,
         .others_translate = nft_others_translate,
         .pass = nft_pass,
         .pass_changed = nft_pass_changed,

@@ -227,6 +227,15 @@ int nsh_nft_probe(
 /* False: asking nf_tables now could load its module. */
 bool nsh_nft_in_use(void);
 
+/* ---- what stays over a flush (firewall-nft-hold.c) ---- */
+
+#define NSH_NFT_HOLD_TABLE NSH_NFT_TABLE "-hold"
+
+/* Makes the table, owned by this socket. -EPERM: another socket has it. */
+int nsh_nft_hold(struct nsh_nft_channel *c, int family);
+/* Deletes it, whether it is owned by this socket or by none. */
+int nsh_nft_let_go(struct nsh_nft_channel *c, int family);
+
 /* ---- others (firewall-nft-others.c) ---- */
 
 /* 1 if they have rules in NAT chains of their own, 0, -errno. */

@@ -200,6 +200,12 @@ struct nsh_firewall_ops {
      */
     bool (*culprit)(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret);
     /*
+     * From now on, for as long as this object lives, connections that run stay translated while the
+     * rules of `family` are gone, or no longer. Cheap when it is so already. 0; negative errno
+     * where that can't be had. NULL: it is so by itself.
+     */
+    int (*hold)(struct nsh_firewall *fw, int family, bool on);
+    /*
      * Whether others translate addresses with this firewall: 1 or 0; negative errno if that can't
      * be seen. Nothing comes into use by asking. NULL: it can't tell.
      */

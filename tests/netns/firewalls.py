@@ -65,6 +65,42 @@ for family, text, far, router in FAMILIES:
     case("IPv%d: connections do not notice a move from one to the other and back" % family)(_)
 
 
+def held(w):
+    """The families whose connections would stay translated over a flush."""
+    tables = w.router.run("nft", "list", "tables").stdout.split("\n")
+    return [line.split()[1] for line in tables if line.endswith(" netshared-hold")]
+
+
+@case("what keeps connections over a flush of nftables is there while it is needed")
+def _():
+    with Lan() as w:
+        w.serve(FAR4)
+        both = in_firewall(BASIC, "nftables") + BASIC6[BASIC6.index("  - name"):].replace(
+            "lan-out", "six")
+        one = in_firewall(BASIC, "nftables")
+        d = Daemon(w.router, one).start()
+        for text, families in ((both, ["ip", "ip6"]), (one, ["ip"]),
+                               (in_firewall(BASIC, "iptables"), []), (one, ["ip"]),
+                               ("version: 1\nsettings: {firewall: nftables}\n", []),
+                               (one, ["ip"])):
+            d.reload(text)
+            wait_until(lambda: held(w) == families, "%s are held: %s" % (families, held(w)))
+        # All rules as they are listed: a copy can be loaded where no daemon runs, and then it goes.
+        saved = w.router.run("nft", "list", "ruleset").stdout
+        w.router.run("nft", "flush", "ruleset")
+        equal(held(w), ["ip"], "held after a flush")
+        result = w.router.run("nft", "-f", "-", stdin="flush ruleset\n" + saved, check=False)
+        check("Operation not permitted" in result.stderr, "what nft says: " + result.stderr)
+        d.kill9()
+        equal(held(w), [], "held after kill -9")
+        w.router.run("nft", "-f", "-", stdin="flush ruleset\n" + saved)
+        equal((held(w), nft(w)), ([], ["table ip netshared {"]), "what is there of the copy")
+        d.start()
+        equal((held(w), udp_peer(w.client, FAR4)), (["ip"], WAN4), "held, seen from")
+        d.stop()
+        equal(held(w), [], "held after a stop")
+
+
 @case("auto goes to nftables where others have their NAT, and says why")
 def _():
     with Lan() as w:

@@ -19,7 +19,7 @@ from daemon import Daemon
 from netns import differences, wait_until
 from tap import Skip, case, check, equal, main
 from topology import CLIENT4, SERVER4, SERVER6, WAN4, WAN6, Lan
-from traffic import PORT, TcpEcho, TcpTransfer, tcp_peer
+from traffic import PORT, TcpEcho, TcpTransfer, UdpStream, tcp_peer
 
 DATA = os.path.join(os.environ.get("NSH_TEST_DATA", "tests/data"), "others")
 CONFIG = """
@@ -64,7 +64,8 @@ def is_ours(line):
 
 def theirs(ns):
     return {key: [line for line in lines if not is_ours(line)]
-            for key, lines in everything(ns).items() if not key.endswith(" netshared")}
+            for key, lines in everything(ns).items()
+            if key.split(" ")[-1] not in ("netshared", "netshared-hold")}
 
 
 class Neighbours(Lan):
@@ -187,19 +188,19 @@ def _(w):
 
 @on_both("nft flush ruleset")
 def _(w):
-    def load(ns):
-        ns.run("nft", "-f", "-", stdin="flush ruleset\ntable inet mine {\n"
-               " chain forward { type filter hook forward priority filter; policy accept;\n"
-               "  iifname eth7 drop\n }\n chain post { type nat hook postrouting priority srcnat;\n"
-               "  oifname eth7 masquerade\n }\n}\n")
+    path = os.path.join(w.directory, "nftables.conf")
+    shutil.copy(os.path.join(DATA, "nftables.conf"), path)
+    os.chmod(path, 0o755)
 
-    # Ours in nftables goes with the rest for a moment, and running connections notice.
-    transfer = TcpTransfer(w.client, SERVER4) if w.firewall == "iptables" else None
-    w.step("after a start of nftables.service", load)
-    w.step("after a reload", load)
+    # What runs does not notice.
+    transfer, stream = TcpTransfer(w.client, SERVER4), UdpStream(w.client, SERVER4)
+    wait_until(lambda: stream.last_peer == WAN4, "the flow is translated")
+    w.step("after a start of nftables.service", lambda ns: ns.run(path))
+    w.step("after a reload", lambda ns: ns.run("nft", "-f", path))
     w.step("after a flush", lambda ns: ns.run("nft", "flush", "ruleset"))
-    if transfer:
-        check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
+    stream.stop()
+    equal((len(stream.lost), stream.peers), (0, {WAN4}), "a UDP flow: lost, seen from")
+    check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
 
 
 @on_both("firewalld starts, reloads and stops")

@@ -68,6 +68,7 @@ struct nsh_firewall_fake {
     char refused_chain[NSH_CHAIN_NAME];
     struct fake_refusal unsupported[NSH_FAMILIES][NSH_TABLE_COUNT];
     struct nsh_firewall_culprit culprit;
+    bool holds[NSH_FAMILIES];
     struct nsh_firewall_fake_counts counts;
 };
 

@@ -226,6 +226,12 @@ static bool fake_culprit(struct nsh_firewall *fw, struct nsh_firewall_culprit *r
     return true;
 }
 
+static int fake_hold(struct nsh_firewall *fw, int family, bool on)
+{
+    fake_handle_of(fw)->f->holds[nsh_family_index(family)] = on;
+    return 0;
+}
+
 static const struct nsh_firewall_ops fake_ops = {
         .free = fake_free,
         .name = "fake",
@@ -240,6 +246,7 @@ static const struct nsh_firewall_ops fake_ops = {
         .set_write = fake_set_write,
         .set_changed = fake_set_changed,
         .culprit = fake_culprit,
+        .hold = fake_hold,
         .others_translate = fake_others_translate,
         .pass = fake_pass,
         .pass_changed = fake_pass_changed,
@@ -369,6 +376,11 @@ void nsh_firewall_fake_unsupported(
 {
     for (int t = 0; t < NSH_TABLE_COUNT; t++)
         nsh_firewall_fake_no_table(f, family, (enum nsh_table)t, error, why);
+}
+
+bool nsh_firewall_fake_holds(const struct nsh_firewall_fake *f, int family)
+{
+    return f->holds[nsh_family_index(family)];
 }
 
 void nsh_firewall_fake_culprit(struct nsh_firewall_fake *f, uint32_t pid, const char *name)

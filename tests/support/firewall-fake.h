@@ -95,6 +95,8 @@ void nsh_firewall_fake_take_guest(struct nsh_firewall_fake *f);
 void nsh_firewall_fake_fail_pass(struct nsh_firewall_fake *f, unsigned nth, int error);
 /* Who will have made the changes from now on; "": it can't be told. */
 void nsh_firewall_fake_culprit(struct nsh_firewall_fake *f, uint32_t pid, const char *name);
+/* Connections would stay translated without the rules. */
+bool nsh_firewall_fake_holds(const struct nsh_firewall_fake *f, int family);
 /* No such table in this kernel; error 0: there is one again. */
 void nsh_firewall_fake_no_table(
         struct nsh_firewall_fake *f, int family, enum nsh_table table, int error, const char *why);

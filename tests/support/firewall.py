@@ -107,7 +107,7 @@ class Nftables:
         for line in self.ns.run("nft", *options, "list", "ruleset").stdout.splitlines():
             words = line.split()
             if words[:1] == ["table"]:
-                mine = words[1] == _word(family) and words[2].startswith("netshared")
+                mine = words[1:3] == [_word(family), "netshared"]
             elif mine and words[:1] in (["chain"], ["set"]):
                 chain = words[1]
                 lines.append((chain, words[0]))

@@ -174,7 +174,10 @@ class Namespace:
                 if not line.startswith("#")]
 
     def nft_ruleset(self, counters=False):
-        """Each line with its table and chain before it."""
+        """Each line with its table and chain before it.
+
+        Without the table that comes and goes with a daemon.
+        """
         lines, table, chain = [], "", ""
         for line in self.run("nft", *([] if counters else ["-s"]), "list",
                              "ruleset").stdout.splitlines():
@@ -182,7 +185,8 @@ class Namespace:
                 table, chain = line.rstrip(" {"), ""
             elif line.startswith("\t") and line[1] not in "\t}":
                 chain = line.strip(" {\t")
-            lines.append(" ".join([table, chain, line.strip()]))
+            if " netshared-hold" not in table:
+                lines.append(" ".join([table, chain, line.strip()]))
         return lines
 
     def nat_ours(self, family=4):

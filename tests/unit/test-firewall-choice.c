@@ -216,6 +216,7 @@ static void test_the_new_one_holds_before_the_old_one_goes(void **state)
     nsh_firewall_fake_fail_chain(m.new_fake, NSH_TABLE_NAT, "NETSHARED-lan", EIO, "not now");
     nsh_reconciler_use(m.w->r, m.new_one, m.w->firewall);
     run(m.w);
+    assert_true(nsh_firewall_fake_holds(m.w->tables, AF_INET));
     assert_true(stands(m.w->tables, NSH_TABLE_NAT, "NETSHARED-lan"));
     assert_true(stands(m.w->tables, NSH_TABLE_FILTER, "NETSHARED-share"));
     nsh_firewall_fake_fail_chain(m.new_fake, NSH_TABLE_NAT, NULL, 0, NULL);
@@ -224,6 +225,8 @@ static void test_the_new_one_holds_before_the_old_one_goes(void **state)
     assert_true(stands(m.new_fake, NSH_TABLE_NAT, "NETSHARED-lan"));
     assert_true(stands(m.new_fake, NSH_TABLE_FILTER, "NETSHARED-share"));
     assert_true(stands(m.new_fake, NSH_TABLE_NAT, "--match-set netshared-home_f4"));
+    assert_true(nsh_firewall_fake_holds(m.new_fake, AF_INET));
+    assert_false(nsh_firewall_fake_holds(m.w->tables, AF_INET));
     for (int t = 0; t < NSH_TABLE_COUNT; t++)
         assert_false(stands(m.w->tables, (enum nsh_table)t, "NETSHARED"));
     assert_null(nsh_firewall_fake_set(m.w->tables, "netshared-home_f4"));

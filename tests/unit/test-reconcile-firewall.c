@@ -86,6 +86,30 @@ static void test_the_conntrack_chain_is_kept_too(void **state)
     assert_null(w->r->conntrack); /* nothing went untranslated */
 }
 
+/* What keeps connections translated over a gap is there while a policy is in force. */
+static void test_connections_are_held(void **state)
+{
+    static const char when[] =
+            "masquerade: [{name: lan, out: [eth0], family: ipv4, when: {address: 10.0.0.254}}]\n";
+    struct world *w = world_new();
+
+    (void)state;
+    start(w, POLICIES);
+    assert_true(nsh_firewall_fake_holds(w->tables, AF_INET));
+    assert_false(nsh_firewall_fake_holds(w->tables, AF_INET6));
+    somebody(w, "iptables -t nat -F");
+    poll_tables(w);
+    assert_true(nsh_firewall_fake_holds(w->tables, AF_INET));
+    reload(w, when);
+    assert_false(nsh_firewall_fake_holds(w->tables, AF_INET));
+    somebody(w, "ip addr add 10.0.0.254/24 dev eth0");
+    read_events(w);
+    run(w);
+    assert_true(nsh_firewall_fake_holds(w->tables, AF_INET));
+    reload(w, "");
+    assert_false(nsh_firewall_fake_holds(w->tables, AF_INET));
+}
+
 /* After a gap in translation flows born in it are looked for. */
 static void test_flows_are_looked_for_after_a_repair_only(void **state)
 {
@@ -515,6 +539,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
             rw_test(test_a_poll_finds_what_somebody_did),
             rw_test(test_the_conntrack_chain_is_kept_too),
+            rw_test(test_connections_are_held),
             rw_test(test_flows_are_looked_for_after_a_repair_only),
             rw_test(test_flows_are_looked_for_after_a_reload_in_between),
             rw_test(test_flows_are_looked_for_at_a_start_after_another),
