@@ -25,10 +25,11 @@
 
 #define POLL_USEC 1000000ULL
 #define POLL_ACCURACY_USEC 1000
-/* Who uses iptables is often not through after one command: a look waits for so long a rest... */
-#define HINT_REST_USEC 50000ULL
-/* ...but no longer than this: some ask iptables something all the time. */
+/* The rest that a look waits for after hints comes by then: some ask iptables something all the
+ * time. */
 #define HINT_PATIENCE_USEC 250000ULL
+/* Looks for hints come no sooner one after the other: some change nf_tables all the time. */
+#define HINT_APART_USEC 10000ULL
 #define RETRY_ACCURACY_USEC 1000
 #define PRIORITY_WORK 100
 /* How long taking everything away at the end may wait for the xtables lock. */
@@ -133,24 +134,28 @@ static void take_hints(struct manager *m)
 
 static int listen_to_other(struct manager *m);
 
-static int on_poll(sd_event_source *s, uint64_t at, void *userdata)
+static int look(struct manager *m)
 {
-    struct manager *m = userdata;
-
-    (void)s;
-    (void)at;
     take_hints(m);
     listen_to_other(m);
     m->hinted = false;
     nsh_reconciler_poll(m->reconciler);
+    m->looked = nsh_clock(NULL);
     arm_poll(m);
     return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
 }
 
+static int on_poll(sd_event_source *s, uint64_t at, void *userdata)
+{
+    (void)s;
+    (void)at;
+    return look(userdata);
+}
+
 /*
- * Somebody may have changed the tables: the poll comes early. But not at once, in the middle of a
- * script, where we would take the lock between two of its commands, or fill again what it has just
- * emptied to delete it.
+ * Somebody may have changed the tables: the poll comes early. But with iptables not at once, in the
+ * middle of a script, where we would take the lock between two of its commands, or fill again what
+ * it has just emptied to delete it.
  */
 static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
@@ -164,7 +169,11 @@ static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
     if (!m->hinted && m->poll_due > now + HINT_PATIENCE_USEC)
         m->poll_due = now + HINT_PATIENCE_USEC;
     m->hinted = true;
-    at = now + HINT_REST_USEC;
+    at = now + m->firewall->ops->hint_rest_usec;
+    if (at < m->looked + HINT_APART_USEC)
+        at = m->looked + HINT_APART_USEC;
+    if (at <= now)
+        return look(m);
     return sd_event_source_set_time(m->poll, at < m->poll_due ? at : m->poll_due);
 }
 

@@ -231,6 +231,11 @@ struct nsh_firewall_ops {
      * own, the same at every call. Negative: there is none.
      */
     int (*hint_fd)(struct nsh_firewall *fw);
+    /*
+     * A look is to wait until so long after the last hint. For who uses the firewall may be in the
+     * middle of something; 0: what is told of is whole.
+     */
+    uint64_t hint_rest_usec;
     /* Takes what is queued there. Also to be called before a regular look: a lost source of hints
      * is sought again. */
     void (*hint_take)(struct nsh_firewall *fw);

@@ -225,6 +225,22 @@ def _():
         d.stop()
 
 
+@case("a script that empties the table and deletes its chains can do both", only=XTABLES_LOCK)
+def _():
+    with Router() as w:
+        d = Daemon(w.router, TEXT[4]).start()
+        ours, tries = w.router.nat_ours(), 0
+        both = "iptables-legacy -t nat -F && iptables-legacy -t nat -X"
+        # On a busy machine the second may come late.
+        while w.router.run("sh", "-c", both, check=False).returncode != 0:
+            tries += 1
+            check(tries < 20, "-X has never met an empty chain")
+            wait_until(lambda: w.router.nat_ours() == ours, "as before")
+        diag("tries that failed: %d" % tries)
+        wait_until(lambda: w.router.nat_ours() == ours, "as before")
+        d.stop()
+
+
 @case("position first: the jump goes before foreign rules, also ones that come later",
       only=ONE_CHAIN)
 def _():

@@ -51,8 +51,8 @@ class Iptables:
         self.ns.iptables("-t nat -F", family)
 
     def flush_more(self, family=4):
-        """And what was left of it."""
-        self.ns.iptables("-t nat -X", family)
+        """And what was left of it, if it has not been filled again by now."""
+        self.ns.iptables("-t nat -X", family, check=False)
 
     def flush_chain(self, policy, family=4):
         self.ns.iptables("-t nat -F NETSHARED-" + policy, family)
