@@ -180,21 +180,39 @@ static bool in_initial_pid_namespace(void)
     return stat("/proc/self/ns/pid", &s) == 0 && s.st_ino == INITIAL_PID_NAMESPACE;
 }
 
+/* One that is ending has no namespaces any more, and is nowhere else. */
+static bool is_elsewhere(int process)
+{
+    struct stat s;
+
+    if (fstatat(process, "ns/net", &s, 0) < 0)
+        return errno != ENOENT && errno != ESRCH;
+    return !same_namespace(process, "ns/net");
+}
+
+/* What the kernel says of it holds as far as can be seen: also of one that has ended meanwhile. */
+static bool may_be(int process, const char *name)
+{
+    char stat[1024], *comm;
+    uint64_t start;
+
+    if (is_elsewhere(process))
+        return false;
+    if (!read_small(process, "stat", stat, sizeof(stat)))
+        return errno == ENOENT || errno == ESRCH;
+    return parse_stat(stat, &comm, &start) && strncmp(comm, name, NSH_COMM_LEN - 1) == 0;
+}
+
 bool nsh_culprit_confirm(uint32_t pid, const char *name, char ret_comm[static NSH_COMM_LEN * 4])
 {
-    char path[32], stat[1024], *comm;
-    uint64_t start;
+    char path[32];
 
     if (pid == 0 || name[0] == '\0' || !proc_is_ours() || !in_initial_pid_namespace())
         return false;
     snprintf(path, sizeof(path), "/proc/%" PRIu32, pid);
     nsh_autoclose int process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    /* One that has ended meanwhile was what the kernel says; another may have got its number. */
-    if (process < 0 ? errno != ENOENT
-                    : !same_namespace(process, "ns/net") ||
-                              !read_small(process, "stat", stat, sizeof(stat)) ||
-                              !parse_stat(stat, &comm, &start) ||
-                              strncmp(comm, name, NSH_COMM_LEN - 1) != 0)
+    /* Another may have got its number. */
+    if (process < 0 ? errno != ENOENT : !may_be(process, name))
         return false;
     nsh_printable(name, strlen(name), ret_comm, (size_t)NSH_COMM_LEN * 4);
     return true;

@@ -321,6 +321,7 @@ static void test_what_the_kernel_told(void **state)
 {
     char link[64] = "";
     struct suspect s;
+    siginfo_t info;
 
     (void)state;
     if (readlink("/proc/self/ns/pid", link, sizeof(link) - 1) < 0 ||
@@ -334,8 +335,13 @@ static void test_what_the_kernel_told(void **state)
     assert_false(confirm(s.pid, "nft")); /* somebody else's number by now */
     assert_false(confirm(0, "iptables-legacy"));
     assert_false(confirm(s.pid, ""));
-    end_suspect(&s);
-    assert_true(confirm(s.pid, "iptables-legacy")); /* it has ended: it was that one */
+    /* It has ended, and nobody has waited for it yet. */
+    close(s.leash);
+    assert_int_equal(waitid(P_PID, (id_t)s.pid, &info, WEXITED | WNOWAIT), 0);
+    assert_true(confirm(s.pid, "iptables-legacy"));
+    assert_false(confirm(s.pid, "nft"));
+    waitpid(s.pid, NULL, 0);
+    assert_true(confirm(s.pid, "iptables-legacy")); /* it is gone: it was that one */
 }
 
 static bool prepare_other_network(void)
