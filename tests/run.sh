@@ -58,6 +58,7 @@ rm -f build-asan/sanitizer.*
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:log_path=$top/build-asan/sanitizer
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:log_path=$top/build-asan/sanitizer
 wrap=isolated suites build-asan unit netns
+wrap=isolated_network suites build-asan pids
 unset ASAN_OPTIONS UBSAN_OPTIONS
 suites build-gcc system
 suites build-clang style

@@ -96,6 +96,14 @@ isolated() {
         bash -c "$inner" isolated "$@"
 }
 
+# The same, but in the pid namespace of the caller.
+isolated_network() {
+    local inner
+    # shellcheck disable=SC2016
+    inner='mount -t tmpfs -o mode=755 tmpfs /run && ip link set lo up || exit 125; exec "$@"'
+    unshare --mount --net --propagation private -- bash -c "$inner" isolated_network "$@"
+}
+
 # until_true SECONDS COMMAND...: waits for a condition, and fails when it never comes.
 until_true() {
     local limit=$((SECONDS + $1 + 1))
