@@ -54,9 +54,10 @@ static void end_scrape(struct nsh_scrape *s)
 {
     struct nsh_scrape **at = &s->socket->scrapes;
 
-    while (*at != s)
+    while (*at && *at != s)
         at = &(*at)->next;
-    *at = s->next;
+    if (*at)
+        *at = s->next;
     s->socket->n--;
     (void)sd_event_source_set_enabled(s->socket->listen, SD_EVENT_ON);
     s->socket = NULL;
