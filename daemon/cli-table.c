@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cleanup.h"
 #include "cli.h"
+#include "config.h"
 
 #define FIELD(member) .offset = offsetof(struct nsh_options, member)
 
@@ -17,6 +18,9 @@ static const struct nsh_cli_option options[] = {
                         "(default: $STATE_DIRECTORY or " NSH_DEFAULT_STATE_DIRECTORY ")"},
         {"json", FIELD(json), .help = "for programs"},
         {"strict", FIELD(strict), .help = "warnings are errors"},
+        {"timeout", FIELD(timeout),
+                .value = {NSH_CLI_TIME, "TIME", .min = NSH_TRIAL_MIN, .max = NSH_TRIAL_MAX},
+                .help = "how long it holds unconfirmed (default: 2min)"},
         {"openmetrics", FIELD(openmetrics),
                 .help = "as OpenMetrics 1.0, not Prometheus' older text"},
         {"output", FIELD(output), .letter = 'o', .value = {NSH_CLI_FILE, "FILE"},
@@ -35,6 +39,10 @@ static const struct nsh_cli_command commands[] = {
                 "show what would change in the kernel (exit status 3: something would)"},
         {"apply", nsh_command_apply, "make it so once (asks a running daemon)"},
         {"remove", nsh_command_remove, "take away all that netshared put there"},
+        {"try", nsh_command_try, "like reload, but without a 'confirm' in time all goes back",
+                .operands = {{{NSH_CLI_FILE, "FILE"}, .optional = true}}, .options = "timeout"},
+        {"confirm", nsh_command_confirm, "keep what is tried"},
+        {"revert", nsh_command_revert, "go back at once from what is tried"},
         {"status", nsh_command_status, "what is held, pending or conflicting", .options = "json"},
         {"metrics", nsh_command_metrics, "what it has counted, for Prometheus",
                 .options = "openmetrics output"},

@@ -22,6 +22,13 @@ const char *const nsh_control_questions[NSH_CONTROL_QUESTIONS] = {
         [NSH_CONTROL_OPENMETRICS] = "OpenMetrics",
 };
 
+/* A method, and of Try what goes with it. */
+struct request {
+    const char *method;
+    int archive; /* -1: nothing */
+    uint64_t trial_usec;
+};
+
 struct call {
     sd_bus_message *reply;
 };
@@ -89,7 +96,9 @@ static int open_bus(const char *path, uint64_t deadline, sd_bus **ret)
     if (e < 0)
         return e;
     (void)NSH_TAKE_FD(fd); /* the bus closes it */
-    e = sd_bus_start(bus);
+    e = sd_bus_negotiate_fds(bus, true);
+    if (e >= 0)
+        e = sd_bus_start(bus);
     if (e < 0)
         return e;
     *ret = NSH_TAKE_PTR(bus);
@@ -128,7 +137,7 @@ static int wait_reply(sd_bus *bus, struct call *call, uint64_t deadline)
     return sd_bus_message_is_method_error(call->reply, NULL) ? -(e > 0 ? e : EIO) : 0;
 }
 
-static int call_method(const char *path, uint64_t timeout_usec, const char *method,
+static int call_method(const char *path, uint64_t timeout_usec, const struct request *request,
         sd_bus **ret_bus, sd_bus_message **ret)
 {
     NSH_CLEANUP(sd_bus_close_unrefp) sd_bus *bus = NULL;
@@ -142,7 +151,9 @@ static int call_method(const char *path, uint64_t timeout_usec, const char *meth
         return e;
     NSH_CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL;
     e = sd_bus_message_new_method_call(
-            bus, &m, NULL, NSH_CONTROL_OBJECT, NSH_CONTROL_INTERFACE, method);
+            bus, &m, NULL, NSH_CONTROL_OBJECT, NSH_CONTROL_INTERFACE, request->method);
+    if (e >= 0 && request->archive >= 0)
+        e = sd_bus_message_append(m, "ht", request->archive, request->trial_usec);
     if (e < 0)
         return e;
     e = sd_bus_call_async(bus, NULL, m, on_reply, &call, UINT64_MAX);
@@ -157,13 +168,13 @@ static int call_method(const char *path, uint64_t timeout_usec, const char *meth
     return 0;
 }
 
-int nsh_control_call_reload(
-        const char *path, uint64_t timeout_usec, bool *ret_accepted, char **ret_text)
+static int call_verdict(const char *path, uint64_t timeout_usec, const struct request *request,
+        bool *ret_accepted, char **ret_text)
 {
     NSH_CLEANUP(sd_bus_close_unrefp) sd_bus *bus = NULL;
     NSH_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     const char *text;
-    int accepted, e = call_method(path, timeout_usec, "Reload", &bus, &reply);
+    int accepted, e = call_method(path, timeout_usec, request, &bus, &reply);
 
     if (e < 0)
         return e;
@@ -178,13 +189,35 @@ int nsh_control_call_reload(
     return 0;
 }
 
+int nsh_control_call_reload(
+        const char *path, uint64_t timeout_usec, bool *ret_accepted, char **ret_text)
+{
+    return call_verdict(
+            path, timeout_usec, &(struct request){"Reload", .archive = -1}, ret_accepted, ret_text);
+}
+
+int nsh_control_call_confirm(
+        const char *path, uint64_t timeout_usec, bool keep, bool *ret_accepted, char **ret_text)
+{
+    return call_verdict(path, timeout_usec,
+            &(struct request){keep ? "Confirm" : "Revert", .archive = -1}, ret_accepted, ret_text);
+}
+
+int nsh_control_call_try(const char *path, uint64_t timeout_usec, int archive, uint64_t trial_usec,
+        bool *ret_accepted, char **ret_text)
+{
+    return call_verdict(path, timeout_usec, &(struct request){"Try", archive, trial_usec},
+            ret_accepted, ret_text);
+}
+
 int nsh_control_call_ask(const char *path, uint64_t timeout_usec,
         enum nsh_control_question question, char **ret_text)
 {
     NSH_CLEANUP(sd_bus_close_unrefp) sd_bus *bus = NULL;
     NSH_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     const char *text;
-    int e = call_method(path, timeout_usec, nsh_control_questions[question], &bus, &reply);
+    int e = call_method(path, timeout_usec,
+            &(struct request){nsh_control_questions[question], .archive = -1}, &bus, &reply);
 
     if (e < 0)
         return e;
@@ -224,7 +257,8 @@ int nsh_control_watch(const char *path, uint64_t timeout_usec, void (*begun)(voi
     NSH_CLEANUP(sd_bus_close_unrefp) sd_bus *bus = NULL;
     NSH_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     struct watcher w = {event, userdata, 0};
-    int e = call_method(path, timeout_usec, "Watch", &bus, &reply);
+    int e = call_method(
+            path, timeout_usec, &(struct request){"Watch", .archive = -1}, &bus, &reply);
 
     if (e < 0)
         return e;

@@ -13,6 +13,7 @@
  * callbacks is running.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -174,16 +175,45 @@ static int new_reply(struct nsh_control_peer *p, sd_bus_message *m, sd_bus_error
     return 1;
 }
 
-static int on_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     struct nsh_control_peer *p = userdata;
+    const struct nsh_control_handler *h = &p->control->handler;
     struct nsh_control_reply *reply = NULL;
 
     if (p->access < NSH_LOCAL_CHANGE)
         return refuse(error);
     int e = new_reply(p, m, error, &reply);
+    if (e <= 0)
+        return e;
+    if (sd_bus_message_is_method_call(m, NULL, "Confirm") > 0)
+        h->confirm(h->userdata, reply);
+    else if (sd_bus_message_is_method_call(m, NULL, "Revert") > 0)
+        h->revert(h->userdata, reply);
+    else
+        h->reload(h->userdata, reply);
+    return 1;
+}
+
+static int on_try(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    struct nsh_control_peer *p = userdata;
+    const struct nsh_control_handler *h = &p->control->handler;
+    struct nsh_control_reply *reply = NULL;
+    uint64_t timeout;
+    int fd;
+
+    if (p->access < NSH_LOCAL_CHANGE)
+        return refuse(error);
+    int e = sd_bus_message_read(m, "ht", &fd, &timeout);
+    if (e < 0)
+        return e;
+    nsh_autoclose int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the message has its own */
+    if (copy < 0)
+        return -errno;
+    e = new_reply(p, m, error, &reply);
     if (e > 0)
-        p->control->handler.reload(p->control->handler.userdata, reply);
+        h->try(h->userdata, NSH_TAKE_FD(copy), timeout, reply);
     return e;
 }
 
@@ -225,7 +255,13 @@ void nsh_control_peer_tell(struct nsh_control_peer *p, const char *json)
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("b", accepted, "s", text),
-                on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+                on_change, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Try", SD_BUS_ARGS("h", archive, "t", timeout_usec),
+                SD_BUS_RESULT("b", accepted, "s", text), on_try, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Confirm", SD_BUS_NO_ARGS, SD_BUS_RESULT("b", accepted, "s", text),
+                on_change, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Revert", SD_BUS_NO_ARGS, SD_BUS_RESULT("b", accepted, "s", text),
+                on_change, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_question,
                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), on_question,
@@ -278,7 +314,7 @@ static int set_up_bus(struct nsh_control_peer *p)
     if (e >= 0)
         e = sd_bus_set_trusted(p->bus, true);
     if (e >= 0)
-        e = sd_bus_negotiate_fds(p->bus, false);
+        e = sd_bus_negotiate_fds(p->bus, true);
     /* At the end of the event loop sd-bus would wait for slow readers otherwise. */
     if (e >= 0)
         e = sd_bus_set_close_on_exit(p->bus, false);

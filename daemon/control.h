@@ -10,6 +10,11 @@
  * Object /io/netshared/Control, interface io.netshared.Control:
  *     Reload() -> (b accepted, s text)   answers when a load begun after the call has been judged;
  *                                        text: the errors or warnings, as `check` prints them
+ *     Try(h archive, t timeout_usec) -> (b accepted, s text)
+ *                                        as Reload, of what config.h wrote to `archive`; the last
+ *                                        accepted configuration comes back unless
+ *     Confirm() -> (b accepted, s text)  is called in time
+ *     Revert() -> (b accepted, s text)   goes back at once
  *     Status() -> (s json)
  *     Metrics() -> (s text), OpenMetrics() -> (s text)
  *     Watch() -> ()                      from now on the signal
@@ -24,6 +29,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 struct nsh_control;
@@ -44,6 +50,10 @@ struct nsh_control_handler {
      * until then, whether or not the client is still there.
      */
     void (*reload)(void *userdata, struct nsh_control_reply *reply);
+    /* The same for these. `fd` is the receiver's; `timeout` is in microseconds. */
+    void (*try)(void *userdata, int fd, uint64_t timeout, struct nsh_control_reply *reply);
+    void (*confirm)(void *userdata, struct nsh_control_reply *reply);
+    void (*revert)(void *userdata, struct nsh_control_reply *reply);
     /* Later exactly one nsh_control_reply_text with `reply`. */
     void (*ask)(
             void *userdata, enum nsh_control_question question, struct nsh_control_reply *reply);
@@ -71,6 +81,12 @@ void nsh_control_tell(struct nsh_control *c, const char *json);
  */
 int nsh_control_call_reload(
         const char *path, uint64_t timeout_usec, bool *ret_accepted, char **ret_text);
+/* Confirm, or Revert. */
+int nsh_control_call_confirm(
+        const char *path, uint64_t timeout_usec, bool keep, bool *ret_accepted, char **ret_text);
+/* `trial_usec`: how long it is to hold unconfirmed. */
+int nsh_control_call_try(const char *path, uint64_t timeout_usec, int archive, uint64_t trial_usec,
+        bool *ret_accepted, char **ret_text);
 int nsh_control_call_ask(const char *path, uint64_t timeout_usec,
         enum nsh_control_question question, char **ret_text);
 /*

@@ -28,6 +28,7 @@ int main(int argc, char **argv)
             .config = NSH_DEFAULT_CONFIG,
             .runtime_directory = directory("RUNTIME_DIRECTORY", NSH_DEFAULT_RUNTIME_DIRECTORY),
             .state_directory = directory("STATE_DIRECTORY", NSH_DEFAULT_STATE_DIRECTORY),
+            .timeout = 120000000,
     };
     const struct nsh_cli_command *command;
     int code;

@@ -15,15 +15,18 @@
 
 struct nsh_status manager_status(const struct manager *m)
 {
+    uint64_t now = nsh_clock(NULL);
+
     return (struct nsh_status){
             .reconciler = m->reconciler,
             .config = m->options->config,
             .firewall = m->firewall->ops->name,
             .problem = m->problem,
-            .now = nsh_clock(NULL),
+            .now = now,
             .longest = m->longest,
             .longest_cpu = m->longest_cpu,
             .traffic = m->traffic,
+            .trial_left = m->trial_runs && m->trial_ends > now ? m->trial_ends - now : 0,
     };
 }
 

@@ -48,7 +48,7 @@ void manager_applied(struct manager *m)
     malloc_trim(0); /* what loading needed goes back to the system */
 }
 
-static void set_problem(struct manager *m, const char *text)
+void manager_set_problem(struct manager *m, const char *text)
 {
     free(m->problem);
     m->problem = text ? strdup(text) : NULL;
@@ -116,7 +116,22 @@ static char *errors_of(const struct nsh_loaded *l)
     return text ? text : strdup(strerror(-l->error));
 }
 
-static int begin_load(struct manager *m);
+static void load_file(struct manager *m);
+
+/* What was taken is on trial, or ends one. */
+static void settle_trial(struct manager *m, const struct nsh_loaded *l)
+{
+    if (m->trial_why[0] != '\0') {
+        manager_trial_reverted(m, m->trial_why);
+    } else if (l->trial.timeout > 0) {
+        manager_set_problem(m, NULL);
+        manager_trial_begin(m, &l->trial);
+    } else {
+        manager_set_problem(m, NULL);
+        manager_trial_end(m);
+    }
+    m->trial_why[0] = '\0';
+}
 
 void manager_loaded(void *userdata, struct nsh_loaded *l)
 {
@@ -129,17 +144,18 @@ void manager_loaded(void *userdata, struct nsh_loaded *l)
     if (q == 0) {
         report_unstored(m, l);
         report_warnings(m, l);
-        set_problem(m, NULL);
+        settle_trial(m, l);
     } else {
         nsh_autofree char *text = errors_of(l);
 
         manager_report(m, NSH_REPORT_RELOAD_BAD, text);
         reply_all(&m->loading_replies, false, text ? text : "out of memory");
         manager_notify(m, m->applying ? "" : "READY=1\n");
+        manager_trial_failed(m, l->trial.timeout > 0);
     }
     nsh_loaded_done(l);
     if (m->load_again)
-        begin_load(m);
+        load_file(m);
     malloc_trim(0);
     manager_schedule(m);
 }
@@ -154,14 +170,10 @@ static void notify_reloading(void)
             (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 }
 
-static int begin_load(struct manager *m)
+int manager_begin_load(struct manager *m, const struct nsh_load_request *request)
 {
-    int q;
-
-    move_all(&m->waiting_replies, &m->loading_replies);
-    m->load_again = false;
     notify_reloading();
-    q = nsh_loader_start(m->loader);
+    int q = nsh_loader_start(m->loader, request);
     if (q < 0) {
         manager_report(m, NSH_REPORT_RELOAD_BAD, strerror(-q));
         reply_all(&m->loading_replies, false, strerror(-q));
@@ -170,6 +182,19 @@ static int begin_load(struct manager *m)
     }
     m->loading = true;
     return 0;
+}
+
+/* The file on disk; the configuration that runs may want a change to be confirmed. */
+static void load_file(struct manager *m)
+{
+    const struct nsh_desired *d = nsh_reconciler_desired(m->reconciler);
+    const struct nsh_load_request request = {.what = NSH_LOAD_FILE,
+            .fd = -1,
+            .trial = d ? d->config->settings.confirm_reload_usec : 0};
+
+    move_all(&m->waiting_replies, &m->loading_replies);
+    m->load_again = false;
+    (void)manager_begin_load(m, &request);
 }
 
 void manager_request_load(struct manager *m, struct nsh_control_reply *reply)
@@ -185,15 +210,52 @@ void manager_request_load(struct manager *m, struct nsh_control_reply *reply)
     if (m->loading)
         m->load_again = true;
     else
-        begin_load(m);
+        load_file(m);
+}
+
+/* The file on disk does not count: the last accepted configuration runs, and `problem` says why. */
+static int run_accepted(struct manager *m, struct nsh_loaded *accepted)
+{
+    nsh_load_archive(m->state, NSH_ARCHIVE_ACCEPTED, accepted);
+    return accepted->error == 0 ? take(m, accepted, NSH_OCCASION_START) : accepted->error;
+}
+
+/* 1: nothing of a trial is left. */
+static int resume_trial(struct manager *m)
+{
+    struct nsh_loaded loaded = {0};
+    struct nsh_trial trial;
+
+    if (nsh_trial_at_start(m->state, &loaded, &trial) == 0)
+        return 1;
+    int q = take(m, &loaded, NSH_OCCASION_START);
+    nsh_loaded_done(&loaded);
+    if (q == 0 && trial.timeout > 0)
+        manager_trial_begin(m, &trial);
+    else if (q == 0)
+        manager_trial_reverted(m, "its time was over when netshared started");
+    return q;
+}
+
+static void refuse_start(struct manager *m, const struct nsh_loaded *accepted, const char *errors)
+{
+    fprintf(stderr, "%s\n", errors ? errors : "out of memory");
+    if (accepted->error != 0 && accepted->error != -ENOENT)
+        nsh_complain("the last accepted configuration, %s/accepted, can't be used: %s",
+                m->options->state_directory,
+                accepted->error == -EBADMSG ? "it is damaged" : strerror(-accepted->error));
+    nsh_complain(
+            "there is nothing good to run: correct %s; nothing was changed", m->options->config);
 }
 
 int manager_load_first(struct manager *m)
 {
     struct nsh_loaded loaded, accepted = {0};
     nsh_autofree char *errors = NULL;
-    int q;
+    int q = resume_trial(m);
 
+    if (q <= 0)
+        return q;
     nsh_load_now(m->options->config, NSH_TRUST_REQUIRED, m->state, &loaded);
     q = loaded.error;
     if (q == 0) {
@@ -205,22 +267,17 @@ int manager_load_first(struct manager *m)
         nsh_loaded_done(&loaded);
         return q;
     }
+    bool rejected = q == -EKEYREJECTED;
     errors = errors_of(&loaded);
     nsh_loaded_done(&loaded);
-    nsh_load_accepted(m->state, &accepted);
-    if (accepted.error == 0)
-        q = take(m, &accepted, NSH_OCCASION_START);
-    if (accepted.error == 0 && q == 0) {
+    q = run_accepted(m, &accepted);
+    if (q == 0 && rejected) {
+        manager_trial_reverted(m, "the file on disk is what was tried; a reload takes it");
+    } else if (q == 0) {
         manager_report(m, NSH_REPORT_START_BAD, errors);
-        set_problem(m, "error: the file is bad, the last accepted configuration runs");
+        manager_set_problem(m, "error: the file is bad, the last accepted configuration runs");
     } else {
-        fprintf(stderr, "%s\n", errors ? errors : "out of memory");
-        if (accepted.error != 0 && accepted.error != -ENOENT)
-            nsh_complain("the last accepted configuration, %s/accepted, can't be used: %s",
-                    m->options->state_directory,
-                    accepted.error == -EBADMSG ? "it is damaged" : strerror(-accepted.error));
-        nsh_complain("there is nothing good to run: correct %s; nothing was changed",
-                m->options->config);
+        refuse_start(m, &accepted, errors);
         q = -EINVAL;
     }
     nsh_loaded_done(&accepted);

@@ -421,7 +421,12 @@ static void on_reload(void *userdata, struct nsh_control_reply *reply)
 
 static int open_control(struct manager *m)
 {
-    struct nsh_control_handler handler = {.userdata = m, .reload = on_reload, .ask = manager_asked};
+    struct nsh_control_handler handler = {.userdata = m,
+            .reload = on_reload,
+            .ask = manager_asked,
+            .try = manager_try,
+            .confirm = manager_confirm,
+            .revert = manager_revert};
     char path[108];
     int q = nsh_control_path(m->options->runtime_directory, path);
 
@@ -510,6 +515,7 @@ static void manager_done(struct manager *m)
     sd_event_source_unref(m->other_hint);
     sd_event_source_unref(m->resync);
     sd_event_source_unref(m->kernel);
+    sd_event_source_disable_unref(m->trial_timer);
     nsh_reconciler_free(m->reconciler);
     nsh_firewalls_done(&m->firewalls);
     nsh_fib_free(m->fib);

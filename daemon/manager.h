@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the daemon share: manager.c (the event loop and what runs on it),
- * manager-ask.c (answers) and manager-config.c (how a configuration comes into force).
+ * manager-ask.c (answers), manager-config.c (how a configuration comes into force) and
+ * manager-trial.c (how one is tried).
  */
 #pragma once
 
@@ -61,6 +62,11 @@ struct manager {
     struct nsh_metrics metrics;
     const struct nsh_traffic_table *traffic; /* the reader's; NULL: none was read, or it reads */
     uint64_t traffic_at;
+    struct nsh_trial trial;
+    bool trial_runs;
+    uint64_t trial_ends; /* CLOCK_BOOTTIME */
+    char trial_why[64];  /* it is being gone back from */
+    sd_event_source *trial_timer;
     struct asked asked[ASKED_MAX];
     size_t n_asked;
 
@@ -103,7 +109,27 @@ void manager_traffic_read(void *userdata, const struct nsh_traffic_table *table)
 /* Those who wait get what is known. */
 void manager_answer_all(struct manager *m);
 
+/* manager-trial.c */
+/* Microseconds until it ends, by the clock on the wall. */
+uint64_t nsh_trial_left(const struct nsh_trial *t);
+/* What was just taken is on trial. */
+void manager_trial_begin(struct manager *m, const struct nsh_trial *trial);
+/* Nothing is on trial any more. */
+void manager_trial_end(struct manager *m);
+void manager_trial_revert(struct manager *m, const char *why);
+/* A load failed: going back is tried again; what was `stored` on trial did not come into force. */
+void manager_trial_failed(struct manager *m, bool stored);
+void manager_trial_reverted(struct manager *m, const char *why);
+void manager_try(void *userdata, int fd, uint64_t timeout, struct nsh_control_reply *reply);
+void manager_confirm(void *userdata, struct nsh_control_reply *reply);
+void manager_revert(void *userdata, struct nsh_control_reply *reply);
+int nsh_trial_at_start(
+        struct nsh_state *state, struct nsh_loaded *ret, struct nsh_trial *ret_trial);
+
 /* manager-config.c */
+int manager_begin_load(struct manager *m, const struct nsh_load_request *request);
+/* Why the file on disk is not what runs; NULL: it is. */
+void manager_set_problem(struct manager *m, const char *text);
 /* The file, or the last accepted configuration if it is bad. -EINVAL: neither, and said so. */
 int manager_load_first(struct manager *m);
 /* SIGHUP, or somebody's Reload, who gets the verdict. */

@@ -29,6 +29,7 @@ struct nsh_options {
     const char *state_directory;
     bool json;
     bool strict;
+    uint64_t timeout; /* microseconds */
     bool openmetrics;
     const char *output;
     const char *operands[NSH_OPERANDS_MAX]; /* in the order of the table; NULL: left out */
@@ -45,3 +46,6 @@ int nsh_command_status(const struct nsh_options *o);
 int nsh_command_watch(const struct nsh_options *o);
 int nsh_command_metrics(const struct nsh_options *o);
 int nsh_command_complete(const struct nsh_options *o);
+int nsh_command_try(const struct nsh_options *o);
+int nsh_command_confirm(const struct nsh_options *o);
+int nsh_command_revert(const struct nsh_options *o);

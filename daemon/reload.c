@@ -3,11 +3,17 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+
+/* Of what a client sends to be tried: some files of the largest size. */
+#define ARCHIVE_MAX (2 * NSH_CONFIG_FILE_MAX)
 
 struct nsh_loader {
     const char *path;
@@ -18,7 +24,8 @@ struct nsh_loader {
     int wake_fd;
     pthread_t thread;
     bool running;
-    struct nsh_loaded result; /* the thread's until it has written to wake_fd */
+    struct nsh_load_request request; /* the thread's, as is this, */
+    struct nsh_loaded result;        /* until it has written to wake_fd */
 };
 
 void nsh_loaded_done(struct nsh_loaded *l)
@@ -50,8 +57,7 @@ static void load_source(const struct nsh_config_source *source, struct nsh_loade
         ret->error = to_desired(config, ret);
 }
 
-/* One try; `archive` -1: what is read is not kept. */
-static void load_once(
+void nsh_load_into(
         const char *path, enum nsh_config_trust trust, int archive, struct nsh_loaded *ret)
 {
     struct nsh_config_source source = {.path = path, .trust = trust, .archive_fd = archive};
@@ -67,52 +73,206 @@ void nsh_load_text(const char *path, int fd, enum nsh_config_trust trust, struct
     load_source(&source, ret);
 }
 
+/* ---- in the state directory ---- */
+
+static uint64_t realtime(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* There has to be something to go back to, and the trial has to be known after a crash. */
+static int begin_trial(
+        struct nsh_state *state, int archive, uint64_t timeout, struct nsh_trial *ret)
+{
+    struct nsh_trial trial = {.until = realtime() + timeout, .timeout = timeout};
+    nsh_autoclose int accepted = nsh_state_archive_open(state, NSH_ARCHIVE_ACCEPTED);
+    int e = accepted < 0 ? accepted : nsh_state_archive_store(state, NSH_ARCHIVE_TRIED, archive);
+
+    if (e == 0)
+        e = nsh_state_trial_save(state, &trial);
+    if (e == 0)
+        *ret = trial;
+    return e;
+}
+
+/* A good file that is not on trial ends any other trial. */
+static int accept_file(struct nsh_state *state, int archive)
+{
+    int e = nsh_state_archive_store(state, NSH_ARCHIVE_ACCEPTED, archive);
+
+    if (e == 0)
+        (void)nsh_state_trial_forget(state);
+    return e;
+}
+
+static uint64_t longer(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void store(struct nsh_state *state, int archive, const struct nsh_load_request *request,
+        struct nsh_loaded *l)
+{
+    uint64_t timeout = longer(request->trial, l->desired->config->settings.confirm_reload_usec);
+
+    if (timeout == 0) {
+        l->store_error = accept_file(state, archive);
+        return;
+    }
+    l->error = begin_trial(state, archive, timeout, &l->trial);
+    if (l->error < 0)
+        nsh_diag_add(l->diags, NSH_DIAG_ERROR, NULL, 0, 0, NULL,
+                "it has to be confirmed, but can't be tried: %s",
+                l->error == -ENOENT ? "no configuration was ever accepted to go back to"
+                                    : strerror(-l->error));
+}
+
+static bool is_rejected(struct nsh_state *state, int archive)
+{
+    struct nsh_trial trial;
+
+    return nsh_state_trial_load(state, &trial) == 0 && trial.reverted &&
+           nsh_state_archive_same(state, NSH_ARCHIVE_TRIED, archive);
+}
+
 /*
  * A file counts even where it can't be stored; only a later start with a bad one suffers. A full
  * disk shows while it is read, as an error that is not of the file: then it is read once more.
+ * `request` NULL: it is a start, which needs no confirmation, but takes nothing that lacked one.
  */
-void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
-        struct nsh_loaded *ret)
+static void load_file(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
+        const struct nsh_load_request *request, struct nsh_loaded *ret)
 {
     nsh_autoclose int archive = state ? nsh_state_archive_begin(state) : -1;
     int store_error = state && archive < 0 ? archive : 0;
 
-    load_once(path, trust, archive >= 0 ? archive : -1, ret);
+    nsh_load_into(path, trust, archive >= 0 ? archive : -1, ret);
     if (archive >= 0 && ret->error < 0 && ret->error != -EINVAL) {
         store_error = ret->error;
         nsh_loaded_done(ret);
-        load_once(path, trust, -1, ret);
-    } else if (archive >= 0 && ret->error == 0) {
-        store_error = nsh_state_archive_accept(state, archive);
+        nsh_load_into(path, trust, -1, ret);
     }
-    ret->store_error = ret->error == 0 ? store_error : 0;
+    if (ret->error < 0)
+        return;
+    ret->store_error = store_error;
+    if (archive < 0 || store_error < 0)
+        return;
+    if (request)
+        store(state, archive, request, ret);
+    else if (is_rejected(state, archive))
+        ret->error = -EKEYREJECTED;
+    else
+        ret->store_error = accept_file(state, archive);
 }
 
-void nsh_load_accepted(struct nsh_state *state, struct nsh_loaded *ret)
+void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
+        struct nsh_loaded *ret)
 {
-    nsh_autoclose int fd = -1;
+    load_file(path, trust, state, NULL, ret);
+}
+
+/* From `fd`, which is read from its start. */
+static void load_from(int fd, struct nsh_loaded *ret)
+{
     struct nsh_config *config = NULL;
 
-    *ret = (struct nsh_loaded){.error = -ENOENT};
-    if (!state)
-        return;
-    fd = nsh_state_archive_open(state);
-    if (fd < 0) {
-        ret->error = fd;
-        return;
-    }
-    ret->diags = nsh_diags_new();
+    *ret = (struct nsh_loaded){.diags = nsh_diags_new()};
     ret->error = ret->diags ? nsh_config_load_archive(fd, ret->diags, &config) : -ENOMEM;
     if (ret->error == 0)
         ret->error = to_desired(config, ret);
 }
+
+void nsh_load_archive(struct nsh_state *state, enum nsh_archive_name name, struct nsh_loaded *ret)
+{
+    nsh_autoclose int fd = -1;
+
+    *ret = (struct nsh_loaded){.error = -ENOENT};
+    if (!state)
+        return;
+    fd = nsh_state_archive_open(state, name);
+    if (fd < 0)
+        ret->error = fd;
+    else
+        load_from(fd, ret);
+}
+
+/* ---- a trial ---- */
+
+/* The client's file may change under our hands: a copy is judged, and no larger one than may be. */
+static int copy_archive(int from, int to)
+{
+    char buf[65536];
+    uint64_t total = 0;
+
+    for (;;) {
+        ssize_t n = pread(from, buf, sizeof(buf), (off_t)total);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : 0;
+        total += (uint64_t)n;
+        if (total > ARCHIVE_MAX)
+            return -EFBIG;
+        for (ssize_t done = 0; done < n;) {
+            ssize_t put = write(to, buf + done, (size_t)(n - done));
+
+            if (put < 0 && errno != EINTR)
+                return -errno;
+            done += put > 0 ? put : 0;
+        }
+    }
+}
+
+static void load_tried(
+        struct nsh_state *state, const struct nsh_load_request *request, struct nsh_loaded *ret)
+{
+    nsh_autoclose int archive = state ? nsh_state_archive_begin(state) : -ENOENT;
+    int e = archive < 0 ? archive : copy_archive(request->fd, archive);
+
+    *ret = (struct nsh_loaded){.error = e};
+    if (e < 0)
+        return;
+    load_from(archive, ret);
+    if (ret->error == 0)
+        store(state, archive, request, ret);
+}
+
+/* What ran on trial is over before the accepted one runs, whatever happens in between. */
+static void load_accepted(struct nsh_state *state, struct nsh_loaded *ret)
+{
+    struct nsh_trial trial;
+
+    nsh_load_archive(state, NSH_ARCHIVE_ACCEPTED, ret);
+    if (ret->error < 0 || nsh_state_trial_load(state, &trial) < 0)
+        return;
+    trial.reverted = true;
+    ret->store_error = nsh_state_trial_save(state, &trial);
+}
+
+/* ---- the thread ---- */
 
 static void *load_thread(void *userdata)
 {
     struct nsh_loader *l = userdata;
     uint64_t one = 1;
 
-    nsh_load_now(l->path, NSH_TRUST_REQUIRED, l->state, &l->result);
+    switch (l->request.what) {
+    case NSH_LOAD_FILE:
+        load_file(l->path, NSH_TRUST_REQUIRED, l->state, &l->request, &l->result);
+        break;
+    case NSH_LOAD_TRIED:
+        load_tried(l->state, &l->request, &l->result);
+        break;
+    case NSH_LOAD_ACCEPTED:
+        load_accepted(l->state, &l->result);
+        break;
+    }
+    nsh_closep(&l->request.fd);
+    l->request.fd = -1;
     /* An eventfd write of 1 can't fail while nobody else counts on it. */
     while (write(l->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
         ;
@@ -180,15 +340,18 @@ bool nsh_loader_busy(const struct nsh_loader *l)
     return l && l->running;
 }
 
-int nsh_loader_start(struct nsh_loader *l)
+int nsh_loader_start(struct nsh_loader *l, const struct nsh_load_request *request)
 {
+    nsh_autoclose int fd = request->fd;
     int q;
 
     if (l->running)
         return -EBUSY;
+    l->request = *request;
     q = pthread_create(&l->thread, NULL, load_thread, l);
     if (q != 0)
         return -q;
+    (void)NSH_TAKE_FD(fd);
     l->running = true;
     return 0;
 }

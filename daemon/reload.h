@@ -19,7 +19,21 @@ struct nsh_loaded {
     struct nsh_desired *desired; /* NULL: the file is bad */
     struct nsh_diags *diags;     /* NULL: no memory */
     int error;                   /* 0 or negative errno */
-    int store_error; /* why it is not in the state directory; 0: it is, or was not to be */
+    int store_error;        /* why it is not in the state directory; 0: it is, or was not to be */
+    struct nsh_trial trial; /* it is on trial, and stored as such; timeout 0: it is not */
+};
+
+enum nsh_load_what {
+    NSH_LOAD_FILE,     /* the one on disk */
+    NSH_LOAD_TRIED,    /* the archive in `fd` */
+    NSH_LOAD_ACCEPTED, /* the last accepted one, in place of one that was tried */
+};
+
+struct nsh_load_request {
+    enum nsh_load_what what;
+    int fd; /* the loader's to close, whatever happens */
+    /* A trial of so long, microseconds; 0: none. The file itself may ask for a longer one. */
+    uint64_t trial;
 };
 void nsh_loaded_done(struct nsh_loaded *l);
 
@@ -34,14 +48,18 @@ void nsh_loader_free(struct nsh_loader *l);
 /* True while a load runs: freeing it then waits for whatever the file lies on. */
 bool nsh_loader_busy(const struct nsh_loader *l);
 /* Begins a load; -EBUSY while one runs, -errno. */
-int nsh_loader_start(struct nsh_loader *l);
+int nsh_loader_start(struct nsh_loader *l, const struct nsh_load_request *request);
 /*
  * The same in the caller's thread, for the start and for commands. With a `state` a good file
  * becomes the last accepted configuration, synced to the disk: not a thing to do on the loop.
+ * -EKEYREJECTED: it is what was tried last and not confirmed.
  */
 void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
         struct nsh_loaded *ret);
 /* The same with the bytes of `fd` in place of the main file's. */
 void nsh_load_text(const char *path, int fd, enum nsh_config_trust trust, struct nsh_loaded *ret);
-/* The last accepted configuration from the state directory; error -ENOENT: there is none. */
-void nsh_load_accepted(struct nsh_state *state, struct nsh_loaded *ret);
+/* The same, and what is read is written to `archive`, from which it can be loaded again. */
+void nsh_load_into(
+        const char *path, enum nsh_config_trust trust, int archive, struct nsh_loaded *ret);
+/* An archive of the state directory; error -ENOENT: there is none. */
+void nsh_load_archive(struct nsh_state *state, enum nsh_archive_name name, struct nsh_loaded *ret);

@@ -358,6 +358,26 @@ static void say_dropped(FILE *to, const struct nsh_report *r)
     fputs(" dropped from conntrack, to be translated otherwise from now on", to);
 }
 
+static void say_trial(FILE *to, const struct nsh_report *r)
+{
+    put_subject(to, r);
+    fputs(" is on trial", to);
+    put_detail(to, r->detail);
+}
+
+static void say_confirmed(FILE *to, const struct nsh_report *r)
+{
+    put_subject(to, r);
+    fputs(" was confirmed", to);
+}
+
+static void say_reverted(FILE *to, const struct nsh_report *r)
+{
+    put_subject(to, r);
+    fputs(" was not confirmed, the last accepted one runs", to);
+    put_detail(to, r->detail);
+}
+
 /* ---- the table ---- */
 
 static const struct kind {
@@ -388,6 +408,9 @@ static const struct kind {
         [NSH_REPORT_CLOSED] = {"closed", NSH_ID_CLOSED, LOG_NOTICE, true, say_gate},
         [NSH_REPORT_OPENED] = {"opened", NSH_ID_OPENED, LOG_NOTICE, false, say_gate},
         [NSH_REPORT_LEARNED] = {"learned", NSH_ID_LEARNED, LOG_NOTICE, false, say_learned},
+        [NSH_REPORT_TRIAL] = {"trial", NSH_ID_TRIAL, LOG_NOTICE, false, say_trial},
+        [NSH_REPORT_CONFIRMED] = {"confirmed", NSH_ID_CONFIRMED, LOG_NOTICE, false, say_confirmed},
+        [NSH_REPORT_REVERTED] = {"reverted", NSH_ID_REVERTED, LOG_ERR, false, say_reverted},
         [NSH_REPORT_FLOWS] = {"flows", NSH_ID_FLOWS, LOG_NOTICE, false, say_flows},
         [NSH_REPORT_DROPPED] = {"dropped", NSH_ID_DROPPED, LOG_NOTICE, false, say_dropped},
 };

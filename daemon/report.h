@@ -34,6 +34,9 @@ enum nsh_report_kind {
     NSH_REPORT_LEARNED,    /* the gateway that others learned changed; `detail` is what to */
     NSH_REPORT_FLOWS,      /* untranslated flows deleted after a repair; `count` */
     NSH_REPORT_DROPPED,    /* flows that are to be translated otherwise now; `count` */
+    NSH_REPORT_TRIAL, /* a configuration is in force until it is confirmed; `detail` says when */
+    NSH_REPORT_CONFIRMED, /* it was */
+    NSH_REPORT_REVERTED,  /* it was not, the accepted one is back; `detail` is why */
     NSH_REPORT_KINDS,
 };
 

@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "state-internal.h"
 
-#define ARCHIVE "accepted"
 #define SYSCTLS "sysctls"
 #define PROTOCOL "protocol"
 #define TMP_SUFFIX ".tmp"
@@ -37,9 +37,9 @@
 #define SYSCTLS_SIZE_MAX \
     (128 + (size_t)NSH_SYSCTLS_MAX * (sizeof(((struct nsh_sysctl_before *)0)->key) + 25))
 
-struct nsh_state {
-    int dir;
-    atomic_uint counter;
+static const char *const archives[] = {
+        [NSH_ARCHIVE_ACCEPTED] = NSH_STATE_ACCEPTED_NAME,
+        [NSH_ARCHIVE_TRIED] = NSH_STATE_TRIED_NAME,
 };
 
 /* ---- the directory ---- */
@@ -165,7 +165,7 @@ static int write_all(int fd, const char *data, size_t size)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int replace_file(struct nsh_state *s, const char *name, const char *data, size_t size)
+int nsh_state_replace(struct nsh_state *s, const char *name, const char *data, size_t size)
 {
     char tmp[TMP_NAME];
     nsh_autoclose int fd = create_tmp(s, name, tmp);
@@ -198,7 +198,7 @@ static int open_file(struct nsh_state *s, const char *name, off_t *ret_size)
 }
 
 /* The whole file, terminated; -EBADMSG when it is larger than `limit` or holds a NUL. */
-static int load_file(struct nsh_state *s, const char *name, size_t limit, char **ret)
+int nsh_state_read(struct nsh_state *s, const char *name, size_t limit, char **ret)
 {
     off_t size = 0;
     nsh_autoclose int fd = open_file(s, name, &size);
@@ -241,7 +241,7 @@ int nsh_state_archive_begin(struct nsh_state *s)
         return -errno;
     /* A file system that has no nameless files: take the name away, accept copies it then. */
     char tmp[TMP_NAME];
-    fd = create_tmp(s, ARCHIVE, tmp);
+    fd = create_tmp(s, NSH_STATE_ACCEPTED_NAME, tmp);
     if (fd >= 0)
         (void)unlinkat(s->dir, tmp, 0);
     return fd;
@@ -249,7 +249,7 @@ int nsh_state_archive_begin(struct nsh_state *s)
 
 static int copy_to(struct nsh_state *s, int from, char tmp[static TMP_NAME])
 {
-    nsh_autoclose int to = create_tmp(s, ARCHIVE, tmp);
+    nsh_autoclose int to = create_tmp(s, NSH_STATE_ACCEPTED_NAME, tmp);
     struct stat st;
     off_t at = 0;
 
@@ -271,13 +271,13 @@ static int copy_to(struct nsh_state *s, int from, char tmp[static TMP_NAME])
     return e;
 }
 
-int nsh_state_archive_accept(struct nsh_state *s, int fd)
+int nsh_state_archive_store(struct nsh_state *s, enum nsh_archive_name name, int fd)
 {
     char path[32], tmp[TMP_NAME];
 
     if (fsync(fd) < 0)
         return -errno;
-    tmp_name(s, ARCHIVE, tmp);
+    tmp_name(s, archives[name], tmp);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     if (linkat(AT_FDCWD, path, s->dir, tmp, AT_SYMLINK_FOLLOW) < 0) {
         /* No name can be given to it (begin's second way), or /proc is not there. */
@@ -286,14 +286,37 @@ int nsh_state_archive_accept(struct nsh_state *s, int fd)
         if (e < 0)
             return e;
     }
-    return install(s, tmp, ARCHIVE);
+    return install(s, tmp, archives[name]);
 }
 
-int nsh_state_archive_open(struct nsh_state *s)
+int nsh_state_archive_open(struct nsh_state *s, enum nsh_archive_name name)
 {
     off_t size = 0;
 
-    return open_file(s, ARCHIVE, &size);
+    return open_file(s, archives[name], &size);
+}
+
+static bool same_bytes(int a, int b, off_t size)
+{
+    char of_a[16384], of_b[sizeof(of_a)];
+
+    for (off_t at = 0; at < size;) {
+        ssize_t n = pread(a, of_a, sizeof(of_a), at);
+
+        if (n <= 0 || pread(b, of_b, (size_t)n, at) != n || memcmp(of_a, of_b, (size_t)n) != 0)
+            return false;
+        at += n;
+    }
+    return true;
+}
+
+bool nsh_state_archive_same(struct nsh_state *s, enum nsh_archive_name name, int fd)
+{
+    off_t size = 0;
+    struct stat st;
+    nsh_autoclose int named = open_file(s, archives[name], &size);
+
+    return named >= 0 && fstat(fd, &st) == 0 && st.st_size == size && same_bytes(named, fd, size);
 }
 
 /* ---- sysctls ---- */
@@ -431,7 +454,7 @@ int nsh_state_sysctls_load(struct nsh_state *s, struct nsh_sysctl_before **ret, 
     nsh_autofree char *text = NULL;
     struct head now, then;
     size_t length;
-    int e = load_file(s, SYSCTLS, SYSCTLS_SIZE_MAX, &text);
+    int e = nsh_state_read(s, SYSCTLS, SYSCTLS_SIZE_MAX, &text);
 
     if (e < 0 && e != -ENOENT)
         return e;
@@ -469,7 +492,7 @@ int nsh_state_sysctls_save(struct nsh_state *s, const struct nsh_sysctl_before *
     int failed = ferror(to);
     if (fclose(to) != 0 || failed)
         return -ENOMEM;
-    return safe ? replace_file(s, SYSCTLS, text, size) : -EINVAL;
+    return safe ? nsh_state_replace(s, SYSCTLS, text, size) : -EINVAL;
 }
 
 /* ---- the protocol ---- */
@@ -478,7 +501,7 @@ int nsh_state_protocol_load(struct nsh_state *s, uint8_t *ret)
 {
     nsh_autofree char *text = NULL;
     const char *after;
-    int value, e = load_file(s, PROTOCOL, 16, &text);
+    int value, e = nsh_state_read(s, PROTOCOL, 16, &text);
 
     if (e < 0)
         return e;
@@ -494,5 +517,5 @@ int nsh_state_protocol_save(struct nsh_state *s, uint8_t protocol)
     char text[16];
     int n = snprintf(text, sizeof(text), "%u\n", protocol);
 
-    return protocol == 0 ? -EINVAL : replace_file(s, PROTOCOL, text, (size_t)n);
+    return protocol == 0 ? -EINVAL : nsh_state_replace(s, PROTOCOL, text, (size_t)n);
 }

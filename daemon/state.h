@@ -4,6 +4,8 @@
  * and renamed; a reader sees the old or the new, never half.
  *
  *     accepted   the archive of the last accepted configuration (config.h)
+ *     tried      the archive of one that is on trial, or was tried and not confirmed
+ *     trial      how that stands: "running" or "reverted", until when, how long it was to be
  *     sysctls    "KEY BEFORE OURS" a line: what we switched and what it was; of this boot and this
  *                network namespace alone, as its first line says
  *     protocol   the route protocol in use
@@ -32,12 +34,35 @@ int nsh_state_open(const char *directory, struct nsh_state **ret);
 int nsh_state_open_reader(const char *directory, struct nsh_state **ret);
 void nsh_state_free(struct nsh_state *s);
 
+enum nsh_archive_name {
+    NSH_ARCHIVE_ACCEPTED,
+    NSH_ARCHIVE_TRIED,
+};
+
 /* A descriptor for a new archive, to be given to nsh_config_load; -errno. Thread-safe. */
 int nsh_state_archive_begin(struct nsh_state *s);
-/* Makes `fd` the accepted configuration. Does not close it. 0 or -errno; then the old one holds. */
-int nsh_state_archive_accept(struct nsh_state *s, int fd);
-/* Opens the accepted one for reading: descriptor, or -ENOENT. */
-int nsh_state_archive_open(struct nsh_state *s);
+/* Gives `fd` this name. Does not close it. 0 or -errno; then what had the name keeps it. */
+int nsh_state_archive_store(struct nsh_state *s, enum nsh_archive_name name, int fd);
+/* Opens it for reading: descriptor, or -ENOENT. */
+int nsh_state_archive_open(struct nsh_state *s, enum nsh_archive_name name);
+/* True if `fd` holds the same bytes as the archive of that name. */
+bool nsh_state_archive_same(struct nsh_state *s, enum nsh_archive_name name, int fd);
+
+/* ---- state-trial.c ---- */
+
+struct nsh_trial {
+    bool reverted;    /* it is over, and was not confirmed */
+    uint64_t until;   /* CLOCK_REALTIME, microseconds */
+    uint64_t timeout; /* microseconds it was to last */
+};
+
+/* -ENOENT: there is none. */
+int nsh_state_trial_load(struct nsh_state *s, struct nsh_trial *ret);
+int nsh_state_trial_save(struct nsh_state *s, const struct nsh_trial *trial);
+/* What is tried becomes accepted; the trial is over. */
+int nsh_state_trial_confirm(struct nsh_state *s);
+/* It is over, and counts no more. */
+int nsh_state_trial_forget(struct nsh_state *s);
 
 /* All remembered sysctls: an array, the caller's to free, empty when there are none. */
 int nsh_state_sysctls_load(struct nsh_state *s, struct nsh_sysctl_before **ret, size_t *ret_n);

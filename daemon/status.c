@@ -165,6 +165,8 @@ char *nsh_status_json(const struct nsh_status *s)
             root, "state", json_string(s->problem || as_wanted < total ? "degraded" : "running"));
     if (s->problem)
         json_object_set_new(root, "problem", json_string(s->problem));
+    if (s->trial_left > 0)
+        json_object_set_new(root, "trial_left_usec", json_integer((json_int_t)s->trial_left));
     json_object_set_new(root, "last_repair", last_repair_json(s));
     json_object_set_new(root, "counts", counts_json(s->reconciler));
     json_object_set_new(root, "work", work_json(s));

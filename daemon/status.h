@@ -17,6 +17,7 @@ struct nsh_status {
     uint64_t now;         /* CLOCK_BOOTTIME, microseconds */
     uint64_t longest;     /* the event loop was held at the most, microseconds */
     uint64_t longest_cpu; /* the same of the processor's time: without waiting for the kernel */
+    uint64_t trial_left;  /* microseconds until what is tried ends; 0: nothing is */
     const struct nsh_traffic_table *traffic; /* NULL: it was not read */
 };
 

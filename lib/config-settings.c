@@ -21,13 +21,14 @@ enum settings_key {
     KEY_CHECK_MARK,
     KEY_CHECK_TABLE,
     KEY_CHECK_PRIORITY,
+    KEY_CONFIRM_RELOAD,
 };
 
 struct settings_draft {
     struct nsh_draft draft;
     unsigned firewall, forwarding, on_stop, flush_conntrack;
     uint32_t route_protocol;
-    uint64_t resync_usec;
+    uint64_t resync_usec, confirm_reload_usec;
     struct nsh_mark check_mark;
     uint32_t check_table, check_priority;
 };
@@ -88,6 +89,9 @@ static const struct nsh_key keys[] = {
         [KEY_CHECK_PRIORITY] = {"check-priority", &nsh_type_integer, FIELD(check_priority),
                 .min = 1, .max = 32765, .known_as = "probe-priority", .otherwise = "1",
                 .help = "the priority of the rules that lead there"},
+        [KEY_CONFIRM_RELOAD] = {"confirm-reload", &nsh_type_duration, FIELD(confirm_reload_usec),
+                .min = NSH_TRIAL_MIN, .max = NSH_TRIAL_MAX, .known_as = "confirm try",
+                .help = "a reload holds only if 'netshared confirm' follows within this time"},
 };
 
 _Static_assert(NSH_ARRAY_SIZE(keys) <= NSH_SETTINGS_KEYS, "each has a place");
@@ -105,6 +109,7 @@ static struct settings_draft to_draft(const struct nsh_settings *s)
             .check_mark = {s->check_mark, UINT32_MAX},
             .check_table = s->check_table,
             .check_priority = s->check_priority,
+            .confirm_reload_usec = s->confirm_reload_usec,
     };
 }
 
@@ -119,6 +124,7 @@ static void from_draft(const struct settings_draft *d, struct nsh_settings *s)
     s->check_mark = d->check_mark.value;
     s->check_table = d->check_table;
     s->check_priority = d->check_priority;
+    s->confirm_reload_usec = d->confirm_reload_usec;
 }
 
 /* There is room above it, and the probes carry it whole. */

@@ -31,6 +31,9 @@
 #define NSH_POLICY_RULES_MAX 4096
 /* Policy routing rules in all: the kernel goes through them one by one, for each packet. */
 #define NSH_RULES_MAX 16384
+/* How long a configuration may be on trial, microseconds. */
+#define NSH_TRIAL_MIN 1000000ULL
+#define NSH_TRIAL_MAX (24ULL * 3600 * 1000000)
 #define NSH_CHECK_MARK_DEFAULT 0x6e000000U
 #define NSH_CHECK_TABLE_DEFAULT 11000
 #define NSH_CHECK_PRIORITY_DEFAULT 1
@@ -49,6 +52,7 @@ struct nsh_settings {
     uint64_t resync_usec;   /* at least 1 s */
     /* Of checks: NSH_GATES_MAX marks and tables from these on are theirs, and one priority. */
     uint32_t check_mark, check_table, check_priority;
+    uint64_t confirm_reload_usec; /* 0: a reload needs no confirmation */
 };
 
 #define NSH_FAMILY_IPV4 1U

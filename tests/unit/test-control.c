@@ -13,12 +13,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -64,6 +66,30 @@ static void reload(void *userdata, struct nsh_control_reply *reply)
     say('r');
 }
 
+/* The verdict says what came. */
+static void try(void *userdata, int fd, uint64_t timeout, struct nsh_control_reply *reply)
+{
+    char text[64] = "", bytes[16] = "";
+
+    (void)userdata;
+    (void)!pread(fd, bytes, sizeof(bytes) - 1, 0);
+    (void)snprintf(text, sizeof(text), "%s for %" PRIu64, bytes, timeout);
+    close(fd);
+    nsh_control_reply_reload(reply, true, text);
+}
+
+static void confirm(void *userdata, struct nsh_control_reply *reply)
+{
+    (void)userdata;
+    nsh_control_reply_reload(reply, true, "confirmed");
+}
+
+static void revert(void *userdata, struct nsh_control_reply *reply)
+{
+    (void)userdata;
+    nsh_control_reply_reload(reply, false, "reverted");
+}
+
 static void ask(void *userdata, enum nsh_control_question question, struct nsh_control_reply *reply)
 {
     struct server *s = userdata;
@@ -80,7 +106,7 @@ static void answer_held(void)
 
 static int make_control(void)
 {
-    const struct nsh_control_handler handler = {&server, reload, ask};
+    const struct nsh_control_handler handler = {&server, reload, try, confirm, revert, ask};
 
     return nsh_control_new(server.event, server.path, &handler, &server.control);
 }
@@ -277,6 +303,29 @@ static void test_reload(void **state)
     free(text);
 }
 
+static void test_try(void **state)
+{
+    nsh_autoclose int fd = memfd_create("test", MFD_CLOEXEC);
+    bool accepted = false;
+    char *text = NULL;
+
+    (void)state;
+    assert_int_equal(write(fd, "bytes", 5), 5);
+    assert_int_equal(
+            nsh_control_call_try(server.path, PATIENCE, fd, 3600000000, &accepted, &text), 0);
+    assert_true(accepted);
+    assert_string_equal(text, "bytes for 3600000000");
+    free(text);
+    assert_int_equal(nsh_control_call_confirm(server.path, PATIENCE, true, &accepted, &text), 0);
+    assert_true(accepted);
+    assert_string_equal(text, "confirmed");
+    free(text);
+    assert_int_equal(nsh_control_call_confirm(server.path, PATIENCE, false, &accepted, &text), 0);
+    assert_false(accepted);
+    assert_string_equal(text, "reverted");
+    free(text);
+}
+
 static void test_long_text(void **state)
 {
     const size_t characters = 65536 / 3, mib = 1024 * 1024;
@@ -337,7 +386,7 @@ static void test_reload_waits(void **state)
 
 static void test_socket(void **state)
 {
-    const struct nsh_control_handler handler = {&server, reload, ask};
+    const struct nsh_control_handler handler = {&server, reload, try, confirm, revert, ask};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct nsh_control *c = NULL;
     struct stat st;
@@ -463,6 +512,8 @@ static void test_group(void **state)
     assert_int_equal(ask_as(65534, GROUP, "Status"), 0);
     assert_int_equal(ask_as(GROUP, 65534, "Status"), 0);
     assert_int_equal(ask_as(65534, GROUP, "Reload"), 1);
+    assert_int_equal(ask_as(65534, GROUP, "Confirm"), 1);
+    assert_int_equal(ask_as(65534, GROUP, "Revert"), 1);
     assert_int_equal(ask_as(65534, 65534, "Status"), 2);
     assert_int_equal(setegid(0), 0);
     assert_int_equal(chmod(server.path, 0666), 0);
@@ -892,6 +943,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             TEST(test_status),
             TEST(test_reload),
+            TEST(test_try),
             TEST(test_long_text),
             TEST(test_reload_waits),
             TEST(test_socket),

@@ -174,7 +174,7 @@ static void archive(struct nsh_state *s, const char *text)
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    assert_int_equal(nsh_state_archive_accept(s, fd), 0);
+    assert_int_equal(nsh_state_archive_store(s, NSH_ARCHIVE_ACCEPTED, fd), 0);
 }
 
 static void test_archive(void **state)
@@ -183,14 +183,14 @@ static void test_archive(void **state)
     char text[32] = "";
     struct stat st;
 
-    assert_int_equal(nsh_state_archive_open(s), -ENOENT);
+    assert_int_equal(nsh_state_archive_open(s, NSH_ARCHIVE_ACCEPTED), -ENOENT);
     archive(s, "the first");
     archive(s, "the second");
     assert_string_equal(content("accepted"), "the second");
     assert_int_equal(count_files(), 1);
     assert_int_equal(stat(path_of("accepted"), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
-    nsh_autoclose int fd = nsh_state_archive_open(s);
+    nsh_autoclose int fd = nsh_state_archive_open(s, NSH_ARCHIVE_ACCEPTED);
     assert_true(fd >= 0);
     archive(s, "the third"); /* the reader keeps what it has opened */
     assert_int_equal(read(fd, text, sizeof(text)), 10);
@@ -220,7 +220,7 @@ static void test_archive_copied(void **state)
     assert_true(fd >= 0);
     assert_int_equal(unlink(path_of("x")), 0);
     assert_int_equal(write(fd, "copied", 6), 6);
-    assert_int_equal(nsh_state_archive_accept(s, fd), 0);
+    assert_int_equal(nsh_state_archive_store(s, NSH_ARCHIVE_ACCEPTED, fd), 0);
     close(fd);
     assert_string_equal(content("accepted"), "copied");
     assert_int_equal(count_files(), 1);
@@ -231,10 +231,10 @@ static void test_archive_not_a_file(void **state)
     struct nsh_state *s = *state;
 
     assert_int_equal(mkfifo(path_of("accepted"), 0600), 0);
-    assert_int_equal(nsh_state_archive_open(s), -EBADMSG);
+    assert_int_equal(nsh_state_archive_open(s, NSH_ARCHIVE_ACCEPTED), -EBADMSG);
     assert_int_equal(unlink(path_of("accepted")), 0);
     assert_int_equal(symlink("/etc/passwd", path_of("accepted")), 0);
-    assert_int_equal(nsh_state_archive_open(s), -EBADMSG);
+    assert_int_equal(nsh_state_archive_open(s, NSH_ARCHIVE_ACCEPTED), -EBADMSG);
     archive(s, "replaces the link, not what it leads to");
     assert_string_equal(content("accepted"), "replaces the link, not what it leads to");
 }
@@ -244,7 +244,8 @@ static void *save_archives(void *s)
     for (int i = 0; i < 100; i++) {
         nsh_autoclose int fd = nsh_state_archive_begin(s);
 
-        if (fd < 0 || write(fd, "threaded", 8) != 8 || nsh_state_archive_accept(s, fd) < 0)
+        if (fd < 0 || write(fd, "threaded", 8) != 8 ||
+                nsh_state_archive_store(s, NSH_ARCHIVE_ACCEPTED, fd) < 0)
             return (void *)1;
     }
     return NULL;
@@ -451,6 +452,69 @@ static void test_protocol(void **state)
     assert_string_equal(content("protocol"), "255\n");
 }
 
+/* ---- trials ---- */
+
+static void store_tried(struct nsh_state *s, const char *text)
+{
+    nsh_autoclose int fd = nsh_state_archive_begin(s);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_false(nsh_state_archive_same(s, NSH_ARCHIVE_TRIED, fd));
+    assert_int_equal(nsh_state_archive_store(s, NSH_ARCHIVE_TRIED, fd), 0);
+    assert_true(nsh_state_archive_same(s, NSH_ARCHIVE_TRIED, fd));
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_int_equal(ftruncate(fd, (off_t)strlen(text)), 0);
+}
+
+static void test_trial(void **state)
+{
+    const struct nsh_trial running = {.until = 1795753683657108, .timeout = 3000000};
+    const struct nsh_trial over = {.reverted = true, .until = 7, .timeout = 8};
+    struct nsh_trial t = {.until = 1};
+    struct nsh_state *s = *state;
+
+    assert_int_equal(nsh_state_trial_load(s, &t), -ENOENT);
+    assert_int_equal(nsh_state_trial_save(s, &running), 0);
+    assert_int_equal(nsh_state_trial_load(s, &t), -ENOENT); /* of what? */
+    assert_int_equal(t.until, 1);
+    archive(s, "before");
+    store_tried(s, "tried");
+    assert_int_equal(nsh_state_trial_load(s, &t), 0);
+    assert_false(t.reverted);
+    assert_int_equal(t.until, running.until);
+    assert_int_equal(t.timeout, running.timeout);
+    assert_int_equal(nsh_state_trial_save(s, &over), 0);
+    assert_int_equal(nsh_state_trial_load(s, &t), 0);
+    assert_true(t.reverted);
+    assert_string_equal(content("accepted"), "before");
+    assert_int_equal(nsh_state_trial_confirm(s), 0);
+    assert_string_equal(content("accepted"), "tried");
+    assert_int_equal(count_files(), 1);
+    assert_int_equal(nsh_state_trial_confirm(s), -ENOENT);
+    assert_string_equal(content("accepted"), "tried");
+    store_tried(s, "another");
+    assert_int_equal(nsh_state_trial_save(s, &running), 0);
+    assert_int_equal(nsh_state_trial_forget(s), 0);
+    assert_int_equal(nsh_state_trial_forget(s), 0);
+    assert_int_equal(count_files(), 1);
+}
+
+static void test_trial_rubbish(void **state)
+{
+    static const char *const texts[] = {"", "running", "running 1", "running 1 2", "perhaps 1 2\n",
+            "running 1 2\nmore", "running x 2\n", "reverted 1 2 3\n"};
+    struct nsh_trial t;
+
+    store_tried(*state, "tried");
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(texts); i++) {
+        write_file("trial", texts[i]);
+        assert_int_equal(nsh_state_trial_load(*state, &t), -EBADMSG);
+    }
+    write_file("trial", "reverted 1 2\n");
+    assert_int_equal(nsh_state_trial_load(*state, &t), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -471,6 +535,8 @@ int main(void)
             TEST(test_sysctls_hostile),
             TEST(test_sysctls_not_saved),
             TEST(test_protocol),
+            TEST(test_trial),
+            TEST(test_trial_rubbish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

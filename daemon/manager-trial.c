@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A configuration on trial: in force until somebody confirms it, else the last accepted one comes
+ * back. The state directory knows of it, so that neither a restart nor the way to the machine that
+ * it cut off is in the way of going back.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "manager.h"
+#include "text.h"
+
+#define REVERT_AGAIN_USEC 1000000ULL
+
+static uint64_t realtime(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t nsh_trial_left(const struct nsh_trial *t)
+{
+    uint64_t now = realtime(), left = t->until > now ? t->until - now : 0;
+
+    /* A clock that was set back would let it run on and on. */
+    return left < t->timeout ? left : t->timeout;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    manager_trial_revert(userdata, "it was not confirmed in time");
+    return 0;
+}
+
+static int arm(struct manager *m, uint64_t usec)
+{
+    uint64_t at = nsh_clock(NULL) + usec;
+
+    if (!m->trial_timer)
+        return sd_event_add_time(m->event, &m->trial_timer, CLOCK_BOOTTIME, at, 1, on_deadline, m);
+    int e = sd_event_source_set_time(m->trial_timer, at);
+    return e < 0 ? e : sd_event_source_set_enabled(m->trial_timer, SD_EVENT_ONESHOT);
+}
+
+void manager_trial_begin(struct manager *m, const struct nsh_trial *trial)
+{
+    uint64_t left = nsh_trial_left(trial);
+    char duration[NSH_DURATION_TEXT], text[160];
+
+    m->trial = *trial;
+    m->trial_runs = true;
+    m->trial_ends = nsh_clock(NULL) + left;
+    (void)snprintf(text, sizeof(text), "'netshared confirm' keeps it; without it, it ends in %s",
+            nsh_duration_format(left, duration));
+    manager_report(m, NSH_REPORT_TRIAL, text);
+    if (arm(m, left) < 0)
+        manager_trial_revert(m, "no timer could be had");
+}
+
+void manager_trial_end(struct manager *m)
+{
+    m->trial_runs = false;
+    if (m->trial_timer)
+        (void)sd_event_source_set_enabled(m->trial_timer, SD_EVENT_OFF);
+}
+
+void manager_trial_revert(struct manager *m, const char *why)
+{
+    const struct nsh_load_request request = {.what = NSH_LOAD_ACCEPTED, .fd = -1};
+
+    if (!m->trial_runs)
+        return;
+    (void)snprintf(m->trial_why, sizeof(m->trial_why), "%s", why);
+    if (m->loading || manager_begin_load(m, &request) < 0)
+        (void)arm(m, REVERT_AGAIN_USEC);
+}
+
+void manager_trial_failed(struct manager *m, bool stored)
+{
+    if (m->trial_why[0] != '\0')
+        (void)arm(m, REVERT_AGAIN_USEC);
+    else if (stored && !m->trial_runs)
+        (void)nsh_state_trial_forget(m->state);
+}
+
+/* The accepted one has come back. */
+void manager_trial_reverted(struct manager *m, const char *why)
+{
+    manager_trial_end(m);
+    manager_report(m, NSH_REPORT_REVERTED, why);
+    manager_set_problem(m, "error: what was tried was not confirmed, the last accepted "
+                           "configuration runs");
+}
+
+/* ---- what clients ask ---- */
+
+void manager_try(void *userdata, int fd, uint64_t timeout, struct nsh_control_reply *reply)
+{
+    struct manager *m = userdata;
+    const struct nsh_load_request request = {.what = NSH_LOAD_TRIED, .fd = fd, .trial = timeout};
+
+    if (timeout < NSH_TRIAL_MIN || timeout > NSH_TRIAL_MAX || m->loading) {
+        nsh_control_reply_reload(reply, false,
+                m->loading ? "another configuration is being loaded; try again"
+                           : "a trial lasts from 1 s to 24 h");
+        nsh_closep(&fd);
+        return;
+    }
+    m->loading_replies.items[m->loading_replies.n++] = reply;
+    (void)manager_begin_load(m, &request);
+}
+
+void manager_confirm(void *userdata, struct nsh_control_reply *reply)
+{
+    struct manager *m = userdata;
+
+    if (!m->trial_runs || m->loading) {
+        nsh_control_reply_reload(reply, false,
+                m->trial_runs ? "another configuration is being loaded; try again"
+                              : "no configuration is on trial");
+        return;
+    }
+    int e = nsh_state_trial_confirm(m->state);
+    if (e < 0) {
+        nsh_control_reply_reload(reply, false, strerror(-e));
+        return;
+    }
+    manager_trial_end(m);
+    manager_report(m, NSH_REPORT_CONFIRMED, NULL);
+    manager_notify(m, "");
+    nsh_control_reply_reload(reply, true, "");
+}
+
+void manager_revert(void *userdata, struct nsh_control_reply *reply)
+{
+    struct manager *m = userdata;
+
+    if (!m->trial_runs || m->loading) {
+        nsh_control_reply_reload(reply, false,
+                m->trial_runs ? "another configuration is being loaded; try again"
+                              : "no configuration is on trial");
+        return;
+    }
+    m->loading_replies.items[m->loading_replies.n++] = reply;
+    manager_trial_revert(m, "somebody asked to go back");
+}
+
+/* ---- at start ---- */
+
+/*
+ * What a trial has to do with this start. 1: `ret` is to run instead of the file on disk, and
+ * *ret_trial (timeout 0: none) is the trial that goes on with it. 0: nothing.
+ */
+int nsh_trial_at_start(struct nsh_state *state, struct nsh_loaded *ret, struct nsh_trial *ret_trial)
+{
+    struct nsh_trial trial;
+    int e = state ? nsh_state_trial_load(state, &trial) : -ENOENT;
+
+    *ret_trial = (struct nsh_trial){0};
+    if (e < 0 || trial.reverted)
+        return 0;
+    if (nsh_trial_left(&trial) > 0) {
+        nsh_load_archive(state, NSH_ARCHIVE_TRIED, ret);
+        if (ret->error == 0) {
+            *ret_trial = trial;
+            return 1;
+        }
+        nsh_loaded_done(ret);
+    }
+    nsh_load_archive(state, NSH_ARCHIVE_ACCEPTED, ret);
+    if (ret->error < 0) {
+        nsh_loaded_done(ret);
+        return 0;
+    }
+    trial.reverted = true;
+    (void)nsh_state_trial_save(state, &trial);
+    return 1;
+}

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A configuration on trial: confirmed, gone back from, and over crashes and restarts."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+from daemon import Daemon
+from netns import wait_until
+from tap import case, check, contains, equal, main
+from topology import Router
+
+OLD, NEW = "10.1.0.0/16", "10.2.0.0/16"
+FILE = """version: 1
+settings: {resync: 1h%s}
+routes:
+  - {to: %s, via: 192.0.2.2, dev: eth1}
+"""
+
+
+def routes(w):
+    return [line.split()[0] for line in w.router.ip("route show proto 110").splitlines()]
+
+
+def started(w, setting=""):
+    d = Daemon(w.router, FILE % (setting, OLD)).start()
+    equal(routes(w), [OLD], "at first")
+    return d
+
+
+def problem(d):
+    return d.status().get("problem", "")
+
+
+@case("unconfirmed, it goes back by itself; confirmed, it stays")
+def _():
+    with Router() as w:
+        d = started(w)
+        result = d.cli("confirm")
+        equal(result.returncode, 1, "exit code with nothing to confirm")
+        contains(result.stderr, "no configuration is on trial", "why")
+        new = d.write(FILE % ("", NEW), "new.yaml")
+        mark = d.mark()
+        said = d.cli("try", new, "--timeout", "1s", check=True).stdout
+        contains(said, "netshared confirm", "how to keep it")
+        contains(said, "cp %s %s" % (new, d.config), "how to keep it over a restart")
+        d.wait_log("was not confirmed, the last accepted one runs", since=mark)
+        d.wait_log("reloaded", since=mark)
+        wait_until(lambda: routes(w) == [OLD], "the old one is back")
+        contains(problem(d), "was not confirmed", "in status")
+        d.cli("try", new, "--timeout", "1h", check=True)
+        equal(routes(w), [NEW], "tried again")
+        check(3500e6 < d.status()["trial_left_usec"] <= 3600e6, "what is left, in status")
+        equal(problem(d), "", "no problem meanwhile")
+        d.cli("confirm", check=True)
+        check("trial_left_usec" not in d.status(), "it is over")
+        d.cli("try", new, "--timeout", "1h", check=True)
+        d.cli("revert", check=True)
+        equal(routes(w), [NEW], "back to what was confirmed")
+        d.stop()
+
+
+@case("it outlives a crash with its deadline, and a file that was tried does not come back by a start")
+def _():
+    with Router() as w:
+        d = started(w)
+        d.write(FILE % ("", NEW))
+        d.cli("try", "--timeout", "1h", check=True)
+        d.kill9()
+        d.start()
+        equal(routes(w), [NEW], "the trial goes on")
+        check(d.status()["trial_left_usec"] > 3000e6, "until its end")
+        d.cli("revert", check=True)
+        equal(routes(w), [OLD], "gone back")
+        d.stop()
+        d.start()
+        equal(routes(w), [OLD], "the file on disk is what was refused")
+        contains(problem(d), "was not confirmed", "and that is said")
+        d.reload()
+        equal(routes(w), [NEW], "a reload is somebody's will")
+        equal(problem(d), "", "no problem any more")
+        d.write(FILE % ("", OLD))
+        d.cli("try", "--timeout", "1s", check=True)
+        d.kill9()
+        mark = d.mark()
+        wait_until(lambda: not trial_left(d), "its time is over")
+        d.start()
+        d.wait_log("its time was over when netshared started", since=mark)
+        equal(routes(w), [NEW], "gone back at the start")
+        d.write(FILE % ("", "10.3.0.0/16"))
+        d.stop()
+        d.start()
+        equal(routes(w), ["10.3.0.0/16"], "another file counts as always")
+        d.stop()
+
+
+def trial_left(d):
+    import time
+    with open(os.path.join(d.state, "trial"), encoding="ascii") as f:
+        return int(f.read().split()[1]) > time.time() * 1e6
+
+
+@case("a bad one is not tried, and what runs stays")
+def _():
+    with Router() as w:
+        d = started(w)
+        bad = d.write("version: 1\nroutes:\n  - {to: 10.0.0.1/8, dev: eth1}\n", "bad.yaml")
+        result = d.cli("try", bad)
+        equal(result.returncode, 1, "exit code")
+        contains(result.stderr, bad + ":3:10:", "the place")
+        equal(routes(w), [OLD], "what runs")
+        check(not os.path.exists(os.path.join(d.state, "trial")), "no trial")
+        for time in "0s", "999ms", "25h", "soon":
+            equal(d.cli("try", "--timeout", time).returncode, 2, "--timeout " + time)
+        d.stop()
+
+
+@case("confirm-reload: a reload is a trial, and so is one that takes the setting away")
+def _():
+    with Router() as w:
+        d = started(w)
+        d.write(FILE % (", confirm-reload: 1h", NEW))
+        d.reload()
+        equal(routes(w), [NEW], "reloaded")
+        d.cli("revert", check=True)
+        equal(routes(w), [OLD], "gone back")
+        d.reload()
+        d.cli("confirm", check=True)
+        d.reload(FILE % ("", OLD))
+        check("trial_left_usec" in d.status(), "what runs wants this one to be confirmed too")
+        d.cli("confirm", check=True)
+        d.reload(FILE % ("", NEW))
+        check("trial_left_usec" not in d.status(), "now it is off")
+        d.stop()
+
+
+@case("prefix files and drop-ins are tried with it, as they were then")
+def _():
+    with Router() as w:
+        d = started(w)
+        main_file = d.write("version: 1\nroutes:\n  - {to: {file: nets}, via: 192.0.2.2, dev: eth1}\n",
+                            "with-files.yaml")
+        nets = d.write("10.4.0.0/16\n", "nets")
+        drop_in = d.write("routes:\n  - {to: 10.5.0.0/16, via: 192.0.2.2, dev: eth1}\n",
+                          "with-files.d/more.yaml")
+        d.cli("try", main_file, "--timeout", "1h", check=True)
+        equal(sorted(routes(w)), ["10.4.0.0/16", "10.5.0.0/16"], "all of it")
+        os.unlink(nets)
+        os.unlink(drop_in)
+        d.kill9()
+        d.start()
+        equal(sorted(routes(w)), ["10.4.0.0/16", "10.5.0.0/16"], "after a crash, without the files")
+        d.cli("revert", check=True)
+        equal(routes(w), [OLD], "gone back")
+        d.stop()
+
+
+main()
