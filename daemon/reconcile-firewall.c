@@ -167,7 +167,10 @@ static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan 
         r->chain_states[i] = NSH_OBJECT_HELD;
         if (!(r->chain_news[i] & CHAIN_RETRIED)) /* else when all of its policy has come about */
             nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, NULL);
+        if (!r->firewall->ops->ahead)
+            reconcile_ahead_take(r, i, nsh_firewall_plan_ahead(plan, i));
     }
+    r->ahead_dirty = r->ahead_dirty || wrote;
 }
 
 static int observe(void *userdata, const struct nsh_chain_seen *seen)

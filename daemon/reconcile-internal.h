@@ -4,8 +4,8 @@
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
  * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
  * reconcile-firewall.c (packet rules on the way up), reconcile-firewall-down.c, reconcile-policy.c,
- * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-guests.c, reconcile-flows.c,
- * reconcile-flows-changed.c, reconcile-sysctl.c, reconcile-report.c.
+ * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-guests.c, reconcile-ahead.c,
+ * reconcile-flows.c, reconcile-flows-changed.c, reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -235,6 +235,7 @@ struct nsh_reconciler {
     bool firewall_dirty[NSH_FAMILIES];
     bool drops_dirty;                        /* others' rules are to be looked at */
     bool guests_dirty;                       /* jumps of ours in them are to be written */
+    bool ahead_dirty;                        /* for those that take packets before ours */
     uint64_t firewall_again[NSH_FAMILIES];   /* it failed and is tried again then; 0: it did not */
     uint8_t firewall_failures[NSH_FAMILIES]; /* in a row */
     bool firewall_retried[NSH_FAMILIES];     /* what had failed is tried again in this pass */
@@ -449,6 +450,16 @@ int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p);
 /* Writes these, once the policies hold. */
 void reconcile_guests(struct nsh_reconciler *r);
 
+/* reconcile-ahead.c */
+/* Of a chain, the first rule of others that could take what it is for; NULL: there is none. */
+void reconcile_ahead_take(
+        struct nsh_reconciler *r, size_t chain, const struct nsh_ahead_seen *ahead);
+/* Where these are asked for: in the pass, or if they may have changed. */
+void reconcile_poll_ahead(struct nsh_reconciler *r);
+void reconcile_ahead(struct nsh_reconciler *r);
+/* "behind -A POSTROUTING -j ACCEPT"; NULL: none is known. */
+const char *reconcile_ahead_reason(const struct nsh_reconciler *r, size_t chain);
+
 /* reconcile-policy.c */
 size_t reconcile_lead(const struct nsh_reconciler *r, size_t chain);
 /* The first chain of its policy and family, which speaks for all of them. */
@@ -456,6 +467,9 @@ bool reconcile_is_lead(const struct nsh_reconciler *r, size_t chain);
 /* The worst of its chains' states, and which chain can say why. */
 enum nsh_object_state reconcile_policy_state(
         const struct nsh_reconciler *r, size_t lead, size_t *ret_why);
+/* The note that says why its state is that; `why` as above. */
+nsh_object_id reconcile_policy_note(
+        const struct nsh_reconciler *r, size_t lead, size_t why, enum nsh_object_state state);
 struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size_t lead);
 /* Whether a failure at this chain takes its policy out until the next try. */
 bool reconcile_may_block(const struct nsh_reconciler *r, size_t chain);

@@ -33,6 +33,7 @@ void reconcile_mark_everything(struct nsh_reconciler *r)
     r->rules_dirty = true;
     r->firewall_dirty[NSH_V4] = r->firewall_dirty[NSH_V6] = true;
     r->drops_dirty = true;
+    r->ahead_dirty = true;
     reconcile_mark_sets(r);
     reconcile_mark_routes(r, ROUTES_OURS);
 }

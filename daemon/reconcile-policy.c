@@ -71,6 +71,17 @@ enum nsh_object_state reconcile_policy_state(
     return r->chain_states[*ret_why];
 }
 
+nsh_object_id reconcile_policy_note(
+        const struct nsh_reconciler *r, size_t lead, size_t why, enum nsh_object_state state)
+{
+    if (r->chain_states[why] != state)
+        return NSH_OBJECT_DROP + why;
+    for (size_t i = lead; state == NSH_OBJECT_HELD && i != SIZE_MAX; i = next_of_policy(r, i))
+        if (reconcile_ahead_reason(r, i))
+            return NSH_OBJECT_AHEAD + i;
+    return NSH_OBJECT_CHAIN + why;
+}
+
 struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size_t lead)
 {
     struct nsh_repairs all = {0};

@@ -334,8 +334,7 @@ static void show_policies(struct viewer *v)
         report_chain_name(c, name, sizeof name);
         repairs = reconcile_policy_repairs(v->r, i);
         view.repairs = &repairs;
-        show(v, (v->r->chain_states[why] == view.state ? NSH_OBJECT_CHAIN : NSH_OBJECT_DROP) + why,
-                c->origin, c->when, &view);
+        show(v, reconcile_policy_note(v->r, i, why, view.state), c->origin, c->when, &view);
     }
 }
 

@@ -169,7 +169,8 @@ static int carry_chains(struct nsh_reconciler *r, const struct nsh_desired *to, 
             if (a->family != b->family || a->table != b->table || strcmp(a->name, b->name) != 0)
                 continue;
             states[j] = r->chain_states[i];
-            if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + j) < 0)
+            if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + j) < 0 ||
+                    nsh_notes_move(r->notes, NSH_OBJECT_AHEAD + i, notes, NSH_OBJECT_AHEAD + j) < 0)
                 return -ENOMEM;
         }
     }

@@ -108,6 +108,7 @@ void nsh_reconciler_poll(struct nsh_reconciler *r)
     if (!nsh_reconciler_wants_poll(r))
         return;
     reconcile_poll_drops(r);
+    reconcile_poll_ahead(r);
     for (int f = 0; f < NSH_FAMILIES; f++) {
         if (!reconcile_has_chains(r, nsh_family_of(f)))
             continue;
@@ -332,6 +333,8 @@ static int run_pass(struct nsh_reconciler *r)
     reconcile_guests(r);
     q = reconcile_forwarding_on(r);
     reconcile_tell_news(r);
+    if (r->ahead_dirty)
+        reconcile_ahead(r);
     if (q == 0)
         q = pass_routing(r);
     if (q > 0) {
@@ -418,8 +421,8 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
             (r->unwanted_dirty || r->guests_dirty || r->sets_dirty || firewall_due(r, now)))
         return true;
     return r->routes_dirty != ROUTES_CLEAN || r->job.phase != JOB_NONE || r->links_dirty ||
-           r->drops_dirty || r->rules_dirty || r->forwarding_dirty || r->gates_dirty ||
-           r->gates_marked || r->learned_dirty;
+           r->drops_dirty || r->ahead_dirty || r->rules_dirty || r->forwarding_dirty ||
+           r->gates_dirty || r->gates_marked || r->learned_dirty;
 }
 
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)

@@ -288,6 +288,13 @@ static void say_shadowed(FILE *to, const struct nsh_report *r)
     fputs("; left alone", to);
 }
 
+static void say_behind(FILE *to, const struct nsh_report *r)
+{
+    put_subject(to, r);
+    fputs(" is held, but a rule of others takes packets before it", to);
+    put_detail(to, r->detail);
+}
+
 static void say_fight(FILE *to, const struct nsh_report *r)
 {
     put_subject(to, r);
@@ -401,6 +408,7 @@ static const struct kind {
         [NSH_REPORT_PENDING] = {"pending", NSH_ID_PENDING, LOG_WARNING, true, say_pending},
         [NSH_REPORT_CONFLICT] = {"conflict", NSH_ID_CONFLICT, LOG_WARNING, true, say_conflict},
         [NSH_REPORT_SHADOWED] = {"shadowed", NSH_ID_SHADOWED, LOG_NOTICE, true, say_shadowed},
+        [NSH_REPORT_BEHIND] = {"behind", NSH_ID_BEHIND, LOG_WARNING, true, say_behind},
         [NSH_REPORT_FIGHT] = {"fight", NSH_ID_FIGHT, LOG_ERR, false, say_fight},
         [NSH_REPORT_SUMMARY] = {"summary", NSH_ID_SUMMARY, LOG_INFO, false, say_summary},
         [NSH_REPORT_OVERRUN] = {"overrun", NSH_ID_OVERRUN, LOG_WARNING, false, say_overrun},

@@ -25,6 +25,7 @@ enum nsh_report_kind {
     NSH_REPORT_PENDING,    /* can't be in the kernel yet; `detail` is why */
     NSH_REPORT_CONFLICT,   /* a foreign route holds the key; `detail` is that route */
     NSH_REPORT_SHADOWED,   /* a foreign route takes its traffic; `detail` is that route */
+    NSH_REPORT_BEHIND,     /* a rule of others takes a policy's packets; `detail` is that rule */
     NSH_REPORT_FIGHT,      /* something keeps undoing a repair; `detail` says how often */
     NSH_REPORT_SUMMARY,    /* many of one kind at once; `count`, `detail` */
     NSH_REPORT_OVERRUN,    /* netlink events were lost; everything is compared */

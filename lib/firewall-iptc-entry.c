@@ -41,13 +41,14 @@ struct places {
     uint8_t *in_mask, *out_mask;
     uint16_t *protocol;
     uint8_t *flags; /* of IPv6; NULL: a protocol alone says it all */
+    uint8_t inverted;
 };
 
 #define PLACES(ip, flags_at)                                                               \
     {                                                                                      \
         (uint8_t *)&(ip)->src, (uint8_t *)&(ip)->smsk, (uint8_t *)&(ip)->dst,              \
                 (uint8_t *)&(ip)->dmsk, (ip)->iniface, (ip)->outiface, (ip)->iniface_mask, \
-                (ip)->outiface_mask, &(ip)->proto, flags_at                                \
+                (ip)->outiface_mask, &(ip)->proto, flags_at, (ip)->invflags                \
     }
 
 static struct places places_of(const struct nsh_xt *xt, void *entry)
@@ -186,7 +187,8 @@ static void get_device(const char *device, char ret[static IFNAMSIZ])
     memcpy(ret, device, strnlen(device, IFNAMSIZ - 1));
 }
 
-static void get_header(const struct nsh_xt *xt, struct nsh_xt_entry *e, struct nsh_packet_rule *ret)
+uint8_t nsh_xt_get_header(
+        const struct nsh_xt *xt, struct nsh_xt_entry *e, struct nsh_packet_rule *ret)
 {
     struct places at = places_of(xt, e->bytes);
 
@@ -195,6 +197,7 @@ static void get_header(const struct nsh_xt *xt, struct nsh_xt_entry *e, struct n
     get_device(at.in, ret->in);
     get_device(at.out, ret->out);
     ret->protocol = (uint8_t)*at.protocol;
+    return at.inverted;
 }
 
 /* The kernel writes a name up to its NUL, and leaves behind it what was in the buffer. */
@@ -206,8 +209,7 @@ static void clean_name(struct nsh_xt_entry *e, size_t at)
     memset(t->u.user.name + n, 0, sizeof t->u.user.name - n);
 }
 
-/* The match at `at`; NULL: there is none, the target begins there or comes too soon. */
-static struct xt_entry_match *match_at(struct nsh_xt_entry *e, size_t at, size_t end)
+struct xt_entry_match *nsh_xt_match_at(struct nsh_xt_entry *e, size_t at, size_t end)
 {
     struct xt_entry_match *m = (struct xt_entry_match *)(e->bytes + at);
 
@@ -233,7 +235,7 @@ static bool copy_seen(const struct nsh_xt *xt, const void *rule, struct nsh_xt_e
     memset(ret->bytes + xt->nfcache_at, 0, sizeof(unsigned int));
     memset(ret->bytes + xt->comefrom_at, 0, sizeof(unsigned int));
     memset(ret->bytes + xt->counters_at, 0, sizeof(struct xt_counters));
-    for (at = xt->entry_size; (m = match_at(ret, at, target_at)); at += m->u.match_size)
+    for (at = xt->entry_size; (m = nsh_xt_match_at(ret, at, target_at)); at += m->u.match_size)
         clean_name(ret, at);
     clean_name(ret, target_at);
     return at == target_at;
@@ -245,8 +247,8 @@ static void guess(const struct nsh_xt *xt, struct nsh_xt_names *names, struct ns
     size_t target_at = nsh_xt_target_offset(xt, seen->bytes), at;
     const struct xt_entry_match *m;
 
-    get_header(xt, seen, ret);
-    for (at = xt->entry_size; (m = match_at(seen, at, target_at)); at += m->u.match_size)
+    nsh_xt_get_header(xt, seen, ret);
+    for (at = xt->entry_size; (m = nsh_xt_match_at(seen, at, target_at)); at += m->u.match_size)
         nsh_xt_get_match(names, m, ret);
     if (ret->action == NSH_PACKET_JUMP)
         memcpy(ret->target, target, strlen(target));

@@ -110,6 +110,12 @@ void nsh_xt_decode(const struct nsh_xt *xt, struct nsh_xt_names *names, const vo
 int nsh_xt_judge(
         const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path);
 
+/* ---- rules of others (firewall-iptc-ahead.c) ---- */
+
+/* False: it does not end the way of what it matches. */
+bool nsh_xt_describe(const struct nsh_xt *xt, struct nsh_xt_names *names, const char *hook,
+        const void *rule, const char *target, struct nsh_ahead_seen *ret);
+
 /* ---- what a table looked like (firewall-iptc-poll.c) ---- */
 
 enum nsh_xt_mark_state {

@@ -122,7 +122,8 @@ struct seen {
     struct nsh_packet_rule *rules;
     struct nsh_traffic *traffic;
     struct nsh_jump_seen *jumps;
-    size_t rules_max, traffic_max, jumps_max;
+    struct nsh_ahead_seen *ahead;
+    size_t rules_max, traffic_max, jumps_max, ahead_max;
     struct nsh_xt_names *names;
 };
 
@@ -131,6 +132,7 @@ static void seen_done(struct seen *s)
     free(s->rules);
     free(s->traffic);
     free(s->jumps);
+    free(s->ahead);
 }
 
 /* Room for one more in an array of `n`; what bounds it is the size of the table. */
@@ -196,6 +198,25 @@ static int see_jump(const struct nsh_xt *xt, const void *rule, const char *targe
     return 0;
 }
 
+static int see_foreign(const struct nsh_xt *xt, const void *rule, const char *target,
+        struct seen *s, struct nsh_chain_seen *chain)
+{
+    struct nsh_ahead_seen *ahead;
+
+    if (!target || chain->n_ahead == NSH_AHEAD_MAX)
+        return 0;
+    ahead = grow(s->ahead, chain->n_ahead, &s->ahead_max, sizeof *ahead);
+    if (!ahead)
+        return -ENOMEM;
+    s->ahead = ahead;
+    ahead += chain->n_ahead;
+    if (!nsh_xt_describe(xt, s->names, chain->name, rule, target, ahead))
+        return 0;
+    ahead->index = chain->n_total;
+    chain->n_ahead++;
+    return 0;
+}
+
 static int see_builtin(
         const struct nsh_xt *xt, struct xtc_handle *h, struct seen *s, struct nsh_chain_seen *chain)
 {
@@ -203,21 +224,20 @@ static int see_builtin(
 
     for (const void *r = xt->first_rule(chain->name, h); r; r = xt->next_rule(r, h)) {
         const char *target = xt->target(r, h);
+        bool ours = target && nsh_chain_is_ours(target) && strlen(target) < NSH_CHAIN_NAME;
+        int e = ours ? see_jump(xt, r, target, s, chain) : see_foreign(xt, r, target, s, chain);
 
-        if (target && nsh_chain_is_ours(target) && strlen(target) < NSH_CHAIN_NAME) {
-            int e = see_jump(xt, r, target, s, chain);
-
-            if (e < 0)
-                return e;
-        } else if (!foreign) {
-            foreign = true;
+        if (e < 0)
+            return e;
+        if (!ours && !foreign)
             chain->first_foreign = chain->n_total;
-        }
+        foreign = foreign || !ours;
         chain->n_total++;
     }
     if (!foreign)
         chain->first_foreign = chain->n_total;
     chain->jumps = s->jumps;
+    chain->ahead = s->ahead;
     return 0;
 }
 

@@ -54,6 +54,7 @@ struct nft {
     bool holds[2];                /* what stays over a flush is there */
     bool holds_not;               /* this kernel has no such thing */
     uint32_t judged;              /* generation at which others were judged; 0: not */
+    uint32_t ahead_judged;        /* the same, for who translates first */
 };
 
 static struct nft *nft_of(struct nsh_firewall *fw)
@@ -639,16 +640,48 @@ static int nft_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool h
     return r;
 }
 
-static int nft_pass_changed(struct nsh_firewall *fw)
+static int is_past(struct nft *f, uint32_t judged)
 {
-    struct nft *f = nft_of(fw);
     uint32_t generation;
     int r;
 
     if (f->channel.fd < 0)
         return nsh_nft_in_use();
     r = nsh_nft_generation(&f->channel, &generation);
-    return r < 0 ? r : generation != f->judged;
+    return r < 0 ? r : generation != judged;
+}
+
+static int nft_pass_changed(struct nsh_firewall *fw)
+{
+    return is_past(nft_of(fw), nft_of(fw)->judged);
+}
+
+/* In the other tables a rule of others takes nothing from ours: each chain has its own say. */
+static int nft_ahead(struct nsh_firewall *fw, int family, enum nsh_table table, const char *hook,
+        struct nsh_ahead_seen *ret)
+{
+    const struct nsh_nft_hook *h = nsh_nft_hook_find(table, hook);
+    struct nft *f = nft_of(fw);
+    int r;
+
+    f->ahead_judged = 0;
+    if (!is_place(family, table) || !h)
+        return -EINVAL;
+    if (table != NSH_TABLE_NAT || !nsh_nft_in_use())
+        return 0;
+    r = nsh_nft_channel_open(&f->channel);
+    if (r == 0)
+        r = nsh_nft_generation(&f->channel, &f->ahead_judged);
+    if (r == 0)
+        r = nsh_nft_ahead(&f->channel, family, h, ret);
+    if (r < 0)
+        f->ahead_judged = 0;
+    return r;
+}
+
+static int nft_ahead_changed(struct nsh_firewall *fw)
+{
+    return is_past(nft_of(fw), nft_of(fw)->ahead_judged);
 }
 
 static bool nft_in_use(struct nsh_firewall *fw)
@@ -686,6 +719,8 @@ static const struct nsh_firewall_ops nft_firewall = {
         .pass = nft_pass,
         .pass_changed = nft_pass_changed,
         .in_use = nft_in_use,
+        .ahead = nft_ahead,
+        .ahead_changed = nft_ahead_changed,
         .hint_fd = nft_hint_fd,
         .hint_take = nft_hint_take,
 };

@@ -241,6 +241,25 @@ int nsh_nft_let_go(struct nsh_nft_channel *c, int family);
 /* 1 if they have rules in NAT chains of their own, 0, -errno. */
 int nsh_nft_others_translate(struct nsh_nft_channel *c);
 
+/* ---- who translates first (firewall-nft-ahead.c, firewall-nft-describe.c) ---- */
+
+/* As ahead() of the contract. */
+int nsh_nft_ahead(struct nsh_nft_channel *c, int family, const struct nsh_nft_hook *hook,
+        struct nsh_ahead_seen *ret);
+/* Ranges that a set of one field has in it. */
+#define NSH_NFT_RANGES_MAX 16
+struct nsh_nft_range {
+    uint8_t first[16], last[16];
+};
+/* How many there are; negative: it can't be told, or more than NSH_NFT_RANGES_MAX. */
+typedef int nsh_nft_read_set(void *userdata, const char *set, struct nsh_nft_range *ret);
+/*
+ * How many ways there are into the rule, `max` at most: a set in it makes some. 0: it translates
+ * nothing of that family.
+ */
+size_t nsh_nft_describe(const struct nftnl_rule *rule, int family, nsh_nft_read_set *read_set,
+        void *userdata, struct nsh_ahead_seen *ret, size_t max);
+
 /* ---- what others do with a packet (firewall-nft-packet.c, firewall-nft-forward.c) ---- */
 
 enum nsh_nft_verdict {

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ahead.h"
 #include "forward-drop.h"
 #include "packet.h"
 
@@ -59,6 +60,9 @@ struct nsh_chain_seen {
     uint32_t n_total;       /* built-in: all rules, foreign ones included */
     uint32_t first_foreign; /* built-in: index of the first rule that is no jump to ours; n_total:
                                none */
+    const struct nsh_ahead_seen *ahead; /* built-in: foreign rules that end the way of packets
+                                           before they come to a jump behind */
+    size_t n_ahead;
 };
 
 typedef int nsh_chain_observed(void *userdata, const struct nsh_chain_seen *chain);
@@ -225,6 +229,15 @@ struct nsh_firewall_ops {
     int (*pass_changed)(struct nsh_firewall *fw);
     /* False: to ask for the descriptor below could bring it into use. NULL: never. */
     bool (*in_use)(struct nsh_firewall *fw);
+    /*
+     * Rules of others that translate what comes to a hook before it comes to ours, in the order of
+     * packets, NSH_AHEAD_MAX at most. Returns how many, or negative errno. Nothing comes into use
+     * by asking. NULL: others' rules are in the built-in chains, and `observe` shows them.
+     */
+    int (*ahead)(struct nsh_firewall *fw, int family, enum nsh_table table, const char *hook,
+            struct nsh_ahead_seen *ret);
+    /* 1: the answer may be another one than when it was asked last; cheap. */
+    int (*ahead_changed)(struct nsh_firewall *fw);
     /*
      * A descriptor that becomes readable when somebody may have changed something, which makes it
      * worth asking `changed`; it misses changes, and tells of some that are none. The firewall's

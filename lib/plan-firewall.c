@@ -65,6 +65,7 @@ void nsh_firewall_plan_free(struct nsh_firewall_plan *p)
     free(p->unwanted);
     free(p->hooks);
     free(p->jumps);
+    free(p->ahead);
     free(p->ops);
     free(p);
 }
@@ -75,6 +76,7 @@ void nsh_firewall_plan_begin(struct nsh_firewall_plan *p)
     p->n_unwanted = 0;
     p->n_hooks = 0;
     p->n_jumps = 0;
+    p->n_ahead = 0;
     p->n_ops = 0;
 }
 
@@ -186,7 +188,7 @@ static int observe_ours(struct nsh_firewall_plan *p, const struct nsh_chain_seen
 
 static int observe_builtin(struct nsh_firewall_plan *p, const struct nsh_chain_seen *seen)
 {
-    size_t first_jump = p->n_jumps;
+    size_t first_jump = p->n_jumps, first_ahead = p->n_ahead;
     struct hook_state *h;
 
     for (size_t i = 0; i < seen->n_jumps; i++) {
@@ -197,12 +199,22 @@ static int observe_builtin(struct nsh_firewall_plan *p, const struct nsh_chain_s
             return -ENOMEM;
         *jump = seen->jumps[i];
     }
+    for (size_t i = 0; i < seen->n_ahead; i++) {
+        struct nsh_ahead_seen *ahead =
+                nsh_plan_push((void **)&p->ahead, &p->n_ahead, &p->ahead_size, sizeof(*p->ahead));
+
+        if (!ahead)
+            return -ENOMEM;
+        *ahead = seen->ahead[i];
+    }
     h = nsh_plan_push((void **)&p->hooks, &p->n_hooks, &p->hooks_size, sizeof(*p->hooks));
     if (!h)
         return -ENOMEM;
     snprintf(h->name, sizeof(h->name), "%s", seen->name);
     h->first_jump = first_jump;
     h->n_jumps = seen->n_jumps;
+    h->first_ahead = first_ahead;
+    h->n_ahead = seen->n_ahead;
     h->first_foreign = seen->first_foreign;
     return 0;
 }

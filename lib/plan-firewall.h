@@ -22,6 +22,7 @@ struct hook_state {
     chain_name name;
     size_t first_jump, n_jumps;
     uint32_t first_foreign;
+    size_t first_ahead, n_ahead; /* its part of `ahead` */
 };
 
 struct nsh_firewall_plan {
@@ -37,6 +38,8 @@ struct nsh_firewall_plan {
     size_t n_hooks, hooks_size;
     struct nsh_jump_seen *jumps;
     size_t n_jumps, jumps_size;
+    struct nsh_ahead_seen *ahead;
+    size_t n_ahead, ahead_size;
     struct nsh_firewall_op *ops;
     size_t n_ops, ops_size;
 };

@@ -155,6 +155,12 @@ bool nsh_firewall_plan_touches(const struct nsh_firewall_plan *p, size_t chain);
  * nothing is.
  */
 const char *nsh_firewall_plan_reason(const struct nsh_firewall_plan *p, size_t chain);
+/*
+ * The first foreign rule before the jump to the wanted chain that could take what the chain is for,
+ * of those that were observed with the built-in chain; NULL: there is none. Until the next begin.
+ */
+const struct nsh_ahead_seen *nsh_firewall_plan_ahead(
+        const struct nsh_firewall_plan *p, size_t chain);
 
 /* ---- sets ---- */
 

@@ -17,8 +17,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 from daemon import Daemon
 from netns import differences, wait_until
-from tap import Skip, case, check, equal, main
-from topology import CLIENT4, SERVER4, SERVER6, WAN4, WAN6, Lan
+from tap import Skip, case, check, contains, equal, main
+from topology import BASIC, CLIENT4, FAR4, SERVER4, SERVER6, WAN4, WAN6, Lan
 from traffic import PORT, TcpEcho, TcpTransfer, UdpStream, tcp_peer
 
 DATA = os.path.join(os.environ.get("NSH_TEST_DATA", "tests/data"), "others")
@@ -273,6 +273,139 @@ def _(w):
     for number in range(1, 21):
         w.both(ban, number)
     w.step("after 21 bans", ban, 21)
+
+
+# -- rules that take packets before ours
+
+BEHIND = r"masquerade lan-out .ipv4. is held, but a rule of others takes packets before it: "
+END = r"masquerade lan-out .ipv4. changed .no rule of others comes first any more."
+
+
+class Ahead(Lan):
+    """A masquerade policy for 10.0.0.0/24 that goes out by eth1, and somebody who adds rules."""
+
+    def __init__(self, firewall):
+        super().__init__()
+        self.firewall = firewall
+        self.text = BASIC.replace("settings:\n", "settings:\n  firewall: %s\n" % firewall)
+        self.serve(FAR4)
+        self.daemon = Daemon(self.router, self.text).start()
+        if firewall == "nftables":
+            self.nft("add table ip other")
+            self.nft("add chain ip other post { type nat hook postrouting priority 100; }")
+
+    def nft(self, command):
+        self.router.run("nft", command)
+
+    def insert(self, rule):
+        if self.firewall == "iptables":
+            self.router.iptables("-t nat -I POSTROUTING " + rule)
+        else:
+            self.nft("insert rule ip other post " + rule)
+
+    def clear(self):
+        if self.firewall == "nftables":
+            self.nft("flush chain ip other post")
+            return
+        for line in reversed(self.router.nat(4)):
+            if line.startswith("-A POSTROUTING") and "NETSHARED-" not in line:
+                self.router.iptables("-t nat -D " + line[3:])
+
+    def reason(self):
+        return self.daemon.object("lan-out", "masquerade").get("reason")
+
+
+# A rule that takes ours, and rules that can't.
+AHEAD = {
+    "iptables": ("-j ACCEPT", "-A POSTROUTING -j ACCEPT", CLIENT4, (
+        "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", "-o eth7 -j ACCEPT",
+        "-o eth+ -s 10.0.1.0/24 -j ACCEPT", "! -s 10.0.0.0/8 -j ACCEPT", "! -o eth1 -j ACCEPT",
+        "-s 172.17.0.5 -m comment --comment mine -j SNAT --to-source 192.0.2.9")),
+    "nftables": ("oifname \"eth1\" snat to 192.0.2.77",
+                 "oifname \"eth1\" snat to 192.0.2.77 (ip other post, handle ", "192.0.2.77", (
+                     "ip saddr 172.17.0.0/16 oifname != \"docker0\" masquerade",
+                     "oifname \"eth7\" masquerade", "oif \"eth0\" masquerade",
+                     "ip saddr 10.0.1.0/24 masquerade", "ip saddr != 10.0.0.0/8 masquerade",
+                     "oifname != \"eth1\" masquerade", "oifname \"wan*\" masquerade",
+                     "ip saddr { 10.0.1.0/24, 10.0.4.0/23 } masquerade",
+                     "oifname { \"eth7\", \"eth8\" } masquerade", "accept")),
+}
+
+
+for FIREWALL, (TAKES, TEXT, PEER, OTHERS) in AHEAD.items():
+    def _(firewall=FIREWALL, takes=TAKES, text=TEXT, peer=PEER, others=OTHERS):
+        with Ahead(firewall) as w:
+            d = w.daemon
+            w.server.ip("route add 192.0.2.77 via %s" % WAN4)
+            for rule in others:
+                w.insert(rule)
+            w.insert(takes)
+            line = d.wait_log(BEHIND)
+            check(": " + text in line, "its text in " + line)
+            check("; left alone (position: first goes before it)" in line, "what helps in " + line)
+            contains(w.reason(), "behind " + text, "reason")
+            contains(d.cli("status", check=True).stdout, "behind " + text, "status")
+            equal(tcp_peer(w.client, FAR4), peer, "left alone: seen from")
+            w.insert(takes)
+            d.reload(w.text)
+            w.clear()
+            d.wait_log(END)
+            equal((w.reason(), tcp_peer(w.client, FAR4)), (None, WAN4), "reason and seen from")
+            equal((d.count_log(BEHIND), d.count_log(END)), (1, 1), "told")
+            for rule in others:
+                w.insert(rule)
+            mark = d.mark()
+            w.insert(takes)  # which is heard of after these
+            d.wait_log(BEHIND, mark)
+            w.clear()
+            wait_until(lambda: d.count_log(END) == 2, "its end is told")
+            equal((d.count_log(BEHIND), d.count_log(END)), (2, 2), "told")
+            d.stop()
+    case("a rule of others that takes packets before ours is told, with firewall: %s" % FIREWALL)(_)
+
+
+for FIREWALL, (TAKES, TEXT, PEER, OTHERS) in AHEAD.items():
+    def _(firewall=FIREWALL, takes=TAKES):
+        with Ahead(firewall) as w:
+            d = w.daemon
+            d.stop()
+            d.cli("remove", check=True)
+            if firewall == "nftables":
+                w.nft("delete table ip other")
+                w.nft("add table ip netshared")
+                w.nft("add table ip other")
+                w.nft("add chain ip other post { type nat hook postrouting priority 100; }")
+            w.insert(takes)
+            mark = d.mark()
+            d.start()
+            d.wait_log(BEHIND, mark)
+            d.reload(w.text.replace("name: lan-out", "name: lan-out\n    position: first"))
+            d.wait_log(END, mark)
+            equal(tcp_peer(w.client, FAR4), WAN4, "seen from")
+            d.stop()
+    case("with position: first ours overtake it, with firewall: %s" % FIREWALL)(_)
+
+
+@case("on nftables the priority and what came last decide, and no rule of another family does")
+def _():
+    with Ahead("nftables") as w:
+        d = w.daemon
+        w.server.ip("route add 192.0.2.77 via %s" % WAN4)
+        for words in ("table ip6 other", "chain ip6 other post { type nat hook postrouting priority "
+                      "-100; }", "rule ip6 other post masquerade",
+                      "chain ip other late { type nat hook postrouting priority 101; }",
+                      "rule ip other late masquerade", "table inet both",
+                      "chain inet both six { type nat hook postrouting priority 50; }",
+                      "rule inet both six meta nfproto ipv6 masquerade",
+                      "rule inet both six snat ip6 to 2001:db8::1",
+                      "chain inet both four { type nat hook postrouting priority 50; }",
+                      "rule inet both four snat ip to 192.0.2.77"):
+            w.nft("add " + words)
+        line = d.wait_log(BEHIND)
+        check(re.search(r": snat ip to 192\.0\.2\.77 \(inet both four, handle \d+\); left alone \(/",
+                        line), "its text, and no position that would help, in " + line)
+        equal(tcp_peer(w.client, FAR4), "192.0.2.77", "seen from")
+        d.stop()
 
 
 main()

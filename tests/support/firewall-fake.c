@@ -106,14 +106,33 @@ static bool is_plain(const struct nsh_packet_rule *r)
     return nsh_packet_rule_equal(r, &plain);
 }
 
+/* What is more than a jump, and understood, ends the way. */
+static void see_foreign(const struct fake_chain *c, uint32_t n, struct nsh_ahead_seen *ahead,
+        struct nsh_chain_seen *seen)
+{
+    const struct nsh_packet_rule *r = &c->rules[n].rule;
+    struct nsh_ahead_seen *a = &ahead[seen->n_ahead];
+    char text[NSH_PACKET_RULE_TEXT];
+
+    if (r->action == NSH_PACKET_JUMP || r->action == NSH_PACKET_OTHER ||
+            seen->n_ahead == NSH_AHEAD_MAX)
+        return;
+    *a = (struct nsh_ahead_seen){.index = n, .first_helps = true, .needs = *r};
+    snprintf(a->text, sizeof a->text, "-A %s %.200s", c->name,
+            nsh_packet_rule_format(r, text, sizeof text));
+    seen->n_ahead++;
+}
+
 static int observe_builtin(const struct fake_chain *c, struct nsh_chain_seen *seen,
         nsh_chain_observed *observed, void *userdata)
 {
     nsh_autofree struct nsh_jump_seen *jumps = calloc(c->n_rules + 1, sizeof(*jumps));
+    nsh_autofree struct nsh_ahead_seen *ahead = calloc(NSH_AHEAD_MAX, sizeof *ahead);
 
-    if (!jumps)
+    if (!jumps || !ahead)
         return -ENOMEM;
     seen->jumps = jumps;
+    seen->ahead = ahead;
     seen->n_total = seen->first_foreign = (uint32_t)c->n_rules;
     for (uint32_t n = 0; n < c->n_rules; n++) {
         const struct nsh_packet_rule *r = &c->rules[n].rule;
@@ -122,6 +141,7 @@ static int observe_builtin(const struct fake_chain *c, struct nsh_chain_seen *se
         if (r->action != NSH_PACKET_JUMP || !nsh_chain_is_ours(r->target)) {
             if (seen->first_foreign == seen->n_total)
                 seen->first_foreign = n;
+            see_foreign(c, n, ahead, seen);
             continue;
         }
         *j = (struct nsh_jump_seen){.index = n, .plain = is_plain(r)};

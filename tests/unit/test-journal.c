@@ -113,6 +113,12 @@ static const struct {
                  PLACE},
                 "route 10.20.0.0/16 via 192.168.1.1 is held, but another comes before it: "
                 "10.20.0.0/16 dev eth1 proto static; left alone (/etc/netshared.yaml:12)"},
+        {{.kind = NSH_REPORT_BEHIND,
+                 POLICY,
+                 .detail = "-A POSTROUTING -j ACCEPT; left alone",
+                 PLACE},
+                "masquerade lan-out (ipv4) is held, but a rule of others takes packets before it: "
+                "-A POSTROUTING -j ACCEPT; left alone (/etc/netshared.yaml:12)"},
         {{.kind = NSH_REPORT_FIGHT,
                  ROUTE,
                  .culprit = "bird",

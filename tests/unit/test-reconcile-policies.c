@@ -307,6 +307,49 @@ static void test_the_culprit_is_named(void **state)
     assert_string_equal(the_told(w, NSH_REPORT_RESTORED, "masquerade", "lan")->culprit, "");
 }
 
+#define BEHIND "iptables -t nat -I POSTROUTING -s 10.0.0.0/16 -j ACCEPT"
+
+/* Told when it begins and when it ends, and shown as it is in between. */
+static void test_a_rule_of_others_comes_first(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    start(w, LAN);
+    forget(w);
+    somebody(w, "iptables -t nat -I POSTROUTING -s 172.16.0.0/12 -j ACCEPT");
+    somebody(w, "iptables -t nat -I POSTROUTING -o eth7 -j ACCEPT");
+    somebody(w, "iptables -t nat -A POSTROUTING -j ACCEPT");
+    poll_tables(w);
+    assert_told(w, 0);
+    somebody(w, BEHIND);
+    poll_tables(w);
+    assert_string_equal(the_told(w, NSH_REPORT_BEHIND, "masquerade", "lan")->detail,
+            "-A POSTROUTING -s 10.0.0.0/16 -j ACCEPT; left alone (position: first goes before it)");
+    assert_state(w, "masquerade", "lan", NSH_OBJECT_HELD);
+    assert_reason(w, "masquerade", "lan", "behind -A POSTROUTING -s 10.0.0.0/16 -j ACCEPT");
+    somebody(w, "iptables -t nat -I POSTROUTING -j ACCEPT");
+    poll_tables(w);
+    assert_reason(w, "masquerade", "lan", "behind -A POSTROUTING -j ACCEPT");
+    reload(w, LAN);
+    assert_stable(w);
+    assert_told(w, 1);
+    somebody(w, "iptables -t nat -D POSTROUTING 1");
+    somebody(w, "iptables -t nat -D POSTROUTING 1");
+    poll_tables(w);
+    assert_string_equal(the_told(w, NSH_REPORT_CHANGED, "masquerade", "lan")->cause,
+            "no rule of others comes first any more");
+    assert_reason(w, "masquerade", "lan", "");
+    assert_told(w, 2);
+    /* With position first there is nothing before it. */
+    somebody(w, BEHIND);
+    poll_tables(w);
+    forget(w);
+    reload(w, "masquerade: [{name: lan, out: [eth0], from: [10.0.0.0/24], position: first}]\n");
+    assert_reason(w, "masquerade", "lan", "");
+    assert_stable(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +364,7 @@ int main(void)
             rw_test(test_a_reload_that_takes_one_chain),
             rw_test(test_a_reload_that_fails),
             rw_test(test_the_culprit_is_named),
+            rw_test(test_a_rule_of_others_comes_first),
     };
 
     rw_leave_the_network();
