@@ -320,10 +320,10 @@ static unsigned place_of(const struct command *c, char ret_chain[static 48])
     return c->place > firsts + foreign ? c->place - firsts - foreign : 0;
 }
 
+/* A jump of ours with its name: one without it is no longer ours as we made it. */
 static void translate(struct command *c, size_t from)
 {
-    char counter[64] = "counter ";
-    char verdict[64] = "";
+    char counter[64] = "counter ", verdict[64] = "", comment[64] = "";
     const char *ip = family_name(c->family);
 
     for (size_t i = from; i + 1 < c->n; i++) {
@@ -343,13 +343,15 @@ static void translate(struct command *c, size_t from)
         if (strcmp(option, "-j") == 0 && nsh_chain_is_ours(value)) {
             chain_name(c, value, false, verdict);
             snprintf(c->target, sizeof c->target, "%s", verdict);
+            snprintf(comment, sizeof comment, " comment \"masquerade %.17s\"",
+                    value + strlen(NSH_CHAIN_PREFIX));
         } else if (strcmp(option, "-j") == 0) {
             for (size_t k = 0; value[k]; k++)
                 verdict[k] = (char)tolower((unsigned char)value[k]);
         }
     }
-    snprintf(c->rule + strlen(c->rule), sizeof c->rule - strlen(c->rule), "%s%s%s", counter,
-            c->target[0] ? "jump " : "", verdict);
+    snprintf(c->rule + strlen(c->rule), sizeof c->rule - strlen(c->rule), "%s%s%s%s", counter,
+            c->target[0] ? "jump " : "", verdict, comment);
 }
 
 /* As netshared makes it, if it is not there. */
