@@ -273,6 +273,108 @@ class TcpTransfer:
         self.socket.close()
 
 
+class _End:
+    """One end of a connection: sends steadily and takes what comes, with a SHA-256 of either."""
+
+    def __init__(self, connection, block, interval):
+        self.socket = connection
+        self.socket.settimeout(30)
+        self.sent, self.got = hashlib.sha256(), hashlib.sha256()
+        self.total = 0  # of what it got
+        self.error = None
+        self.block, self.interval = block, interval
+        self.going = True
+        self.threads = [threading.Thread(target=self._run, args=(function,), daemon=True)
+                        for function in (self._send, self._take)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, function):
+        try:
+            function()
+        except OSError as e:
+            self.error = self.error or e
+
+    def _send(self):
+        number = 0
+        while self.going:
+            data = struct.pack("!I", number) * (self.block // 4)
+            self.socket.sendall(data)
+            self.sent.update(data)
+            number = (number + 1) & 0xffffffff
+            time.sleep(self.interval)
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def _take(self):
+        while True:
+            data = self.socket.recv(1 << 18)
+            if not data:
+                return
+            self.got.update(data)
+            self.total += len(data)
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(40)
+
+    def abort(self):
+        self.going = False
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes both threads
+        except OSError:
+            pass  # it is closed already
+        self.socket.close()
+
+
+class TcpExchange(_Server):
+    """One connection by which both sides send at once, paced as a TcpTransfer.
+
+    `peers` has the address of each connection that the server ever saw.
+    """
+
+    def __init__(self, ns, server, address, port=PORT + 8, block=1 << 14, interval=0.005):
+        super().__init__(server, socket.SOCK_STREAM, address, port)
+        self.pace = block, interval
+        self.peers, self.ends = [], []
+        self.socket.listen(8)
+        self.thread.start()
+        client = ns.socket(family_of(address), socket.SOCK_STREAM)
+        client.settimeout(30)
+        client.connect((address, port))
+        self.ends.append(_End(client, *self.pace))
+
+    def _serve(self):
+        while self.going:
+            if self._ready():
+                connection, peer = self.socket.accept()
+                self.peers.append(peer[0])
+                self.ends.append(_End(connection, *self.pace))
+
+    def totals(self):
+        """How much each side has got so far."""
+        return [end.total for end in self.ends]
+
+    @property
+    def errors(self):
+        return [end.error for end in self.ends if end.error]
+
+    def finish(self):
+        """True if each side got exactly what the other sent."""
+        for end in self.ends:
+            end.going = False
+        for end in self.ends:
+            end.join()
+        if self.errors or len(self.ends) != 2:
+            return False
+        one, other = self.ends
+        return (one.sent.digest(), one.got.digest()) == (other.got.digest(), other.sent.digest())
+
+    def stop(self):
+        super().stop()
+        for end in self.ends:
+            end.abort()
+
+
 def router_advertisement(ns, device, lifetime=1800):
     """Sends one to all nodes on the link, from the device's link-local address."""
     with ns.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as s:
