@@ -47,14 +47,9 @@ static bool plans_deletion(const struct nsh_firewall_plan *plan, const char *cha
 /* Not wanted now, and that was told with what it depends on. */
 static bool is_on_standby(const struct nsh_reconciler *r, const struct nsh_chain *gone)
 {
-    for (size_t i = 0; i < r->desired->n_chains; i++) {
-        const struct nsh_chain *c = &r->desired->chains[i];
+    size_t i = nsh_chain_index_find(&r->chain_index, gone->family, gone->table, gone->name);
 
-        if (c->standby && c->family == gone->family && c->table == gone->table &&
-                strcmp(c->name, gone->name) == 0)
-            return true;
-    }
-    return false;
+    return i != SIZE_MAX && r->desired->chains[i].standby;
 }
 
 static int note_gone(struct gone *g, const struct nsh_chain *chain)
@@ -140,15 +135,12 @@ static int compare_gone(const void *a, const void *b)
 static void report_gone_policy(struct nsh_reconciler *r, struct nsh_chain *chains, size_t n)
 {
     struct report_args args = {.kind = NSH_REPORT_REMOVED};
+    size_t i = nsh_chain_index_policy(&r->chain_index, chains[0].family, chains[0].policy);
 
-    for (size_t i = 0; i < r->desired->n_chains; i++) {
-        const struct nsh_chain *c = &r->desired->chains[i];
-
-        if (c->family != chains[0].family || strcmp(c->policy, chains[0].policy) != 0)
-            continue;
-        if (c->blocked)
+    for (; i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
+        if (r->desired->chains[i].blocked)
             return;
-        if (!c->standby)
+        if (!r->desired->chains[i].standby)
             args.kind = NSH_REPORT_CHANGED;
     }
     chains[0].kind = kind_of(r, chains, n);

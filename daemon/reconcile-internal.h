@@ -10,6 +10,7 @@
 #pragma once
 
 #include "backoff.h"
+#include "chain-index.h"
 #include "conntrack.h"
 #include "culprit.h"
 #include "intern.h"
@@ -192,6 +193,7 @@ struct nsh_reconciler {
     uint8_t *rule_states;
     struct nsh_rule_plan *rule_plan; /* made anew with the configuration */
     size_t route_counts[NSH_OBJECT_STATES];
+    struct nsh_chain_index chain_index; /* of the wanted chains */
     uint8_t *chain_states;
     uint8_t *chain_news; /* enum nsh_report_kind to be told of it, 0: nothing; CHAIN_RETRIED */
     bool news;           /* of one of these */
@@ -464,6 +466,8 @@ const char *reconcile_ahead_reason(const struct nsh_reconciler *r, size_t chain)
 size_t reconcile_lead(const struct nsh_reconciler *r, size_t chain);
 /* The first chain of its policy and family, which speaks for all of them. */
 bool reconcile_is_lead(const struct nsh_reconciler *r, size_t chain);
+/* The next chain of the same policy and family behind `chain`; SIZE_MAX: there is none. */
+size_t reconcile_next_of_policy(const struct nsh_reconciler *r, size_t chain);
 /* The worst of its chains' states, and which chain can say why. */
 enum nsh_object_state reconcile_policy_state(
         const struct nsh_reconciler *r, size_t lead, size_t *ret_why);

@@ -37,8 +37,7 @@ bool reconcile_is_lead(const struct nsh_reconciler *r, size_t chain)
     return reconcile_lead(r, chain) == chain;
 }
 
-/* The next chain of the same policy and family behind `chain`; SIZE_MAX: there is none. */
-static size_t next_of_policy(const struct nsh_reconciler *r, size_t chain)
+size_t reconcile_next_of_policy(const struct nsh_reconciler *r, size_t chain)
 {
     const struct nsh_desired *d = r->desired;
 
@@ -63,7 +62,7 @@ enum nsh_object_state reconcile_policy_state(
     };
 
     *ret_why = lead;
-    for (size_t i = lead; i != SIZE_MAX; i = next_of_policy(r, i))
+    for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
         if (order[r->chain_states[i]] < order[r->chain_states[*ret_why]])
             *ret_why = i;
     if (r->chain_states[*ret_why] == NSH_OBJECT_HELD && reconcile_drop_reason(r, lead))
@@ -76,7 +75,8 @@ nsh_object_id reconcile_policy_note(
 {
     if (r->chain_states[why] != state)
         return NSH_OBJECT_DROP + why;
-    for (size_t i = lead; state == NSH_OBJECT_HELD && i != SIZE_MAX; i = next_of_policy(r, i))
+    for (size_t i = lead; state == NSH_OBJECT_HELD && i != SIZE_MAX;
+            i = reconcile_next_of_policy(r, i))
         if (reconcile_ahead_reason(r, i))
             return NSH_OBJECT_AHEAD + i;
     return NSH_OBJECT_CHAIN + why;
@@ -86,7 +86,7 @@ struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size
 {
     struct nsh_repairs all = {0};
 
-    for (size_t i = lead; i != SIZE_MAX; i = next_of_policy(r, i)) {
+    for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
         const struct nsh_repairs *one = nsh_notes_find_repairs(r->notes, NSH_OBJECT_CHAIN + i);
 
         if (!one)
@@ -102,7 +102,7 @@ struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size
 
 bool reconcile_was_complete(const struct nsh_reconciler *r, size_t chain)
 {
-    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
+    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
         if (r->chain_states[i] != NSH_OBJECT_HELD && r->chain_states[i] != NSH_OBJECT_WRONG)
             return false;
     return true;
@@ -116,7 +116,7 @@ bool reconcile_may_block(const struct nsh_reconciler *r, size_t chain)
 
 void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked)
 {
-    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
+    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
         r->desired->chains[i].blocked = blocked;
     nsh_desired_settle(r->desired);
     r->forwarding_dirty = r->unwanted_dirty = true;
@@ -131,7 +131,7 @@ void reconcile_block(struct nsh_reconciler *r, size_t chain, const char *why)
     bool news = nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + lead, why) != 0 || !known;
 
     reconcile_set_blocked(r, chain, true);
-    for (size_t i = lead; i != SIZE_MAX; i = next_of_policy(r, i)) {
+    for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
         r->chain_states[i] = NSH_OBJECT_PENDING;
         r->chain_news[i] = 0;
         if (i != lead)
@@ -165,7 +165,7 @@ bool reconcile_unblock(struct nsh_reconciler *r, int family)
 void reconcile_admit(struct nsh_reconciler *r, size_t chain)
 {
     reconcile_set_blocked(r, chain, false);
-    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = next_of_policy(r, i))
+    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
         r->chain_news[i] |= CHAIN_RETRIED;
     r->firewall_dirty[nsh_family_index(r->desired->chains[chain].family)] = true;
     r->guests_dirty = r->news = true;
@@ -198,7 +198,7 @@ static void tell_policy(struct nsh_reconciler *r, size_t lead)
     struct report_args args = {.kind = NSH_REPORT_ADDED};
     bool news = false;
 
-    for (size_t i = lead; i != SIZE_MAX; i = next_of_policy(r, i)) {
+    for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
         uint8_t kind = r->chain_news[i] & (uint8_t)~CHAIN_RETRIED;
 
         if (kind != NSH_REPORT_ADDED)

@@ -157,22 +157,19 @@ void reconcile_previous_done(struct nsh_reconciler *r)
 
 /* ---- the rest ---- */
 
-static int carry_chains(struct nsh_reconciler *r, const struct nsh_desired *to, uint8_t *states,
+static int carry_chains(struct nsh_reconciler *r, const struct nsh_chain_index *to, uint8_t *states,
         struct nsh_notes *notes)
 {
     for (size_t i = 0; r->desired && i < r->desired->n_chains; i++) {
-        const struct nsh_chain *a = &r->desired->chains[i];
+        const struct nsh_chain *c = &r->desired->chains[i];
+        size_t k = nsh_chain_index_find(to, c->family, c->table, c->name);
 
-        for (size_t j = 0; j < to->n_chains; j++) {
-            const struct nsh_chain *b = &to->chains[j];
-
-            if (a->family != b->family || a->table != b->table || strcmp(a->name, b->name) != 0)
-                continue;
-            states[j] = r->chain_states[i];
-            if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + j) < 0 ||
-                    nsh_notes_move(r->notes, NSH_OBJECT_AHEAD + i, notes, NSH_OBJECT_AHEAD + j) < 0)
-                return -ENOMEM;
-        }
+        if (k == SIZE_MAX)
+            continue;
+        states[k] = r->chain_states[i];
+        if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + k) < 0 ||
+                nsh_notes_move(r->notes, NSH_OBJECT_AHEAD + i, notes, NSH_OBJECT_AHEAD + k) < 0)
+            return -ENOMEM;
     }
     return 0;
 }
@@ -247,6 +244,7 @@ struct outfit {
     struct nsh_route_plan *plan, *key_plan;
     struct nsh_rule_plan *rule_plan;
     struct nsh_notes *notes;
+    struct nsh_chain_index chain_index;
 };
 
 static void outfit_done(struct outfit *o)
@@ -263,6 +261,7 @@ static void outfit_done(struct outfit *o)
     nsh_route_plan_free(o->key_plan);
     nsh_rule_plan_free(o->rule_plan);
     nsh_notes_free(o->notes);
+    nsh_chain_index_done(&o->chain_index);
 }
 
 static int outfit_new(const struct nsh_desired *desired, uint8_t also_ours, struct outfit *o)
@@ -275,6 +274,8 @@ static int outfit_new(const struct nsh_desired *desired, uint8_t also_ours, stru
     o->news = calloc(desired->n_chains + 1, 1);
     o->sets = calloc(desired->n_sets + 1, sizeof *o->sets);
     o->gate_marks = calloc(desired->n_gates + 1, sizeof *o->gate_marks);
+    if (nsh_chain_index_make(desired->chains, desired->n_chains, &o->chain_index) < 0)
+        return -ENOMEM;
     if (!o->flags || !o->states || !o->rule_flags || !o->rule_states || !o->chains || !o->news ||
             !o->sets || !o->gate_marks || nsh_notes_new(&o->notes) < 0)
         return -ENOMEM;
@@ -311,6 +312,9 @@ static void set_aside(struct nsh_reconciler *r, enum nsh_occasion why)
 static void put_on(struct nsh_reconciler *r, struct nsh_desired *desired, struct outfit *o)
 {
     nsh_notes_free(r->notes);
+    nsh_chain_index_done(&r->chain_index);
+    r->chain_index = o->chain_index;
+    o->chain_index = (struct nsh_chain_index){0};
     r->desired = desired;
     r->notes = NSH_TAKE_PTR(o->notes);
     r->route_plan = NSH_TAKE_PTR(o->plan);
@@ -350,7 +354,7 @@ int reconcile_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum ns
 
     if (outfit_new(desired, also_ours, &o) < 0 || end_job(r) < 0 ||
             reconcile_carry_rules(r, desired, o.rule_flags, o.rule_states, o.notes) < 0 ||
-            carry_chains(r, desired, o.chains, o.notes) < 0 ||
+            carry_chains(r, &o.chain_index, o.chains, o.notes) < 0 ||
             reconcile_carry_sets(r, desired, o.sets, o.notes, why) < 0 ||
             carry_fixed(r, o.notes) < 0 || reconcile_carry_gates(r, desired, o.notes) < 0 ||
             (r->desired && reconcile_remember_kinds(r) < 0))

@@ -60,11 +60,9 @@ static size_t find_set(const struct nsh_desired *d, int family, const char *name
 
 static const struct nsh_chain *policy_of(const struct nsh_reconciler *r, const struct nsh_set *s)
 {
-    for (size_t i = 0; i < r->desired->n_chains; i++)
-        if (r->desired->chains[i].family == s->family &&
-                strcmp(r->desired->chains[i].policy, s->policy) == 0)
-            return &r->desired->chains[i];
-    return NULL;
+    size_t i = nsh_chain_index_policy(&r->chain_index, s->family, s->policy);
+
+    return i != SIZE_MAX ? &r->desired->chains[i] : NULL;
 }
 
 const char *reconcile_set_name(const struct nsh_reconciler *r, size_t set, char *buf, size_t size)

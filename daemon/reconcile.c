@@ -63,6 +63,7 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     free(r->rule_states);
     free(r->chain_states);
     free(r->chain_news);
+    nsh_chain_index_done(&r->chain_index);
     free(r->set_marks);
     free(r->known);
     free(r->guest_marks);
