@@ -175,6 +175,8 @@ static int look_down(struct nsh_reconciler *r, bool *ret_any)
         for (int t = 0; t < NSH_TABLE_COUNT && q >= 0; t++) {
             NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
 
+            if (r->tidy[f] & (1U << t))
+                continue;
             q = nsh_firewall_plan_new(r->desired, nsh_family_of(f), (enum nsh_table)t, &plan);
             if (q == 0)
                 q = reconcile_look(r, plan, nsh_family_of(f), (enum nsh_table)t, NSH_PHASE_DOWN);
@@ -199,11 +201,13 @@ static int down_table(struct nsh_reconciler *r, int family, enum nsh_table table
     if (reconcile_uses_table(r, family, table) &&
             r->firewall->ops->changed(r->firewall, family, table) > 0)
         r->firewall_dirty[nsh_family_index(family)] = true;
+    else if (r->tidy[nsh_family_index(family)] & (1U << table))
+        return 0;
     q = reconcile_look(r, plan, family, table, NSH_PHASE_DOWN);
     if (q <= 0)
         return 0; /* a table that can't be read holds nothing of ours */
     r->work.commits++;
-    q = nsh_apply_firewall(
+    q = nsh_apply_firewall_planned(
             r->firewall, plan, family, table, NSH_PHASE_DOWN, COMMIT_TRIES, why, sizeof why);
     if (q == NSH_FIREWALL_OK) {
         if (reconcile_look(r, still, family, table, NSH_PHASE_DOWN) >= 0)

@@ -222,6 +222,32 @@ static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *
     return true;
 }
 
+/* What the plan has seen is all that is wanted: the way down need not look there in this pass. */
+static void note_tidy(
+        struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int family, enum nsh_table table)
+{
+    size_t n = 1;
+
+    if (nsh_firewall_plan_finish(plan, NSH_PHASE_DOWN) == 0)
+        nsh_firewall_plan_steps(plan, &n);
+    if (n == 0)
+        r->tidy[nsh_family_index(family)] |= (uint8_t)(1U << table);
+}
+
+/* One look shows them all, and after a commit it would take another. */
+static void look_at_the_rest(struct nsh_reconciler *r, int family)
+{
+    for (int t = 0; t < NSH_TABLE_COUNT; t++) {
+        NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+
+        if (reconcile_uses_table(r, family, (enum nsh_table)t) ||
+                nsh_firewall_plan_new(r->desired, family, (enum nsh_table)t, &plan) < 0)
+            continue;
+        if (reconcile_look(r, plan, family, (enum nsh_table)t, NSH_PHASE_DOWN) == 0)
+            note_tidy(r, plan, family, (enum nsh_table)t);
+    }
+}
+
 /*
  * One table on the way up. 1: holds; 0: not now (the states say why); -errno with `ret_why`, of
  * which nothing was told yet.
@@ -239,16 +265,18 @@ static int try_table(struct nsh_reconciler *r, int family, enum nsh_table table,
         return 0;
     if (q > 0) {
         r->work.commits++;
-        q = nsh_apply_firewall(
+        q = nsh_apply_firewall_planned(
                 r->firewall, plan, family, table, NSH_PHASE_UP, COMMIT_TRIES, ret_why, size);
         if (q == NSH_FIREWALL_OK) {
             look_for_culprit(r);
             table_done(r, plan, family, table, true);
+            note_tidy(r, plan, family, table);
             return 1;
         }
         *ret_raced = *ret_raced || q > 0;
     } else if (q == 0) {
         table_done(r, plan, family, table, false);
+        note_tidy(r, plan, family, table);
         return 1;
     }
     if (q < 0 && ret_why[0] == '\0')
@@ -336,6 +364,8 @@ static void up_family(struct nsh_reconciler *r, int family)
     bool raced = false;
 
     r->firewall_ready[f] = true;
+    if (r->unwanted_dirty && r->firewall->ops->one_look)
+        look_at_the_rest(r, family);
     for (size_t t = 0; t < NSH_ARRAY_SIZE(tables_up); t++) {
         if (!reconcile_uses_table(r, family, tables_up[t]))
             continue;

@@ -252,6 +252,8 @@ struct nsh_reconciler {
     uint64_t sets_wait; /* one is backing off until then; NSH_NEVER: none */
     bool forwarding_dirty;
     uint64_t forwarding_wait[NSH_FAMILIES]; /* backing off until then; 0: not */
+    /* Bits of tables where this pass has seen that nothing unwanted of ours stands. */
+    uint8_t tidy[NSH_FAMILIES];
     bool unwanted_dirty; /* chains and sysctls that are no longer wanted may stand */
     struct trigger trigger;
     uint64_t routes_wait; /* a route is backing off until then; NSH_NEVER: none */

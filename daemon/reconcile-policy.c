@@ -119,6 +119,7 @@ void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked)
     for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
         r->desired->chains[i].blocked = blocked;
     nsh_desired_settle(r->desired);
+    memset(r->tidy, 0, sizeof r->tidy);
     r->forwarding_dirty = r->unwanted_dirty = true;
 }
 
@@ -158,6 +159,7 @@ bool reconcile_unblock(struct nsh_reconciler *r, int family)
     if (!any)
         return false;
     nsh_desired_settle(r->desired);
+    memset(r->tidy, 0, sizeof r->tidy);
     r->forwarding_dirty = r->news = true;
     return true;
 }

@@ -378,6 +378,7 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
         return 0;
     reconcile_take_waiting(r, now);
     r->work.passes++;
+    memset(r->tidy, 0, sizeof r->tidy);
     r->pause = 0;
     if (r->retry <= now)
         r->retry = NSH_NEVER;

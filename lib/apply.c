@@ -166,11 +166,18 @@ static int observe_chain(void *userdata, const struct nsh_chain_seen *chain)
     return nsh_firewall_plan_observe(userdata, chain);
 }
 
+static int commit(struct nsh_firewall *fw, const struct nsh_firewall_plan *plan, int family,
+        enum nsh_table table, char *ret_why, size_t size)
+{
+    size_t n;
+    const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(plan, &n);
+
+    return n == 0 ? NSH_FIREWALL_OK : fw->ops->commit(fw, family, table, steps, n, ret_why, size);
+}
+
 static int one_try(struct nsh_firewall *fw, struct nsh_firewall_plan *plan, int family,
         enum nsh_table table, enum nsh_firewall_phase phase, char *ret_why, size_t size)
 {
-    const struct nsh_firewall_op *steps;
-    size_t n_steps;
     int r;
 
     nsh_firewall_plan_begin(plan);
@@ -183,9 +190,7 @@ static int one_try(struct nsh_firewall *fw, struct nsh_firewall_plan *plan, int 
         snprintf(ret_why, size, "%s", text ? text : "unknown error");
         return r;
     }
-    steps = nsh_firewall_plan_steps(plan, &n_steps);
-    return n_steps == 0 ? NSH_FIREWALL_OK
-                        : fw->ops->commit(fw, family, table, steps, n_steps, ret_why, size);
+    return commit(fw, plan, family, table, ret_why, size);
 }
 
 int nsh_apply_firewall(struct nsh_firewall *fw, struct nsh_firewall_plan *plan, int family,
@@ -197,4 +202,14 @@ int nsh_apply_firewall(struct nsh_firewall *fw, struct nsh_firewall_plan *plan, 
         r = one_try(fw, plan, family, table, phase, ret_why, size);
     while (r == NSH_FIREWALL_RACED && --tries > 0);
     return r;
+}
+
+int nsh_apply_firewall_planned(struct nsh_firewall *fw, struct nsh_firewall_plan *plan, int family,
+        enum nsh_table table, enum nsh_firewall_phase phase, int tries, char *ret_why, size_t size)
+{
+    int r = commit(fw, plan, family, table, ret_why, size);
+
+    if (r != NSH_FIREWALL_RACED || tries <= 1)
+        return r;
+    return nsh_apply_firewall(fw, plan, family, table, phase, tries - 1, ret_why, size);
 }

@@ -33,6 +33,9 @@ int nsh_apply_routes(struct nsh_fib *fib, const struct nsh_desired *want,
  */
 int nsh_apply_firewall(struct nsh_firewall *fw, struct nsh_firewall_plan *plan, int family,
         enum nsh_table table, enum nsh_firewall_phase phase, int tries, char *ret_why, size_t size);
+/* The same for a plan that was finished in this session: its steps come before another look. */
+int nsh_apply_firewall_planned(struct nsh_firewall *fw, struct nsh_firewall_plan *plan, int family,
+        enum nsh_table table, enum nsh_firewall_phase phase, int tries, char *ret_why, size_t size);
 
 /* A plain sentence for an errno of a route operation: "Network is unreachable", … */
 const char *nsh_route_errno_text(int error);

@@ -703,6 +703,7 @@ static void nft_free(struct nsh_firewall *fw)
 static const struct nsh_firewall_ops nft_firewall = {
         .free = nft_free,
         .name = "nftables",
+        .one_look = true,
         .probe = nft_probe,
         .open = nft_open,
         .observe = nft_observe,

@@ -156,6 +156,8 @@ struct nsh_firewall_ops {
     void (*free)(struct nsh_firewall *fw);
     /* "iptables", "nftables": what the journal calls it. */
     const char *name;
+    /* A look at one table of a family is one at all of them, until something is written. */
+    bool one_look;
     /*
      * 0 if this firewall can hold rules of `family` in `table`, else negative errno and why, in
      * words with what to do, in `ret_why` (may be NULL). May bring the table into being.

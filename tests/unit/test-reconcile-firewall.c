@@ -206,6 +206,24 @@ static void test_a_reload_writes_what_changed(void **state)
     assert_int_equal(repairs_of(w, "masquerade", "guest"), 1);
 }
 
+/* With ten thousand policies a look is what costs. */
+static void test_each_table_is_read_once(void **state)
+{
+    enum { TABLES = NSH_FAMILIES * NSH_TABLE_COUNT };
+    struct world *w = world_new();
+    const struct nsh_firewall_fake_counts *counts = nsh_firewall_fake_counts(w->tables);
+    size_t before;
+
+    (void)state;
+    start(w, POLICIES);
+    assert_int_equal(counts->observes, TABLES);
+    before = counts->observes;
+    somebody(w, "iptables -t nat -F NETSHARED-guest");
+    poll_tables(w);
+    assert_int_equal(repairs_of(w, "masquerade", "guest"), 1);
+    assert_int_equal(counts->observes - before, TABLES);
+}
+
 /* ---- the lock ---- */
 
 static void test_at_start_the_rest_waits_for_the_lock_but_not_for_ever(void **state)
@@ -545,6 +563,7 @@ int main(void)
             rw_test(test_flows_are_looked_for_at_a_start_after_another),
             rw_test(test_foreign_rules_stay_as_they_are),
             rw_test(test_a_reload_writes_what_changed),
+            rw_test(test_each_table_is_read_once),
             rw_test(test_at_start_the_rest_waits_for_the_lock_but_not_for_ever),
             rw_test(test_at_start_the_lock_is_free_soon),
             rw_test(test_while_it_runs_routes_do_not_wait_for_the_lock),
