@@ -165,6 +165,7 @@ static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan 
         if (wrote && nsh_firewall_plan_touches(plan, i))
             chain_mended(r, plan, i);
         r->chain_states[i] = NSH_OBJECT_HELD;
+        r->desired->chains[i].was_first = false;
         if (!(r->chain_news[i] & CHAIN_RETRIED)) /* else when all of its policy has come about */
             nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, NULL);
         if (!r->firewall->ops->ahead)

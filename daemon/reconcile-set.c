@@ -157,16 +157,18 @@ void reconcile_previous_done(struct nsh_reconciler *r)
 
 /* ---- the rest ---- */
 
-static int carry_chains(struct nsh_reconciler *r, const struct nsh_chain_index *to, uint8_t *states,
-        struct nsh_notes *notes)
+static int carry_chains(struct nsh_reconciler *r, struct nsh_chain *to,
+        const struct nsh_chain_index *index, uint8_t *states, struct nsh_notes *notes)
 {
     for (size_t i = 0; r->desired && i < r->desired->n_chains; i++) {
         const struct nsh_chain *c = &r->desired->chains[i];
-        size_t k = nsh_chain_index_find(to, c->family, c->table, c->name);
+        size_t k = nsh_chain_index_find(index, c->family, c->table, c->name);
 
         if (k == SIZE_MAX)
             continue;
         states[k] = r->chain_states[i];
+        to[k].was_first = to[k].position == NSH_POSITION_LAST &&
+                          (c->position == NSH_POSITION_FIRST || c->was_first);
         if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + k) < 0 ||
                 nsh_notes_move(r->notes, NSH_OBJECT_AHEAD + i, notes, NSH_OBJECT_AHEAD + k) < 0)
             return -ENOMEM;
@@ -354,7 +356,7 @@ int reconcile_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum ns
 
     if (outfit_new(desired, also_ours, &o) < 0 || end_job(r) < 0 ||
             reconcile_carry_rules(r, desired, o.rule_flags, o.rule_states, o.notes) < 0 ||
-            carry_chains(r, &o.chain_index, o.chains, o.notes) < 0 ||
+            carry_chains(r, desired->chains, &o.chain_index, o.chains, o.notes) < 0 ||
             reconcile_carry_sets(r, desired, o.sets, o.notes, why) < 0 ||
             carry_fixed(r, o.notes) < 0 || reconcile_carry_gates(r, desired, o.notes) < 0 ||
             (r->desired && reconcile_remember_kinds(r) < 0))

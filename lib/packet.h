@@ -131,6 +131,7 @@ struct nsh_chain {
     char policy[NSH_POLICY_NAME]; /* "" for the conntrack chain */
     const char *hook;             /* built-in chain with the jump: "POSTROUTING"; a literal */
     enum nsh_position position;
+    bool was_first; /* changes: it was first before, and its jump may stand there yet */
     nsh_origin origin;
     nsh_gate_id when;
     bool standby; /* changes: it is not wanted now, because `when` is closed or it is blocked */

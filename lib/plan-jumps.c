@@ -43,7 +43,7 @@ struct work {
     const char *hook;
     const struct nsh_jump_seen *jumps;
     size_t n_jumps;
-    uint32_t first_foreign;
+    uint32_t first_foreign, n_total;
     struct place *places;
     size_t n_places;
     size_t *ranks; /* of a chain, its place plus 1; 0: none */
@@ -106,6 +106,7 @@ static int work_begin(struct work *w, struct nsh_firewall_plan *p, const char *h
         w->jumps = p->jumps + h->first_jump;
         w->n_jumps = h->n_jumps;
         w->first_foreign = h->first_foreign;
+        w->n_total = h->n_total;
     }
     w->places = calloc(p->want->n_chains, sizeof(*w->places));
     w->ranks = calloc(p->want->n_chains, sizeof(*w->ranks));
@@ -127,6 +128,19 @@ static bool is_right(const struct work *w, const struct place *place, const stru
            (!j->first || c->position == NSH_POSITION_FIRST);
 }
 
+/*
+ * Before every foreign rule, if its chain is first. Where foreign rules came behind a jump later,
+ * it may stand before them: what was first is moved when that is said, and not by what is seen.
+ */
+static bool is_in_place(const struct work *w, size_t rank, const struct nsh_jump_seen *j)
+{
+    const struct nsh_chain *c = &w->plan->want->chains[w->places[rank].chain];
+
+    if (c->position == NSH_POSITION_FIRST)
+        return j->index < w->first_foreign;
+    return !c->was_first || j->index >= w->first_foreign || w->first_foreign >= w->n_total;
+}
+
 static void look_at_jumps(struct work *w)
 {
     for (size_t i = 0; i < w->n_jumps; i++) {
@@ -141,7 +155,7 @@ static void look_at_jumps(struct work *w)
         right = is_right(w, place, &w->jumps[i]);
         place->n_seen++;
         place->altered = place->altered || !right;
-        c->fits = right && (!is_first(w, c->rank) || w->jumps[i].index < w->first_foreign);
+        c->fits = right && is_in_place(w, c->rank, &w->jumps[i]);
     }
 }
 

@@ -173,10 +173,11 @@ def every_key(family):
 
 
 def position(family):
-    """Another program translates the same packets, ahead of what has no position."""
+    """Another program translates the same packets, ahead of what is not first."""
     with masquerading(family) as (w, a, say):
         w.router.firewall.foreign_source(a["last"], family)
-        for keys, seen in (("position: last", a["last"]), ("position: first", a["router"])):
+        for keys, seen in (("position: last", a["last"]), ("position: first", a["router"]),
+                           ("position: last", a["last"])):
             say("out: eth1, " + keys)
             equal(udp_peer(w.client, a["server"]), seen, keys)
 

@@ -73,6 +73,43 @@ static void test_jumps(void **state)
     }
 }
 
+/* Policies that were first until now: what stands before foreign rules for that is moved. */
+static void test_no_longer_first(void **state)
+{
+    static const struct {
+        const char *want, *were, *seen, *up;
+        size_t n_up;
+    } cases[] = {
+            {"a", "a", "a F G", "F G a", 2},
+            {"a b", "a", "a F b G", "F a b G", 2},
+            {"a b", "a b", "a b F", "F a b", 4},
+            {"a ^b", "a", "b a F", "b F a", 2},
+            {"a", "a", "F a G", "F a G", 0},
+            {"a", "a", "a", "a", 0},
+            {"a b", "a b", "a b", "a b", 0},
+            {"a", "", "a F", "a F", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct nsh_desired *d = desire(cases[i].want, 1);
+        struct nsh_firewall_plan *p = NULL;
+        struct table t;
+        char buf[256];
+
+        for (size_t k = 0; k < d->n_chains; k++)
+            d->chains[k].was_first =
+                    d->chains[k].policy[0] && strstr(cases[i].were, d->chains[k].policy);
+        make_table(&t, d, cases[i].seen);
+        assert_int_equal(nsh_firewall_plan_new(d, AF_INET, NSH_TABLE_NAT, &p), 0);
+        assert_int_equal(run_plan(p, &t, NSH_PHASE_UP), cases[i].n_up);
+        write_builtin(&t.builtins[1], buf, sizeof(buf));
+        assert_string_equal(buf, cases[i].up);
+        nsh_firewall_plan_free(p);
+        nsh_desired_free(d);
+    }
+}
+
 /* A jump of ours in a built-in chain where none is wanted goes, in the second phase. */
 static void test_wrong_hook(void **state)
 {
@@ -245,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_jumps),
+            cmocka_unit_test(test_no_longer_first),
             cmocka_unit_test(test_wrong_hook),
             cmocka_unit_test(test_other_tables_do_not_count),
             cmocka_unit_test(test_families),

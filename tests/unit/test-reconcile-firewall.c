@@ -224,6 +224,40 @@ static void test_each_table_is_read_once(void **state)
     assert_int_equal(counts->observes - before, TABLES);
 }
 
+/* What was first until then leaves the first place, once: foreign rules may come behind it later.
+ */
+static void test_a_reload_moves_what_is_no_longer_first(void **state)
+{
+    static const char first[] = "masquerade: [{name: lan, out: [eth0], from: [10.0.0.0/24], "
+                                "ipsec: include, position: first}, " GUEST "]\n";
+    static const char theirs[] = "-A POSTROUTING -o eth3 -j MASQUERADE\n";
+    static const char jump[] = "-A POSTROUTING -j NETSHARED-lan\n";
+    struct world *w = world_new();
+    nsh_autofree char *before = NULL, *after = NULL;
+
+    (void)state;
+    start(w, first);
+    somebody(w, "iptables -t nat -I POSTROUTING 2 -o eth3 -j MASQUERADE");
+    poll_tables(w);
+    before = table_text(w, AF_INET, NSH_TABLE_NAT);
+    assert_true(strstr(before, jump) < strstr(before, theirs));
+    forget(w);
+    nsh_firewall_fake_busy(w->tables, 1000000);
+    reload(w, POLICIES);
+    reload(w, POLICIES);
+    nsh_firewall_fake_busy(w->tables, 0);
+    pass_time(w, 200000);
+    assert_log(w, "commit ipv4 nat\n");
+    after = table_text(w, AF_INET, NSH_TABLE_NAT);
+    assert_true(strstr(after, jump) > strstr(after, theirs));
+    assert_stable(w);
+    somebody(w, "iptables -t nat -D POSTROUTING -o eth3 -j MASQUERADE");
+    somebody(w, "iptables -t nat -A POSTROUTING -o eth3 -j MASQUERADE");
+    poll_tables(w);
+    reload(w, POLICIES);
+    assert_log(w, "");
+}
+
 /* ---- the lock ---- */
 
 static void test_at_start_the_rest_waits_for_the_lock_but_not_for_ever(void **state)
@@ -564,6 +598,7 @@ int main(void)
             rw_test(test_foreign_rules_stay_as_they_are),
             rw_test(test_a_reload_writes_what_changed),
             rw_test(test_each_table_is_read_once),
+            rw_test(test_a_reload_moves_what_is_no_longer_first),
             rw_test(test_at_start_the_rest_waits_for_the_lock_but_not_for_ever),
             rw_test(test_at_start_the_lock_is_free_soon),
             rw_test(test_while_it_runs_routes_do_not_wait_for_the_lock),
