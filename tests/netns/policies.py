@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Policies of every kind, with packets."""
 
+import concurrent.futures
 import contextlib
 import os
 import socket
@@ -258,17 +259,29 @@ for number in (4, 6):
         case("IPv%d: %s" % (number, what), timeout=120)(_)
 
 
-def second_lan(w):
-    """Another client, at eth2."""
-    other = w.ns("other")
-    w.veth(other, "eth0", w.router, "eth2")
-    for ns, end in ((w.router, 1), (other, 2)):
-        device = "eth2" if end == 1 else "eth0"
-        ns.ip_batch(["addr add 10.1.0.%d/24 dev %s" % (end, device),
-                     "addr add 2001:db8:a1::%d/64 dev %s nodad" % (end, device)])
-    other.ip_batch(["route add default via 10.1.0.1", "route add default via 2001:db8:a1::1"])
-    for address in ("10.1.0.2", "2001:db8:a1::2"):
+def neighbour(w, name, device, net4, net6):
+    """Another host with its servers, at that device of the router."""
+    other = w.ns(name)
+    w.veth(other, "eth0", w.router, device)
+    for ns, end, at in ((w.router, 1, device), (other, 2, "eth0")):
+        ns.ip_batch(["addr add %s.%d/24 dev %s" % (net4, end, at),
+                     "addr add %s::%d/64 dev %s nodad" % (net6, end, at)])
+    other.ip_batch(["route add default via %s.1" % net4, "route add default via %s::1" % net6])
+    for address in (net4 + ".2", net6 + "::2"):
         TcpEcho(other, address)
+    return other
+
+
+def second_lan(w, device="eth2"):
+    """Another client, at eth2."""
+    return neighbour(w, "other", device, "10.1.0", "2001:db8:a1")
+
+
+def second_wan(w, device):
+    """Another server; and the first one knows the way to the second LAN too."""
+    w.server.ip_batch(["route add 10.1.0.0/24 via " + WAN4,
+                       "route add 2001:db8:a1::/64 via " + WAN6])
+    return neighbour(w, "beyond", device, "203.0.113", "2001:db8:b1")
 
 
 @case("LANs of a share reach each other, unless they are isolated")
@@ -283,6 +296,63 @@ def _():
         equal((tcp_peer(w.client, "10.1.0.2", timeout=0.5),
                tcp_peer(w.client, "2001:db8:a1::2", timeout=0.5)), (None, None), "isolated")
         d.stop()
+
+
+# The sides of a share, as the file has them and as the devices that they are.
+SIDES = (
+    ("eth0", "[eth1, eth12]", ("eth0",), ("eth1", "eth12")),
+    ("[eth0, eth02]", "eth1", ("eth0", "eth02"), ("eth1",)),
+    ("eth0+", "eth1", ("eth0", "eth02"), ("eth1",)),
+    ("eth02", "eth1+", ("eth02",), ("eth1", "eth12")),
+    ("eth0+", "eth1+", ("eth0", "eth02"), ("eth1", "eth12")),
+    ("[eth7, eth0+]", "[eth12, eth8+]", ("eth0", "eth02"), ("eth12",)),
+)
+# A host at the end of each device, and the router there.
+LANS = {4: {"eth0": CLIENT4, "eth02": "10.1.0.2"}, 6: {"eth0": CLIENT6, "eth02": "2001:db8:a1::2"}}
+WANS = {4: {"eth1": (SERVER4, WAN4), "eth12": ("203.0.113.2", "203.0.113.1")},
+        6: {"eth1": (SERVER6, WAN6), "eth12": ("2001:db8:b1::2", "2001:db8:b1::1")}}
+
+
+def one_way(hosts, family, lan, wan):
+    """(what the server sees, what the client sees if the server asks)"""
+    client, (server, _) = LANS[family][lan], WANS[family][wan]
+    return tcp_peer(hosts[lan], server, timeout=0.5), tcp_peer(hosts[wan], client, timeout=0.5)
+
+
+def expected(policy, family, from_lan, to_wan, lan, wan):
+    """The same, where others' FORWARD has that policy; what is a WAN's is so for all."""
+    client, (server, router) = LANS[family][lan], WANS[family][wan]
+    if from_lan and to_wan:
+        return router, None
+    return (router if to_wan else client, server) if policy == "ACCEPT" else (None, None)
+
+
+def sides(policy):
+    ways = [(family, lan, wan) for family in (4, 6) for lan in LANS[4] for wan in WANS[4]]
+    with Lan() as w, concurrent.futures.ThreadPoolExecutor(len(ways)) as pool:
+        w.serve()
+        for family in (4, 6):
+            TcpEcho(w.client, LANS[family]["eth0"])
+            w.router.iptables("-P FORWARD " + policy, family)
+        hosts = {"eth0": w.client, "eth02": second_lan(w, "eth02"),
+                 "eth1": w.server, "eth12": second_wan(w, "eth12")}
+        text = "version: 1\nshare:\n  - {name: home, ipv6: masquerade, lan: %s, wan: %s}\n"
+        d = Daemon(w.router, "version: 1\n").start()
+        for lan, wan, lans, wans in SIDES:
+            d.reload(text % (lan, wan))
+            equal(dict(zip(ways, pool.map(lambda way: one_way(hosts, *way), ways))),
+                  {(family, a, b): expected(policy, family, a in lans, b in wans, a, b)
+                   for family, a, b in ways}, "lan: %s, wan: %s" % (lan, wan))
+        for isolate, seen in (("false", CLIENT4), ("true", None)):
+            d.reload(text % ("eth0+, isolate: " + isolate, "eth1+"))
+            equal(tcp_peer(w.client, "10.1.0.2", timeout=0.5), seen, "isolate: " + isolate)
+        d.stop()
+
+
+for word in ("ACCEPT", "DROP"):
+    def _(word=word):
+        sides(word)
+    case("the sides of a share are lists of devices and wildcards, FORWARD being " + word)(_)
 
 
 def segment(w, address):
