@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -41,11 +42,14 @@ class Transfer:
     def goes_on(self, what):
         """After a step, new connections are translated and the one that runs has noticed nothing.
         """
-        d, exchange = self.daemon, self.exchange
+        d = self.daemon
         equal((d.object("lan-out", "masquerade")["state"], d.status()["firewall"]),
               ("held", self.firewall), "the policy, the firewall, " + what)
         equal(udp_peer(self.world.client, self.far), self.wan, "a new flow is seen from, " + what)
-        before = exchange.totals()
+        self.moves(what)
+
+    def moves(self, what):
+        exchange, before = self.exchange, self.exchange.totals()
         wait_until(lambda: exchange.errors or all(
             now > then + (1 << 17) for now, then in zip(exchange.totals(), before)),
             "data comes both ways, " + what)
@@ -83,9 +87,14 @@ class Transfer:
         self.daemon.reload()
 
     def flush(self, *command, where):
-        """Of that firewall; if the policy is not there nothing is lost."""
+        """Of that firewall, and for a while nobody repairs it; elsewhere nothing is lost."""
         mark = self.daemon.mark()
-        self.world.router.run(*command)
+        self.daemon.signal(signal.SIGSTOP)
+        try:
+            self.world.router.run(*command)
+            self.moves("in the gap after " + " ".join(command))
+        finally:
+            self.daemon.signal(signal.SIGCONT)
         if self.firewall == where:
             self.daemon.wait_log(r"masquerade lan-out .*restored", mark)
 
