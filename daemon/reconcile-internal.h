@@ -155,6 +155,15 @@ struct guest_mark {
     bool wrong; /* it stood there, and does not as it should any more */
 };
 
+/* The set that is being read or written, across passes. */
+struct set_work {
+    struct nsh_set_plan *plan; /* NULL: there is none */
+    size_t set;
+    bool writing;
+    bool delta; /* it is compared with what was wanted before, not with what stands there */
+    bool drift; /* what is written is a repair */
+};
+
 /* What kind a policy's name stood for. */
 struct known_policy {
     char name[NSH_POLICY_NAME];
@@ -198,6 +207,7 @@ struct nsh_reconciler {
     uint8_t *chain_news; /* enum nsh_report_kind to be told of it, 0: nothing; CHAIN_RETRIED */
     bool news;           /* of one of these */
     struct set_mark *set_marks; /* one for each set */
+    struct set_work set_work;
     struct known_policy *known; /* of the configuration before, sorted by name */
     size_t n_known;
     struct nsh_route_plan *route_plan; /* of all routes; made anew with the configuration */
@@ -510,6 +520,8 @@ bool reconcile_poll_sets(struct nsh_reconciler *r, int family);
  * Under the lock: compares and writes the family's sets, those that are urgent or all that are
  * marked, for a few milliseconds. 1: there is more to do.
  */
+/* What is in progress there is forgotten: another configuration or another firewall is to be. */
+void reconcile_drop_set_work(struct nsh_reconciler *r);
 int reconcile_sets_up(struct nsh_reconciler *r, int family, bool urgent);
 /* Some of the family are to be compared now. */
 bool reconcile_sets_due(const struct nsh_reconciler *r, int family);

@@ -23,6 +23,8 @@ void nsh_reconciler_use(
 {
     bool moved = r->firewall != firewall;
 
+    if (moved)
+        reconcile_drop_set_work(r);
     r->firewall = firewall;
     r->other = other;
     r->other_dirty = other != NULL;

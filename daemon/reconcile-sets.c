@@ -20,8 +20,6 @@
 #define WHY_SIZE 512
 #define SLICE_USEC 10000ULL
 
-NSH_DEFINE_CLEANUP(struct nsh_set_plan *, nsh_set_plan_free)
-
 static const struct nsh_set *set_of(const struct nsh_reconciler *r, size_t i)
 {
     return &r->desired->sets[i];
@@ -177,6 +175,7 @@ static int observe(void *userdata, const struct nsh_prefix *element)
     return nsh_set_plan_observe(userdata, element);
 }
 
+/* -EINPROGRESS: it is still being read. */
 static int compare_with_kernel(struct nsh_reconciler *r, size_t i, struct nsh_set_plan *plan)
 {
     const struct nsh_set *s = set_of(r, i);
@@ -184,6 +183,8 @@ static int compare_with_kernel(struct nsh_reconciler *r, size_t i, struct nsh_se
 
     nsh_set_plan_begin(plan, true);
     q = r->firewall->ops->set_read(r->firewall, s->family, s->name, observe, plan);
+    if (q == -EINPROGRESS)
+        return q;
     if (q == -ENOENT) {
         nsh_set_plan_begin(plan, false);
         q = 0;
@@ -276,74 +277,147 @@ static void set_held(struct nsh_reconciler *r, size_t i)
     nsh_notes_set_reason(r->notes, NSH_OBJECT_SET + i, NULL);
 }
 
+/* -EINPROGRESS: it is still being written. */
 static int write_set(
         struct nsh_reconciler *r, const struct nsh_set_plan *plan, char *why, size_t size)
 {
     int q;
 
     why[0] = '\0';
-    r->work.sets_written++;
     q = r->firewall->ops->set_write(r->firewall, nsh_set_plan_op(plan), why, size);
+    if (q == -EINPROGRESS)
+        return q;
+    r->work.sets_written++;
     if (q < 0 && why[0] == '\0')
         snprintf(why, size, "%s", strerror(-q));
     return q;
 }
 
-/*
- * The difference from what was wanted before, written as it is; 1: done, 0: it has to be read. It
- * is read in any case, later on: somebody may have changed it since.
- */
-static int take_delta(struct nsh_reconciler *r, size_t i, struct nsh_set_plan *plan)
+static void work_done(struct nsh_reconciler *r)
 {
-    struct set_mark *m = &r->set_marks[i];
-    size_t before = m->before;
-    char why[WHY_SIZE];
-
-    m->before = SIZE_MAX;
-    if (before == SIZE_MAX || !r->previous.desired ||
-            compare_with_before(&r->previous.desired->sets[before], plan) < 0)
-        return 0;
-    if (nsh_set_plan_op(plan)) {
-        if (write_set(r, plan, why, sizeof why) < 0)
-            return 0;
-        report_written(r, i, plan, false);
-    }
-    m->urgent = false;
-    return 1;
+    nsh_set_plan_free(r->set_work.plan);
+    r->set_work = (struct set_work){0};
 }
 
+void reconcile_drop_set_work(struct nsh_reconciler *r)
+{
+    if (r->set_work.plan && r->firewall && r->firewall->ops->set_drop)
+        r->firewall->ops->set_drop(r->firewall);
+    work_done(r);
+}
+
+/*
+ * The difference from what was wanted before is written as it is, without reading. The set is read
+ * in any case, later on: somebody may have changed it since.
+ */
+static bool begin_delta(struct nsh_reconciler *r, size_t i, struct nsh_set_plan *plan)
+{
+    size_t before = r->set_marks[i].before;
+
+    r->set_marks[i].before = SIZE_MAX;
+    return before != SIZE_MAX && r->previous.desired &&
+           compare_with_before(&r->previous.desired->sets[before], plan) == 0;
+}
+
+static int begin_set(struct nsh_reconciler *r, size_t i)
+{
+    struct set_work *w = &r->set_work;
+    const struct set_mark *m = &r->set_marks[i];
+    int q;
+
+    if (w->plan && w->set == i)
+        return 0;
+    reconcile_drop_set_work(r);
+    q = nsh_set_plan_new(set_of(r, i), &w->plan);
+    if (q < 0)
+        return q;
+    w->set = i;
+    w->drift = !r->settling && (m->state == NSH_OBJECT_HELD || m->state == NSH_OBJECT_WRONG);
+    w->delta = w->writing = begin_delta(r, i, w->plan);
+    return 0;
+}
+
+/* It is tried again as what failed. */
+static void set_unknown(struct nsh_reconciler *r, size_t i, int error)
+{
+    r->set_marks[i].dirty = r->set_marks[i].urgent = false;
+    set_failed(r, i, strerror(-error));
+}
+
+/* Compares, unless that is done; -EINPROGRESS, or what went wrong. */
+static int look_at_set(struct nsh_reconciler *r, size_t i)
+{
+    int q = r->set_work.writing ? 0 : compare_with_kernel(r, i, r->set_work.plan);
+
+    if (q < 0 && q != -EINPROGRESS)
+        set_unknown(r, i, q);
+    return q;
+}
+
+static int set_not_written(struct nsh_reconciler *r, size_t i, int error, const char *why)
+{
+    if (r->set_work.delta) {
+        r->set_work.delta = r->set_work.writing = false;
+        return -EAGAIN; /* then it is to be read */
+    }
+    r->set_marks[i].dirty = r->set_marks[i].urgent = false;
+    set_failed(r, i, why);
+    if (nsh_set_plan_op(r->set_work.plan)->verb == NSH_SET_CREATE)
+        block_policy(r, i, why);
+    return error;
+}
+
+/* Writes what differs; as above, and -EAGAIN: it is to be compared first. */
+static int mend_set(struct nsh_reconciler *r, size_t i)
+{
+    struct set_work *w = &r->set_work;
+    char why[WHY_SIZE];
+    int q;
+
+    if (!nsh_set_plan_op(w->plan))
+        return 0;
+    if (!w->writing && w->drift && hold_back(r, i))
+        return 1;
+    w->writing = true;
+    q = write_set(r, w->plan, why, sizeof why);
+    if (q == -EINPROGRESS)
+        return q;
+    if (q < 0)
+        return set_not_written(r, i, q, why);
+    report_written(r, i, w->plan, w->drift && !w->delta);
+    return 0;
+}
+
+/* -EINPROGRESS: it goes on in the next pass. */
 static int one_set(struct nsh_reconciler *r, size_t i)
 {
-    NSH_CLEANUP(nsh_set_plan_freep) struct nsh_set_plan *plan = NULL;
-    struct set_mark *m = &r->set_marks[i];
-    bool drift = !r->settling && (m->state == NSH_OBJECT_HELD || m->state == NSH_OBJECT_WRONG);
-    char why[WHY_SIZE];
-    int q = nsh_set_plan_new(set_of(r, i), &plan);
+    int q = begin_set(r, i);
 
-    if (q == 0 && take_delta(r, i, plan) > 0)
-        return 0;
-    if (q == 0)
-        q = compare_with_kernel(r, i, plan);
     if (q < 0) {
-        m->dirty = m->urgent = false; /* it is tried again as what failed */
-        set_failed(r, i, strerror(-q));
+        set_unknown(r, i, q);
         return q;
     }
-    if (nsh_set_plan_op(plan)) {
-        if (drift && hold_back(r, i))
-            return 0;
-        q = write_set(r, plan, why, sizeof why);
-        if (q < 0) {
-            m->dirty = m->urgent = false;
-            set_failed(r, i, why);
-            if (nsh_set_plan_op(plan)->verb == NSH_SET_CREATE)
-                block_policy(r, i, why);
-            return q;
-        }
-        report_written(r, i, plan, drift);
-    }
-    set_held(r, i);
-    return 0;
+    do {
+        q = look_at_set(r, i);
+        if (q == 0)
+            q = mend_set(r, i);
+    } while (q == -EAGAIN && r->set_marks[i].dirty);
+    if (q == -EINPROGRESS)
+        return q;
+    if (q == 0 && r->set_work.delta)
+        r->set_marks[i].urgent = false;
+    else if (q == 0)
+        set_held(r, i);
+    work_done(r);
+    return q;
+}
+
+/* What was begun is gone on with. */
+static bool is_later(const struct nsh_reconciler *r, size_t i, int family, bool urgent)
+{
+    const struct set_work *w = &r->set_work;
+
+    return w->plan && w->set != i && is_due(r, w->set, family, urgent);
 }
 
 int reconcile_sets_up(struct nsh_reconciler *r, int family, bool urgent)
@@ -351,13 +425,12 @@ int reconcile_sets_up(struct nsh_reconciler *r, int family, bool urgent)
     uint64_t until = reconcile_now(r) + SLICE_USEC;
 
     for (size_t i = 0; can(r) && i < r->desired->n_sets; i++) {
-        if (!is_due(r, i, family, urgent))
+        if (!is_due(r, i, family, urgent) || is_later(r, i, family, urgent))
             continue;
-        if (reconcile_now(r) > until) {
+        if (reconcile_now(r) > until || one_set(r, i) == -EINPROGRESS) {
             reconcile_count_set_marks(r);
             return 1;
         }
-        one_set(r, i);
     }
     reconcile_count_set_marks(r);
     return 0;
@@ -456,7 +529,9 @@ int reconcile_carry_sets(struct nsh_reconciler *r, const struct nsh_desired *to,
         struct set_mark *marks, struct nsh_notes *notes, enum nsh_occasion why)
 {
     bool delta = why == NSH_OCCASION_RELOAD && !r->settling;
+    size_t written = r->set_work.plan && r->set_work.writing ? r->set_work.set : SIZE_MAX;
 
+    reconcile_drop_set_work(r);
     for (size_t i = 0; i < to->n_sets; i++)
         marks[i].before = SIZE_MAX;
     for (size_t i = 0; r->desired && i < r->desired->n_sets; i++) {
@@ -466,7 +541,7 @@ int reconcile_carry_sets(struct nsh_reconciler *r, const struct nsh_desired *to,
         if (k == SIZE_MAX)
             continue;
         marks[k].state = r->set_marks[i].state;
-        if (delta && marks[k].state == NSH_OBJECT_HELD && !r->set_marks[i].urgent)
+        if (delta && marks[k].state == NSH_OBJECT_HELD && !r->set_marks[i].urgent && i != written)
             marks[k].before = i;
         if (nsh_notes_move(r->notes, NSH_OBJECT_SET + i, notes, NSH_OBJECT_SET + k) < 0)
             return -ENOMEM;

@@ -65,6 +65,7 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     free(r->chain_news);
     nsh_chain_index_done(&r->chain_index);
     free(r->set_marks);
+    reconcile_drop_set_work(r);
     free(r->known);
     free(r->guest_marks);
     nsh_guests_done(&r->guests);

@@ -95,7 +95,8 @@ static int take_elements(const struct nlmsghdr *m, void *userdata)
     return 0;
 }
 
-static int ask_elements(struct nsh_nft_channel *c, int family, const char *name, struct ends *ret)
+static int ask_elements(
+        struct nsh_nft_channel *c, int family, const char *name, bool *ret_torn, struct ends *ret)
 {
     char buf[256];
     int r = -EINTR;
@@ -108,6 +109,10 @@ static int ask_elements(struct nsh_nft_channel *c, int family, const char *name,
         mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, name);
         ret->n = 0;
         r = nsh_nft_ask(c, m, take_elements, ret);
+        if (r == -EINTR && ret_torn) {
+            *ret_torn = true;
+            return 0;
+        }
     }
     return r == -EINTR ? -EAGAIN : r;
 }
@@ -195,7 +200,7 @@ static int tell_all(
     return r;
 }
 
-int nsh_nft_set_read(struct nsh_nft_channel *c, int family, const char *name,
+int nsh_nft_set_read(struct nsh_nft_channel *c, int family, const char *name, bool *ret_torn,
         nsh_set_element_observed *observed, void *userdata)
 {
     NSH_CLEANUP(ends_done) struct ends e = {.size = nsh_addr_size(family)};
@@ -203,7 +208,7 @@ int nsh_nft_set_read(struct nsh_nft_channel *c, int family, const char *name,
     int r = nsh_nft_set_find(c, family, name, &another);
 
     if (r == 0)
-        r = another ? -ENOENT : ask_elements(c, family, name, &e);
+        r = another ? -ENOENT : ask_elements(c, family, name, ret_torn, &e);
     if (r != 0)
         return r;
     if (e.n > 0)

@@ -42,11 +42,12 @@ void nsh_nft_watch_done(struct nsh_nft_watch *w)
 }
 
 /* What this very process wrote it knows: of a receive all messages are of one sender. */
-static int drop_own(int fd, uint32_t own_port)
+static int drop_own(int fd, const uint32_t own_ports[static NSH_NFT_SOCKETS])
 {
     struct sock_filter code[] = {
             BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
-            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(own_port), 0, 1),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(own_ports[0]), 1, 0),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(own_ports[1]), 0, 1),
             BPF_STMT(BPF_RET | BPF_K, 0),
             BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
     };
@@ -57,7 +58,7 @@ static int drop_own(int fd, uint32_t own_port)
     return 0;
 }
 
-int nsh_nft_watch_open(struct nsh_nft_watch *w, uint32_t own_port)
+int nsh_nft_watch_open(struct nsh_nft_watch *w, const uint32_t own_ports[static NSH_NFT_SOCKETS])
 {
     const int group = NFNLGRP_NFTABLES, size = QUEUE;
     nsh_autoclose int fd = -1;
@@ -73,14 +74,14 @@ int nsh_nft_watch_open(struct nsh_nft_watch *w, uint32_t own_port)
     fd = nsh_nft_socket(SOCK_NONBLOCK, &port);
     if (fd < 0)
         return fd;
-    r = drop_own(fd, own_port);
+    r = drop_own(fd, own_ports);
     if (r < 0)
         return r;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
         return -errno;
-    w->own_port = own_port;
+    memcpy(w->own_ports, own_ports, sizeof w->own_ports);
     w->fd = NSH_TAKE_FD(fd);
     return 0;
 }
@@ -232,11 +233,19 @@ static void take_loss(struct nsh_nft_watch *w)
     settle(w);
 }
 
+static bool is_own(const struct nsh_nft_watch *w, uint32_t port)
+{
+    for (size_t i = 0; i < NSH_NFT_SOCKETS; i++)
+        if (w->own_ports[i] == port)
+            return true;
+    return false;
+}
+
 static void take_message(struct nsh_nft_watch *w, const struct nlmsghdr *m)
 {
     const struct nfgenmsg *g = mnl_nlmsg_get_payload(m);
 
-    if (m->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || m->nlmsg_pid == w->own_port ||
+    if (m->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || is_own(w, m->nlmsg_pid) ||
             mnl_nlmsg_get_payload_len(m) < sizeof *g)
         return;
     if ((m->nlmsg_type & 0xff) == NFT_MSG_NEWGEN)

@@ -47,6 +47,7 @@ struct nft {
     bool open;
     enum nsh_firewall_mode mode;
     struct nsh_nft_channel channel;
+    struct nsh_nft_aside aside; /* with another socket */
     struct nsh_nft_watch watch;
     struct nsh_nft_look looks[2]; /* of this session */
     uint32_t touches[2];          /* of the watch, when they were taken */
@@ -84,7 +85,12 @@ static int open_watch(struct nft *f)
 {
     int r = nsh_nft_channel_open(&f->channel);
 
-    return r < 0 ? r : nsh_nft_watch_open(&f->watch, f->channel.port);
+    if (r == 0)
+        r = nsh_nft_channel_open(&f->aside.channel);
+    if (r < 0)
+        return r;
+    return nsh_nft_watch_open(
+            &f->watch, (const uint32_t[]){f->channel.port, f->aside.channel.port});
 }
 
 static int nft_open(struct nsh_firewall *fw, enum nsh_firewall_mode mode)
@@ -406,34 +412,27 @@ static int nft_sets(struct nsh_firewall *fw, int family, nsh_set_observed *obser
         return -EINVAL;
     if (f->mode == NSH_FIREWALL_READ && !nsh_nft_in_use())
         return 0;
+    nsh_nft_aside_settle(&f->aside);
     r = nsh_nft_channel_open(&f->channel);
     if (r == 0)
         r = nsh_nft_sets(&f->channel, family, observed, userdata);
     return is_absent(r) ? 0 : r;
 }
 
-/* The mark before the look: what changes in between makes a difference later. */
 static int nft_set_read(struct nsh_firewall *fw, int family, const char *name,
         nsh_set_element_observed *observed, void *userdata)
 {
     struct nft *f = nft_of(fw);
-    bool marks = f->mode == NSH_FIREWALL_WRITE;
     int r;
 
     if (!f->open || !is_family(family))
         return -EINVAL;
-    if (!marks && !nsh_nft_in_use())
+    if (f->mode == NSH_FIREWALL_WRITE)
+        return nsh_nft_aside_read(&f->aside, &f->watch, family, name, observed, userdata);
+    if (!nsh_nft_in_use())
         return -ENOENT;
     r = nsh_nft_channel_open(&f->channel);
-    if (r == 0 && marks) {
-        nsh_nft_watch_take(&f->watch);
-        r = nsh_nft_watch_mark_set(&f->watch, family, name, true);
-    }
-    if (r == 0)
-        r = nsh_nft_set_read(&f->channel, family, name, observed, userdata);
-    if (r != 0 && marks)
-        (void)nsh_nft_watch_mark_set(&f->watch, family, name, false);
-    return r;
+    return r < 0 ? r : nsh_nft_set_read(&f->channel, family, name, NULL, observed, userdata);
 }
 
 /* With its last set an empty table goes. */
@@ -455,18 +454,21 @@ static void remove_empty_table(struct nft *f, int family)
     (void)send_batch(f, &b, l, &failure);
 }
 
-static int write_set(struct nft *f, const struct nsh_set_op *op, struct nsh_nft_failure *failure)
+/* This takes no time; what is being written comes first. */
+static int destroy_set(struct nft *f, const struct nsh_set_op *op, struct nsh_nft_failure *failure)
 {
     NSH_CLEANUP(nsh_nft_batch_done) struct nsh_nft_batch b;
-    bool another = false;
-    int r = nsh_nft_set_find(&f->channel, op->family, op->name, &another);
+    int r;
 
+    nsh_nft_aside_settle(&f->aside);
     nsh_nft_batch_init(&b);
-    if (r == 0 || r == -ENOENT)
-        r = nsh_nft_set_edit(&b, op, another);
-    failure->error = r;
-    /* What it is made from does not matter: each step names all that it needs. */
-    return r < 0 ? r : nsh_nft_batch_send(&f->channel, &b, 0, false, failure);
+    failure->error = r = nsh_nft_set_edit(&b, op, false);
+    if (r == 0)
+        r = nsh_nft_batch_send(&f->channel, &b, 0, false, failure);
+    (void)nsh_nft_watch_mark_set(&f->watch, op->family, op->name, false);
+    if (r == 0)
+        remove_empty_table(f, op->family);
+    return r;
 }
 
 static void explain_set(const struct nsh_set_op *op, const struct nsh_nft_failure *failure,
@@ -498,19 +500,16 @@ static int nft_set_write(
         snprintf(ret_why, size, "set %.31s: %s", op->name, words);
     if (words || !f->open || f->mode != NSH_FIREWALL_WRITE || !is_family(op->family))
         return -EINVAL;
-    nsh_nft_watch_take(&f->watch);
-    r = op->verb == NSH_SET_CREATE || op->verb == NSH_SET_REPLACE
-                ? nsh_nft_watch_mark_set(&f->watch, op->family, op->name, true)
-                : 0;
-    if (r == 0)
-        r = write_set(f, op, &failure);
-    if (r < 0)
+    r = op->verb == NSH_SET_DESTROY ? destroy_set(f, op, &failure)
+                                    : nsh_nft_aside_write(&f->aside, &f->watch, op, &failure);
+    if (r < 0 && r != -EINPROGRESS)
         explain_set(op, &failure, ret_why, size);
-    if (r < 0 || op->verb == NSH_SET_DESTROY)
-        (void)nsh_nft_watch_mark_set(&f->watch, op->family, op->name, false);
-    if (r == 0 && op->verb == NSH_SET_DESTROY)
-        remove_empty_table(f, op->family);
     return r;
+}
+
+static void nft_set_drop(struct nsh_firewall *fw)
+{
+    nsh_nft_aside_drop(&nft_of(fw)->aside);
 }
 
 /* ---- without a session ---- */
@@ -695,6 +694,7 @@ static void nft_free(struct nsh_firewall *fw)
     struct nft *f = nft_of(fw);
 
     forget_looks(f);
+    nsh_nft_aside_done(&f->aside);
     nsh_nft_watch_done(&f->watch);
     nsh_nft_channel_done(&f->channel);
     free(f);
@@ -713,6 +713,7 @@ static const struct nsh_firewall_ops nft_firewall = {
         .sets = nft_sets,
         .set_read = nft_set_read,
         .set_write = nft_set_write,
+        .set_drop = nft_set_drop,
         .set_changed = nft_set_changed,
         .culprit = nft_culprit,
         .hold = nft_hold,
@@ -734,6 +735,7 @@ int nsh_firewall_nft_new(struct nsh_firewall **ret)
         return -ENOMEM;
     f->fw.ops = &nft_firewall;
     nsh_nft_channel_init(&f->channel);
+    nsh_nft_aside_init(&f->aside);
     nsh_nft_watch_init(&f->watch);
     *ret = &f->fw;
     return 0;

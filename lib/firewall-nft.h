@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "aside.h"
 #include "cleanup.h"
 #include "firewall.h"
 
@@ -343,9 +344,12 @@ struct nsh_nft_set_mark {
     char name[NSH_SET_NAME];
 };
 
+/* On which we write. */
+#define NSH_NFT_SOCKETS 2
+
 struct nsh_nft_watch {
     int fd; /* -1: not open */
-    uint32_t own_port;
+    uint32_t own_ports[NSH_NFT_SOCKETS];
     uint8_t *buf;
     /* By family: bits of enum nsh_table. */
     uint8_t clean[2];   /* as they were when marked */
@@ -361,8 +365,8 @@ struct nsh_nft_watch {
 
 void nsh_nft_watch_init(struct nsh_nft_watch *w);
 void nsh_nft_watch_done(struct nsh_nft_watch *w);
-/* Transactions from the socket with `own_port` do not count. May load nf_tables. */
-int nsh_nft_watch_open(struct nsh_nft_watch *w, uint32_t own_port);
+/* Transactions from the sockets with these ports do not count. May load nf_tables. */
+int nsh_nft_watch_open(struct nsh_nft_watch *w, const uint32_t own_ports[static NSH_NFT_SOCKETS]);
 /* Reads what is queued. */
 void nsh_nft_watch_take(struct nsh_nft_watch *w);
 /* Waits a moment for the end of a transaction later than `generation`. */
@@ -376,8 +380,11 @@ bool nsh_nft_watch_set_changed(const struct nsh_nft_watch *w, int family, const 
 /* ---- sets (firewall-nft-set.c, firewall-nft-elements.c) ---- */
 
 int nsh_nft_sets(struct nsh_nft_channel *c, int family, nsh_set_observed *observed, void *userdata);
-/* -ENOENT: there is none, or it is of another kind and can't hold prefixes. */
-int nsh_nft_set_read(struct nsh_nft_channel *c, int family, const char *name,
+/*
+ * -ENOENT: there is none, or it is of another kind and can't hold prefixes. `ret_torn`: somebody
+ * wrote meanwhile, if only to another set; NULL: then it is read again.
+ */
+int nsh_nft_set_read(struct nsh_nft_channel *c, int family, const char *name, bool *ret_torn,
         nsh_set_element_observed *observed, void *userdata);
 /* `ret_another`: it is of another kind. */
 int nsh_nft_set_find(struct nsh_nft_channel *c, int family, const char *name, bool *ret_another);
@@ -385,3 +392,37 @@ int nsh_nft_set_find(struct nsh_nft_channel *c, int family, const char *name, bo
 const char *nsh_nft_set_check(const struct nsh_set_op *op);
 /* The messages of one step; `another`: there is one of the name that is of another kind. */
 int nsh_nft_set_edit(struct nsh_nft_batch *b, const struct nsh_set_op *op, bool another);
+
+/* ---- sets, in a thread (firewall-nft-aside.c) ---- */
+
+enum nsh_nft_aside_what { NSH_NFT_NOTHING, NSH_NFT_READ, NSH_NFT_WRITE };
+
+struct nsh_nft_aside {
+    struct nsh_aside aside;
+    enum nsh_nft_aside_what what;
+    bool dropped; /* nobody wants to know what comes of it */
+    int family;
+    char name[NSH_SET_NAME];
+    /* The thread's own until it ends. */
+    struct nsh_nft_channel channel;
+    struct nsh_prefix *seen;
+    size_t n_seen, max_seen;
+    bool torn;  /* somebody wrote while it was read */
+    int n_torn; /* in a row, and to this set */
+    struct nsh_nft_batch batch;
+    struct nsh_nft_failure failure;
+};
+
+void nsh_nft_aside_init(struct nsh_nft_aside *a);
+void nsh_nft_aside_done(struct nsh_nft_aside *a);
+/* -EINPROGRESS: to be called again. The set counts as it was from when it is begun. */
+int nsh_nft_aside_read(struct nsh_nft_aside *a, struct nsh_nft_watch *w, int family,
+        const char *name, nsh_set_element_observed *observed, void *userdata);
+int nsh_nft_aside_write(struct nsh_nft_aside *a, struct nsh_nft_watch *w,
+        const struct nsh_set_op *op, struct nsh_nft_failure *failure);
+/* Nothing is being written any more. */
+void nsh_nft_aside_settle(struct nsh_nft_aside *a);
+/* What is going on ends, and is forgotten. */
+void nsh_nft_aside_drop(struct nsh_nft_aside *a);
+/* The same, and waits for it. */
+void nsh_nft_aside_finish(struct nsh_nft_aside *a);

@@ -189,11 +189,17 @@ struct nsh_firewall_ops {
      * that refer to it, and destroyed after them. 0 or negative errno, with words in `ret_why`.
      */
     int (*sets)(struct nsh_firewall *fw, int family, nsh_set_observed *observed, void *userdata);
-    /* -ENOENT: there is no such set. */
+    /*
+     * -ENOENT: there is no such set. In a session of NSH_FIREWALL_WRITE reading and writing may
+     * take long; then they say -EINPROGRESS, and are called again with the same, in this session
+     * or another one, until they say what came of it.
+     */
     int (*set_read)(struct nsh_firewall *fw, int family, const char *name,
             nsh_set_element_observed *observed, void *userdata);
     int (*set_write)(
             struct nsh_firewall *fw, const struct nsh_set_op *op, char *ret_why, size_t size);
+    /* What is in progress goes on to its end, but nobody will ask for it. NULL: nothing ever is. */
+    void (*set_drop)(struct nsh_firewall *fw);
     /*
      * The cheap check of a set, without a session: 0 if it looks as it did when it was last read or
      * written in a session of NSH_FIREWALL_WRITE, 1 if not, or negative errno. What it can't see is

@@ -36,7 +36,9 @@ static int try_write(const struct nsh_set_op *op, const char *words)
     int r;
 
     open_write();
-    r = fw->ops->set_write(fw, op, why, sizeof why);
+    do
+        r = fw->ops->set_write(fw, op, why, sizeof why);
+    while (r == -EINPROGRESS);
     fw->ops->close(fw);
     if (r < 0 && !words)
         fail_msg("%s", why);
@@ -82,7 +84,9 @@ static int try_read(enum nsh_firewall_mode mode, int family)
 
     n_seen = 0;
     assert_int_equal(fw->ops->open(fw, mode), NSH_FIREWALL_OK);
-    r = fw->ops->set_read(fw, family, NAME, see, NULL);
+    do
+        r = fw->ops->set_read(fw, family, NAME, see, NULL);
+    while (r == -EINPROGRESS);
     fw->ops->close(fw);
     qsort(seen, n_seen, sizeof *seen, cmp);
     return r;

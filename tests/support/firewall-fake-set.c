@@ -171,6 +171,21 @@ int fake_sets(struct nsh_firewall *fw, int family, nsh_set_observed *observed, v
     return rc;
 }
 
+static bool in_progress(struct nsh_firewall_fake *f)
+{
+    if (f->set_delay-- > 0)
+        return true;
+    f->set_delay = f->set_delays;
+    return false;
+}
+
+void fake_set_drop(struct nsh_firewall *fw)
+{
+    struct nsh_firewall_fake *f = fake_handle_of(fw)->f;
+
+    f->set_delay = f->set_delays;
+}
+
 /* In an order that is nobody's. */
 int fake_set_read(struct nsh_firewall *fw, int family, const char *name,
         nsh_set_element_observed *observed, void *userdata)
@@ -181,6 +196,8 @@ int fake_set_read(struct nsh_firewall *fw, int family, const char *name,
 
     if (rc == 0 && (!s || s->family != family))
         rc = -ENOENT;
+    if (rc == 0 && h->mode == NSH_FIREWALL_WRITE && in_progress(h->f))
+        rc = -EINPROGRESS;
     if (rc < 0)
         return rc;
     h->f->counts.set_reads++;
@@ -260,6 +277,8 @@ int fake_set_write(struct nsh_firewall *fw, const struct nsh_set_op *op, char *r
 
     if (!h->open || h->mode != NSH_FIREWALL_WRITE)
         return -EBADF;
+    if (op->verb != NSH_SET_DESTROY && in_progress(h->f))
+        return -EINPROGRESS;
     rc = fake_fail(&h->f->set_failure, ret_why, size);
     if (rc < 0)
         return rc;

@@ -61,9 +61,10 @@ struct nsh_firewall_fake {
     struct fake_failure commit_failure, set_failure, pass_failure;
     char dropper[64]; /* the chain of others; "": none */
     enum nsh_firewall_fake_drop drop;
-    char guest[256];             /* whom the jump there lets through */
-    unsigned drops;              /* changes of these three by others */
-    struct fake_refusal refusal; /* of refused_chain in refused_table */
+    char guest[256];                    /* whom the jump there lets through */
+    unsigned drops;                     /* changes of these three by others */
+    unsigned int set_delay, set_delays; /* how often a step of a set is not over yet */
+    struct fake_refusal refusal;        /* of refused_chain in refused_table */
     enum nsh_table refused_table;
     char refused_chain[NSH_CHAIN_NAME];
     struct fake_refusal unsupported[NSH_FAMILIES][NSH_TABLE_COUNT];
@@ -118,6 +119,7 @@ void fake_sets_clear(struct nsh_firewall_fake *f);
 int fake_sets(struct nsh_firewall *fw, int family, nsh_set_observed *observed, void *userdata);
 int fake_set_read(struct nsh_firewall *fw, int family, const char *name,
         nsh_set_element_observed *observed, void *userdata);
+void fake_set_drop(struct nsh_firewall *fw);
 int fake_set_write(
         struct nsh_firewall *fw, const struct nsh_set_op *op, char *ret_why, size_t size);
 int fake_set_changed(struct nsh_firewall *fw, int family, const char *name);

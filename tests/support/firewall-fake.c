@@ -264,6 +264,7 @@ static const struct nsh_firewall_ops fake_ops = {
         .sets = fake_sets,
         .set_read = fake_set_read,
         .set_write = fake_set_write,
+        .set_drop = fake_set_drop,
         .set_changed = fake_set_changed,
         .culprit = fake_culprit,
         .hold = fake_hold,
@@ -361,6 +362,11 @@ void nsh_firewall_fake_fail_chain(struct nsh_firewall_fake *f, enum nsh_table ta
     snprintf(f->refused_chain, sizeof(f->refused_chain), "%s", chain ? chain : "");
     f->refusal.error = error < 0 ? error : -error;
     snprintf(f->refusal.why, sizeof(f->refusal.why), "%s", why ? why : "");
+}
+
+void nsh_firewall_fake_delay_sets(struct nsh_firewall_fake *f, unsigned int times)
+{
+    f->set_delay = f->set_delays = times;
 }
 
 void nsh_firewall_fake_fail_set_write(

@@ -75,6 +75,8 @@ void nsh_firewall_fake_fail_commit(
 void nsh_firewall_fake_fail_chain(struct nsh_firewall_fake *f, enum nsh_table table,
         const char *chain, int error, const char *why);
 /* The same for the nth write of a set. */
+/* Each step of a set, reading and writing, is in progress so many times before it is over. */
+void nsh_firewall_fake_delay_sets(struct nsh_firewall_fake *f, unsigned int times);
 void nsh_firewall_fake_fail_set_write(
         struct nsh_firewall_fake *f, unsigned nth, int error, const char *why);
 /*

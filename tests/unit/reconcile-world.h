@@ -136,9 +136,11 @@ static inline int rw_set_write(
             [NSH_SET_REPLACE] = "replace",
             [NSH_SET_DESTROY] = "destroy"};
     struct world *w = rw_current;
+    int r = w->real_firewall->set_write(fw, op, ret_why, size);
 
-    rw_log(w, "%s set %s\n", verbs[op->verb], op->name);
-    return w->real_firewall->set_write(fw, op, ret_why, size);
+    if (r != -EINPROGRESS)
+        rw_log(w, "%s set %s\n", verbs[op->verb], op->name);
+    return r;
 }
 
 static inline int rw_commit(struct nsh_firewall *fw, int family, enum nsh_table table,

@@ -328,6 +328,41 @@ static void test_many_sets_in_slices(void **state)
     assert_stable(w);
 }
 
+/* A set that takes the kernel long: nobody waits for it, and its rules come when it is full. */
+static void test_a_set_takes_long(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    nsh_firewall_fake_delay_sets(w->tables, 3);
+    want_desired(w, home(0, 100), NSH_OCCASION_START);
+    for (int i = 0; i < 3; i++) {
+        nsh_reconciler_run(w->r);
+        assert_log(w, "");
+        assert_false(nsh_reconciler_complete(w->r));
+        assert_true(nsh_reconciler_due(w->r));
+    }
+    run(w);
+    assert_log(w, "create set " HOME "\ncommit ipv4 raw\ncommit ipv4 nat\n"
+                  "sysctl net/ipv4/ip_forward=1\n");
+    assert_state(w, "set", HOME, NSH_OBJECT_HELD);
+    assert_stable(w);
+
+    /* A reload while it is mended: what was under way is forgotten, and the set is read again. */
+    forget(w);
+    somebody(w, "ipset del " HOME " 10.0.0.16/30");
+    nsh_reconciler_poll(w->r);
+    for (int i = 0; i < 5; i++)
+        nsh_reconciler_run(w->r);
+    assert_log(w, "");
+    want_desired(w, home(1, 100), NSH_OCCASION_RELOAD);
+    run(w);
+    assert_log(w, "update set " HOME "\n");
+    assert_int_equal(count_elements(w, HOME), 100);
+    assert_state(w, "set", HOME, NSH_OBJECT_HELD);
+    assert_stable(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +379,7 @@ int main(void)
             rw_test(test_a_foreign_rule_refers_to_it),
             rw_test(test_leftovers_go),
             rw_test(test_many_sets_in_slices),
+            rw_test(test_a_set_takes_long),
     };
 
     rw_leave_the_network();
