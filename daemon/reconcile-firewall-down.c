@@ -170,7 +170,7 @@ static int look_down(struct nsh_reconciler *r, bool *ret_any)
     if (q != NSH_FIREWALL_OK)
         return q < 0 ? q : 0;
     for (int f = 0; f < NSH_FAMILIES && q >= 0; f++) {
-        if (reconcile_sets_unwanted(r, nsh_family_of(f)) > 0)
+        if (reconcile_sets_unwanted(r, nsh_family_of(f)))
             *ret_any = true;
         for (int t = 0; t < NSH_TABLE_COUNT && q >= 0; t++) {
             NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
@@ -229,8 +229,8 @@ static int down_family(struct nsh_reconciler *r, int family, struct gone *g, boo
         q = down_table(r, family, tables_down[t], g);
         *ret_again = *ret_again || q > 0;
     }
-    if (q >= 0)
-        reconcile_sets_down(r, family);
+    if (q >= 0 && reconcile_sets_down(r, family) > 0)
+        *ret_again = true;
     return q;
 }
 
@@ -241,7 +241,7 @@ void reconcile_let_go(struct nsh_reconciler *r)
             reconcile_hold(r->firewall, nsh_family_of(f), false);
 }
 
-/* 0, 1: once more later (the lock is held), -errno. */
+/* 0, 1: once more later (the lock is held, a set is being written), -errno. */
 int reconcile_firewall_down(struct nsh_reconciler *r)
 {
     NSH_CLEANUP(gone_done) struct gone g = {0};

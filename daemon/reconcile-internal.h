@@ -162,6 +162,9 @@ struct set_work {
     bool writing;
     bool delta; /* it is compared with what was wanted before, not with what stands there */
     bool drift; /* what is written is a repair */
+    /* Of the pass in which it was begun. */
+    bool resync;
+    uint64_t noticed;
 };
 
 /* What kind a policy's name stood for. */
@@ -520,9 +523,9 @@ bool reconcile_poll_sets(struct nsh_reconciler *r, int family);
  * Under the lock: compares and writes the family's sets, those that are urgent or all that are
  * marked, for a few milliseconds. 1: there is more to do.
  */
+int reconcile_sets_up(struct nsh_reconciler *r, int family, bool urgent);
 /* What is in progress there is forgotten: another configuration or another firewall is to be. */
 void reconcile_drop_set_work(struct nsh_reconciler *r);
-int reconcile_sets_up(struct nsh_reconciler *r, int family, bool urgent);
 /* Some of the family are to be compared now. */
 bool reconcile_sets_due(const struct nsh_reconciler *r, int family);
 /* Those that failed are to be tried again. */
@@ -533,9 +536,10 @@ void reconcile_settle_sets(struct nsh_reconciler *r);
 void reconcile_count_set_marks(struct nsh_reconciler *r);
 /* True if sets of ours that are not wanted stand there, in any session; they go. */
 bool reconcile_sets_unwanted(struct nsh_reconciler *r, int family);
-void reconcile_sets_down(struct nsh_reconciler *r, int family);
-/* All of ours go, in a session. */
-void reconcile_sets_clear(struct nsh_firewall *fw, int family);
+/* 1: not yet, while one is being written. */
+int reconcile_sets_down(struct nsh_reconciler *r, int family);
+/* All of ours go, in a session; 1: as above. */
+int reconcile_sets_clear(struct nsh_firewall *fw, int family);
 /* "netshared-home_f4 of masquerade home" */
 const char *reconcile_set_name(const struct nsh_reconciler *r, size_t set, char *buf, size_t size);
 

@@ -83,8 +83,9 @@ static bool holds_ours(struct nsh_reconciler *r)
     for (int f = 0; f < NSH_FAMILIES; f++) {
         for (int t = 0; t < NSH_TABLE_COUNT && !any; t++)
             any = table_holds_ours(r, nsh_family_of(f), (enum nsh_table)t);
-        if (!any && fw->ops->sets)
-            fw->ops->sets(fw, nsh_family_of(f), note_any, &any);
+        if (!any && fw->ops->sets &&
+                fw->ops->sets(fw, nsh_family_of(f), note_any, &any) == -EINPROGRESS)
+            any = true;
     }
     fw->ops->close(fw);
     return any;
@@ -118,7 +119,8 @@ static int clear_all(struct nsh_reconciler *r, char *why, size_t size)
                 q = clear_table(r, nsh_family_of(f), tables[t], why, size);
             worst = q != 0 ? q : worst;
         }
-        reconcile_sets_clear(r->other, nsh_family_of(f));
+        if (reconcile_sets_clear(r->other, nsh_family_of(f)) > 0)
+            worst = 1;
     }
     return worst;
 }

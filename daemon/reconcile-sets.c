@@ -238,7 +238,8 @@ static void report_written(
         reconcile_repaired(r, NSH_OBJECT_SET + i);
         reconcile_flows_want(r, nsh_family_index(set_of(r, i)->family));
         args.cause = nsh_set_plan_reason(plan);
-        args.detail = strcmp(r->account.trigger.text, "resync") == 0 ? "resync" : NULL;
+        args.detail = r->set_work.resync ? "resync" : NULL;
+        args.at = r->set_work.noticed;
     } else if (op->verb == NSH_SET_CREATE) {
         return; /* told with its policy */
     } else if (op->verb == NSH_SET_UPDATE) {
@@ -332,6 +333,8 @@ static int begin_set(struct nsh_reconciler *r, size_t i)
     if (q < 0)
         return q;
     w->set = i;
+    w->resync = strcmp(r->account.trigger.text, "resync") == 0;
+    w->noticed = r->account.noticed;
     w->drift = !r->settling && (m->state == NSH_OBJECT_HELD || m->state == NSH_OBJECT_WRONG);
     w->delta = w->writing = begin_delta(r, i, w->plan);
     return 0;
@@ -470,28 +473,25 @@ static int note_unwanted(void *userdata, const char *name)
     return 0;
 }
 
-static void list_unwanted(struct nsh_reconciler *r, int family, struct names *n)
+/* False: not yet, while one is being written. Where sets can't be listed there are none of ours. */
+static bool list_unwanted(struct nsh_firewall *fw, struct names *n)
 {
-    n->r = r;
-    n->family = family;
-    /* Where sets can't be listed there are none of ours. */
-    if (r->firewall->ops->sets)
-        r->firewall->ops->sets(r->firewall, family, note_unwanted, n);
+    return !fw->ops->sets || fw->ops->sets(fw, n->family, note_unwanted, n) != -EINPROGRESS;
 }
 
 bool reconcile_sets_unwanted(struct nsh_reconciler *r, int family)
 {
-    NSH_CLEANUP(names_done) struct names n = {0};
+    NSH_CLEANUP(names_done) struct names n = {.r = r, .family = family};
 
-    list_unwanted(r, family, &n);
-    return n.n > 0;
+    return !list_unwanted(r->firewall, &n) || n.n > 0;
 }
 
-void reconcile_sets_down(struct nsh_reconciler *r, int family)
+int reconcile_sets_down(struct nsh_reconciler *r, int family)
 {
-    NSH_CLEANUP(names_done) struct names n = {0};
+    NSH_CLEANUP(names_done) struct names n = {.r = r, .family = family};
 
-    list_unwanted(r, family, &n);
+    if (!list_unwanted(r->firewall, &n))
+        return 1;
     for (size_t i = 0; i < n.n; i++) {
         struct nsh_set_op op = {.verb = NSH_SET_DESTROY, .family = (uint8_t)family};
         struct report_args args = {.kind = NSH_REPORT_FAILED};
@@ -500,6 +500,8 @@ void reconcile_sets_down(struct nsh_reconciler *r, int family)
 
         memcpy(op.name, n.items[i], sizeof op.name);
         q = r->firewall->ops->set_write(r->firewall, &op, why, sizeof why);
+        if (q == -EINPROGRESS)
+            return 1;
         if (q == 0 || !r->settling)
             continue; /* that it stays was said before */
         args.detail = q == -EBUSY ? "it stays, because a foreign rule refers to it"
@@ -507,20 +509,22 @@ void reconcile_sets_down(struct nsh_reconciler *r, int family)
                                   : strerror(-q);
         report_plain(r, "set", op.name, &args);
     }
+    return 0;
 }
 
-void reconcile_sets_clear(struct nsh_firewall *fw, int family)
+int reconcile_sets_clear(struct nsh_firewall *fw, int family)
 {
     NSH_CLEANUP(names_done) struct names n = {.family = family};
 
-    if (fw->ops->sets)
-        fw->ops->sets(fw, family, note_unwanted, &n);
+    if (!list_unwanted(fw, &n))
+        return 1;
     for (size_t i = 0; i < n.n; i++) {
         struct nsh_set_op op = {.verb = NSH_SET_DESTROY, .family = (uint8_t)family};
 
         memcpy(op.name, n.items[i], sizeof op.name);
         fw->ops->set_write(fw, &op, NULL, 0);
     }
+    return 0;
 }
 
 /* ---- a new configuration ---- */

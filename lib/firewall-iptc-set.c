@@ -5,9 +5,8 @@
  * flushed, and the seed of the hash that another set has taken its place (`ipset swap`). As many
  * added as deleted can't be seen there; that is found by reading.
  *
- * A set is replaced by filling another one and swapping the two: rules keep referring to the name,
- * and a packet sees either the old or the new. A set left over from a replacement that was cut
- * short has a name no policy gives; it is ours, and goes as one that is not wanted.
+ * Reading and writing take a tenth of a second for 100,000 prefixes, and go on in a thread with a
+ * socket of its own. What is written there is marked as it was left.
  *
  * Where the machine has no sets at all yet, looking must not load the kernel's module.
  */
@@ -20,16 +19,17 @@
 
 #include "cleanup.h"
 
-#define SPARE NSH_SET_PREFIX "~new"
-
 void nsh_xt_sets_init(struct nsh_xt_sets *s)
 {
     *s = (struct nsh_xt_sets){0};
     nsh_ipset_init(&s->ipset);
+    nsh_ipset_init(&s->apart);
 }
 
 void nsh_xt_sets_done(struct nsh_xt_sets *s)
 {
+    nsh_set_aside_done(&s->aside);
+    nsh_ipset_done(&s->apart);
     nsh_ipset_done(&s->ipset);
     free(s->marks);
     nsh_xt_sets_init(s);
@@ -112,18 +112,6 @@ static int read_header(struct nsh_xt_sets *s, struct nsh_xt_names *names, const 
     return strcmp(ret->name, name) == 0 ? 0 : -ENOENT;
 }
 
-static int mark(struct nsh_xt_sets *s, struct nsh_xt_names *names, const char *name)
-{
-    struct nsh_ipset_header header;
-    int r = read_header(s, names, name, &header);
-
-    if (r >= 0)
-        r = remember(s, &header);
-    if (r < 0)
-        forget(s, name);
-    return r;
-}
-
 static bool header_equal(const struct nsh_ipset_header *a, const struct nsh_ipset_header *b)
 {
     return a->family == b->family && a->plain == b->plain && a->n_elements == b->n_elements &&
@@ -139,6 +127,8 @@ int nsh_xt_set_compare(
     size_t i = place_of(s, name, &found);
     int r;
 
+    if (nsh_set_aside_is(&s->aside, NSH_SET_ASIDE_WRITE, family, name))
+        return 0; /* how it is left will be marked */
     if (!found)
         return 1;
     r = read_header(s, names, name, &header);
@@ -170,137 +160,129 @@ int nsh_xt_sets_list(struct nsh_xt_sets *s, struct nsh_xt_names *names, int fami
         nsh_set_observed *observed, void *userdata)
 {
     struct listing l = {.family = family, .observed = observed, .userdata = userdata};
-    int r = nsh_xt_sets_exist(names);
+    int r = nsh_set_aside_settle(&s->aside);
 
+    if (r == 0)
+        r = nsh_xt_sets_exist(names);
     if (r <= 0)
         return r;
     r = nsh_ipset_headers(&s->ipset, NULL, list_ours, &l);
     return r < 0 ? nsh_ipset_errno(r) : r;
 }
 
+/* ---- reading ---- */
+
+static int find(struct nsh_xt_sets *s, struct nsh_xt_names *names, int family, const char *name,
+        struct nsh_ipset_header *ret)
+{
+    int r = read_header(s, names, name, ret);
+
+    return r == 0 && ret->family != family ? -ENOENT : r;
+}
+
+static int read_all(void *userdata)
+{
+    struct nsh_xt_sets *s = userdata;
+    int r = nsh_ipset_elements(&s->apart, s->aside.op.name, nsh_set_aside_collect, &s->aside);
+
+    nsh_set_aside_sort(&s->aside);
+    return r;
+}
+
 /* The header before the elements: what changes in between makes a difference later. */
+static int begin_read(
+        struct nsh_xt_sets *s, struct nsh_xt_names *names, int family, const char *name)
+{
+    struct nsh_ipset_header header;
+    int r = find(s, names, family, name, &header);
+
+    if (r == 0)
+        r = remember(s, &header);
+    return r < 0 ? r : nsh_set_aside_begin_read(&s->aside, family, name, read_all, s);
+}
+
+static int read_aside(struct nsh_xt_sets *s, struct nsh_xt_names *names, int family,
+        const char *name, nsh_set_element_observed *observed, void *userdata)
+{
+    int r = nsh_set_aside_go_on(&s->aside, NSH_SET_ASIDE_READ, family, name);
+
+    if (r > 0)
+        r = begin_read(s, names, family, name);
+    if (r == -EINPROGRESS)
+        return r;
+    if (r == 0)
+        r = nsh_set_aside_tell(&s->aside, observed, userdata);
+    if (r != 0)
+        forget(s, name);
+    nsh_set_aside_clear(&s->aside);
+    return r < 0 ? nsh_ipset_errno(r) : r;
+}
+
 int nsh_xt_set_read(struct nsh_xt_sets *s, struct nsh_xt_names *names, int family, const char *name,
         bool remembered, nsh_set_element_observed *observed, void *userdata)
 {
     struct nsh_ipset_header header;
-    int r = read_header(s, names, name, &header);
+    int r;
 
-    if (r >= 0 && header.family != family)
-        r = -ENOENT;
     if (remembered)
-        forget(s, name);
-    if (r < 0)
-        return r;
-    r = nsh_ipset_elements(&s->ipset, name, observed, userdata);
-    if (r == 0 && remembered)
-        r = remember(s, &header);
+        return read_aside(s, names, family, name, observed, userdata);
+    r = find(s, names, family, name, &header);
+    if (r == 0)
+        r = nsh_ipset_elements(&s->ipset, name, observed, userdata);
     return r < 0 ? nsh_ipset_errno(r) : r;
 }
 
 /* ---- writing ---- */
 
-/* A set with all that is wanted in it, or none. */
-static int create(struct nsh_xt_sets *s, const char *name, const struct nsh_set *want)
+static int write_all(void *userdata)
 {
-    int r = nsh_ipset_create(&s->ipset, want->family, name, want->n);
+    struct nsh_xt_sets *s = userdata;
+    const struct nsh_set_op *op = &s->aside.op;
+    int r = nsh_xt_set_run(&s->apart, op);
 
-    if (r < 0)
-        return r;
-    r = nsh_ipset_add(&s->ipset, name, want->prefixes, want->n);
-    if (r < 0)
-        (void)nsh_ipset_destroy(&s->ipset, name);
+    s->left = (struct nsh_ipset_header){0};
+    if (r == 0)
+        (void)nsh_ipset_headers(&s->apart, op->name, keep_header, &s->left);
     return r;
 }
 
-/* One of another type can't be swapped, but no rule of ours works with it either. */
-static int replace(struct nsh_xt_sets *s, const char *name, const struct nsh_set *want)
+/* Unmarked, it counts as changed. */
+static int write_aside(struct nsh_xt_sets *s, const struct nsh_set_op *op)
 {
-    int r;
+    int r = nsh_set_aside_go_on(&s->aside, NSH_SET_ASIDE_WRITE, op->family, op->name);
 
-    (void)nsh_ipset_destroy(&s->ipset, SPARE);
-    r = create(s, SPARE, want);
-    if (r < 0)
+    if (r > 0)
+        r = nsh_set_aside_begin_write(&s->aside, op, write_all, s);
+    if (r == -EINPROGRESS)
         return r;
-    r = nsh_ipset_swap(&s->ipset, SPARE, name);
-    (void)nsh_ipset_destroy(&s->ipset, SPARE);
+    nsh_set_aside_clear(&s->aside);
+    if (r < 0 || strcmp(s->left.name, op->name) != 0 || remember(s, &s->left) < 0)
+        forget(s, op->name);
     return r;
 }
 
-static int run_create(struct nsh_xt_sets *s, const struct nsh_set_op *op)
+/* This takes no time; what is being written comes first. */
+static int destroy(struct nsh_xt_sets *s, const struct nsh_set_op *op)
 {
-    return create(s, op->name, op->want);
+    int r = nsh_set_aside_settle(&s->aside);
+
+    if (r == 0) {
+        r = nsh_xt_set_run(&s->ipset, op);
+        forget(s, op->name);
+    }
+    return r;
 }
 
-static int run_replace(struct nsh_xt_sets *s, const struct nsh_set_op *op)
+int nsh_xt_set_write(struct nsh_xt_sets *s, const struct nsh_set_op *op, char *ret_why, size_t size)
 {
-    return replace(s, op->name, op->want);
-}
-
-/* What is no longer wanted goes after what is has come. */
-static int run_update(struct nsh_xt_sets *s, const struct nsh_set_op *op)
-{
-    int r = nsh_ipset_add(&s->ipset, op->name, op->add, op->n_add);
-
-    return r < 0 ? r : nsh_ipset_remove(&s->ipset, op->name, op->remove, op->n_remove);
-}
-
-static int run_destroy(struct nsh_xt_sets *s, const struct nsh_set_op *op)
-{
-    return nsh_ipset_destroy(&s->ipset, op->name);
-}
-
-static const struct {
-    int (*run)(struct nsh_xt_sets *s, const struct nsh_set_op *op);
-    bool wants; /* op->want */
-} verbs[] = {
-        [NSH_SET_CREATE] = {run_create, true},
-        [NSH_SET_UPDATE] = {run_update, false},
-        [NSH_SET_REPLACE] = {run_replace, true},
-        [NSH_SET_DESTROY] = {run_destroy, false},
-};
-
-static bool are_of(const struct nsh_prefix *prefixes, size_t n, uint8_t family)
-{
-    for (size_t i = 0; i < n; i++)
-        if (prefixes[i].family != family || prefixes[i].length == 0)
-            return false;
-    return true;
-}
-
-static const char *check(const struct nsh_set_op *op)
-{
-    if ((unsigned int)op->verb >= NSH_ARRAY_SIZE(verbs) ||
-            strnlen(op->name, NSH_SET_NAME) == NSH_SET_NAME || !nsh_set_is_ours(op->name))
-        return "not a set of netshared";
-    if (verbs[op->verb].wants && (!op->want || op->want->family != op->family))
-        return "nothing to fill it with";
-    if ((verbs[op->verb].wants && !are_of(op->want->prefixes, op->want->n, op->family)) ||
-            !are_of(op->add, op->n_add, op->family) ||
-            !are_of(op->remove, op->n_remove, op->family))
-        return "a prefix that can't be in it";
-    return NULL;
-}
-
-int nsh_xt_set_write(struct nsh_xt_sets *s, struct nsh_xt_names *names, const struct nsh_set_op *op,
-        char *ret_why, size_t size)
-{
-    const char *words = check(op);
-    int r = words ? -EINVAL : verbs[op->verb].run(s, op);
+    const char *words = nsh_xt_set_check(op);
+    int r = words ? -EINVAL : op->verb == NSH_SET_DESTROY ? destroy(s, op) : write_aside(s, op);
 
     if (ret_why && size > 0)
         ret_why[0] = '\0';
-    if (r < 0) {
-        if (!words)
-            words = nsh_ipset_words(r);
-        if (ret_why && size > 0)
-            snprintf(ret_why, size, "set %.31s: %s", op->name, words);
-        if (nsh_set_is_ours(op->name))
-            forget(s, op->name);
-        return nsh_ipset_errno(r);
-    }
-    if (op->verb == NSH_SET_DESTROY)
-        forget(s, op->name);
-    else
-        (void)mark(s, names, op->name); /* unmarked, it counts as changed */
-    return 0;
+    if (r >= 0 || r == -EINPROGRESS)
+        return r;
+    if (ret_why && size > 0)
+        snprintf(ret_why, size, "set %.31s: %s", op->name, words ? words : nsh_ipset_words(r));
+    return nsh_ipset_errno(r);
 }

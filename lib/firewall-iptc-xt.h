@@ -8,6 +8,7 @@
 
 #include "firewall.h"
 #include "ipset.h"
+#include "set-aside.h"
 
 #include <libiptc/libip6tc.h>
 #include <libiptc/libiptc.h>
@@ -174,20 +175,31 @@ struct nsh_xt_sets {
     struct nsh_ipset ipset;
     struct nsh_ipset_header *marks; /* how sets looked when read or written last; by name */
     size_t n_marks, marks_size;
+    struct nsh_set_aside aside;
+    /* The thread's own until it ends. */
+    struct nsh_ipset apart;
+    struct nsh_ipset_header left; /* of what was written */
 };
 
 void nsh_xt_sets_init(struct nsh_xt_sets *s);
 void nsh_xt_sets_done(struct nsh_xt_sets *s);
-/* As firewall.h has them. `remembered`: the set is marked. */
+/* As firewall.h has them. `remembered`: the set is marked, and read in a thread. */
 int nsh_xt_sets_list(struct nsh_xt_sets *s, struct nsh_xt_names *names, int family,
         nsh_set_observed *observed, void *userdata);
 int nsh_xt_set_read(struct nsh_xt_sets *s, struct nsh_xt_names *names, int family, const char *name,
         bool remembered, nsh_set_element_observed *observed, void *userdata);
-int nsh_xt_set_write(struct nsh_xt_sets *s, struct nsh_xt_names *names, const struct nsh_set_op *op,
-        char *ret_why, size_t size);
+int nsh_xt_set_write(
+        struct nsh_xt_sets *s, const struct nsh_set_op *op, char *ret_why, size_t size);
 /* 0: the set still looks as marked; 1: it does not; negative errno. */
 int nsh_xt_set_compare(
         struct nsh_xt_sets *s, struct nsh_xt_names *names, int family, const char *name);
+
+/* ---- writing a set (firewall-iptc-set-write.c) ---- */
+
+/* What is wrong with the step itself, or NULL. */
+const char *nsh_xt_set_check(const struct nsh_set_op *op);
+/* One that passes the check. Errors as in ipset.h. */
+int nsh_xt_set_run(struct nsh_ipset *s, const struct nsh_set_op *op);
 
 /* ---- who changed a table (firewall-iptc-audit.c) ---- */
 

@@ -400,7 +400,12 @@ static int iptc_set_write(
 
     if (!f->open || f->mode != NSH_FIREWALL_WRITE)
         return -EINVAL;
-    return nsh_xt_set_write(&f->sets, &f->names, op, ret_why, size);
+    return nsh_xt_set_write(&f->sets, op, ret_why, size);
+}
+
+static void iptc_set_drop(struct nsh_firewall *fw)
+{
+    nsh_set_aside_drop(&iptc_of(fw)->sets.aside);
 }
 
 static int iptc_set_changed(struct nsh_firewall *fw, int family, const char *name)
@@ -587,6 +592,7 @@ static const struct nsh_firewall_ops iptc_firewall = {
         .sets = iptc_sets,
         .set_read = iptc_set_read,
         .set_write = iptc_set_write,
+        .set_drop = iptc_set_drop,
         .set_changed = iptc_set_changed,
         .culprit = iptc_culprit,
         .others_translate = iptc_others_translate,

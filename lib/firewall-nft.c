@@ -410,9 +410,9 @@ static int nft_sets(struct nsh_firewall *fw, int family, nsh_set_observed *obser
 
     if (!f->open || !is_family(family))
         return -EINVAL;
-    if (f->mode == NSH_FIREWALL_READ && !nsh_nft_in_use())
-        return 0;
-    nsh_nft_aside_settle(&f->aside);
+    r = nsh_set_aside_settle(&f->aside.set);
+    if (r < 0 || (f->mode == NSH_FIREWALL_READ && !nsh_nft_in_use()))
+        return r;
     r = nsh_nft_channel_open(&f->channel);
     if (r == 0)
         r = nsh_nft_sets(&f->channel, family, observed, userdata);
@@ -458,10 +458,11 @@ static void remove_empty_table(struct nft *f, int family)
 static int destroy_set(struct nft *f, const struct nsh_set_op *op, struct nsh_nft_failure *failure)
 {
     NSH_CLEANUP(nsh_nft_batch_done) struct nsh_nft_batch b;
-    int r;
+    int r = nsh_set_aside_settle(&f->aside.set);
 
-    nsh_nft_aside_settle(&f->aside);
     nsh_nft_batch_init(&b);
+    if (r < 0)
+        return r;
     failure->error = r = nsh_nft_set_edit(&b, op, false);
     if (r == 0)
         r = nsh_nft_batch_send(&f->channel, &b, 0, false, failure);
@@ -509,7 +510,7 @@ static int nft_set_write(
 
 static void nft_set_drop(struct nsh_firewall *fw)
 {
-    nsh_nft_aside_drop(&nft_of(fw)->aside);
+    nsh_set_aside_drop(&nft_of(fw)->aside.set);
 }
 
 /* ---- without a session ---- */

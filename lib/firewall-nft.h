@@ -14,9 +14,9 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "aside.h"
 #include "cleanup.h"
 #include "firewall.h"
+#include "set-aside.h"
 
 #define NSH_NFT_TABLE "netshared"
 /* Longest name of a chain of ours, with its NUL: "mangle-", a policy, a suffix. */
@@ -395,22 +395,13 @@ int nsh_nft_set_edit(struct nsh_nft_batch *b, const struct nsh_set_op *op, bool 
 
 /* ---- sets, in a thread (firewall-nft-aside.c) ---- */
 
-enum nsh_nft_aside_what { NSH_NFT_NOTHING, NSH_NFT_READ, NSH_NFT_WRITE };
-
 struct nsh_nft_aside {
-    struct nsh_aside aside;
-    enum nsh_nft_aside_what what;
-    bool dropped; /* nobody wants to know what comes of it */
-    int family;
-    char name[NSH_SET_NAME];
+    struct nsh_set_aside set;
     /* The thread's own until it ends. */
     struct nsh_nft_channel channel;
-    struct nsh_prefix *seen;
-    size_t n_seen, max_seen;
-    bool torn;  /* somebody wrote while it was read */
-    int n_torn; /* in a row, and to this set */
-    struct nsh_nft_batch batch;
+    bool torn; /* somebody wrote while it was read */
     struct nsh_nft_failure failure;
+    int n_torn; /* in a row, and to this set */
 };
 
 void nsh_nft_aside_init(struct nsh_nft_aside *a);
@@ -420,9 +411,3 @@ int nsh_nft_aside_read(struct nsh_nft_aside *a, struct nsh_nft_watch *w, int fam
         const char *name, nsh_set_element_observed *observed, void *userdata);
 int nsh_nft_aside_write(struct nsh_nft_aside *a, struct nsh_nft_watch *w,
         const struct nsh_set_op *op, struct nsh_nft_failure *failure);
-/* Nothing is being written any more. */
-void nsh_nft_aside_settle(struct nsh_nft_aside *a);
-/* What is going on ends, and is forgotten. */
-void nsh_nft_aside_drop(struct nsh_nft_aside *a);
-/* The same, and waits for it. */
-void nsh_nft_aside_finish(struct nsh_nft_aside *a);

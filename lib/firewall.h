@@ -187,6 +187,8 @@ struct nsh_firewall_ops {
     /*
      * Sets, in any session; writing wants NSH_FIREWALL_WRITE. A set is written before the rules
      * that refer to it, and destroyed after them. 0 or negative errno, with words in `ret_why`.
+     * Listing and destroying say -EINPROGRESS while a set is being written: what there is shows
+     * after that.
      */
     int (*sets)(struct nsh_firewall *fw, int family, nsh_set_observed *observed, void *userdata);
     /*

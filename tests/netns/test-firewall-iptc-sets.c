@@ -57,7 +57,9 @@ static int try_write(const struct nsh_set_op *op, const char *words)
     int r;
 
     assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_WRITE), NSH_FIREWALL_OK);
-    r = fw->ops->set_write(fw, op, why, sizeof why);
+    do
+        r = fw->ops->set_write(fw, op, why, sizeof why);
+    while (r == -EINPROGRESS);
     fw->ops->close(fw);
     if (r < 0 && !words)
         fail_msg("%s", why);
@@ -110,7 +112,9 @@ static int try_read(enum nsh_firewall_mode mode, int family)
 
     n_seen = 0;
     assert_int_equal(fw->ops->open(fw, mode), NSH_FIREWALL_OK);
-    r = fw->ops->set_read(fw, family, NAME, see, NULL);
+    do
+        r = fw->ops->set_read(fw, family, NAME, see, NULL);
+    while (r == -EINPROGRESS);
     fw->ops->close(fw);
     qsort(seen, n_seen, sizeof *seen, cmp);
     return r;
@@ -425,16 +429,21 @@ static void test_packets(void **state)
 
 /* ---- many elements ---- */
 
+static void fill_many(struct nsh_prefix many[static MANY])
+{
+    for (uint32_t i = 0; i < MANY; i++) {
+        many[i] = (struct nsh_prefix){.family = AF_INET, .length = 32};
+        many[i].addr.v4.s_addr = htonl(0x0a000000U + i * 3);
+    }
+}
+
 static void test_many(void **state)
 {
     struct nsh_prefix *many = test_calloc(MANY, sizeof *many);
     const struct nsh_prefix one = prefix("203.0.113.0/24");
 
     (void)state;
-    for (uint32_t i = 0; i < MANY; i++) {
-        many[i] = (struct nsh_prefix){.family = AF_INET, .length = 32};
-        many[i].addr.v4.s_addr = htonl(0x0a000000U + i * 3);
-    }
+    fill_many(many);
     fill(NSH_SET_CREATE, many, MANY);
     assert_holds(many, MANY);
     update(&one, 1, &many[500], 1);
@@ -447,6 +456,40 @@ static void test_many(void **state)
     ipset("del " NAME " 10.0.0.3");
     assert_int_equal(changed(), 1);
     test_free(many);
+}
+
+/* Nobody waits for it any more: it comes to its end, and before that nothing else begins. */
+static void test_dropped(void **state)
+{
+    struct nsh_prefix *many = test_calloc(MANY, sizeof *many);
+    struct nsh_set want = {.family = AF_INET, .prefixes = many, .n = MANY};
+    struct nsh_set_op op = {.verb = NSH_SET_CREATE, .family = AF_INET, .name = NAME, .want = &want};
+    struct nsh_set_op destroy = {.verb = NSH_SET_DESTROY, .family = AF_INET, .name = NAME};
+    int r;
+
+    (void)state;
+    fill_many(many);
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_WRITE), NSH_FIREWALL_OK);
+    assert_int_equal(fw->ops->set_write(fw, &op, NULL, 0), -EINPROGRESS);
+    assert_int_equal(fw->ops->sets(fw, AF_INET, note_name, NULL), -EINPROGRESS);
+    fw->ops->set_drop(fw);
+    test_free(many);
+    n_names = 0;
+    do
+        r = fw->ops->sets(fw, AF_INET, note_name, NULL);
+    while (r == -EINPROGRESS);
+    fw->ops->close(fw);
+    assert_int_equal(r, 0);
+    assert_int_equal(n_names, 1);
+    assert_int_equal(try_read(NSH_FIREWALL_READ, AF_INET), 0);
+    assert_int_equal(n_seen, MANY);
+    assert_true(changed());
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_WRITE), NSH_FIREWALL_OK);
+    assert_int_equal(fw->ops->set_read(fw, AF_INET, NAME, see, NULL), -EINPROGRESS);
+    fw->ops->set_drop(fw);
+    fw->ops->close(fw);
+    assert_int_equal(try_write(&destroy, NULL), 0);
+    assert_string_equal(list(AF_INET), "");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh_three, done)
@@ -465,6 +508,7 @@ int main(void)
             TEST(test_several),
             TEST(test_packets),
             TEST(test_many),
+            TEST(test_dropped),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

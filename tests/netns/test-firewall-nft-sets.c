@@ -388,6 +388,16 @@ static void assert_all_seen(const struct nsh_prefix *many)
         assert_int_equal(nsh_prefix_cmp(&seen[i], &many[i]), 0);
 }
 
+static void fill_many(struct nsh_prefix many[static MANY])
+{
+    for (uint32_t i = 0; i < MANY; i++) {
+        uint32_t a = htonl(0x0a000000U + i * 16);
+
+        many[i] = (struct nsh_prefix){.family = AF_INET, .length = 28};
+        memcpy(many[i].addr.bytes, &a, sizeof a);
+    }
+}
+
 static void test_many(void **state)
 {
     static struct nsh_prefix many[MANY];
@@ -395,12 +405,7 @@ static void test_many(void **state)
             .verb = NSH_SET_UPDATE, .family = AF_INET, .name = NAME, .n_add = 1, .n_remove = 1};
 
     (void)state;
-    for (uint32_t i = 0; i < MANY; i++) {
-        uint32_t a = htonl(0x0a000000U + i * 16);
-
-        many[i] = (struct nsh_prefix){.family = AF_INET, .length = 28};
-        memcpy(many[i].addr.bytes, &a, sizeof a);
-    }
+    fill_many(many);
     fill(NSH_SET_CREATE, many, MANY);
     assert_int_equal(try_read(NSH_FIREWALL_WRITE, AF_INET), 0);
     assert_all_seen(many);
@@ -419,6 +424,38 @@ static void test_many(void **state)
     assert_true(changed());
     assert_int_equal(try_read(NSH_FIREWALL_WRITE, AF_INET), 0);
     assert_int_equal(n_seen, 0);
+}
+
+/* Nobody waits for it any more: it comes to its end, and before that nothing else begins. */
+static void test_dropped(void **state)
+{
+    struct nsh_prefix *many = test_calloc(MANY, sizeof *many);
+    struct nsh_set want = {.family = AF_INET, .prefixes = many, .n = MANY};
+    struct nsh_set_op op = {.verb = NSH_SET_CREATE, .family = AF_INET, .name = NAME, .want = &want};
+    int r;
+
+    (void)state;
+    fill_many(many);
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_WRITE), NSH_FIREWALL_OK);
+    assert_int_equal(fw->ops->set_write(fw, &op, NULL, 0), -EINPROGRESS);
+    assert_int_equal(fw->ops->sets(fw, AF_INET, note_name, NULL), -EINPROGRESS);
+    fw->ops->set_drop(fw);
+    test_free(many);
+    n_names = 0;
+    do
+        r = fw->ops->sets(fw, AF_INET, note_name, NULL);
+    while (r == -EINPROGRESS);
+    fw->ops->close(fw);
+    assert_int_equal(r, 0);
+    assert_int_equal(n_names, 1);
+    assert_int_equal(try_read(NSH_FIREWALL_READ, AF_INET), 0);
+    assert_int_equal(n_seen, MANY);
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_WRITE), NSH_FIREWALL_OK);
+    assert_int_equal(fw->ops->set_read(fw, AF_INET, NAME, see, NULL), -EINPROGRESS);
+    fw->ops->set_drop(fw);
+    fw->ops->close(fw);
+    assert_int_equal(destroy(NULL), 0);
+    assert_string_equal(list(AF_INET), "");
 }
 
 /* ---- packets ---- */
@@ -533,6 +570,7 @@ int main(void)
             TEST(test_update_does_not_hide),
             TEST(test_foreign_sets),
             TEST(test_many),
+            TEST(test_dropped),
             TEST(test_packets_leave_by),
             TEST(test_packets_masquerade),
             TEST(test_packets_forwarded),

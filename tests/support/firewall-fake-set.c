@@ -157,19 +157,7 @@ static int know_set(struct fake_handle *h, const char *name, size_t n)
     return 0;
 }
 
-int fake_sets(struct nsh_firewall *fw, int family, nsh_set_observed *observed, void *userdata)
-{
-    struct fake_handle *h = fake_handle_of(fw);
-    int rc = h->open ? 0 : -EBADF;
-
-    for (size_t i = 0; rc == 0 && i < h->f->n_sets; i++) {
-        const struct fake_set *s = &h->f->sets[i];
-
-        if (s->family == family && strncmp(s->name, NSH_SET_PREFIX, strlen(NSH_SET_PREFIX)) == 0)
-            rc = observed(userdata, s->name);
-    }
-    return rc;
-}
+/* ---- steps that take long ---- */
 
 static bool in_progress(struct nsh_firewall_fake *f)
 {
@@ -179,11 +167,39 @@ static bool in_progress(struct nsh_firewall_fake *f)
     return false;
 }
 
+/* What was dropped goes on to its end, and nothing else before. */
+static bool dropped_goes_on(struct nsh_firewall_fake *f)
+{
+    if (!f->set_dropped)
+        return false;
+    if (in_progress(f))
+        return true;
+    f->set_dropped = f->set_writing = false;
+    return false;
+}
+
 void fake_set_drop(struct nsh_firewall *fw)
 {
     struct nsh_firewall_fake *f = fake_handle_of(fw)->f;
 
+    f->set_dropped = f->set_writing;
     f->set_delay = f->set_delays;
+}
+
+int fake_sets(struct nsh_firewall *fw, int family, nsh_set_observed *observed, void *userdata)
+{
+    struct fake_handle *h = fake_handle_of(fw);
+    int rc = h->open ? 0 : -EBADF;
+
+    if (rc == 0 && (dropped_goes_on(h->f) || h->f->set_writing))
+        rc = -EINPROGRESS;
+    for (size_t i = 0; rc == 0 && i < h->f->n_sets; i++) {
+        const struct fake_set *s = &h->f->sets[i];
+
+        if (s->family == family && strncmp(s->name, NSH_SET_PREFIX, strlen(NSH_SET_PREFIX)) == 0)
+            rc = observed(userdata, s->name);
+    }
+    return rc;
 }
 
 /* In an order that is nobody's. */
@@ -196,7 +212,7 @@ int fake_set_read(struct nsh_firewall *fw, int family, const char *name,
 
     if (rc == 0 && (!s || s->family != family))
         rc = -ENOENT;
-    if (rc == 0 && h->mode == NSH_FIREWALL_WRITE && in_progress(h->f))
+    if (rc == 0 && h->mode == NSH_FIREWALL_WRITE && (dropped_goes_on(h->f) || in_progress(h->f)))
         rc = -EINPROGRESS;
     if (rc < 0)
         return rc;
@@ -269,28 +285,46 @@ static int write_set(struct nsh_firewall_fake *f, const struct nsh_set_op *op)
     }
 }
 
-int fake_set_write(struct nsh_firewall *fw, const struct nsh_set_op *op, char *ret_why, size_t size)
+static int write_counted(
+        struct nsh_firewall_fake *f, const struct nsh_set_op *op, char *ret_why, size_t size)
 {
-    struct fake_handle *h = fake_handle_of(fw);
-    const struct fake_set *s;
-    int rc;
+    int rc = fake_fail(&f->set_failure, ret_why, size);
 
-    if (!h->open || h->mode != NSH_FIREWALL_WRITE)
-        return -EBADF;
-    if (op->verb != NSH_SET_DESTROY && in_progress(h->f))
-        return -EINPROGRESS;
-    rc = fake_fail(&h->f->set_failure, ret_why, size);
     if (rc < 0)
         return rc;
-    rc = write_set(h->f, op);
+    rc = write_set(f, op);
     if (rc < 0) {
         fake_say(ret_why, size, strerror(-rc));
         return rc;
     }
-    h->f->counts.set_writes++;
-    h->f->counts.elements += op->n_add + op->n_remove + (op->want ? op->want->n : 0);
-    s = fake_set_find(h->f, op->name);
-    return s ? know_set(h, op->name, s->n) : 0;
+    f->counts.set_writes++;
+    f->counts.elements += op->n_add + op->n_remove + (op->want ? op->want->n : 0);
+    return 0;
+}
+
+/* It is written at once, and what came of it told later. */
+int fake_set_write(struct nsh_firewall *fw, const struct nsh_set_op *op, char *ret_why, size_t size)
+{
+    struct fake_handle *h = fake_handle_of(fw);
+    struct nsh_firewall_fake *f = h->f;
+    const struct fake_set *s;
+
+    if (!h->open || h->mode != NSH_FIREWALL_WRITE)
+        return -EBADF;
+    if (dropped_goes_on(f) || (f->set_writing && op->verb == NSH_SET_DESTROY))
+        return -EINPROGRESS;
+    if (!f->set_writing) {
+        f->set_why[0] = '\0';
+        f->set_result = write_counted(f, op, f->set_why, sizeof(f->set_why));
+        f->set_writing = true;
+    }
+    if (op->verb != NSH_SET_DESTROY && in_progress(f))
+        return -EINPROGRESS;
+    f->set_writing = false;
+    if (f->set_result < 0)
+        fake_say(ret_why, size, f->set_why);
+    s = fake_set_find(f, op->name);
+    return f->set_result == 0 && s ? know_set(h, op->name, s->n) : f->set_result;
 }
 
 int fake_set_changed(struct nsh_firewall *fw, int family, const char *name)

@@ -75,8 +75,6 @@ void nsh_firewall_fake_fail_commit(
 void nsh_firewall_fake_fail_chain(struct nsh_firewall_fake *f, enum nsh_table table,
         const char *chain, int error, const char *why);
 /* The same for the nth write of a set. */
-/* Each step of a set, reading and writing, is in progress so many times before it is over. */
-void nsh_firewall_fake_delay_sets(struct nsh_firewall_fake *f, unsigned int times);
 void nsh_firewall_fake_fail_set_write(
         struct nsh_firewall_fake *f, unsigned nth, int error, const char *why);
 /*
@@ -95,6 +93,8 @@ const char *nsh_firewall_fake_guest(const struct nsh_firewall_fake *f);
 void nsh_firewall_fake_take_guest(struct nsh_firewall_fake *f);
 /* The nth write of one from now fails. */
 void nsh_firewall_fake_fail_pass(struct nsh_firewall_fake *f, unsigned nth, int error);
+/* Each step of a set, reading and writing, is in progress so many times before it is over. */
+void nsh_firewall_fake_delay_sets(struct nsh_firewall_fake *f, unsigned int times);
 /* Who will have made the changes from now on; "": it can't be told. */
 void nsh_firewall_fake_culprit(struct nsh_firewall_fake *f, uint32_t pid, const char *name);
 /* Connections would stay translated without the rules. */

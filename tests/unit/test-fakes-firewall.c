@@ -417,6 +417,38 @@ static void test_sets(void **state)
     w->fw->ops->close(w->fw);
 }
 
+/* Whoever dropped a step sees nothing of the sets before it is over. */
+static void test_a_set_takes_long(void **state)
+{
+    struct walls *w = *state;
+    const struct nsh_prefix all = net("10.0.0.0/8");
+    const struct nsh_set want = {.family = AF_INET, .name = SET, .prefixes = &all, .n = 1};
+    struct nsh_set_op op = {.verb = NSH_SET_CREATE, .family = AF_INET, .name = SET, .want = &want};
+    char text[64] = "";
+
+    nsh_firewall_fake_delay_sets(w->f, 1);
+    assert_int_equal(w->fw->ops->open(w->fw, NSH_FIREWALL_WRITE), NSH_FIREWALL_OK);
+    assert_int_equal(w->fw->ops->set_write(w->fw, &op, NULL, 0), -EINPROGRESS);
+    assert_int_equal(w->fw->ops->sets(w->fw, AF_INET, note_set, text), -EINPROGRESS);
+    assert_int_equal(w->fw->ops->set_write(w->fw, &op, NULL, 0), 0);
+    assert_int_equal(w->fw->ops->set_write(w->fw, &op, NULL, 0), -EINPROGRESS);
+    assert_int_equal(w->fw->ops->set_write(w->fw, &op, NULL, 0), -EEXIST);
+    assert_int_equal(w->fw->ops->set_read(w->fw, AF_INET, SET, note_element, text), -EINPROGRESS);
+    assert_int_equal(w->fw->ops->set_read(w->fw, AF_INET, SET, note_element, text), 0);
+    assert_string_equal(text, "10.0.0.0/8 ");
+
+    op.verb = NSH_SET_REPLACE;
+    assert_int_equal(w->fw->ops->set_write(w->fw, &op, NULL, 0), -EINPROGRESS);
+    w->fw->ops->set_drop(w->fw);
+    op.verb = NSH_SET_DESTROY;
+    assert_int_equal(w->fw->ops->set_write(w->fw, &op, NULL, 0), -EINPROGRESS);
+    assert_int_equal(w->fw->ops->set_write(w->fw, &op, NULL, 0), 0);
+    text[0] = '\0';
+    assert_int_equal(w->fw->ops->sets(w->fw, AF_INET, note_set, text), 0);
+    assert_string_equal(text, "");
+    w->fw->ops->close(w->fw);
+}
+
 /* What ipset(8) does is seen by its count, and by reading. */
 static void test_what_a_look_at_a_set_sees(void **state)
 {
@@ -473,6 +505,7 @@ int main(void)
             WALL_TEST(test_words_that_are_no_value),
             WALL_TEST(test_tables_of_their_own),
             WALL_TEST(test_sets),
+            WALL_TEST(test_a_set_takes_long),
             WALL_TEST(test_what_a_look_at_a_set_sees),
             WALL_TEST(test_who_it_was),
     };

@@ -332,6 +332,7 @@ static void test_many_sets_in_slices(void **state)
 static void test_a_set_takes_long(void **state)
 {
     struct world *w = world_new();
+    const struct told *t;
 
     (void)state;
     nsh_firewall_fake_delay_sets(w->tables, 3);
@@ -348,6 +349,17 @@ static void test_a_set_takes_long(void **state)
     assert_state(w, "set", HOME, NSH_OBJECT_HELD);
     assert_stable(w);
 
+    /* A repair is told as what it was noticed by, and took since then. */
+    forget(w);
+    somebody(w, "ipset del " HOME " 10.0.0.16/30");
+    nsh_reconciler_poll(w->r);
+    for (; nsh_reconciler_due(w->r); w->now += 1000)
+        nsh_reconciler_run(w->r);
+    t = the_told(w, NSH_REPORT_RESTORED, "set", HOME " " OF);
+    assert_string_equal(t->detail, "");
+    assert_int_equal(t->duration, 6000);
+    assert_stable(w);
+
     /* A reload while it is mended: what was under way is forgotten, and the set is read again. */
     forget(w);
     somebody(w, "ipset del " HOME " 10.0.0.16/30");
@@ -360,6 +372,26 @@ static void test_a_set_takes_long(void **state)
     assert_log(w, "update set " HOME "\n");
     assert_int_equal(count_elements(w, HOME), 100);
     assert_state(w, "set", HOME, NSH_OBJECT_HELD);
+    assert_stable(w);
+}
+
+/* Nothing of it stays, though it comes to be after nobody wants it any more. */
+static void test_a_set_comes_too_late(void **state)
+{
+    struct world *w = world_new();
+    nsh_autofree char *names = NULL;
+
+    (void)state;
+    nsh_firewall_fake_delay_sets(w->tables, 3);
+    want_desired(w, home(0, 100), NSH_OCCASION_START);
+    nsh_reconciler_run(w->r);
+    assert_false(nsh_reconciler_complete(w->r));
+    reload(w, "");
+    for (int i = 0; i < 5 && !nsh_reconciler_complete(w->r); i++)
+        pass_time(w, SECOND);
+    assert_log(w, "destroy set " HOME "\n");
+    names = nsh_firewall_fake_set_names(w->tables);
+    assert_string_equal(names, "");
     assert_stable(w);
 }
 
@@ -380,6 +412,7 @@ int main(void)
             rw_test(test_leftovers_go),
             rw_test(test_many_sets_in_slices),
             rw_test(test_a_set_takes_long),
+            rw_test(test_a_set_comes_too_late),
     };
 
     rw_leave_the_network();
