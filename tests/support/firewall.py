@@ -7,11 +7,16 @@ has a meaning on one alone says so with its reason: @case(..., only=XTABLES_LOCK
 
 import os
 import re
+import socket
+import struct
+
+import rtnl
 
 NAME = os.environ.get("NETSHARED_TEST_FIREWALL", "iptables")
 
 # Which cases run on one alone, and why.
 XTABLES_LOCK = ("iptables", "nf_tables has no lock that others could hold")
+NO_SET_EVENTS = ("iptables", "nf_tables tells of each change to a set")
 
 
 def setting():
@@ -87,9 +92,38 @@ class Iptables:
         """One command of iptables."""
         self.ns.iptables(command, family)
 
+    def elements(self, name, _family=4):
+        """What is in a set, sorted."""
+        lines = self.ns.run("ipset", "list", name).stdout.partition("Members:\n")[2].splitlines()
+        return sorted(lines)
+
+    def break_set(self, command, _family=4):
+        """One command of ipset."""
+        self.ns.run("ipset", *command.split())
+
+    def set_changes(self):
+        """Nothing tells of them."""
+        return None
+
+
+NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7
+ELEMENT_MESSAGES = {10 << 8 | 12: "new", 10 << 8 | 14: "del"}
+NFTA_SET_ELEM_LIST_ELEMENTS = 3
+
 
 def _word(family):
     return "ip" if family == 4 else "ip6"
+
+
+def _count_elements(data, counts):
+    """Adds what the messages say."""
+    while len(data) >= 16:
+        length, kind = struct.unpack_from("IH", data)
+        for what, value in rtnl.attribute_list(data[20:length]):
+            if kind in ELEMENT_MESSAGES and what == NFTA_SET_ELEM_LIST_ELEMENTS:
+                verb = ELEMENT_MESSAGES[kind]
+                counts[verb] = counts.get(verb, 0) + len(rtnl.attribute_list(value))
+        data = data[(length + 3) & ~3:]
 
 
 class Nftables:
@@ -102,7 +136,7 @@ class Nftables:
         return self.ns.run("nft", *options, command, check=check).stdout
 
     def _lines(self, family, options):
-        """(chain, line) of our tables, chain after chain as they stand."""
+        """(chain, line) of our tables, chain after chain as they stand; -t: no elements of sets."""
         lines, mine, chain = [], False, ""
         for line in self.ns.run("nft", *options, "list", "ruleset").stdout.splitlines():
             words = line.split()
@@ -122,19 +156,19 @@ class Nftables:
 
     def packets(self, family=4):
         found = []
-        for chain, line in sorted(self._lines(family, []), key=lambda line: line[0]):
+        for chain, line in sorted(self._lines(family, ["-t"]), key=lambda line: line[0]):
             match = re.search(r"counter packets (\d+) bytes \d+", line)
             if match and chain.startswith("nat-"):
                 found.append((int(match.group(1)), chain + " " + line.replace(match.group(), "")))
         return found
 
     def chains(self, family=4):
-        return {chain[4:] for chain, line in self._lines(family, [])
+        return {chain[4:] for chain, line in self._lines(family, ["-t"])
                 if line == "chain" and chain.startswith("nat-")}
 
     def jumps(self, family=4):
         return [re.search(r"jump nat-(\S+)", line).group(1)
-                for chain, line in self._lines(family, [])
+                for chain, line in self._lines(family, ["-t"])
                 if chain == "nat_postrouting" and "jump" in line]
 
     def flush(self, family=4):
@@ -188,6 +222,31 @@ class Nftables:
         command = command.replace("{t}", _word(family) + " netshared")
         self.nft(re.sub(r"@([a-z_-]+):(\d)",
                         lambda m: self.handle(m.group(1), int(m.group(2)), family), command))
+
+
+    def elements(self, name, family=4):
+        text = self.nft("list set %s netshared %s" % (_word(family), name))
+        return sorted(re.findall(r"[0-9a-f.:]+/\d+", text.partition("elements = ")[2]))
+
+    def break_set(self, command, family=4):
+        self.break_it(command, family)
+
+    def set_changes(self):
+        """A function that gives what was said of elements since: "new" or "del", and how many."""
+        hears = self.ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        hears.bind((0, 0))
+        hears.setsockopt(rtnl.SOL_NETLINK, rtnl.NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTABLES)
+        self.ns.world.closing.append(hears.close)
+
+        def take():
+            counts = {}
+            while True:
+                try:
+                    _count_elements(hears.recv(1 << 20, socket.MSG_DONTWAIT), counts)
+                except BlockingIOError:
+                    return sorted(counts.items())
+
+        return take
 
 
 def of(ns):

@@ -25,13 +25,13 @@ NLM_F_REQUEST, NLM_F_ACK = 1, 4
 NETLINK_ADD_MEMBERSHIP, SOL_NETLINK = 1, 270
 
 
-def _attributes(data):
-    found = {}
+def attribute_list(data):
+    found = []
     while len(data) >= 4:
         length, kind = struct.unpack_from("HH", data)
         if length < 4:
             break
-        found[kind & 0x3fff] = data[4:length]
+        found.append((kind & 0x3fff, data[4:length]))
         data = data[(length + 3) & ~3:]
     return found
 
@@ -49,7 +49,7 @@ class Event:
     def _route(self, body):
         self.family, length, _, self.tos, table, self.proto, _, self.type = \
             struct.unpack_from("8B", body)
-        attributes = _attributes(body[12:])
+        attributes = dict(attribute_list(body[12:]))
         size = 4 if self.family == socket.AF_INET else 16
         address = attributes.get(RTA_DST, bytes(size))
         self.prefix = "%s/%d" % (socket.inet_ntop(self.family, address), length)
