@@ -165,6 +165,8 @@ struct set_work {
     /* Of the pass in which it was begun. */
     bool resync;
     uint64_t noticed;
+    pid_t culprit_pid; /* 0: not certain */
+    char culprit[NSH_COMM_LEN * 4];
 };
 
 /* What kind a policy's name stood for. */
@@ -530,6 +532,8 @@ void reconcile_drop_set_work(struct nsh_reconciler *r);
 bool reconcile_sets_due(const struct nsh_reconciler *r, int family);
 /* Those that failed are to be tried again. */
 void reconcile_retry_sets(struct nsh_reconciler *r, int family);
+/* Those that are known to be as they were need not be compared this time. */
+void reconcile_spare_sets(struct nsh_reconciler *r);
 /* Those on standby are not there, or about to go; what is back is to come. */
 void reconcile_settle_sets(struct nsh_reconciler *r);
 /* sets_dirty, sets_urgent and sets_wait follow from the marks. */

@@ -48,6 +48,9 @@ void nsh_reconciler_resync(struct nsh_reconciler *r)
     if (r->all_cost < ALL_CHEAP_USEC || r->resyncs % ALL_RARELY == 0 ||
             r->route_counts[NSH_OBJECT_CONFLICTING] > 0)
         reconcile_mark_routes(r, ROUTES_ALL);
+    /* The kernel takes seconds to list a large set of nf_tables, and tells of each change. */
+    if (r->resyncs % ALL_RARELY != 0)
+        reconcile_spare_sets(r);
     r->resyncs++;
     reconcile_set_trigger(r, 0, "resync");
 }

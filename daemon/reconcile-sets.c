@@ -91,6 +91,26 @@ void reconcile_mark_sets(struct nsh_reconciler *r)
         reconcile_count_set_marks(r);
 }
 
+/* Reading it would bring nothing new, as far as the firewall knows. */
+static bool is_sure(struct nsh_reconciler *r, size_t i)
+{
+    const struct nsh_firewall_ops *ops = r->firewall->ops;
+
+    return ops->sets_told && ops->sets_told(r->firewall) &&
+           ops->set_changed(r->firewall, set_of(r, i)->family, set_of(r, i)->name) == 0;
+}
+
+void reconcile_spare_sets(struct nsh_reconciler *r)
+{
+    for (size_t i = 0; can(r) && i < r->desired->n_sets; i++) {
+        struct set_mark *m = &r->set_marks[i];
+
+        if (m->dirty && !m->urgent && m->state == NSH_OBJECT_HELD && is_sure(r, i))
+            m->dirty = false;
+    }
+    reconcile_count_set_marks(r);
+}
+
 bool reconcile_poll_sets(struct nsh_reconciler *r, int family)
 {
     bool any = false;
@@ -240,6 +260,8 @@ static void report_written(
         args.cause = nsh_set_plan_reason(plan);
         args.detail = r->set_work.resync ? "resync" : NULL;
         args.at = r->set_work.noticed;
+        args.culprit_pid = r->set_work.culprit_pid;
+        args.culprit = r->set_work.culprit_pid != 0 ? r->set_work.culprit : NULL;
     } else if (op->verb == NSH_SET_CREATE) {
         return; /* told with its policy */
     } else if (op->verb == NSH_SET_UPDATE) {
@@ -309,7 +331,7 @@ void reconcile_drop_set_work(struct nsh_reconciler *r)
 
 /*
  * The difference from what was wanted before is written as it is, without reading. The set is read
- * in any case, later on: somebody may have changed it since.
+ * later on, where somebody may have changed it unheard.
  */
 static bool begin_delta(struct nsh_reconciler *r, size_t i, struct nsh_set_plan *plan)
 {
@@ -318,6 +340,16 @@ static bool begin_delta(struct nsh_reconciler *r, size_t i, struct nsh_set_plan 
     r->set_marks[i].before = SIZE_MAX;
     return before != SIZE_MAX && r->previous.desired &&
            compare_with_before(&r->previous.desired->sets[before], plan) == 0;
+}
+
+/* Who changed it, as far as it is certain; asked as soon as it is noticed. */
+static void look_for_culprit(struct nsh_reconciler *r, struct set_work *w)
+{
+    struct nsh_firewall_culprit who;
+
+    if (r->firewall->ops->set_culprit && r->firewall->ops->set_culprit(r->firewall, &who) &&
+            nsh_culprit_confirm(who.pid, who.name, w->culprit))
+        w->culprit_pid = (pid_t)who.pid;
 }
 
 static int begin_set(struct nsh_reconciler *r, size_t i)
@@ -337,6 +369,8 @@ static int begin_set(struct nsh_reconciler *r, size_t i)
     w->noticed = r->account.noticed;
     w->drift = !r->settling && (m->state == NSH_OBJECT_HELD || m->state == NSH_OBJECT_WRONG);
     w->delta = w->writing = begin_delta(r, i, w->plan);
+    if (w->drift && !w->resync)
+        look_for_culprit(r, w);
     return 0;
 }
 
@@ -407,7 +441,7 @@ static int one_set(struct nsh_reconciler *r, size_t i)
     } while (q == -EAGAIN && r->set_marks[i].dirty);
     if (q == -EINPROGRESS)
         return q;
-    if (q == 0 && r->set_work.delta)
+    if (q == 0 && r->set_work.delta && !is_sure(r, i))
         r->set_marks[i].urgent = false;
     else if (q == 0)
         set_held(r, i);

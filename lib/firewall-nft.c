@@ -525,6 +525,12 @@ static int nft_set_changed(struct nsh_firewall *fw, int family, const char *name
     return nsh_nft_watch_set_changed(&f->watch, family, name);
 }
 
+/* What was lost is taken for a change of everything. */
+static bool nft_sets_told(struct nsh_firewall *fw)
+{
+    return nft_of(fw)->watch.fd >= 0;
+}
+
 static int nft_changed(struct nsh_firewall *fw, int family, enum nsh_table table)
 {
     struct nft *f = nft_of(fw);
@@ -716,8 +722,10 @@ static const struct nsh_firewall_ops nft_firewall = {
         .set_write = nft_set_write,
         .set_drop = nft_set_drop,
         .set_changed = nft_set_changed,
+        .sets_told = nft_sets_told,
         .culprit = nft_culprit,
         .hold = nft_hold,
+        .set_culprit = nft_culprit,
         .others_translate = nft_others_translate,
         .pass = nft_pass,
         .pass_changed = nft_pass_changed,

@@ -209,10 +209,17 @@ struct nsh_firewall_ops {
      */
     int (*set_changed)(struct nsh_firewall *fw, int family, const char *name);
     /*
+     * True if set_changed has been told of every change until now, so that a set which looks as it
+     * did is as it was. NULL: nobody tells.
+     */
+    bool (*sets_told)(struct nsh_firewall *fw);
+    /*
      * Who made the last change that `changed` told of; false: this firewall can't tell. Taken at
      * hint_take.
      */
     bool (*culprit)(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret);
+    /* The same of a set. NULL: it can't tell. */
+    bool (*set_culprit)(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret);
     /*
      * From now on, for as long as this object lives, connections that run stay translated while the
      * rules of `family` are gone, or no longer. Cheap when it is so already. 0; negative errno

@@ -64,7 +64,7 @@ struct nsh_firewall_fake {
     char guest[256];                    /* whom the jump there lets through */
     unsigned drops;                     /* changes of these three by others */
     unsigned int set_delay, set_delays; /* how often a step of a set is not over yet */
-    bool set_writing, set_dropped;
+    bool set_writing, set_dropped, sets_told;
     int set_result; /* of what is being written */
     char set_why[256];
     struct fake_refusal refusal; /* of refused_chain in refused_table */

@@ -252,6 +252,11 @@ static int fake_hold(struct nsh_firewall *fw, int family, bool on)
     return 0;
 }
 
+static bool fake_sets_told(struct nsh_firewall *fw)
+{
+    return fake_handle_of(fw)->f->sets_told;
+}
+
 static const struct nsh_firewall_ops fake_ops = {
         .free = fake_free,
         .name = "fake",
@@ -266,8 +271,10 @@ static const struct nsh_firewall_ops fake_ops = {
         .set_write = fake_set_write,
         .set_drop = fake_set_drop,
         .set_changed = fake_set_changed,
+        .sets_told = fake_sets_told,
         .culprit = fake_culprit,
         .hold = fake_hold,
+        .set_culprit = fake_culprit,
         .others_translate = fake_others_translate,
         .pass = fake_pass,
         .pass_changed = fake_pass_changed,
@@ -362,6 +369,11 @@ void nsh_firewall_fake_fail_chain(struct nsh_firewall_fake *f, enum nsh_table ta
     snprintf(f->refused_chain, sizeof(f->refused_chain), "%s", chain ? chain : "");
     f->refusal.error = error < 0 ? error : -error;
     snprintf(f->refusal.why, sizeof(f->refusal.why), "%s", why ? why : "");
+}
+
+void nsh_firewall_fake_tell_sets(struct nsh_firewall_fake *f)
+{
+    f->sets_told = true;
 }
 
 void nsh_firewall_fake_delay_sets(struct nsh_firewall_fake *f, unsigned int times)

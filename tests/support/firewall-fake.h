@@ -93,6 +93,8 @@ const char *nsh_firewall_fake_guest(const struct nsh_firewall_fake *f);
 void nsh_firewall_fake_take_guest(struct nsh_firewall_fake *f);
 /* The nth write of one from now fails. */
 void nsh_firewall_fake_fail_pass(struct nsh_firewall_fake *f, unsigned nth, int error);
+/* From now on each change of a set is told. */
+void nsh_firewall_fake_tell_sets(struct nsh_firewall_fake *f);
 /* Each step of a set, reading and writing, is in progress so many times before it is over. */
 void nsh_firewall_fake_delay_sets(struct nsh_firewall_fake *f, unsigned int times);
 /* Who will have made the changes from now on; "": it can't be told. */

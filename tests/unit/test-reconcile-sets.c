@@ -328,6 +328,56 @@ static void test_many_sets_in_slices(void **state)
     assert_stable(w);
 }
 
+/* Where each change is told, a set without one is read now and then, and not after a reload. */
+static void test_sets_that_are_told_of(void **state)
+{
+    struct world *w = with_home(100);
+    size_t read = counts(w)->set_reads;
+
+    (void)state;
+    nsh_firewall_fake_tell_sets(w->tables);
+    want_desired(w, home(1, 100), NSH_OCCASION_RELOAD);
+    run(w);
+    assert_log(w, "update set " HOME "\n");
+    assert_int_equal(counts(w)->set_reads, read);
+    for (int i = 0; i < 32; i++)
+        resync(w);
+    assert_in_range(counts(w)->set_reads, read + 1, read + 8);
+    read = counts(w)->set_reads;
+    somebody(w, "ipset del " HOME " 10.0.0.16/30");
+    poll_tables(w);
+    assert_int_equal(counts(w)->set_reads, read + 1);
+    assert_int_equal(count_elements(w, HOME), 100);
+}
+
+static void test_the_culprit_is_named(void **state)
+{
+    struct world *w = with_home(100);
+    const struct told *t;
+
+    (void)state;
+    /* A process that has ended, as far as anybody can tell. */
+    nsh_firewall_fake_culprit(w->tables, 4194303, "nft");
+    somebody(w, "ipset flush " HOME);
+    poll_tables(w);
+    t = the_told(w, NSH_REPORT_RESTORED, "set", HOME " " OF);
+    assert_string_equal(t->cause, "lacked 100 of 100 prefixes");
+    if (t->culprit_pid == 0) {
+        print_message("# not in the initial pid namespace: nobody is named\n");
+        assert_string_equal(t->culprit, "");
+        return;
+    }
+    assert_string_equal(t->culprit, "nft");
+    assert_int_equal(t->culprit_pid, 4194303);
+
+    /* What the resync finds was done by nobody knows whom. */
+    forget(w);
+    somebody(w, "ipset del " HOME " 10.0.0.16/30");
+    somebody(w, "ipset add " HOME " 192.0.2.0/24");
+    resync(w);
+    assert_string_equal(the_told(w, NSH_REPORT_RESTORED, "set", HOME " " OF)->culprit, "");
+}
+
 /* A set that takes the kernel long: nobody waits for it, and its rules come when it is full. */
 static void test_a_set_takes_long(void **state)
 {
@@ -411,6 +461,8 @@ int main(void)
             rw_test(test_a_foreign_rule_refers_to_it),
             rw_test(test_leftovers_go),
             rw_test(test_many_sets_in_slices),
+            rw_test(test_sets_that_are_told_of),
+            rw_test(test_the_culprit_is_named),
             rw_test(test_a_set_takes_long),
             rw_test(test_a_set_comes_too_late),
     };
