@@ -25,7 +25,7 @@
 
 static int print_verdict(bool accepted, const char *text, const char *refused)
 {
-    size_t n = strlen(text);
+    size_t n = text ? strlen(text) : 0;
 
     if (n > 0)
         fprintf(stderr, "%s%s", text, text[n - 1] == '\n' ? "" : "\n");

@@ -16,6 +16,8 @@
 #define NSH_CONTROL_INTERFACE "io.netshared.Control"
 
 #define NSH_CONTROL_PEERS_MAX 16
+/* Places that who may only read can hold: there is always one for who may do more. */
+#define NSH_CONTROL_READERS_MAX 12
 /* Calls that one peer may have under way at once. */
 #define NSH_CONTROL_PENDING_MAX 4
 /* Answers that may wait for a peer to read them. */
@@ -25,8 +27,8 @@
 #define NSH_CONTROL_EVENTS_MAX 1024
 /* Text sent in one answer, bytes. */
 #define NSH_CONTROL_TEXT_MAX ((size_t)16 * 1024 * 1024)
-/* After everything that concerns the network. */
-#define NSH_CONTROL_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 50)
+/* By turns with the work on the network: neither keeps the other from its turn. */
+#define NSH_CONTROL_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 100)
 
 /* The methods of questions. */
 extern const char *const nsh_control_questions[NSH_CONTROL_QUESTIONS];

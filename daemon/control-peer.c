@@ -290,7 +290,8 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
     (void)error;
     if (p->done)
         return 1;
-    if (sd_bus_message_is_method_call(m, NULL, NULL) <= 0 || /* also: Disconnected */
+    if (sd_bus_message_is_method_call(m, NULL, p->watching ? "Watch" : NULL) <=
+                    0 || /* also: Disconnected */
             sd_bus_get_n_queued_write(p->bus, &waiting) < 0 ||
             waiting >= (p->watching ? NSH_CONTROL_EVENTS_MAX : NSH_CONTROL_QUEUE_MAX)) {
         finish(p);

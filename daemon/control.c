@@ -75,13 +75,24 @@ static void resume_accepting(struct nsh_control *c)
     (void)sd_event_source_set_enabled(c->listen, SD_EVENT_ON);
 }
 
+static size_t count_readers(const struct nsh_control *c)
+{
+    size_t n = 0;
+
+    for (const struct nsh_control_peer *p = c->peers; p; p = p->next)
+        n += p->access == NSH_LOCAL_READ;
+    return n;
+}
+
 static void add_peer(struct nsh_control *c, int accepted)
 {
     nsh_autoclose int fd = accepted;
     enum nsh_local_access access = nsh_local_access(fd);
     struct nsh_control_peer *p;
 
-    if (access == NSH_LOCAL_NONE || nsh_control_peer_new(c, &fd, access, &p) < 0)
+    if (access == NSH_LOCAL_NONE ||
+            (access == NSH_LOCAL_READ && count_readers(c) >= NSH_CONTROL_READERS_MAX) ||
+            nsh_control_peer_new(c, &fd, access, &p) < 0)
         return;
     p->next = c->peers;
     c->peers = p;

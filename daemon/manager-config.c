@@ -121,16 +121,15 @@ static void load_file(struct manager *m);
 /* What was taken is on trial, or ends one. */
 static void settle_trial(struct manager *m, const struct nsh_loaded *l)
 {
-    if (m->trial_why[0] != '\0') {
+    if (l->what == NSH_LOAD_ACCEPTED) {
         manager_trial_reverted(m, m->trial_why);
-    } else if (l->trial.timeout > 0) {
-        manager_set_problem(m, NULL);
-        manager_trial_begin(m, &l->trial);
-    } else {
-        manager_set_problem(m, NULL);
-        manager_trial_end(m);
+        return;
     }
-    m->trial_why[0] = '\0';
+    manager_set_problem(m, NULL);
+    if (l->trial.timeout > 0)
+        manager_trial_begin(m, &l->trial);
+    else
+        manager_trial_end(m);
 }
 
 void manager_loaded(void *userdata, struct nsh_loaded *l)
@@ -151,7 +150,7 @@ void manager_loaded(void *userdata, struct nsh_loaded *l)
         manager_report(m, NSH_REPORT_RELOAD_BAD, text);
         reply_all(&m->loading_replies, false, text ? text : "out of memory");
         manager_notify(m, m->applying ? "" : "READY=1\n");
-        manager_trial_failed(m, l->trial.timeout > 0);
+        manager_trial_failed(m, l);
     }
     nsh_loaded_done(l);
     if (m->load_again)

@@ -56,6 +56,7 @@ void manager_trial_begin(struct manager *m, const struct nsh_trial *trial)
     char duration[NSH_DURATION_TEXT], text[160];
 
     m->trial = *trial;
+    m->trial_why[0] = '\0';
     m->trial_runs = true;
     m->trial_ends = nsh_clock(NULL) + left;
     (void)snprintf(text, sizeof(text), "'netshared confirm' keeps it; without it, it ends in %s",
@@ -68,6 +69,7 @@ void manager_trial_begin(struct manager *m, const struct nsh_trial *trial)
 void manager_trial_end(struct manager *m)
 {
     m->trial_runs = false;
+    m->trial_why[0] = '\0';
     if (m->trial_timer)
         (void)sd_event_source_set_enabled(m->trial_timer, SD_EVENT_OFF);
 }
@@ -79,23 +81,25 @@ void manager_trial_revert(struct manager *m, const char *why)
     if (!m->trial_runs)
         return;
     (void)snprintf(m->trial_why, sizeof(m->trial_why), "%s", why);
-    if (m->loading || manager_begin_load(m, &request) < 0)
+    if (!m->loader || m->loading || manager_begin_load(m, &request) < 0)
         (void)arm(m, REVERT_AGAIN_USEC);
 }
 
-void manager_trial_failed(struct manager *m, bool stored)
+void manager_trial_failed(struct manager *m, const struct nsh_loaded *l)
 {
-    if (m->trial_why[0] != '\0')
+    if (l->what == NSH_LOAD_ACCEPTED)
         (void)arm(m, REVERT_AGAIN_USEC);
-    else if (stored && !m->trial_runs)
+    else if (l->trial.timeout > 0 && m->trial_runs)
+        (void)nsh_state_trial_save(m->state, &m->trial);
+    else if (l->trial.timeout > 0)
         (void)nsh_state_trial_forget(m->state);
 }
 
 /* The accepted one has come back. */
 void manager_trial_reverted(struct manager *m, const char *why)
 {
+    manager_report(m, NSH_REPORT_REVERTED, why); /* it may be trial_why */
     manager_trial_end(m);
-    manager_report(m, NSH_REPORT_REVERTED, why);
     manager_set_problem(m, "error: what was tried was not confirmed, the last accepted "
                            "configuration runs");
 }
@@ -128,7 +132,7 @@ void manager_confirm(void *userdata, struct nsh_control_reply *reply)
                               : "no configuration is on trial");
         return;
     }
-    int e = nsh_state_trial_confirm(m->state);
+    int e = nsh_state_trial_confirm(m->state, &m->trial);
     if (e < 0) {
         nsh_control_reply_reload(reply, false, strerror(-e));
         return;
@@ -168,7 +172,7 @@ int nsh_trial_at_start(struct nsh_state *state, struct nsh_loaded *ret, struct n
     if (e < 0 || trial.reverted)
         return 0;
     if (nsh_trial_left(&trial) > 0) {
-        nsh_load_archive(state, NSH_ARCHIVE_TRIED, ret);
+        nsh_load_archive(state, trial.archive, ret);
         if (ret->error == 0) {
             *ret_trial = trial;
             return 1;

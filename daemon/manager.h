@@ -117,8 +117,8 @@ void manager_trial_begin(struct manager *m, const struct nsh_trial *trial);
 /* Nothing is on trial any more. */
 void manager_trial_end(struct manager *m);
 void manager_trial_revert(struct manager *m, const char *why);
-/* A load failed: going back is tried again; what was `stored` on trial did not come into force. */
-void manager_trial_failed(struct manager *m, bool stored);
+/* A load failed: going back is tried again; what was stored as on trial did not come into force. */
+void manager_trial_failed(struct manager *m, const struct nsh_loaded *l);
 void manager_trial_reverted(struct manager *m, const char *why);
 void manager_try(void *userdata, int fd, uint64_t timeout, struct nsh_control_reply *reply);
 void manager_confirm(void *userdata, struct nsh_control_reply *reply);

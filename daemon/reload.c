@@ -83,14 +83,32 @@ static uint64_t realtime(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* There has to be something to go back to, and the trial has to be known after a crash. */
+static void load_from(int fd, struct nsh_loaded *ret);
+
+/* There has to be something to go back to, and not only a file of that name. */
+static int check_accepted(struct nsh_state *state)
+{
+    NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded accepted = {.error = -ENOENT};
+
+    nsh_load_archive(state, NSH_ARCHIVE_ACCEPTED, &accepted);
+    return accepted.error;
+}
+
+/* The line in the state directory decides; until then another trial has all that it had. */
 static int begin_trial(
         struct nsh_state *state, int archive, uint64_t timeout, struct nsh_trial *ret)
 {
-    struct nsh_trial trial = {.until = realtime() + timeout, .timeout = timeout};
-    nsh_autoclose int accepted = nsh_state_archive_open(state, NSH_ARCHIVE_ACCEPTED);
-    int e = accepted < 0 ? accepted : nsh_state_archive_store(state, NSH_ARCHIVE_TRIED, archive);
+    struct nsh_trial before, trial = {.until = realtime() + timeout,
+                                     .timeout = timeout,
+                                     .archive = NSH_ARCHIVE_TRIED_A};
 
+    if (!state)
+        return -ENOENT;
+    if (nsh_state_trial_load(state, &before) == 0 && before.archive == trial.archive)
+        trial.archive = NSH_ARCHIVE_TRIED_B;
+    int e = check_accepted(state);
+    if (e == 0)
+        e = nsh_state_archive_store(state, trial.archive, archive);
     if (e == 0)
         e = nsh_state_trial_save(state, &trial);
     if (e == 0)
@@ -98,14 +116,25 @@ static int begin_trial(
     return e;
 }
 
-/* A good file that is not on trial ends any other trial. */
+/* A good file that is not on trial ends any other trial, also where it can't be stored. */
 static int accept_file(struct nsh_state *state, int archive)
 {
     int e = nsh_state_archive_store(state, NSH_ARCHIVE_ACCEPTED, archive);
 
-    if (e == 0)
-        (void)nsh_state_trial_forget(state);
+    (void)nsh_state_trial_forget(state);
     return e;
+}
+
+/* It is the very one that is on trial: read once more, it has not been confirmed by that. */
+static bool is_on_trial(struct nsh_state *state, int archive, struct nsh_trial *ret)
+{
+    struct nsh_trial trial;
+
+    if (nsh_state_trial_load(state, &trial) < 0 || trial.reverted ||
+            !nsh_state_archive_same(state, trial.archive, archive))
+        return false;
+    *ret = trial;
+    return true;
 }
 
 static uint64_t longer(uint64_t a, uint64_t b)
@@ -113,16 +142,23 @@ static uint64_t longer(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static void store(struct nsh_state *state, int archive, const struct nsh_load_request *request,
-        struct nsh_loaded *l)
+/* `error`: why there is no archive; 0: there is. */
+static void store(struct nsh_state *state, int archive, int error,
+        const struct nsh_load_request *request, struct nsh_loaded *l)
 {
-    uint64_t timeout = longer(request->trial, l->desired->config->settings.confirm_reload_usec);
+    uint64_t timeout =
+            l->desired ? longer(request->trial, l->desired->config->settings.confirm_reload_usec)
+                       : 0;
 
+    if (timeout == 0 && error == 0 && is_on_trial(state, archive, &l->trial))
+        return;
     if (timeout == 0) {
-        l->store_error = accept_file(state, archive);
+        l->store_error = error < 0 ? error : state ? accept_file(state, archive) : 0;
+        if (error < 0 && state)
+            (void)nsh_state_trial_forget(state);
         return;
     }
-    l->error = begin_trial(state, archive, timeout, &l->trial);
+    l->error = error < 0 ? error : begin_trial(state, archive, timeout, &l->trial);
     if (l->error < 0)
         nsh_diag_add(l->diags, NSH_DIAG_ERROR, NULL, 0, 0, NULL,
                 "it has to be confirmed, but can't be tried: %s",
@@ -135,7 +171,7 @@ static bool is_rejected(struct nsh_state *state, int archive)
     struct nsh_trial trial;
 
     return nsh_state_trial_load(state, &trial) == 0 && trial.reverted &&
-           nsh_state_archive_same(state, NSH_ARCHIVE_TRIED, archive);
+           nsh_state_archive_same(state, trial.archive, archive);
 }
 
 /*
@@ -157,15 +193,18 @@ static void load_file(const char *path, enum nsh_config_trust trust, struct nsh_
     }
     if (ret->error < 0)
         return;
-    ret->store_error = store_error;
-    if (archive < 0 || store_error < 0)
-        return;
-    if (request)
-        store(state, archive, request, ret);
-    else if (is_rejected(state, archive))
+    if (request) {
+        store(state, archive, store_error, request, ret);
+    } else if (archive < 0 || store_error < 0) {
+        ret->store_error = store_error;
+    } else if (is_rejected(state, archive)) {
         ret->error = -EKEYREJECTED;
-    else
+        nsh_diag_add(ret->diags, NSH_DIAG_ERROR, path, 0, 0,
+                "a reload by the daemon takes it all the same",
+                "this is what was tried last, and it was not confirmed");
+    } else {
         ret->store_error = accept_file(state, archive);
+    }
 }
 
 void nsh_load_now(const char *path, enum nsh_config_trust trust, struct nsh_state *state,
@@ -238,7 +277,7 @@ static void load_tried(
         return;
     load_from(archive, ret);
     if (ret->error == 0)
-        store(state, archive, request, ret);
+        store(state, archive, 0, request, ret);
 }
 
 /* What ran on trial is over before the accepted one runs, whatever happens in between. */
@@ -292,6 +331,7 @@ static int on_wake(sd_event_source *s, int fd, uint32_t revents, void *userdata)
     pthread_join(l->thread, NULL);
     l->running = false;
     result = l->result;
+    result.what = l->request.what;
     l->result = (struct nsh_loaded){0};
     l->ready(l->userdata, &result);
     return 0;

@@ -14,19 +14,20 @@
 
 struct nsh_loader;
 
+enum nsh_load_what {
+    NSH_LOAD_FILE,     /* the one on disk */
+    NSH_LOAD_TRIED,    /* the archive in `fd` */
+    NSH_LOAD_ACCEPTED, /* the last accepted one, in place of one that was tried */
+};
+
 /* What a load came to. The receiver owns all of it. */
 struct nsh_loaded {
+    enum nsh_load_what what;
     struct nsh_desired *desired; /* NULL: the file is bad */
     struct nsh_diags *diags;     /* NULL: no memory */
     int error;                   /* 0 or negative errno */
     int store_error;        /* why it is not in the state directory; 0: it is, or was not to be */
     struct nsh_trial trial; /* it is on trial, and stored as such; timeout 0: it is not */
-};
-
-enum nsh_load_what {
-    NSH_LOAD_FILE,     /* the one on disk */
-    NSH_LOAD_TRIED,    /* the archive in `fd` */
-    NSH_LOAD_ACCEPTED, /* the last accepted one, in place of one that was tried */
 };
 
 struct nsh_load_request {

@@ -10,12 +10,14 @@
 #include "state.h"
 
 #define NSH_STATE_ACCEPTED_NAME "accepted"
-#define NSH_STATE_TRIED_NAME "tried"
 
 struct nsh_state {
     int dir;
     atomic_uint counter;
 };
+
+/* Their names. */
+extern const char *const nsh_state_archives[];
 
 /* The file's content, written aside, synced and renamed. */
 int nsh_state_replace(struct nsh_state *s, const char *name, const char *data, size_t size);

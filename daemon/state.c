@@ -37,9 +37,10 @@
 #define SYSCTLS_SIZE_MAX \
     (128 + (size_t)NSH_SYSCTLS_MAX * (sizeof(((struct nsh_sysctl_before *)0)->key) + 25))
 
-static const char *const archives[] = {
+const char *const nsh_state_archives[] = {
         [NSH_ARCHIVE_ACCEPTED] = NSH_STATE_ACCEPTED_NAME,
-        [NSH_ARCHIVE_TRIED] = NSH_STATE_TRIED_NAME,
+        [NSH_ARCHIVE_TRIED_A] = "tried-a",
+        [NSH_ARCHIVE_TRIED_B] = "tried-b",
 };
 
 /* ---- the directory ---- */
@@ -277,7 +278,7 @@ int nsh_state_archive_store(struct nsh_state *s, enum nsh_archive_name name, int
 
     if (fsync(fd) < 0)
         return -errno;
-    tmp_name(s, archives[name], tmp);
+    tmp_name(s, nsh_state_archives[name], tmp);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     if (linkat(AT_FDCWD, path, s->dir, tmp, AT_SYMLINK_FOLLOW) < 0) {
         /* No name can be given to it (begin's second way), or /proc is not there. */
@@ -286,14 +287,14 @@ int nsh_state_archive_store(struct nsh_state *s, enum nsh_archive_name name, int
         if (e < 0)
             return e;
     }
-    return install(s, tmp, archives[name]);
+    return install(s, tmp, nsh_state_archives[name]);
 }
 
 int nsh_state_archive_open(struct nsh_state *s, enum nsh_archive_name name)
 {
     off_t size = 0;
 
-    return open_file(s, archives[name], &size);
+    return open_file(s, nsh_state_archives[name], &size);
 }
 
 static bool same_bytes(int a, int b, off_t size)
@@ -314,7 +315,7 @@ bool nsh_state_archive_same(struct nsh_state *s, enum nsh_archive_name name, int
 {
     off_t size = 0;
     struct stat st;
-    nsh_autoclose int named = open_file(s, archives[name], &size);
+    nsh_autoclose int named = open_file(s, nsh_state_archives[name], &size);
 
     return named >= 0 && fstat(fd, &st) == 0 && st.st_size == size && same_bytes(named, fd, size);
 }

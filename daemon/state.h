@@ -4,8 +4,10 @@
  * and renamed; a reader sees the old or the new, never half.
  *
  *     accepted   the archive of the last accepted configuration (config.h)
- *     tried      the archive of one that is on trial, or was tried and not confirmed
- *     trial      how that stands: "running" or "reverted", until when, how long it was to be
+ *     tried-a, tried-b
+ *                the archive of one that is on trial, or was tried and not confirmed
+ *     trial      how that stands: "running" or "reverted", until when, how long it was to be,
+ *                and which archive it is
  *     sysctls    "KEY BEFORE OURS" a line: what we switched and what it was; of this boot and this
  *                network namespace alone, as its first line says
  *     protocol   the route protocol in use
@@ -36,7 +38,8 @@ void nsh_state_free(struct nsh_state *s);
 
 enum nsh_archive_name {
     NSH_ARCHIVE_ACCEPTED,
-    NSH_ARCHIVE_TRIED,
+    NSH_ARCHIVE_TRIED_A, /* by turns, so that a trial that can't begin takes nothing from another */
+    NSH_ARCHIVE_TRIED_B,
 };
 
 /* A descriptor for a new archive, to be given to nsh_config_load; -errno. Thread-safe. */
@@ -51,16 +54,17 @@ bool nsh_state_archive_same(struct nsh_state *s, enum nsh_archive_name name, int
 /* ---- state-trial.c ---- */
 
 struct nsh_trial {
-    bool reverted;    /* it is over, and was not confirmed */
-    uint64_t until;   /* CLOCK_REALTIME, microseconds */
-    uint64_t timeout; /* microseconds it was to last */
+    bool reverted;                 /* it is over, and was not confirmed */
+    uint64_t until;                /* CLOCK_REALTIME, microseconds */
+    uint64_t timeout;              /* microseconds it was to last */
+    enum nsh_archive_name archive; /* what is tried */
 };
 
 /* -ENOENT: there is none. */
 int nsh_state_trial_load(struct nsh_state *s, struct nsh_trial *ret);
 int nsh_state_trial_save(struct nsh_state *s, const struct nsh_trial *trial);
 /* What is tried becomes accepted; the trial is over. */
-int nsh_state_trial_confirm(struct nsh_state *s);
+int nsh_state_trial_confirm(struct nsh_state *s, const struct nsh_trial *trial);
 /* It is over, and counts no more. */
 int nsh_state_trial_forget(struct nsh_state *s);
 

@@ -156,4 +156,29 @@ def _():
         d.stop()
 
 
+@case("what is on trial is not confirmed by reading it once more, nor changed by one that is refused")
+def _():
+    with Router() as w:
+        d = started(w)
+        d.write(FILE % ("", NEW))
+        d.cli("try", "--timeout", "1h", check=True)
+        d.reload()
+        check(d.status()["trial_left_usec"] > 3000e6, "the trial goes on after a reload of the same")
+        accepted = os.path.join(d.state, "accepted")
+        os.rename(accepted, accepted + ".aside")
+        with open(accepted, "w", encoding="ascii") as f:
+            f.write("rubbish")
+        result = d.cli("try", d.write(FILE % ("", "10.7.0.0/16"), "another.yaml"))
+        equal(result.returncode, 1, "exit code with nothing to go back to")
+        contains(result.stderr, "can't be tried", "why")
+        equal(routes(w), [NEW], "what is on trial")
+        os.rename(accepted + ".aside", accepted)
+        d.cli("confirm", check=True)
+        d.write("version: 2\n")
+        d.kill9()
+        d.start()
+        equal(routes(w), [NEW], "confirmed was what was on trial")
+        d.stop()
+
+
 main()

@@ -460,17 +460,19 @@ static void store_tried(struct nsh_state *s, const char *text)
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    assert_false(nsh_state_archive_same(s, NSH_ARCHIVE_TRIED, fd));
-    assert_int_equal(nsh_state_archive_store(s, NSH_ARCHIVE_TRIED, fd), 0);
-    assert_true(nsh_state_archive_same(s, NSH_ARCHIVE_TRIED, fd));
+    assert_false(nsh_state_archive_same(s, NSH_ARCHIVE_TRIED_A, fd));
+    assert_int_equal(nsh_state_archive_store(s, NSH_ARCHIVE_TRIED_A, fd), 0);
+    assert_true(nsh_state_archive_same(s, NSH_ARCHIVE_TRIED_A, fd));
     assert_int_equal(write(fd, "x", 1), 1);
     assert_int_equal(ftruncate(fd, (off_t)strlen(text)), 0);
 }
 
 static void test_trial(void **state)
 {
-    const struct nsh_trial running = {.until = 1795753683657108, .timeout = 3000000};
-    const struct nsh_trial over = {.reverted = true, .until = 7, .timeout = 8};
+    const struct nsh_trial running = {
+            .until = 1795753683657108, .timeout = 3000000, .archive = NSH_ARCHIVE_TRIED_A};
+    const struct nsh_trial over = {
+            .reverted = true, .until = 7, .timeout = 8, .archive = NSH_ARCHIVE_TRIED_A};
     struct nsh_trial t = {.until = 1};
     struct nsh_state *s = *state;
 
@@ -488,10 +490,10 @@ static void test_trial(void **state)
     assert_int_equal(nsh_state_trial_load(s, &t), 0);
     assert_true(t.reverted);
     assert_string_equal(content("accepted"), "before");
-    assert_int_equal(nsh_state_trial_confirm(s), 0);
+    assert_int_equal(nsh_state_trial_confirm(s, &running), 0);
     assert_string_equal(content("accepted"), "tried");
     assert_int_equal(count_files(), 1);
-    assert_int_equal(nsh_state_trial_confirm(s), -ENOENT);
+    assert_int_equal(nsh_state_trial_confirm(s, &running), -ENOENT);
     assert_string_equal(content("accepted"), "tried");
     store_tried(s, "another");
     assert_int_equal(nsh_state_trial_save(s, &running), 0);
@@ -503,7 +505,8 @@ static void test_trial(void **state)
 static void test_trial_rubbish(void **state)
 {
     static const char *const texts[] = {"", "running", "running 1", "running 1 2", "perhaps 1 2\n",
-            "running 1 2\nmore", "running x 2\n", "reverted 1 2 3\n"};
+            "running 1 2 tried-a", "running 1 2 tried-a\nmore", "running x 2 tried-a\n",
+            "reverted 1 2 accepted\n"};
     struct nsh_trial t;
 
     store_tried(*state, "tried");
@@ -511,7 +514,7 @@ static void test_trial_rubbish(void **state)
         write_file("trial", texts[i]);
         assert_int_equal(nsh_state_trial_load(*state, &t), -EBADMSG);
     }
-    write_file("trial", "reverted 1 2\n");
+    write_file("trial", "reverted 1 2 tried-a\n");
     assert_int_equal(nsh_state_trial_load(*state, &t), 0);
 }
 
