@@ -6,6 +6,7 @@
 #include "firewall-iptc-xt.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -170,18 +171,40 @@ static enum verdict verdict_of(
     return v == CONTINUE && leaves ? RETURN : v;
 }
 
+/*
+ * The rules of a chain; NULL: no memory. libiptc has one place for how far it has come in a chain,
+ * which a look at another one in between would take away.
+ */
+static const void **rules_of(const struct judge *j, const char *chain, size_t *ret_n)
+{
+    size_t n = 0, i = 0;
+    const void **rules;
+
+    for (const void *r = j->xt->first_rule(chain, j->h); r; r = j->xt->next_rule(r, j->h))
+        n++;
+    rules = calloc(n + 1, sizeof *rules);
+    if (!rules)
+        return NULL;
+    for (const void *r = j->xt->first_rule(chain, j->h); r && i < n; r = j->xt->next_rule(r, j->h))
+        rules[i++] = r;
+    *ret_n = i;
+    return rules;
+}
+
 /* ACCEPT, DROP, or CONTINUE behind what led to it. A rule that may match is only believed to
  * accept.
  */
 static enum verdict judge_chain(const struct judge *j, const char *chain, unsigned int depth)
 {
-    if (depth > DEPTH)
+    size_t n = 0;
+    nsh_autofree const void **rules = depth > DEPTH ? NULL : rules_of(j, chain, &n);
+
+    if (!rules)
         return ACCEPT;
-    for (const void *rule = j->xt->first_rule(chain, j->h); rule;
-            rule = j->xt->next_rule(rule, j->h)) {
-        const struct head r = head_of(j->xt, rule);
-        enum nsh_certainty c = match_rule(j, rule, &r);
-        const char *target = c == NSH_NO ? NULL : j->xt->target(rule, j->h);
+    for (size_t i = 0; i < n; i++) {
+        const struct head r = head_of(j->xt, rules[i]);
+        enum nsh_certainty c = match_rule(j, rules[i], &r);
+        const char *target = c == NSH_NO ? NULL : j->xt->target(rules[i], j->h);
         enum verdict v = target ? verdict_of(j, target, r.leaves, depth) : CONTINUE;
 
         if (v == ACCEPT || (c == NSH_YES && v == DROP))

@@ -417,6 +417,18 @@ def _():
         equal(w.router.run("iptables-legacy", "-S").stdout, before, "after remove")
 
 
+@case("a drop of legacy FORWARD behind a jump to another chain")
+def _():
+    with Lan() as w:
+        w.serve()
+        for words in ("-N THEIRS", "-A THEIRS -j RETURN", "-A THEIRS -j RETURN",
+                      "-A FORWARD -j THEIRS", "-A FORWARD -j DROP"):
+            w.router.run("iptables-legacy", *words.split())
+        d = Daemon(w.router, SHARE % "nftables").start()
+        equal((d.object("home", "share")["state"], shared(w)), ("held", (WAN4, WAN4)), "it")
+        d.stop()
+
+
 @case("no legacy table comes into being by looking")
 def _():
     with Lan() as w:
