@@ -121,7 +121,7 @@ def foreign(w, *counters):
     kept, chain, mine = [], [], False
     for line in w.router.run("nft", *(counters or ("-s",)), "list", "ruleset").stdout.splitlines():
         if line.startswith("table"):
-            mine = line.split()[2] == "netshared"
+            mine = line.split()[2] in ("netshared", "netshared-hold")
         if mine or "jump NETSHARED-forward" in line:
             continue
         chain.append(line)

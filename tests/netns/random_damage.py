@@ -4,7 +4,7 @@
 Random files, random rules of others beside what they ask for, and random damage to both: while
 netshared runs, while it is stopped, while it is dead, and during a reload. From time to time all is
 quiet. Then `plan` has nothing to do; what is ours is what `apply` makes of the same file in a
-namespace where nothing ever was; and what is others' is what it is where netshared is not.
+namespace where nothing of it ever was; and what is others' is what it is where netshared is not.
 
 NSH_SEED repeats a run, NSH_STEPS makes it longer, NSH_TRACE says what is done.
 """
@@ -64,15 +64,26 @@ class Random(World):
         """Another file, and what it makes where nothing is."""
         which = firewall.NAME if self.rng.random() < 0.9 else self.rng.choice(list(OURS))
         self.text = self.files.file(which)
-        ns = self.ns("fresh")
-        damage.use_tables(ns)
-        daemon(ns, self.text, "fresh-%d" % self.files.n_files).cli("apply", check=True)
-        self.daemons.pop()  # its log is of no interest
-        self.wanted, _ = damage.look(ns)
-        self.namespaces.remove(ns)
-        ns.delete()
+        self.wanted = self.fresh()
         self.ours = OURS[which](self.rng, self.here, self.say, self.wanted)
         self.say("file:\n" + self.text)
+
+    def fresh(self, filters=None):
+        """What it makes where nothing is but the legacy filter tables that others wrote."""
+        ns = self.ns("fresh")
+        damage.use_tables(ns)
+        damage.write_filters(ns, filters or {})
+        daemon(ns, self.text, "fresh-%d" % self.files.n_files).cli("apply", check=True)
+        self.daemons.pop()  # its log is of no interest
+        ours, _ = damage.look(ns)
+        self.namespaces.remove(ns)
+        ns.delete()
+        return ours
+
+    def wanted_here(self):
+        """Where others drop what is forwarded, that may be a jump more."""
+        filters = damage.dropping_filters(self.alone)
+        return self.fresh(filters) if filters else self.wanted
 
     def reload(self):
         """Under way; its end is to be waited for."""
@@ -141,7 +152,7 @@ class Random(World):
             raise NotYet("%s:\n%s%s" % (e, self.left, self.daemon.objects())) from None
         ours, theirs = damage.look(self.here)
         _, alone = damage.look(self.alone)
-        for what, wanted, found in (("ours", self.wanted, ours), ("others'", alone, theirs)):
+        for what, wanted, found in (("ours", self.wanted_here(), ours), ("others'", alone, theirs)):
             difference = differences(wanted, found)
             check(not difference, "%s is not as it should be:\n%s" % (what, difference))
 

@@ -32,6 +32,8 @@ def _legacy(ns, family, ours, theirs):
 def _nftables(ns, ours, theirs):
     text = ns.run("nft", "list", "ruleset").stdout
     for name, body in re.findall(r"^table (\S+ \S+) \{\n(.*?)^\}$", text, re.M | re.S):
+        if name.endswith(" netshared-hold"):
+            continue
         if not name.endswith(" netshared"):
             theirs["table " + name] = body.splitlines()
             continue
@@ -61,11 +63,30 @@ def look(ns):
     return ours, theirs
 
 
+def _program(family):
+    return "iptables-legacy" if family == 4 else "ip6tables-legacy"
+
+
 def use_tables(ns):
     """All of the legacy ones: else a look would make a difference."""
     for family in (4, 6):
         for table in ("nat", "raw", "filter", "mangle"):
             ns.iptables("-t %s -S" % table, family)
+
+
+def dropping_filters(ns):
+    """The legacy filter tables whose FORWARD has the policy DROP, by family, as text."""
+    texts = {family: ns.run(_program(family) + "-save", "-t", "filter").stdout
+             for family in (4, 6)}
+    return {family: text for family, text in texts.items() if ":FORWARD DROP" in text}
+
+
+def write_filters(ns, texts):
+    """Those tables, with sets of the names that their rules look into."""
+    for family, text in texts.items():
+        for name in sorted(set(re.findall(r"--match-set (\S+)", text))):
+            ns.run("ipset", "create", name, "hash:net", "family", "inet6" if family == 6 else "inet")
+        ns.run(_program(family) + "-restore", stdin=text)
 
 
 # ---- others at work
@@ -203,10 +224,9 @@ class Iptables:
         self.say("here: %s%s" % (" ".join(argv), ": failed" if code else ""))
 
     def iptables(self, family, table, command):
-        program = "iptables-legacy" if family == 4 else "ip6tables-legacy"
         # Log prefixes are quoted.
         words = [w.strip('"') for w in re.findall(r'"[^"]*"|\S+', command)]
-        self.run(program, "-w", "5", "-t", table, *words)
+        self.run(_program(family), "-w", "5", "-t", table, *words)
 
     def some_rule(self, family, table):
         texts = [t for f, b, _, texts in self.rules if (f, b) == (family, table) for t in texts]
