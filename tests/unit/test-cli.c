@@ -80,11 +80,13 @@ static struct {
 
 static void parse_with(const struct nsh_cli *with, const char *line)
 {
-    char *argv[ARGS_MAX + 1] = {"netshared"}, *rest;
+    static char *argv[ARGS_MAX + 1], text[256]; /* what was read may lead there */
     FILE *out = stdout, *err = stderr;
-    static char text[256];
+    char *rest;
     int argc = 1;
 
+    memset(argv, 0, sizeof(argv));
+    argv[0] = "netshared";
     snprintf(text, sizeof(text), "%s", line);
     for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
         argv[argc++] = strcmp(word, "''") == 0 ? "" : word;
