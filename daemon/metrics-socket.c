@@ -49,17 +49,9 @@ struct nsh_metrics_socket {
 
 /* ---- one connection ---- */
 
-/* Closes it; one that waits for its reply lives on until that. */
-static void end_scrape(struct nsh_scrape *s)
+/* One that waits for its reply lives on until that. */
+static void close_scrape(struct nsh_scrape *s)
 {
-    struct nsh_scrape **at = &s->socket->scrapes;
-
-    while (*at && *at != s)
-        at = &(*at)->next;
-    if (*at)
-        *at = s->next;
-    s->socket->n--;
-    (void)sd_event_source_set_enabled(s->socket->listen, SD_EVENT_ON);
     s->socket = NULL;
     s->io = sd_event_source_disable_unref(s->io);
     s->timer = sd_event_source_disable_unref(s->timer);
@@ -67,6 +59,22 @@ static void end_scrape(struct nsh_scrape *s)
     free(s->answer);
     if (!s->asked)
         free(s);
+}
+
+/* Its place is free again. */
+static void end_scrape(struct nsh_scrape *s)
+{
+    struct nsh_metrics_socket *m = s->socket;
+
+    for (struct nsh_scrape **at = &m->scrapes; *at; at = &(*at)->next) {
+        if (*at == s) {
+            *at = s->next;
+            m->n--;
+            break;
+        }
+    }
+    (void)sd_event_source_set_enabled(m->listen, SD_EVENT_ON);
+    close_scrape(s);
 }
 
 static void send_answer(struct nsh_scrape *s)
@@ -215,8 +223,12 @@ void nsh_metrics_socket_free(struct nsh_metrics_socket *m)
 {
     if (!m)
         return;
-    while (m->scrapes)
-        end_scrape(m->scrapes);
+    while (m->scrapes) {
+        struct nsh_scrape *s = m->scrapes;
+
+        m->scrapes = s->next;
+        close_scrape(s);
+    }
     sd_event_source_disable_unref(m->listen);
     sd_event_unref(m->event);
     if (m->fd >= 0) {

@@ -134,7 +134,7 @@ const struct nsh_policy_traffic *nsh_traffic_find(
 
     if (strlen(policy) >= sizeof(key.policy) || t->n == 0)
         return NULL;
-    strcpy(key.policy, policy);
+    memcpy(key.policy, policy, strlen(policy) + 1);
     return bsearch(&key, t->items, t->n, sizeof(*t->items), compare);
 }
 
