@@ -43,6 +43,14 @@ uint64_t nsh_clock(void *userdata)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+uint64_t nsh_realtime(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 void nsh_random(void *ret, size_t size)
 {
     uint8_t *to = ret;

@@ -17,6 +17,8 @@ __attribute__((format(printf, 1, 2))) int nsh_complain(const char *format, ...);
 int nsh_no_answer(const struct nsh_options *o, int error);
 /* CLOCK_BOOTTIME in microseconds: the reconciler's clock. `userdata` is not used. */
 uint64_t nsh_clock(void *userdata);
+/* CLOCK_REALTIME in microseconds. */
+uint64_t nsh_realtime(void);
 /* Fills it with what nobody can guess. Never waits: early at boot it may be guessed after all. */
 void nsh_random(void *ret, size_t size);
 /* The right to write in this network namespace; -1: not taken. */

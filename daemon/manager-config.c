@@ -118,6 +118,18 @@ static char *errors_of(const struct nsh_loaded *l)
 
 static void load_file(struct manager *m);
 
+/* Who asked for a reload is told that it is a trial, behind the warnings. */
+static void tell_of_trial(struct manager *m, const struct nsh_trial *trial)
+{
+    char text[NSH_TRIAL_TEXT], *both = NULL;
+
+    if (asprintf(&both, "%s%s: on trial: %s\n", m->warnings ? m->warnings : "", m->options->config,
+                nsh_trial_text(nsh_trial_left(trial), text)) < 0)
+        return;
+    free(m->warnings);
+    m->warnings = both;
+}
+
 /* What was taken is on trial, or ends one. */
 static void settle_trial(struct manager *m, const struct nsh_loaded *l)
 {
@@ -126,10 +138,13 @@ static void settle_trial(struct manager *m, const struct nsh_loaded *l)
         return;
     }
     manager_set_problem(m, NULL);
-    if (l->trial.timeout > 0)
-        manager_trial_begin(m, &l->trial);
-    else
+    if (l->trial.timeout == 0) {
         manager_trial_end(m);
+        return;
+    }
+    if (l->what == NSH_LOAD_FILE)
+        tell_of_trial(m, &l->trial);
+    manager_trial_begin(m, &l->trial);
 }
 
 void manager_loaded(void *userdata, struct nsh_loaded *l)

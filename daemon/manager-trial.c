@@ -16,20 +16,21 @@
 
 #define REVERT_AGAIN_USEC 1000000ULL
 
-static uint64_t realtime(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 uint64_t nsh_trial_left(const struct nsh_trial *t)
 {
-    uint64_t now = realtime(), left = t->until > now ? t->until - now : 0;
+    uint64_t now = nsh_realtime(), left = t->until > now ? t->until - now : 0;
 
     /* A clock that was set back would let it run on and on. */
     return left < t->timeout ? left : t->timeout;
+}
+
+const char *nsh_trial_text(uint64_t left, char buf[static NSH_TRIAL_TEXT])
+{
+    char duration[NSH_DURATION_TEXT];
+
+    (void)snprintf(buf, NSH_TRIAL_TEXT, "'netshared confirm' keeps it; without it, it ends in %s",
+            nsh_duration_format(left, duration));
+    return buf;
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
@@ -53,15 +54,13 @@ static int arm(struct manager *m, uint64_t usec)
 void manager_trial_begin(struct manager *m, const struct nsh_trial *trial)
 {
     uint64_t left = nsh_trial_left(trial);
-    char duration[NSH_DURATION_TEXT], text[160];
+    char text[NSH_TRIAL_TEXT];
 
     m->trial = *trial;
     m->trial_why[0] = '\0';
     m->trial_runs = true;
     m->trial_ends = nsh_clock(NULL) + left;
-    (void)snprintf(text, sizeof(text), "'netshared confirm' keeps it; without it, it ends in %s",
-            nsh_duration_format(left, duration));
-    manager_report(m, NSH_REPORT_TRIAL, text);
+    manager_report(m, NSH_REPORT_TRIAL, nsh_trial_text(left, text));
     if (arm(m, left) < 0)
         manager_trial_revert(m, "no timer could be had");
 }
@@ -179,12 +178,12 @@ int nsh_trial_at_start(struct nsh_state *state, struct nsh_loaded *ret, struct n
         }
         nsh_loaded_done(ret);
     }
+    trial.reverted = true; /* also where there is nothing to go back to: it was not confirmed */
+    (void)nsh_state_trial_save(state, &trial);
     nsh_load_archive(state, NSH_ARCHIVE_ACCEPTED, ret);
     if (ret->error < 0) {
         nsh_loaded_done(ret);
         return 0;
     }
-    trial.reverted = true;
-    (void)nsh_state_trial_save(state, &trial);
     return 1;
 }

@@ -35,14 +35,6 @@
 /* How long taking everything away at the end may wait for the xtables lock. */
 #define STOP_PATIENCE_USEC 10000000ULL
 
-static uint64_t realtime(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* Tells the journal, and who watches. */
 static void tell(struct manager *m, const struct nsh_report *report)
 {
@@ -50,7 +42,7 @@ static void tell(struct manager *m, const struct nsh_report *report)
     nsh_metrics_report(&m->metrics, report);
     if (!m->control || !nsh_control_watched(m->control))
         return;
-    nsh_autofree char *json = nsh_report_json(report, realtime());
+    nsh_autofree char *json = nsh_report_json(report, nsh_realtime());
     if (json)
         nsh_control_tell(m->control, json);
 }
@@ -593,7 +585,7 @@ static int run(struct manager *m)
 int nsh_command_run(const struct nsh_options *o)
 {
     struct manager m = {
-            .options = o, .writer = NSH_WRITER_NONE, .metrics = {.started = realtime()}};
+            .options = o, .writer = NSH_WRITER_NONE, .metrics = {.started = nsh_realtime()}};
     int code;
 
     mallopt(M_ARENA_MAX, 1); /* the loading thread leaves nothing behind in an arena of its own */

@@ -112,6 +112,9 @@ void manager_answer_all(struct manager *m);
 /* manager-trial.c */
 /* Microseconds until it ends, by the clock on the wall. */
 uint64_t nsh_trial_left(const struct nsh_trial *t);
+#define NSH_TRIAL_TEXT 128
+/* How it is kept, and when it ends: in `left` microseconds. Returns buf. */
+const char *nsh_trial_text(uint64_t left, char buf[static NSH_TRIAL_TEXT]);
 /* What was just taken is on trial. */
 void manager_trial_begin(struct manager *m, const struct nsh_trial *trial);
 /* Nothing is on trial any more. */

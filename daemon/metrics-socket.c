@@ -23,6 +23,7 @@
 #define REQUEST_MAX 4096
 /* From the connection to the end of the answer. */
 #define PATIENCE_USEC 5000000ULL
+#define PAUSE_USEC 1000000ULL
 
 struct nsh_scrape {
     struct nsh_metrics_socket *socket; /* NULL: the connection is gone */
@@ -39,6 +40,7 @@ struct nsh_scrape {
 struct nsh_metrics_socket {
     sd_event *event;
     sd_event_source *listen;
+    sd_event_source *again; /* after a pause */
     nsh_scrape_asked *asked;
     void *userdata;
     struct nsh_scrape *scrapes;
@@ -182,6 +184,16 @@ static int add_scrape(struct nsh_metrics_socket *m, int *fd)
     return e;
 }
 
+static void pause_listening(struct nsh_metrics_socket *m)
+{
+    uint64_t now = 0;
+
+    (void)sd_event_now(m->event, CLOCK_MONOTONIC, &now);
+    (void)sd_event_source_set_enabled(m->listen, SD_EVENT_OFF);
+    (void)sd_event_source_set_time(m->again, now + PAUSE_USEC);
+    (void)sd_event_source_set_enabled(m->again, SD_EVENT_ONESHOT);
+}
+
 /* With all places taken the next ones wait in the queue until one is free. */
 static int on_listen(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
@@ -189,10 +201,23 @@ static int on_listen(sd_event_source *source, int fd, uint32_t revents, void *us
     nsh_autoclose int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     (void)revents;
+    if (client < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+        pause_listening(m); /* no descriptors: it would be told of the same one all the time */
     if (client >= 0 && nsh_local_access(client) != NSH_LOCAL_NONE)
         (void)add_scrape(m, &client);
     if (m->n >= SCRAPES_MAX)
         (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    return 0;
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct nsh_metrics_socket *m = userdata;
+
+    (void)source;
+    (void)usec;
+    if (m->n < SCRAPES_MAX)
+        (void)sd_event_source_set_enabled(m->listen, SD_EVENT_ON);
     return 0;
 }
 
@@ -211,6 +236,10 @@ int nsh_metrics_socket_new(sd_event *event, const char *path, nsh_scrape_asked *
     int e = m->fd < 0 ? m->fd : sd_event_add_io(event, &m->listen, m->fd, EPOLLIN, on_listen, m);
     if (e >= 0)
         e = sd_event_source_set_priority(m->listen, NSH_CONTROL_PRIORITY);
+    if (e >= 0)
+        e = sd_event_add_time(event, &m->again, CLOCK_MONOTONIC, 0, 0, on_again, m);
+    if (e >= 0)
+        e = sd_event_source_set_enabled(m->again, SD_EVENT_OFF);
     if (e < 0) {
         nsh_metrics_socket_free(m);
         return e;
@@ -230,6 +259,7 @@ void nsh_metrics_socket_free(struct nsh_metrics_socket *m)
         close_scrape(s);
     }
     sd_event_source_disable_unref(m->listen);
+    sd_event_source_disable_unref(m->again);
     sd_event_unref(m->event);
     if (m->fd >= 0) {
         nsh_local_unlink(m->path, ALIAS);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "common.h"
 
 /* Of what a client sends to be tried: some files of the largest size. */
 #define ARCHIVE_MAX (2 * NSH_CONFIG_FILE_MAX)
@@ -75,14 +76,6 @@ void nsh_load_text(const char *path, int fd, enum nsh_config_trust trust, struct
 
 /* ---- in the state directory ---- */
 
-static uint64_t realtime(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void load_from(int fd, struct nsh_loaded *ret);
 
 /* There has to be something to go back to, and not only a file of that name. */
@@ -98,7 +91,7 @@ static int check_accepted(struct nsh_state *state)
 static int begin_trial(
         struct nsh_state *state, int archive, uint64_t timeout, struct nsh_trial *ret)
 {
-    struct nsh_trial before, trial = {.until = realtime() + timeout,
+    struct nsh_trial before, trial = {.until = nsh_realtime() + timeout,
                                      .timeout = timeout,
                                      .archive = NSH_ARCHIVE_TRIED_A};
 

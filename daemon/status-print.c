@@ -180,6 +180,19 @@ static int print_line(FILE *to, const json_t *object, const char *key, const cha
     return 0;
 }
 
+static void print_trial(FILE *to, const json_t *status)
+{
+    char duration[NSH_DURATION_TEXT];
+    uint64_t left;
+
+    if (number_of(status, "trial_left_usec", &left))
+        fprintf(to,
+                "on trial:    ends in %s, and the last accepted configuration comes back; "
+                "'netshared "
+                "confirm' keeps this one\n",
+                nsh_duration_format(left, duration));
+}
+
 static int print_heading(FILE *to, const json_t *status)
 {
     nsh_autofree char *version = text_of(status, "version", "-");
@@ -192,6 +205,7 @@ static int print_heading(FILE *to, const json_t *status)
     if (number_of(status, "pid", &pid))
         fprintf(to, ", pid %" PRIu64, pid);
     fputc('\n', to);
+    print_trial(to, status);
     int e = print_line(to, status, "problem", "problem:");
     if (e == 0)
         e = print_line(to, status, "config", "config:");

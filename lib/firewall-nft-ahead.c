@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME 128
+#define NAME NFT_NAME_MAXLEN
 
 NSH_DEFINE_CLEANUP(struct nftnl_table *, nftnl_table_free)
 NSH_DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free)

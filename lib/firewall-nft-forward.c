@@ -29,6 +29,12 @@ struct chain {
     size_t n, max;
 };
 
+/* A set that a rule looks into. */
+struct set {
+    char name[NFT_NAME_MAXLEN];
+    uint32_t key_length; /* bytes; 0: not known */
+};
+
 struct nsh_nft_judge {
     struct nsh_nft_channel *channel;
     void *buf; /* of a request */
@@ -38,6 +44,8 @@ struct nsh_nft_judge {
     enum nsh_nft_verdict guest; /* what our jump is taken for */
     struct chain *chains;
     size_t n_chains;
+    struct set *sets;
+    size_t n_sets;
 };
 
 void nsh_nft_judge_free(struct nsh_nft_judge *j)
@@ -51,6 +59,7 @@ void nsh_nft_judge_free(struct nsh_nft_judge *j)
         free(j->chains[i].name);
     }
     free(j->chains);
+    free(j->sets);
     free(j->buf);
     free(j);
 }
@@ -91,8 +100,13 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
         nftnl_rule_free(rule);
         return -ENOMEM;
     }
+    if (nftnl_rule_nlmsg_parse(answer, rule) < 0) {
+        nftnl_rule_free(
+                rule); /* of a newer nftables: nothing is known of it but that it is there */
+        return 0;
+    }
     c->rules[c->n++] = rule;
-    return nftnl_rule_nlmsg_parse(answer, rule) < 0 ? -EPROTO : 0;
+    return 0;
 }
 
 static int read_chain(struct nsh_nft_judge *j, const char *name, struct chain *c)
@@ -160,10 +174,86 @@ static void take_verdict(struct nftnl_set_elem *e, struct nsh_nft_judgement *j)
         snprintf(j->chain, sizeof(j->chain), "%s", chain);
 }
 
-static int find_element(void *userdata, const char *set, const uint8_t *key, size_t size,
+static int take_set(const struct nlmsghdr *answer, void *userdata)
+{
+    NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
+
+    if (!s)
+        return -ENOMEM;
+    if (nftnl_set_nlmsg_parse(answer, s) == 0 && nftnl_set_is_set(s, NFTNL_SET_KEY_LEN))
+        *(uint32_t *)userdata = nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN);
+    return 0;
+}
+
+/* Of its keys, in bytes; 0: that can't be known. */
+static int key_length(struct nsh_nft_judge *j, const char *name, uint32_t *ret)
+{
+    struct nlmsghdr *m = nsh_nft_request(
+            j->channel, j->buf, (int)j->base->family, NFT_MSG_GETSET, NLM_F_REQUEST | NLM_F_ACK);
+    struct set *sets, one = {.key_length = 0};
+
+    for (size_t i = 0; i < j->n_sets; i++) {
+        if (strcmp(j->sets[i].name, name) == 0) {
+            *ret = j->sets[i].key_length;
+            return 0;
+        }
+    }
+    mnl_attr_put_strz(m, NFTA_SET_TABLE, j->base->table);
+    mnl_attr_put_strz(m, NFTA_SET_NAME, name);
+    int r = nsh_nft_ask(j->channel, m, take_set, &one.key_length);
+    if (r < 0)
+        return r;
+    sets = reallocarray(j->sets, j->n_sets + 1, sizeof(*sets));
+    if (!sets)
+        return -ENOMEM;
+    snprintf(one.name, sizeof(one.name), "%s", name);
+    j->sets = sets;
+    sets[j->n_sets++] = one;
+    *ret = one.key_length;
+    return 0;
+}
+
+static int count_element(const struct nlmsghdr *answer, void *userdata)
+{
+    (void)answer;
+    *(bool *)userdata = true;
+    return 0;
+}
+
+/* Whether a set holds it, which may be large: the kernel looks it up, as it does for a packet. */
+static int find_in_set(struct nsh_nft_judge *j, const char *name, const uint8_t *key, size_t size,
         struct nsh_nft_judgement *ret)
 {
-    struct nsh_nft_judge *j = userdata;
+    NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
+    struct nftnl_set_elem *e = nftnl_set_elem_alloc();
+    uint32_t length = 0;
+    bool there = false;
+    int r = key_length(j, name, &length);
+
+    ret->matches = NSH_MAYBE;
+    if (r < 0 || !s || !e || length == 0 || length > size) {
+        nftnl_set_elem_free(e);
+        return r < 0 || (s && e) ? r : -ENOMEM;
+    }
+    nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key, length);
+    nftnl_set_elem_add(s, e);
+    nftnl_set_set_str(s, NFTNL_SET_TABLE, j->base->table);
+    nftnl_set_set_str(s, NFTNL_SET_NAME, name);
+    struct nlmsghdr *m = nsh_nft_request(j->channel, j->buf, (int)j->base->family,
+            NFT_MSG_GETSETELEM, NLM_F_REQUEST | NLM_F_ACK);
+    nftnl_set_elems_nlmsg_build_payload(m, s);
+    r = nsh_nft_ask(j->channel, m, count_element, &there);
+    if (r == 0 && there)
+        ret->matches = NSH_YES;
+    else if (r == -ENOENT || r == 0)
+        ret->matches = NSH_NO;
+    return r == -ENOMEM || r == -ETIMEDOUT ? r : 0; /* else it can't tell: it may */
+}
+
+/* With the verdict, of which few have many; what is there for all other keys counts as well. */
+static int find_in_map(struct nsh_nft_judge *j, const char *name, const uint8_t *key, size_t size,
+        struct nsh_nft_judgement *ret)
+{
     NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
     NSH_CLEANUP(nftnl_set_elems_iter_destroyp) struct nftnl_set_elems_iter *iter = NULL;
     struct nlmsghdr *m = nsh_nft_request(
@@ -172,10 +262,11 @@ static int find_element(void *userdata, const char *set, const uint8_t *key, siz
     int r;
 
     mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, j->base->table);
-    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, set);
+    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, name);
+    ret->matches = NSH_MAYBE;
     r = s ? nsh_nft_ask(j->channel, m, take_elements, s) : -ENOMEM;
     if (r < 0)
-        return r;
+        return r == -EPROTO ? 0 : r;
     iter = nftnl_set_elems_iter_create(s);
     if (!iter)
         return -ENOMEM;
@@ -189,6 +280,13 @@ static int find_element(void *userdata, const char *set, const uint8_t *key, siz
             take_verdict(e, ret);
     }
     return 0;
+}
+
+static int find_element(void *userdata, const char *set, bool map, const uint8_t *key, size_t size,
+        struct nsh_nft_judgement *ret)
+{
+    return map ? find_in_map(userdata, set, key, size, ret)
+               : find_in_set(userdata, set, key, size, ret);
 }
 
 /* ---- judging ---- */

@@ -26,7 +26,7 @@
 
 /* A jump to our chain, wherever in its table it stands. */
 struct jump {
-    char chain[128];
+    char chain[NFT_NAME_MAXLEN];
     uint64_t handle;
     bool plain;
 };
@@ -601,12 +601,21 @@ static int do_table(struct pass *p, const struct nsh_nft_base *table)
     return r;
 }
 
-/* Each table once, whether one of its chains drops something or one of ours stands there. */
+/* Somebody wrote in between, or took away what was being read: all is looked at again. */
+static bool is_raced(int r)
+{
+    return r == NSH_FIREWALL_RACED || r == -EINTR || r == -ENOENT;
+}
+
+/*
+ * Each table once, whether one of its chains drops something or one of ours stands there. One that
+ * refuses does not keep the others from theirs.
+ */
 static int do_tables(struct pass *p)
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < p->bases.n + p->bases.n_guests; i++) {
+    for (size_t i = 0; !is_raced(r) && i < p->bases.n + p->bases.n_guests; i++) {
         const struct nsh_nft_base *table =
                 i < p->bases.n ? &p->bases.items[i] : &p->bases.guests[i - p->bases.n];
         bool done = false;
@@ -614,8 +623,11 @@ static int do_tables(struct pass *p)
         for (size_t k = 0; k < i; k++)
             done = done || same_table(table, k < p->bases.n ? &p->bases.items[k]
                                                             : &p->bases.guests[k - p->bases.n]);
-        if (!done)
-            r = do_table(p, table);
+        if (done)
+            continue;
+        int one = do_table(p, table);
+        if (r == 0 || is_raced(one))
+            r = one;
     }
     return r;
 }
@@ -647,7 +659,7 @@ int nsh_nft_pass(struct nsh_nft_channel *c, bool write, struct nsh_passage *pass
 {
     int r = NSH_FIREWALL_RACED;
 
-    for (int i = 0; i < TRIES && (r == NSH_FIREWALL_RACED || r == -EINTR); i++) {
+    for (int i = 0; i < TRIES && is_raced(r); i++) {
         NSH_CLEANUP(pass_done)
         struct pass p = {.channel = c,
                 .passages = passages,
@@ -659,5 +671,5 @@ int nsh_nft_pass(struct nsh_nft_channel *c, bool write, struct nsh_passage *pass
         r = pass_once(&p);
         *ret_generation = is_owned(&p) ? 0 : p.generation;
     }
-    return r == NSH_FIREWALL_RACED ? -EAGAIN : r;
+    return is_raced(r) ? -EAGAIN : r;
 }

@@ -294,7 +294,7 @@ static int run_lookup(struct machine *m, const struct nftnl_expr *x)
     while (words < 4 && get(m, reg, (words + 1) * WORD))
         words++;
     if (words > 0 && name)
-        r = m->find(m->userdata, name, get(m, reg, words * WORD), words * WORD, &found);
+        r = m->find(m->userdata, name, map, get(m, reg, words * WORD), words * WORD, &found);
     if (map && !verdicts)
         set_unknown(m, nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_DREG));
     if (!map && nftnl_expr_get_u32(x, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV)

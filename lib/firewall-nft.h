@@ -276,16 +276,16 @@ enum nsh_nft_verdict {
 struct nsh_nft_judgement {
     enum nsh_certainty matches;
     enum nsh_nft_verdict verdict;
-    char chain[128]; /* JUMP, GOTO */
+    char chain[NFT_NAME_MAXLEN]; /* JUMP, GOTO */
 };
 
 /* The kernel's NF_* and NFT_* number. */
 enum nsh_nft_verdict nsh_nft_verdict_of(int code);
 /*
  * The element that a rule looks for; of its key so much is known. Whether it is there, and for a
- * map what verdict it has.
+ * `map` what verdict it has.
  */
-typedef int nsh_nft_find(void *userdata, const char *set, const uint8_t *key, size_t size,
+typedef int nsh_nft_find(void *userdata, const char *set, bool map, const uint8_t *key, size_t size,
         struct nsh_nft_judgement *ret);
 
 /* `family`: AF_INET, AF_INET6, of the packet. */
@@ -295,7 +295,7 @@ int nsh_nft_judge(const struct nftnl_rule *rule, int family, const struct nsh_fo
 /* A base chain of others at the hook forward. */
 struct nsh_nft_base {
     uint32_t family; /* NFPROTO_*, of its table */
-    char table[128], name[128];
+    char table[NFT_NAME_MAXLEN], name[NFT_NAME_MAXLEN];
     bool drops;     /* its policy */
     bool dormant;   /* its table is switched off */
     uint32_t owner; /* port id of the program that alone can change it; 0: anybody can */

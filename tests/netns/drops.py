@@ -78,6 +78,8 @@ DROPPERS = (
      "iifname \"eth7\" accept; tcp dport 22 accept; counter drop; } }", "ip mine passing"),
     ("a chain of its own", "table ip mine { chain end { log; reject; }; chain passing { type filter "
      "hook forward priority 0; meta l4proto udp accept; jump end; } }", "ip mine passing"),
+    ("a set", "table ip mine { set wans { type ifname; elements = { eth1, eth9 }; }; chain passing { "
+     "type filter hook forward priority 0; oifname @wans drop; } }", "ip mine passing"),
 )
 # And what lets a share's packets through.
 PASSERS = (
@@ -93,6 +95,8 @@ PASSERS = (
     "table ip6 mine { chain passing { type filter hook forward priority 0; policy drop; } }",
     "table ip mine { chain passing { type filter hook forward priority 0; iifname \"eth7\" drop; "
     "tcp dport 25 drop; } }",
+    "table ip mine { set wans { type ifname; elements = { eth8, eth9 }; }; chain passing { "
+    "type filter hook forward priority 0; oifname @wans drop; } }",
 )
 
 

@@ -121,8 +121,10 @@ def _():
     with Router() as w:
         d = started(w)
         d.write(FILE % (", confirm-reload: 1h", NEW))
-        d.reload()
+        said = d.reload().stderr
+        contains(said, "on trial: 'netshared confirm' keeps it", "what reload says")
         equal(routes(w), [NEW], "reloaded")
+        contains(d.cli("status").stdout, "on trial:    ends in", "status")
         d.cli("revert", check=True)
         equal(routes(w), [OLD], "gone back")
         d.reload()

@@ -41,7 +41,7 @@ static void test_all(void **state)
     (void)state;
     assert_prints("{\"version\": \"0.1.0\", \"pid\": 123, \"config\": \"/etc/netshared.yaml\","
                   " \"firewall\": \"iptables\", \"state\": \"degraded\","
-                  " \"problem\": \"the configuration is bad\","
+                  " \"problem\": \"the configuration is bad\", \"trial_left_usec\": 90000000,"
                   " \"last_repair\": {\"ago_usec\": 300000000, \"text\": \"route x restored\"},"
                   " \"counts\": {\"held\": 2, \"pending\": 1, \"conflicting\": 0, \"wrong\": 0},"
                   " \"objects\": ["
@@ -58,6 +58,8 @@ static void test_all(void **state)
                   " \"truncated\": 997}",
             false,
             "netshared 0.1.0, degraded, pid 123\n"
+            "on trial:    ends in 1 min 30 s, and the last accepted configuration comes back; "
+            "'netshared confirm' keeps this one\n"
             "problem:     the configuration is bad\n"
             "config:      /etc/netshared.yaml\n"
             "firewall:    iptables\n"
