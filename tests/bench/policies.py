@@ -194,13 +194,13 @@ class Traced:
             if now != last:
                 last, since = now, time.monotonic()
 
-    def lines(self, since):
-        """(time, the call's text, its duration) of the main thread since that time."""
+    def lines(self, since, threads=False):
+        """(time, the call's text, its duration) since that time: of the main thread, or of all."""
         with open(self.file) as f:
             for line in f:
                 match = re.match(r"(\d+)\s+(\d+\.\d+) (.*?)(?: <(\d+\.\d+)>)?$", line)
-                if match and float(match.group(2)) >= since and int(
-                        match.group(1)) == self.daemon.pid:
+                if match and float(match.group(2)) >= since and (
+                        threads or int(match.group(1)) == self.daemon.pid):
                     yield float(match.group(2)), match.group(3), float(match.group(4) or 0)
 
     def held(self, since):
@@ -310,7 +310,7 @@ def row_changes(firewall):
 
 def elements_sent(traced, since):
     """The sizes of the messages with elements of sets that it sent to the kernel."""
-    return [int(size) for _, text, _ in traced.lines(since) for size in re.findall(
+    return [int(size) for _, text, _ in traced.lines(since, threads=True) for size in re.findall(
         r"nlmsg_len=(\d+), nlmsg_type=NFNL_SUBSYS_(?:IPSET<<8\|IPSET_CMD_(?:ADD|DEL)"
         r"|NFTABLES<<8\|NFT_MSG_(?:NEW|DEL)SETELEM)\b", text)]
 
@@ -338,6 +338,8 @@ def row_set(firewall):
              "s")
         note("    messages with elements (the one that goes, the one that comes)",
              max(map(len, sent)), "", 2)
+        if not all(sent):  # then it was not seen, and the figure says nothing
+            raise RuntimeError("no message with elements was seen: %s" % sent)
         note("    bytes in them", max(map(sum, sent)), "")
         note("    loop held", max(held), "ms", HELD)
         d.stop(60)
