@@ -22,8 +22,7 @@
 static const struct {
     const char *action, *advice;
 } advices[] = {
-        {"fight", "stop that program from changing it, or take the object out of the file; "
-                  "'netshared doctor' knows the usual ones"},
+        {"fight", "stop that program from changing it, or take the object out of the file"},
         {"overrun", "if it comes often: something floods netlink; see 'ip monitor'"},
 };
 

@@ -23,13 +23,7 @@
 #include "report-json.h"
 #include "status.h"
 
-#define POLL_USEC 1000000ULL
 #define POLL_ACCURACY_USEC 1000
-/* The rest that a look waits for after hints comes by then: some ask iptables something all the
- * time. */
-#define HINT_PATIENCE_USEC 250000ULL
-/* Looks for hints come no sooner one after the other: some change nf_tables all the time. */
-#define HINT_APART_USEC 10000ULL
 #define RETRY_ACCURACY_USEC 1000
 #define PRIORITY_WORK 100
 /* How long taking everything away at the end may wait for the xtables lock. */
@@ -109,114 +103,6 @@ static int on_retry(sd_event_source *s, uint64_t at, void *userdata)
     return manager_schedule(userdata);
 }
 
-static int arm_poll(struct manager *m)
-{
-    m->poll_due = nsh_clock(NULL) + POLL_USEC;
-    return sd_event_source_set_time(m->poll, m->poll_due);
-}
-
-static void take_hints(struct manager *m)
-{
-    struct nsh_firewall *other = nsh_firewalls_other(&m->firewalls);
-
-    m->firewall->ops->hint_take(m->firewall);
-    if (m->other_hint)
-        other->ops->hint_take(other);
-}
-
-static int listen_to_other(struct manager *m);
-
-static int look(struct manager *m)
-{
-    take_hints(m);
-    listen_to_other(m);
-    m->hinted = false;
-    nsh_reconciler_poll(m->reconciler);
-    m->looked = nsh_clock(NULL);
-    arm_poll(m);
-    return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
-}
-
-static int on_poll(sd_event_source *s, uint64_t at, void *userdata)
-{
-    (void)s;
-    (void)at;
-    return look(userdata);
-}
-
-/*
- * Somebody may have changed the tables: the poll comes early. But with iptables not at once, in the
- * middle of a script, where we would take the lock between two of its commands, or fill again what
- * it has just emptied to delete it.
- */
-static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
-{
-    struct manager *m = userdata;
-    uint64_t now = nsh_clock(NULL), at;
-
-    (void)s;
-    (void)fd;
-    (void)revents;
-    take_hints(m);
-    if (!m->hinted && m->poll_due > now + HINT_PATIENCE_USEC)
-        m->poll_due = now + HINT_PATIENCE_USEC;
-    m->hinted = true;
-    at = now + m->firewall->ops->hint_rest_usec;
-    if (at < m->looked + HINT_APART_USEC)
-        at = m->looked + HINT_APART_USEC;
-    if (at <= now)
-        return look(m);
-    return sd_event_source_set_time(m->poll, at < m->poll_due ? at : m->poll_due);
-}
-
-/* While rules of the other firewall matter, and only if there are any: to ask could load its
- * module. */
-static int listen_to_other(struct manager *m)
-{
-    struct nsh_firewall *other = nsh_firewalls_other(&m->firewalls);
-    int fd;
-
-    if (m->other_hint || !nsh_reconciler_wants_other(m->reconciler) ||
-            (other->ops->in_use && !other->ops->in_use(other)))
-        return 0;
-    fd = other->ops->hint_fd(other);
-    return fd < 0 ? 0 : sd_event_add_io(m->event, &m->other_hint, fd, EPOLLIN, on_hint, m);
-}
-
-static void stop_listening(struct manager *m)
-{
-    m->hint = sd_event_source_unref(m->hint);
-    m->other_hint = sd_event_source_unref(m->other_hint);
-}
-
-static int listen_for_hints(struct manager *m)
-{
-    int fd = m->firewall->ops->hint_fd(m->firewall), q = 0;
-
-    stop_listening(m);
-    if (fd >= 0)
-        q = sd_event_add_io(m->event, &m->hint, fd, EPOLLIN, on_hint, m);
-    return q < 0 ? q : listen_to_other(m);
-}
-
-/* Without a policy nothing of a firewall wakes us. */
-static int start_or_stop_poll(struct manager *m)
-{
-    bool poll = nsh_reconciler_wants_poll(m->reconciler);
-    int enabled, q;
-
-    q = sd_event_source_get_enabled(m->poll, &enabled);
-    if (q < 0 || poll == (enabled != SD_EVENT_OFF))
-        return q;
-    stop_listening(m);
-    if (!poll)
-        return sd_event_source_set_enabled(m->poll, SD_EVENT_OFF);
-    q = listen_for_hints(m);
-    if (q >= 0)
-        q = arm_poll(m);
-    return q < 0 ? q : sd_event_source_set_enabled(m->poll, SD_EVENT_ON);
-}
-
 int manager_schedule(struct manager *m)
 {
     uint64_t next = nsh_reconciler_next(m->reconciler);
@@ -229,7 +115,7 @@ int manager_schedule(struct manager *m)
     if (q >= 0)
         q = sd_event_source_set_enabled(
                 m->retry, next != UINT64_MAX && !due ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-    return q < 0 ? q : start_or_stop_poll(m);
+    return q < 0 ? q : manager_start_or_stop_poll(m);
 }
 
 uint64_t manager_resync_period(const struct manager *m)
@@ -254,7 +140,7 @@ void manager_choose_firewall(struct manager *m, const struct nsh_desired *d)
         m->firewall = m->firewalls.chosen;
         nsh_reconciler_use(m->reconciler, m->firewall, nsh_firewalls_other(&m->firewalls));
         if (m->hint || nsh_reconciler_wants_poll(m->reconciler))
-            listen_for_hints(m);
+            manager_listen_for_hints(m);
     }
     if (nsh_firewalls_tell_both(&m->firewalls, both, sizeof both))
         manager_report(m, NSH_REPORT_WARNING, both);
@@ -373,7 +259,7 @@ static int open_event_loop(struct manager *m)
     if (q >= 0)
         q = add_timer(m, &m->retry, RETRY_ACCURACY_USEC, on_retry);
     if (q >= 0)
-        q = add_timer(m, &m->poll, POLL_ACCURACY_USEC, on_poll);
+        q = add_timer(m, &m->poll, POLL_ACCURACY_USEC, manager_on_poll);
     if (q >= 0)
         q = add_timer(m, &m->resync, 0, on_resync);
     if (q >= 0)

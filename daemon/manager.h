@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the daemon share: manager.c (the event loop and what runs on it),
- * manager-ask.c (answers), manager-config.c (how a configuration comes into force) and
- * manager-trial.c (how one is tried).
+ * manager-hints.c (when packet rules are looked at), manager-ask.c (answers), manager-config.c (how
+ * a configuration comes into force) and manager-trial.c (how one is tried).
  */
 #pragma once
 
@@ -99,6 +99,13 @@ int manager_watch_kernel(struct manager *m, uint8_t protocol);
 void manager_choose_firewall(struct manager *m, const struct nsh_desired *d);
 uint64_t manager_resync_period(const struct manager *m);
 uint64_t manager_passes_finished(const struct manager *m);
+
+/* manager-hints.c */
+int manager_on_poll(sd_event_source *s, uint64_t at, void *userdata);
+/* To those of the firewall in use, from now on. */
+int manager_listen_for_hints(struct manager *m);
+/* Without a policy nothing of a firewall wakes us. */
+int manager_start_or_stop_poll(struct manager *m);
 
 /* manager-ask.c */
 struct nsh_status manager_status(const struct manager *m);

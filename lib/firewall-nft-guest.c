@@ -9,7 +9,7 @@
  * that rules of others have come to stand before stays where it is, unless these drop what it would
  * accept.
  */
-#include "firewall-nft.h"
+#include "firewall-nft-guest.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,44 +24,6 @@
 #define TRIES 5
 #define WHERE 192
 
-/* A jump to our chain, wherever in its table it stands. */
-struct jump {
-    char chain[NFT_NAME_MAXLEN];
-    uint64_t handle;
-    bool plain;
-};
-
-/* A base chain that drops something, and what is to become of it. */
-struct host {
-    const struct nsh_nft_base *base;
-    struct nsh_nft_judge *judge;
-    bool *dropped;     /* of each passage */
-    bool wanted;       /* a jump is to stand there */
-    const char *wrong; /* what is wrong with the jump; NULL: nothing */
-};
-
-/* What there is and what there is to be of ours in one table. */
-struct guest {
-    const struct nsh_nft_base *table; /* any chain of it */
-    bool wanted, stands, differs;
-    struct nftnl_rule **want, **seen;
-    size_t n_want, n_seen;
-    struct jump *jumps;
-    size_t n_jumps;
-};
-
-struct pass {
-    struct nsh_nft_channel *channel;
-    struct nsh_passage *passages;
-    size_t n;
-    struct nsh_nft_bases bases;
-    struct host *hosts; /* one for each base chain */
-    uint32_t generation;
-    bool write;
-    nsh_guest_told *told;
-    void *userdata;
-};
-
 static void rules_done(struct nftnl_rule **rules, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -69,14 +31,14 @@ static void rules_done(struct nftnl_rule **rules, size_t n)
     free(rules);
 }
 
-static void guest_done(struct guest *g)
+static void guest_done(struct nsh_nft_guest *g)
 {
     rules_done(g->want, g->n_want);
     rules_done(g->seen, g->n_seen);
     free(g->jumps);
 }
 
-static void pass_done(struct pass *p)
+static void pass_done(struct nsh_nft_passing *p)
 {
     for (size_t i = 0; p->hosts && i < p->bases.n; i++) {
         nsh_nft_judge_free(p->hosts[i].judge);
@@ -84,11 +46,6 @@ static void pass_done(struct pass *p)
     }
     free(p->hosts);
     nsh_nft_bases_done(&p->bases);
-}
-
-static bool same_table(const struct nsh_nft_base *a, const struct nsh_nft_base *b)
-{
-    return a->family == b->family && strcmp(a->table, b->table) == 0;
 }
 
 /* ---- judging ---- */
@@ -100,7 +57,7 @@ static bool concerns(const struct nsh_nft_base *b, const struct nsh_passage *p)
 }
 
 /* 1: a path of it is dropped. Those are put into `ret`, if that is not NULL. */
-static int judge_passage(struct host *h, const struct nsh_passage *p, bool guest,
+static int judge_passage(struct nsh_nft_host *h, const struct nsh_passage *p, bool guest,
         struct nsh_forward_path *ret, size_t *ret_n)
 {
     size_t n = 0;
@@ -124,7 +81,7 @@ static bool may_host(const struct nsh_nft_base *b)
     return b->owner == 0 && !nsh_nft_base_is_firewalld(b);
 }
 
-static int explain(struct host *h, struct nsh_passage *p)
+static int explain(struct nsh_nft_host *h, struct nsh_passage *p)
 {
     nsh_autofree struct nsh_forward_path *paths = calloc(p->n_paths + 1, sizeof(*paths));
     size_t n = 0;
@@ -137,7 +94,7 @@ static int explain(struct host *h, struct nsh_passage *p)
     return 0;
 }
 
-static int judge_host(struct pass *p, struct host *h)
+static int judge_host(struct nsh_nft_passing *p, struct nsh_nft_host *h)
 {
     int r = 0;
 
@@ -159,7 +116,7 @@ static int judge_host(struct pass *p, struct host *h)
     return r < 0 ? r : 0;
 }
 
-static int judge_hosts(struct pass *p)
+static int judge_hosts(struct nsh_nft_passing *p)
 {
     int r = 0;
 
@@ -189,19 +146,9 @@ static struct nftnl_rule *push_rule(struct nftnl_rule ***array, size_t *n)
     return rule;
 }
 
-static struct nsh_nft_guest_style style_of(const struct pass *p, const struct guest *g)
+static int want_rules(struct nsh_nft_passing *p, struct nsh_nft_guest *g, const struct nsh_chain *c)
 {
-    struct nsh_nft_guest_style style = {.table = g->table->family};
-
-    for (size_t i = 0; i < p->bases.n; i++)
-        if (same_table(&p->bases.items[i], g->table))
-            style.iptables = style.iptables || nsh_nft_base_is_iptables(&p->bases.items[i]);
-    return style;
-}
-
-static int want_rules(struct pass *p, struct guest *g, const struct nsh_chain *c)
-{
-    const struct nsh_nft_guest_style style = style_of(p, g);
+    const struct nsh_nft_guest_style style = nsh_nft_style_of(p, g);
     char comment[64];
     int r = 0;
 
@@ -220,7 +167,7 @@ static int want_rules(struct pass *p, struct guest *g, const struct nsh_chain *c
 }
 
 /* Of passages in their order those that one of its base chains drops. */
-static int want_guest(struct pass *p, struct guest *g)
+static int want_guest(struct nsh_nft_passing *p, struct nsh_nft_guest *g)
 {
     int r = 0;
 
@@ -229,7 +176,7 @@ static int want_guest(struct pass *p, struct guest *g)
 
         for (size_t k = 0; k < p->bases.n; k++)
             dropped = dropped || (p->hosts[k].wanted && p->hosts[k].dropped[i] &&
-                                         same_table(p->hosts[k].base, g->table));
+                                         nsh_nft_same_table(p->hosts[k].base, g->table));
         if (!dropped || p->passages[i].barred)
             continue;
         g->wanted = true;
@@ -266,15 +213,15 @@ static bool leads_to_guest(const struct nftnl_rule *rule, bool *ret_plain)
     return leads;
 }
 
-static int note_jump(struct guest *g, const struct nftnl_rule *rule, bool plain)
+static int note_jump(struct nsh_nft_guest *g, const struct nftnl_rule *rule, bool plain)
 {
-    struct jump *jumps = reallocarray(g->jumps, g->n_jumps + 1, sizeof(*jumps));
+    struct nsh_nft_jump *jumps = reallocarray(g->jumps, g->n_jumps + 1, sizeof(*jumps));
 
     if (!jumps)
         return -ENOMEM;
     g->jumps = jumps;
-    jumps[g->n_jumps] =
-            (struct jump){.handle = nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE), .plain = plain};
+    jumps[g->n_jumps] = (struct nsh_nft_jump){
+            .handle = nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE), .plain = plain};
     snprintf(jumps[g->n_jumps].chain, sizeof jumps->chain, "%s",
             nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN));
     g->n_jumps++;
@@ -283,7 +230,7 @@ static int note_jump(struct guest *g, const struct nftnl_rule *rule, bool plain)
 
 static int take_rule(const struct nlmsghdr *answer, void *userdata)
 {
-    struct guest *g = userdata;
+    struct nsh_nft_guest *g = userdata;
     NSH_CLEANUP(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
     struct nftnl_rule **rules;
     const char *chain;
@@ -306,14 +253,14 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
     return 0;
 }
 
-static int see_guest(struct pass *p, struct guest *g)
+static int see_guest(struct nsh_nft_passing *p, struct nsh_nft_guest *g)
 {
     char buf[512];
     struct nlmsghdr *m =
             nsh_nft_request(p->channel, buf, (int)g->table->family, NFT_MSG_GETRULE, NLM_F_DUMP);
 
     for (size_t i = 0; i < p->bases.n_guests; i++)
-        g->stands = g->stands || same_table(&p->bases.guests[i], g->table);
+        g->stands = g->stands || nsh_nft_same_table(&p->bases.guests[i], g->table);
     if (!g->stands)
         return 0;
     mnl_attr_put_strz(m, NFTA_RULE_TABLE, g->table->table);
@@ -322,7 +269,7 @@ static int see_guest(struct pass *p, struct guest *g)
 
 /* ---- comparing ---- */
 
-static void compare_rules(struct guest *g)
+static void compare_rules(struct nsh_nft_guest *g)
 {
     g->differs = g->n_want != g->n_seen;
     for (size_t i = 0; !g->differs && i < g->n_want; i++)
@@ -330,7 +277,7 @@ static void compare_rules(struct guest *g)
 }
 
 /* Whether what it leads to lets through all that it is there for. */
-static int is_in_time(struct pass *p, struct host *h)
+static int is_in_time(struct nsh_nft_passing *p, struct nsh_nft_host *h)
 {
     for (size_t i = 0; i < p->n; i++) {
         int r = h->dropped[i] && !p->passages[i].barred
@@ -343,7 +290,8 @@ static int is_in_time(struct pass *p, struct host *h)
     return 1;
 }
 
-static int compare_host(struct pass *p, const struct guest *g, struct host *h)
+static int compare_host(
+        struct nsh_nft_passing *p, const struct nsh_nft_guest *g, struct nsh_nft_host *h)
 {
     size_t n = 0;
     bool plain = true;
@@ -367,152 +315,17 @@ static int compare_host(struct pass *p, const struct guest *g, struct host *h)
     return r < 0 ? r : 0;
 }
 
-/* ---- the transaction ---- */
-
-static int put_chain(struct nsh_nft_batch *b, const struct guest *g, uint16_t type, uint16_t flags)
-{
-    struct nlmsghdr *m =
-            nsh_nft_batch_open(b, type, (int)g->table->family, (uint16_t)(NLM_F_REQUEST | flags));
-
-    if (!m)
-        return -ENOMEM;
-    mnl_attr_put_strz(m, NFTA_CHAIN_TABLE, g->table->table);
-    mnl_attr_put_strz(m, NFTA_CHAIN_NAME, NSH_CHAIN_GUEST);
-    nsh_nft_batch_close(b, m);
-    return 0;
-}
-
-/* `handle` 0: all rules of the chain. */
-static int put_delete(
-        struct nsh_nft_batch *b, const struct guest *g, const char *chain, uint64_t handle)
-{
-    struct nlmsghdr *m =
-            nsh_nft_batch_open(b, NFT_MSG_DELRULE, (int)g->table->family, NLM_F_REQUEST);
-
-    if (!m)
-        return -ENOMEM;
-    mnl_attr_put_strz(m, NFTA_RULE_TABLE, g->table->table);
-    mnl_attr_put_strz(m, NFTA_RULE_CHAIN, chain);
-    if (handle)
-        mnl_attr_put_u64(m, NFTA_RULE_HANDLE, htobe64(handle));
-    nsh_nft_batch_close(b, m);
-    return 0;
-}
-
-static int put_rule(struct nsh_nft_batch *b, const struct guest *g, const char *chain,
-        struct nftnl_rule *rule, uint16_t flags)
-{
-    struct nlmsghdr *m = nsh_nft_batch_open(b, NFT_MSG_NEWRULE, (int)g->table->family,
-            (uint16_t)(NLM_F_REQUEST | NLM_F_CREATE | flags));
-
-    if (!m)
-        return -ENOMEM;
-    nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, g->table->table);
-    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, chain);
-    nftnl_rule_nlmsg_build_payload(m, rule);
-    nsh_nft_batch_close(b, m);
-    return 0;
-}
-
-/* Before all that stands there. */
-static int put_jump(
-        struct pass *p, struct nsh_nft_batch *b, const struct guest *g, const char *chain)
-{
-    NSH_CLEANUP(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
-    struct nsh_packet_rule jump = {.action = NSH_PACKET_JUMP, .target = NSH_CHAIN_GUEST};
-    const struct nsh_nft_guest_style style = style_of(p, g);
-    int r = rule ? nsh_nft_encode_guest(&style, AF_UNSPEC, &jump, rule) : -ENOMEM;
-
-    if (r == 0)
-        r = nsh_nft_set_comment(rule, COMMENT);
-    return r < 0 ? r : put_rule(b, g, chain, rule, 0);
-}
-
-static struct host *host_of(struct pass *p, const struct guest *g, const char *chain)
-{
-    for (size_t i = 0; i < p->bases.n; i++)
-        if (same_table(p->hosts[i].base, g->table) && strcmp(p->hosts[i].base->name, chain) == 0)
-            return &p->hosts[i];
-    return NULL;
-}
-
-/* Jumps from base chains are ours; from others somebody made his own way to our chain. */
-static int put_jumps_away(struct pass *p, struct nsh_nft_batch *b, const struct guest *g)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < g->n_jumps; i++) {
-        const struct host *h = host_of(p, g, g->jumps[i].chain);
-
-        if (h && h->wrong)
-            r = put_delete(b, g, g->jumps[i].chain, g->jumps[i].handle);
-    }
-    return r;
-}
-
-static bool others_lead_to(struct pass *p, const struct guest *g)
-{
-    for (size_t i = 0; i < g->n_jumps; i++)
-        if (!host_of(p, g, g->jumps[i].chain))
-            return true;
-    return false;
-}
-
-static int put_wanted(struct pass *p, struct nsh_nft_batch *b, const struct guest *g)
-{
-    int r = g->stands ? 0 : put_chain(b, g, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
-
-    if (r == 0 && g->differs && g->n_seen > 0)
-        r = put_delete(b, g, NSH_CHAIN_GUEST, 0);
-    for (size_t i = 0; r == 0 && g->differs && i < g->n_want; i++)
-        r = put_rule(b, g, NSH_CHAIN_GUEST, g->want[i], NLM_F_APPEND);
-    for (size_t i = 0; r == 0 && i < p->bases.n; i++) {
-        const struct host *h = &p->hosts[i];
-
-        if (same_table(h->base, g->table) && h->wanted && h->wrong)
-            r = put_jump(p, b, g, h->base->name);
-    }
-    return r;
-}
-
-static int put_unwanted(struct pass *p, struct nsh_nft_batch *b, const struct guest *g)
-{
-    int r = g->n_seen > 0 ? put_delete(b, g, NSH_CHAIN_GUEST, 0) : 0;
-
-    if (r == 0 && !others_lead_to(p, g))
-        r = put_chain(b, g, NFT_MSG_DELCHAIN, 0);
-    return r;
-}
-
-/* With READ the kernel only says whether it would. OK, RACED or negative errno. */
-static int send_guest(struct pass *p, const struct guest *g)
-{
-    NSH_CLEANUP(nsh_nft_batch_done) struct nsh_nft_batch b;
-    struct nsh_nft_failure failure;
-    int r;
-
-    nsh_nft_batch_init(&b);
-    r = put_jumps_away(p, &b, g);
-    if (r == 0)
-        r = g->wanted ? put_wanted(p, &b, g) : put_unwanted(p, &b, g);
-    if (r == 0)
-        r = nsh_nft_batch_send(p->channel, &b, p->generation, !p->write, &failure);
-    if (r == NSH_FIREWALL_OK && p->write)
-        p->generation++;
-    return r;
-}
-
 /* ---- a table ---- */
 
 /* What it can't be is known before anything else is put up for it. */
-static void refuse(struct pass *p, const struct guest *g, int error)
+static void refuse(struct nsh_nft_passing *p, const struct nsh_nft_guest *g, int error)
 {
     char help[sizeof((struct nsh_forward_drop *)NULL)->fix];
 
     for (size_t k = 0; k < p->bases.n; k++) {
-        struct host *h = &p->hosts[k];
+        struct nsh_nft_host *h = &p->hosts[k];
 
-        for (size_t i = 0; h->wanted && same_table(h->base, g->table) && i < p->n; i++) {
+        for (size_t i = 0; h->wanted && nsh_nft_same_table(h->base, g->table) && i < p->n; i++) {
             struct nsh_passage *one = &p->passages[i];
 
             if (!h->dropped[i] || one->dropped || explain(h, one) < 0)
@@ -524,8 +337,8 @@ static void refuse(struct pass *p, const struct guest *g, int error)
     }
 }
 
-static void tell(
-        struct pass *p, const struct nsh_nft_base *b, enum nsh_guest_verb verb, const char *reason)
+static void tell(struct nsh_nft_passing *p, const struct nsh_nft_base *b, enum nsh_guest_verb verb,
+        const char *reason)
 {
     char where[WHERE];
     struct nsh_guest_seen seen = {.verb = verb, .reason = reason};
@@ -535,7 +348,8 @@ static void tell(
         p->told(p->userdata, &seen);
 }
 
-static void tell_host(struct pass *p, const struct guest *g, const struct host *h)
+static void tell_host(
+        struct nsh_nft_passing *p, const struct nsh_nft_guest *g, const struct nsh_nft_host *h)
 {
     const char *reason = h->wrong;
 
@@ -549,40 +363,40 @@ static void tell_host(struct pass *p, const struct guest *g, const struct host *
         tell(p, h->base, strcmp(reason, "missing") == 0 ? NSH_GUEST_ADD : NSH_GUEST_CHANGE, reason);
 }
 
-static void tell_guest(struct pass *p, const struct guest *g)
+static void tell_guest(struct nsh_nft_passing *p, const struct nsh_nft_guest *g)
 {
     bool any = false;
 
     for (size_t i = 0; i < p->bases.n; i++)
-        if (same_table(p->hosts[i].base, g->table)) {
+        if (nsh_nft_same_table(p->hosts[i].base, g->table)) {
             any = any || p->hosts[i].wanted || p->hosts[i].wrong;
             tell_host(p, g, &p->hosts[i]);
         }
     for (size_t i = 0; !any && i < p->bases.n_guests; i++)
-        if (same_table(&p->bases.guests[i], g->table))
+        if (nsh_nft_same_table(&p->bases.guests[i], g->table))
             tell(p, &p->bases.guests[i], NSH_GUEST_REMOVE, "not wanted");
 }
 
-static bool is_right(struct pass *p, const struct guest *g)
+static bool is_right(struct nsh_nft_passing *p, const struct nsh_nft_guest *g)
 {
-    if (g->wanted ? g->differs : g->stands && !(g->n_seen == 0 && others_lead_to(p, g)))
+    if (g->wanted ? g->differs : g->stands && !(g->n_seen == 0 && nsh_nft_others_lead_to(p, g)))
         return false;
     for (size_t i = 0; i < p->bases.n; i++)
-        if (same_table(p->hosts[i].base, g->table) && p->hosts[i].wrong)
+        if (nsh_nft_same_table(p->hosts[i].base, g->table) && p->hosts[i].wrong)
             return false;
     return true;
 }
 
-static int do_table(struct pass *p, const struct nsh_nft_base *table)
+static int do_table(struct nsh_nft_passing *p, const struct nsh_nft_base *table)
 {
-    NSH_CLEANUP(guest_done) struct guest g = {.table = table};
+    NSH_CLEANUP(guest_done) struct nsh_nft_guest g = {.table = table};
     int r = want_guest(p, &g);
 
     if (r == 0)
         r = see_guest(p, &g);
     compare_rules(&g);
     for (size_t i = 0; r == 0 && i < p->bases.n; i++)
-        if (same_table(p->hosts[i].base, table))
+        if (nsh_nft_same_table(p->hosts[i].base, table))
             r = compare_host(p, &g, &p->hosts[i]);
     if (r < 0 || (!g.wanted && !g.stands))
         return r;
@@ -591,7 +405,7 @@ static int do_table(struct pass *p, const struct nsh_nft_base *table)
             tell_guest(p, &g);
         return 0;
     }
-    r = send_guest(p, &g);
+    r = nsh_nft_guest_send(p, &g);
     if (r == NSH_FIREWALL_OK)
         tell_guest(p, &g);
     if (r < 0 && g.wanted) {
@@ -611,7 +425,7 @@ static bool is_raced(int r)
  * Each table once, whether one of its chains drops something or one of ours stands there. One that
  * refuses does not keep the others from theirs.
  */
-static int do_tables(struct pass *p)
+static int do_tables(struct nsh_nft_passing *p)
 {
     int r = 0;
 
@@ -621,8 +435,9 @@ static int do_tables(struct pass *p)
         bool done = false;
 
         for (size_t k = 0; k < i; k++)
-            done = done || same_table(table, k < p->bases.n ? &p->bases.items[k]
-                                                            : &p->bases.guests[k - p->bases.n]);
+            done = done ||
+                   nsh_nft_same_table(table,
+                           k < p->bases.n ? &p->bases.items[k] : &p->bases.guests[k - p->bases.n]);
         if (done)
             continue;
         int one = do_table(p, table);
@@ -632,7 +447,7 @@ static int do_tables(struct pass *p)
     return r;
 }
 
-static int pass_once(struct pass *p)
+static int pass_once(struct nsh_nft_passing *p)
 {
     int r = nsh_nft_generation(p->channel, &p->generation);
 
@@ -646,7 +461,7 @@ static int pass_once(struct pass *p)
 }
 
 /* A table goes with the program that owns it, of which no generation tells. */
-static bool is_owned(const struct pass *p)
+static bool is_owned(const struct nsh_nft_passing *p)
 {
     for (size_t i = 0; i < p->bases.n; i++)
         if (p->bases.items[i].owner != 0)
@@ -661,7 +476,7 @@ int nsh_nft_pass(struct nsh_nft_channel *c, bool write, struct nsh_passage *pass
 
     for (int i = 0; i < TRIES && is_raced(r); i++) {
         NSH_CLEANUP(pass_done)
-        struct pass p = {.channel = c,
+        struct nsh_nft_passing p = {.channel = c,
                 .passages = passages,
                 .n = n,
                 .write = write,

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * When packet rules are looked at: once a second while there is something to look for, and soon
+ * after a firewall hints that somebody may have changed them.
+ */
+#include <sys/epoll.h>
+
+#include "common.h"
+#include "manager.h"
+
+#define POLL_USEC 1000000ULL
+/* The rest that a look waits for after hints comes by then: some ask iptables something all the
+ * time. */
+#define HINT_PATIENCE_USEC 250000ULL
+/* Looks for hints come no sooner one after the other: some change nf_tables all the time. */
+#define HINT_APART_USEC 10000ULL
+
+static int arm_poll(struct manager *m)
+{
+    m->poll_due = nsh_clock(NULL) + POLL_USEC;
+    return sd_event_source_set_time(m->poll, m->poll_due);
+}
+
+static void take_hints(struct manager *m)
+{
+    struct nsh_firewall *other = nsh_firewalls_other(&m->firewalls);
+
+    m->firewall->ops->hint_take(m->firewall);
+    if (m->other_hint)
+        other->ops->hint_take(other);
+}
+
+static int listen_to_other(struct manager *m);
+
+static int look(struct manager *m)
+{
+    take_hints(m);
+    listen_to_other(m);
+    m->hinted = false;
+    nsh_reconciler_poll(m->reconciler);
+    m->looked = nsh_clock(NULL);
+    arm_poll(m);
+    return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
+}
+
+int manager_on_poll(sd_event_source *s, uint64_t at, void *userdata)
+{
+    (void)s;
+    (void)at;
+    return look(userdata);
+}
+
+/*
+ * Somebody may have changed the tables: the poll comes early. But with iptables not at once, in the
+ * middle of a script, where we would take the lock between two of its commands, or fill again what
+ * it has just emptied to delete it.
+ */
+static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+    struct manager *m = userdata;
+    uint64_t now = nsh_clock(NULL), at;
+
+    (void)s;
+    (void)fd;
+    (void)revents;
+    take_hints(m);
+    if (!m->hinted && m->poll_due > now + HINT_PATIENCE_USEC)
+        m->poll_due = now + HINT_PATIENCE_USEC;
+    m->hinted = true;
+    at = now + m->firewall->ops->hint_rest_usec;
+    if (at < m->looked + HINT_APART_USEC)
+        at = m->looked + HINT_APART_USEC;
+    if (at <= now)
+        return look(m);
+    return sd_event_source_set_time(m->poll, at < m->poll_due ? at : m->poll_due);
+}
+
+/* While rules of the other firewall matter, and only if there are any: to ask could load its
+ * module. */
+static int listen_to_other(struct manager *m)
+{
+    struct nsh_firewall *other = nsh_firewalls_other(&m->firewalls);
+    int fd;
+
+    if (m->other_hint || !nsh_reconciler_wants_other(m->reconciler) ||
+            (other->ops->in_use && !other->ops->in_use(other)))
+        return 0;
+    fd = other->ops->hint_fd(other);
+    return fd < 0 ? 0 : sd_event_add_io(m->event, &m->other_hint, fd, EPOLLIN, on_hint, m);
+}
+
+static void stop_listening(struct manager *m)
+{
+    m->hint = sd_event_source_unref(m->hint);
+    m->other_hint = sd_event_source_unref(m->other_hint);
+}
+
+int manager_listen_for_hints(struct manager *m)
+{
+    int fd = m->firewall->ops->hint_fd(m->firewall), q = 0;
+
+    stop_listening(m);
+    if (fd >= 0)
+        q = sd_event_add_io(m->event, &m->hint, fd, EPOLLIN, on_hint, m);
+    return q < 0 ? q : listen_to_other(m);
+}
+
+int manager_start_or_stop_poll(struct manager *m)
+{
+    bool poll = nsh_reconciler_wants_poll(m->reconciler);
+    int enabled, q;
+
+    q = sd_event_source_get_enabled(m->poll, &enabled);
+    if (q < 0 || poll == (enabled != SD_EVENT_OFF))
+        return q;
+    stop_listening(m);
+    if (!poll)
+        return sd_event_source_set_enabled(m->poll, SD_EVENT_OFF);
+    q = manager_listen_for_hints(m);
+    if (q >= 0)
+        q = arm_poll(m);
+    return q < 0 ? q : sd_event_source_set_enabled(m->poll, SD_EVENT_ON);
+}
