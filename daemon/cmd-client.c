@@ -2,6 +2,7 @@
 /*
  * `reload` and `status`: questions to the running daemon.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,9 @@ int nsh_command_status(const struct nsh_options *o)
         q = nsh_control_call_ask(path, STATUS_TIMEOUT_USEC, NSH_CONTROL_STATUS, &json);
     if (q < 0)
         return nsh_no_answer(o, q);
-    q = nsh_status_print(stdout, json, o->json);
+    q = nsh_status_print(stdout, json, o->json, o->operands[0]);
+    if (q == -ENOENT)
+        return nsh_complain("nothing in the status is named '%s'", o->operands[0]);
     return q < 0 ? nsh_complain("the daemon's answer can't be read: %s", strerror(-q))
                  : NSH_EXIT_OK;
 }

@@ -244,7 +244,61 @@ static int print_last_repair(FILE *to, const json_t *last)
     return 0;
 }
 
-static int print_text(FILE *to, const json_t *status)
+/* "home (ipv4): translated 3 packets (252 bytes), …": what its rules have counted. */
+static int print_traffic(FILE *to, const json_t *object)
+{
+    static const char *const words[] = {"translated", "accepted", "dropped"};
+    nsh_autofree char *name = text_of(object, "name", "-");
+    const char *between = ": ";
+
+    if (!name)
+        return -ENOMEM;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(words); i++) {
+        const json_t *counted = json_object_get(object, words[i]);
+        uint64_t packets, bytes;
+
+        if (!number_of(counted, "packets", &packets) || !number_of(counted, "bytes", &bytes))
+            continue;
+        fprintf(to, "%s%s%s %" PRIu64 " packet%s (%" PRIu64 " bytes)", *between == ':' ? name : "",
+                between, words[i], packets, packets == 1 ? "" : "s", bytes);
+        between = ", ";
+    }
+    if (*between == ',')
+        fputc('\n', to);
+    return 0;
+}
+
+static int print_all_traffic(FILE *to, const json_t *objects)
+{
+    int e = 0;
+
+    fputc('\n', to);
+    for (size_t i = 0; e == 0 && i < json_array_size(objects); i++)
+        e = print_traffic(to, json_array_get(objects, i));
+    return e;
+}
+
+/* Leaves only what has the name. -ENOENT: nothing. */
+static int choose(json_t *status, const char *name)
+{
+    json_t *objects = json_object_get(status, "objects");
+    size_t length = strlen(name);
+
+    for (size_t i = json_array_size(objects); i > 0; i--) {
+        const json_t *o = json_array_get(objects, i - 1);
+        const char *policy = json_string_value(json_object_get(o, "policy"));
+        const char *whole = json_string_value(json_object_get(o, "name"));
+        bool is = (policy && strcmp(policy, name) == 0) ||
+                  (whole && strncmp(whole, name, length) == 0 &&
+                          (whole[length] == '\0' || whole[length] == ' '));
+
+        if (!is)
+            (void)json_array_remove(objects, i - 1);
+    }
+    return json_array_size(objects) > 0 ? 0 : -ENOENT;
+}
+
+static int print_text(FILE *to, const json_t *status, bool chosen)
 {
     uint64_t truncated;
     int e = print_heading(to, status);
@@ -255,6 +309,8 @@ static int print_text(FILE *to, const json_t *status)
     e = print_last_repair(to, json_object_get(status, "last_repair"));
     if (e == 0)
         e = print_table(to, json_object_get(status, "objects"));
+    if (e == 0 && chosen)
+        return print_all_traffic(to, json_object_get(status, "objects"));
     if (e == 0 && number_of(status, "truncated", &truncated) && truncated > 0)
         fprintf(to, "and %" PRIu64 " more\n", truncated);
     return e;
@@ -269,7 +325,7 @@ static int print_json(FILE *to, const json_t *status)
     return 0;
 }
 
-int nsh_status_print(FILE *to, const char *json, bool as_json)
+int nsh_status_print(FILE *to, const char *json, bool as_json, const char *name)
 {
     json_error_t error;
     NSH_CLEANUP(json_decrefp) json_t *status = json_loads(json, 0, &error);
@@ -278,7 +334,10 @@ int nsh_status_print(FILE *to, const char *json, bool as_json)
         return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EBADMSG;
     if (!json_is_object(status))
         return -EBADMSG;
-    int e = as_json ? print_json(to, status) : print_text(to, status);
+    int e = name ? choose(status, name) : 0;
+    if (e < 0)
+        return e;
+    e = as_json ? print_json(to, status) : print_text(to, status, name != NULL);
     if (e == 0 && (fflush(to) != 0 || ferror(to)))
         e = -EIO;
     return e;

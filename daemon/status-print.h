@@ -11,5 +11,7 @@
  * Writes `json` as a table, or, `as_json`, as indented JSON of ASCII characters. What is missing
  * or of the wrong type in it is shown as "-" or left out; text is made printable. 0; -EBADMSG when
  * it is no JSON object, then nothing is written; -ENOMEM; -EIO when `to` could not be written.
+ * `name` (may be NULL): only the objects of that policy, or of that name up to a space, with what
+ * they have counted; -ENOENT: there is none, and nothing is written.
  */
-int nsh_status_print(FILE *to, const char *json, bool as_json);
+int nsh_status_print(FILE *to, const char *json, bool as_json, const char *name);

@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMENT "netshared"
 #define TRIES 5
 #define WHERE 192
 

@@ -14,6 +14,8 @@
 #include "cleanup.h"
 #include "status-print.h"
 
+static const char *chosen; /* the name, NULL: all */
+
 /* What is printed; NULL and the error when that fails. Inlined, gcc 12 sees a dangling pointer. */
 static __attribute__((noinline)) char *print(const char *json, bool as_json, int *ret_error)
 {
@@ -22,7 +24,7 @@ static __attribute__((noinline)) char *print(const char *json, bool as_json, int
     FILE *to = open_memstream(&text, &size);
 
     assert_non_null(to);
-    *ret_error = nsh_status_print(to, json, as_json);
+    *ret_error = nsh_status_print(to, json, as_json, chosen);
     fclose(to);
     return text;
 }
@@ -176,14 +178,49 @@ static void test_disk_full(void **state)
         NSH_CLEANUP(fclosep) FILE *full = fopen("/dev/full", "we");
 
         assert_non_null(full);
-        assert_int_equal(nsh_status_print(full, "{\"version\": \"1\"}", as_json != 0), -EIO);
+        assert_int_equal(nsh_status_print(full, "{\"version\": \"1\"}", as_json != 0, NULL), -EIO);
     }
+}
+
+static void test_one(void **state)
+{
+    static const char json[] =
+            "{\"version\": \"1\", \"state\": \"running\", \"truncated\": 5, \"objects\": ["
+            "{\"kind\": \"share\", \"name\": \"home (ipv4)\", \"policy\": \"home\","
+            " \"state\": \"held\", \"translated\": {\"packets\": 1, \"bytes\": 60},"
+            " \"accepted\": {\"packets\": 2, \"bytes\": 120},"
+            " \"dropped\": {\"packets\": \"x\", \"bytes\": 0}},"
+            "{\"kind\": \"route\", \"name\": \"10.0.0.0/8 via 192.0.2.1\", \"state\": \"held\"},"
+            "{\"kind\": \"share\", \"name\": \"homes (ipv4)\", \"policy\": \"homes\","
+            " \"state\": \"held\"}]}";
+    int e;
+
+    (void)state;
+    chosen = "home";
+    assert_prints(json, false,
+            "netshared 1, running\n"
+            "\n"
+            "STATE  KIND   NAME         LAST REPAIR  WHERE\n"
+            "held   share  home (ipv4)  -            -\n"
+            "\n"
+            "home (ipv4): translated 1 packet (60 bytes), accepted 2 packets (120 bytes)\n");
+    chosen = "10.0.0.0/8";
+    nsh_autofree char *route = print(json, true, &e);
+    assert_int_equal(e, 0);
+    assert_non_null(strstr(route, "10.0.0.0/8 via"));
+    assert_null(strstr(route, "home"));
+    chosen = "hom";
+    nsh_autofree char *none = print(json, false, &e);
+    assert_int_equal(e, -ENOENT);
+    assert_string_equal(none, "");
+    chosen = NULL;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_all),
+            cmocka_unit_test(test_one),
             cmocka_unit_test(test_nothing),
             cmocka_unit_test(test_wrong_types),
             cmocka_unit_test(test_hostile_text),
