@@ -9,15 +9,22 @@
 #include "manager.h"
 
 #define POLL_USEC 1000000ULL
+/* Legacy iptables hands out a whole table to tell that it is as it was: with thousands of policies
+ * looks come less often, so that they take no more than one part in so many of the time. */
+#define POLL_SHARE 50
+#define POLL_MAX_USEC 10000000ULL
 /* The rest that a look waits for after hints comes by then: some ask iptables something all the
  * time. */
 #define HINT_PATIENCE_USEC 250000ULL
 /* Looks for hints come no sooner one after the other: some change nf_tables all the time. */
 #define HINT_APART_USEC 10000ULL
 
-static int arm_poll(struct manager *m)
+static int arm_poll(struct manager *m, uint64_t cost)
 {
-    m->poll_due = nsh_clock(NULL) + POLL_USEC;
+    uint64_t rest = cost * POLL_SHARE;
+
+    rest = rest < POLL_USEC ? POLL_USEC : rest > POLL_MAX_USEC ? POLL_MAX_USEC : rest;
+    m->poll_due = nsh_clock(NULL) + rest;
     return sd_event_source_set_time(m->poll, m->poll_due);
 }
 
@@ -34,12 +41,15 @@ static int listen_to_other(struct manager *m);
 
 static int look(struct manager *m)
 {
+    uint64_t began;
+
     take_hints(m);
     listen_to_other(m);
     m->hinted = false;
+    began = nsh_clock(NULL);
     nsh_reconciler_poll(m->reconciler);
     m->looked = nsh_clock(NULL);
-    arm_poll(m);
+    arm_poll(m, m->looked - began);
     return nsh_reconciler_due(m->reconciler) ? manager_schedule(m) : 0;
 }
 
@@ -118,6 +128,6 @@ int manager_start_or_stop_poll(struct manager *m)
         return sd_event_source_set_enabled(m->poll, SD_EVENT_OFF);
     q = manager_listen_for_hints(m);
     if (q >= 0)
-        q = arm_poll(m);
+        q = arm_poll(m, 0);
     return q < 0 ? q : sd_event_source_set_enabled(m->poll, SD_EVENT_ON);
 }

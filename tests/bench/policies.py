@@ -32,6 +32,7 @@ PACKETS = os.environ.get("NSH_PACKETS") or sys.exit(
     "NSH_PACKETS: where is the program made of packets.c?")
 FIREWALLS = ("iptables", "nftables")
 HELD, COMMIT, FORWARD = 50, 1.5, 0.9  # ms of the event loop; times the floor; of one prefix's rate
+IDLE = 30  # seconds: looks that cost something come seldom
 results = []
 
 
@@ -296,8 +297,8 @@ def row_changes(firewall):
             d.stop(60)
             measured("restart, all there", traced.start)
         idle = traced.daemon.cpu_seconds()
-        time.sleep(5)
-        idle = (traced.daemon.cpu_seconds() - idle) / 5
+        time.sleep(IDLE)
+        idle = (traced.daemon.cpu_seconds() - idle) / IDLE
         d.stop(60)
     for what, values in held.items():
         if what in times:
