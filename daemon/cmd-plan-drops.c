@@ -70,7 +70,7 @@ int plan_drops(struct planner *p)
 
         if (!one->dropped || one->barred)
             continue;
-        plan_remark("# %s %s (%s) is pending: %s drops forwarded packets; %s",
+        plan_remark(p, "# %s %s (%s) is pending: %s drops forwarded packets; %s",
                 nsh_policy_noun(one->chain->kind), one->chain->policy,
                 plan_family(one->chain->family), one->drop.what, one->drop.fix);
         q = take_out(p, passages.chains[i]);

@@ -106,7 +106,7 @@ static int plan_table(
     return 0;
 }
 
-void plan_standby_chains(const struct planner *p)
+void plan_standby_chains(struct planner *p)
 {
     char name[64];
 

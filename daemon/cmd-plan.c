@@ -4,7 +4,6 @@
  * iptables table is brought into being.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,34 +26,6 @@
 NSH_DEFINE_CLEANUP(struct nsh_route_plan *, nsh_route_plan_free)
 NSH_DEFINE_CLEANUP(struct nsh_rule_plan *, nsh_rule_plan_free)
 NSH_DEFINE_CLEANUP(struct nsh_learner *, nsh_learner_free)
-
-/* Names of devices and chains are anybody's bytes. */
-__attribute__((format(printf, 1, 0))) static void print_clean(const char *format, va_list args)
-{
-    char text[1536], clean[sizeof text * 4];
-
-    vsnprintf(text, sizeof text, format, args);
-    puts(nsh_printable(text, strlen(text), clean, sizeof clean));
-}
-
-void plan_line(struct planner *p, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    print_clean(format, args);
-    va_end(args);
-    p->changes++;
-}
-
-void plan_remark(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    print_clean(format, args);
-    va_end(args);
-}
 
 /* The protocol that an earlier configuration marked ours with; 0: the same as now. */
 static uint8_t earlier_protocol(const struct planner *p)
@@ -83,13 +54,13 @@ static void take_judged(void *userdata, nsh_gate_id gate, bool holds, const char
     snprintf(p->reasons[gate], sizeof *p->reasons, "%s", why);
 }
 
-static void print_checks(const struct planner *p)
+static void print_checks(struct planner *p)
 {
     char text[NSH_GATE_TEXT];
 
     for (size_t i = 1; i < p->desired->n_gates; i++)
         if (p->desired->gates[i].kind == NSH_GATE_CHECK)
-            plan_remark("# check %s counts as working: only the daemon asks",
+            plan_remark(p, "# check %s counts as working: only the daemon asks",
                     nsh_gate_format(&p->desired->gates[i], text, sizeof text));
 }
 
@@ -155,9 +126,9 @@ static int learn(struct planner *p)
 
 /* ---- routes ---- */
 
-void plan_standby(const struct planner *p, const char *kind, const char *name, nsh_gate_id gate)
+void plan_standby(struct planner *p, const char *kind, const char *name, nsh_gate_id gate)
 {
-    plan_remark("# %s %s is on standby: %s", kind, name, p->reasons[gate]);
+    plan_remark(p, "# %s %s is on standby: %s", kind, name, p->reasons[gate]);
 }
 
 static int observe_route(void *userdata, const struct nsh_route *seen)
@@ -238,7 +209,7 @@ static void print_pending(
     char text[512], via[NSH_ADDR_TEXT];
 
     nsh_route_format(route, p->desired->links, text, sizeof text);
-    plan_remark("# %s %s is pending: no way to the gateway %s now", route_noun(p, route), text,
+    plan_remark(p, "# %s %s is pending: no way to the gateway %s now", route_noun(p, route), text,
             nsh_addr_format(nh->via_family, &nh->via, via));
 }
 
@@ -256,11 +227,11 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
         plan_standby(p, "route", text, hold.gate);
         return;
     case NSH_STANDING_UNLEARNED:
-        plan_remark("# %s %s is pending: no default route of others over %s tells its gateway",
+        plan_remark(p, "# %s %s is pending: no default route of others over %s tells its gateway",
                 noun, text, p->desired->links[hold.link].name);
         return;
     case NSH_STANDING_UNPLACED:
-        plan_remark("# route %s is pending: %s", text,
+        plan_remark(p, "# route %s is pending: %s", text,
                 nsh_desired_unplaced(p->desired, &p->desired->routes[i], foreign, sizeof foreign));
         return;
     case NSH_STANDING_WANTED:
@@ -268,10 +239,10 @@ static void print_unplanned(struct planner *p, const struct nsh_route_plan *plan
         break;
     }
     if (other)
-        plan_remark("# %s %s is held by another: %s", noun, text,
+        plan_remark(p, "# %s %s is held by another: %s", noun, text,
                 nsh_route_format_seen(p->fib, other, foreign, sizeof foreign));
     else if (missing)
-        plan_remark("# %s %s is pending: interface %s does not exist", noun, text, missing);
+        plan_remark(p, "# %s %s is pending: interface %s does not exist", noun, text, missing);
 }
 
 static uint8_t route_flags(const struct planner *p, const struct nsh_route *route)
@@ -455,10 +426,41 @@ static int plan_all(struct planner *p)
     return p->changes > 0 ? NSH_EXIT_CHANGES : NSH_EXIT_OK;
 }
 
+static int open_and_plan(struct planner *p, const struct nsh_options *o)
+{
+    struct nsh_firewalls firewalls = {0};
+    int code = NSH_EXIT_FAILED;
+
+    /* Without it `plan` does not know what an earlier configuration switched on: fine. */
+    if (nsh_state_open_reader(o->state_directory, &p->state) < 0)
+        p->state = NULL;
+    if (nsh_fib_netlink_new(&p->fib) < 0 || nsh_firewalls_open(&firewalls) < 0) {
+        nsh_complain("cannot open rtnetlink, iptables and nftables");
+    } else {
+        nsh_firewalls_choose(&firewalls, p->desired, true);
+        p->firewall = firewalls.chosen;
+        p->other = nsh_firewalls_other(&firewalls);
+        code = plan_all(p);
+    }
+    nsh_firewalls_done(&firewalls);
+    return code;
+}
+
+static int print_plan(struct planner *p, const struct nsh_options *o)
+{
+    int q = plan_output_begin(&p->output, o->json), code = NSH_EXIT_FAILED;
+
+    if (q == 0)
+        code = open_and_plan(p, o);
+    if (q == 0 && code != NSH_EXIT_FAILED)
+        q = plan_output_end(&p->output);
+    plan_output_done(&p->output);
+    return q < 0 ? nsh_complain("cannot write the plan: %s", strerror(-q)) : code;
+}
+
 int nsh_command_plan(const struct nsh_options *o)
 {
     struct planner p = {0};
-    struct nsh_firewalls firewalls = {0};
     struct nsh_loaded loaded;
     int code = NSH_EXIT_FAILED;
 
@@ -466,21 +468,9 @@ int nsh_command_plan(const struct nsh_options *o)
     if (loaded.diags)
         nsh_diags_print(loaded.diags, stderr);
     p.desired = loaded.desired;
-    if (loaded.error == 0) {
-        /* Without it `plan` does not know what an earlier configuration switched on: fine. */
-        if (nsh_state_open_reader(o->state_directory, &p.state) < 0)
-            p.state = NULL;
-        if (nsh_fib_netlink_new(&p.fib) < 0 || nsh_firewalls_open(&firewalls) < 0) {
-            nsh_complain("cannot open rtnetlink, iptables and nftables");
-        } else {
-            nsh_firewalls_choose(&firewalls, p.desired, true);
-            p.firewall = firewalls.chosen;
-            p.other = nsh_firewalls_other(&firewalls);
-            code = plan_all(&p);
-        }
-    }
+    if (loaded.error == 0)
+        code = print_plan(&p, o);
     free(p.reasons);
-    nsh_firewalls_done(&firewalls);
     nsh_fib_free(p.fib);
     nsh_state_free(p.state);
     nsh_loaded_done(&loaded);

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of `plan` share: cmd-plan.c, cmd-plan-firewall.c and cmd-plan-drops.c.
+ * What the parts of `plan` share: cmd-plan.c, cmd-plan-firewall.c cmd-plan-drops.c and
+ * cmd-plan-output.c.
  */
 #pragma once
+
+#include <jansson.h>
 
 #include "judge.h"
 #include "plan.h"
 #include "state.h"
 
+struct plan_output {
+    bool colour, failed;
+    json_t *changes, *remarks; /* NULL: lines for people */
+};
+
 struct planner {
+    struct plan_output output;
     struct nsh_fib *fib;
     struct nsh_firewall *firewall, *other;
     struct nsh_state *state; /* NULL: nothing is known of before */
@@ -17,15 +26,21 @@ struct planner {
     char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */
 };
 
-/* A change. */
+/* Each 0 or negative errno; what has begun needs plan_output_done(). JSON is written at the end. */
+int plan_output_begin(struct plan_output *out, bool json);
+int plan_output_end(struct plan_output *out);
+void plan_output_done(struct plan_output *out);
+
+/* A change: "+ object", "- object" or "~ object". */
 __attribute__((format(printf, 2, 3))) void plan_line(struct planner *p, const char *format, ...);
-void plan_standby(const struct planner *p, const char *kind, const char *name, nsh_gate_id gate);
+/* What is no change: "# ...". */
+__attribute__((format(printf, 2, 3))) void plan_remark(struct planner *p, const char *format, ...);
+
+void plan_standby(struct planner *p, const char *kind, const char *name, nsh_gate_id gate);
 const char *plan_family(int family);
 
-/* What is no change. */
-__attribute__((format(printf, 1, 2))) void plan_remark(const char *format, ...);
 /* Policies that wait for something. */
-void plan_standby_chains(const struct planner *p);
+void plan_standby_chains(struct planner *p);
 /* Policies that rules of others drop: what is pending so is not wanted. 0 or negative errno. */
 int plan_drops(struct planner *p);
 /* Jumps in chains of others. */

@@ -114,6 +114,22 @@ def _():
                 start, result.stdout))
         check(not any("2001:db8" in line or "six" in line or "forwarding" in line
                       for line in lines), "more than is to do:\n" + result.stdout)
+        document = d.cli("plan", "--json")
+        equal(document.returncode, 3, "exit code with --json")
+        changes = json.loads(document.stdout)["changes"]
+        marks = {"add": "+", "change": "~", "remove": "-"}
+        equal(["%s %s" % (marks[c["action"]], c["object"]) for c in changes],
+              [line for line in lines if line[0] != "#"], "--json and the lines")
+        equal({c["kind"] for c in changes} - {"jump", "chain"},
+              {"masquerade", "policy", "route"}, "kinds")
+        on_terminal = " ".join((d.binary, "plan", "--config", d.config, "--runtime-directory",
+                                d.runtime, "--state-directory", d.state))
+        shown = w.router.run("env", "-u", "NO_COLOR", "TERM=xterm", "script", "-qec", on_terminal,
+                             "/dev/null", check=False).stdout
+        contains(shown, "\x1b[33m~ masquerade lan-out", "on a terminal")
+        shown = w.router.run("env", "NO_COLOR=1", "TERM=xterm", "script", "-qec", on_terminal,
+                             "/dev/null", check=False).stdout
+        check("\x1b[" not in shown, "NO_COLOR: %r" % shown)
         d.write("routes: [")
         result = d.plan()
         equal(result.returncode, 1, "exit code for a bad file")
