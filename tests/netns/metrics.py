@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Metrics: what is counted, how it is written, and who asks for it rudely."""
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -76,6 +78,32 @@ def _():
         equal(values(families, "netshared_configuration_in_force"), [0], "a bad file")
         equal(values(families, "netshared_configuration_loads_total", result="bad"), [1], "reloads")
         d.stop()
+
+
+@case("the dashboard and the alerts ask for what is told")
+def _():
+    conf = os.path.join(os.environ["NSH_TEST_DATA"], "../../conf/monitoring")
+    with open(os.path.join(conf, "netshared-dashboard.json"), encoding="utf-8") as f:
+        dashboard = json.load(f)
+    asked = [t["expr"] for p in dashboard["panels"] for t in p["targets"]]
+    with open(os.path.join(conf, "netshared.rules.yml"), encoding="utf-8") as f:
+        asked += re.findall(r"expr: (?:>-\n)?((?:.*\n)*?) *(?:for|labels):", f.read())
+    check(len(asked) > 20, "not all is read: %r" % asked)
+    with Lan() as w:
+        d = Daemon(w.router, SHARE).start()
+        families = list(parse_text(d.cli("metrics", check=True).stdout))
+        d.stop()
+    told = {s.name: s.labels for f in families for s in f.samples}
+    for expression in asked:
+        for name, braces in re.findall(r"\b(netshared_\w+)(?:\{([^}]*)\})?", expression):
+            check(name in told, "nothing tells %s, which is asked for in %s" % (name, expression))
+            labels = set(re.findall(r"(\w+)=~?\"", braces)) - {"instance"}
+            check(labels <= set(told[name]), "%s has no %s" % (name, labels - set(told[name])))
+    if shutil.which("promtool"):
+        for argv in (("check", "rules", conf + "/netshared.rules.yml"),
+                     ("test", "rules", os.environ["NSH_TEST_DATA"] + "/alerts-test.yml")):
+            result = subprocess.run(["promtool", *argv], text=True, capture_output=True, check=False)
+            equal(result.returncode, 0, "promtool, with %s%s" % (result.stdout, result.stderr))
 
 
 @case("policies: packets and bytes, in metrics and status")

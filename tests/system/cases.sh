@@ -397,6 +397,18 @@ status_is_answered() {
 }
 
 # The sandbox lets probes out and their answers in.
+metrics_become_a_file() {
+    local file=/var/lib/prometheus/node-exporter/netshared.prom
+    mkdir -p "${file%/*}" && rm -f "$file" || return 1
+    expect 0 systemctl start netshared-metrics.service && has '^netshared_build_info' cat "$file" &&
+        expect 0 systemctl start netshared-metrics.timer && rm "$file" &&
+        wait_for test -s "$file"
+    local code=$?
+    systemctl stop netshared-metrics.timer
+    [ $code = 0 ] || systemctl status netshared-metrics.service
+    return $code
+}
+
 checks_ask() {
     fresh && write_config <<'YAML' && expect 0 systemctl start $unit || return
 routes:
@@ -434,7 +446,7 @@ cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered sta
     repairs_the_nat_table sees_iptables_used repairs_forwarding restart_has_no_gap survives_kill
     watchdog_restarts_it stop_keeps stop_removes bad_start_runs_the_accepted
     bad_start_with_nothing_accepted needs_no_lock_file a_second_one_is_refused
-    checks_ask messages_are_in_the_catalog is_enabled)
+    checks_ask metrics_become_a_file messages_are_in_the_catalog is_enabled)
 
 rm -rf /var/lib/netshared /etc/netshared.d $config
 echo "1..${#cases[@]}"
