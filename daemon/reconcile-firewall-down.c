@@ -96,6 +96,15 @@ static void report_stays(struct nsh_reconciler *r, struct nsh_chain *chain)
     report_chain(r, chain, &args);
 }
 
+/* It has no policy, and its name told nothing. */
+static void report_stray(struct nsh_reconciler *r, const struct nsh_chain *chain)
+{
+    struct report_args args = {.kind = NSH_REPORT_REMOVED};
+    char name[64];
+
+    report_plain(r, "foreign chain", report_chain_name(chain, name, sizeof name), &args);
+}
+
 /* `still`: what would be done now. A chain that a foreign rule leads to could only be emptied. */
 static int take_removed(struct nsh_reconciler *r, const struct nsh_firewall_plan *done,
         const struct nsh_firewall_plan *still, struct gone *g)
@@ -117,6 +126,8 @@ static int take_removed(struct nsh_reconciler *r, const struct nsh_firewall_plan
             nsh_chain_policy(chain.name, chain.policy);
         if (plans_deletion(still, chain.name))
             report_stays(r, &chain);
+        else if (nsh_chain_is_stray(chain.name))
+            report_stray(r, &chain);
         else if (r->settling || !is_on_standby(r, &chain))
             q = note_gone(g, &chain);
     }

@@ -218,6 +218,9 @@ static struct nsh_nft_chain *find_ours(struct edit *e, const char *chain)
 {
     char name[NSH_NFT_NAME];
 
+    for (size_t i = 0; nsh_chain_is_stray(chain) && i < e->look->n_chains; i++)
+        if (strcmp(e->look->chains[i]->contract, chain) == 0)
+            return e->look->chains[i];
     nsh_nft_chain_name(e->table, chain, name);
     return nsh_nft_look_find(e->look, name);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A look at our table of one family: all its chains of ours and their rules, as of one generation
- * of the kernel's. Chains with other names are nobody's of ours: they are left alone for as long
- * as the table is there, and go with it.
+ * of the kernel's. The table is ours, and so a chain with a name that we give to none is one of
+ * ours that nobody wants: the contract calls it by its handle.
  *
  * A dump is torn when somebody writes meanwhile, in whatever table, and is then taken again.
  */
@@ -201,27 +201,32 @@ static bool is_whole(const struct nsh_nft_chain *c, const struct nftnl_chain *se
            is_text(seen, NFTNL_CHAIN_TYPE, c->hook->type);
 }
 
+/* In the table that is cleared first, so that it lets go of chains in the others. */
+static void name_stray(struct nsh_nft_chain *c, uint64_t handle)
+{
+    c->table = NSH_TABLE_MANGLE;
+    snprintf(c->contract, sizeof c->contract, NSH_CHAIN_STRAY "%llx", (unsigned long long)handle);
+}
+
 static int take_chain(const struct nlmsghdr *m, void *userdata)
 {
     struct nsh_nft_look *l = ((struct taking *)userdata)->look;
     NSH_CLEANUP(nftnl_chain_freep) struct nftnl_chain *seen = nftnl_chain_alloc();
-    char contract[NSH_CHAIN_NAME];
-    enum nsh_table table;
     struct nsh_nft_chain *c;
     const char *name;
-    int place;
 
     if (!seen)
         return -ENOMEM;
     if (nftnl_chain_nlmsg_parse(m, seen) < 0 || !is_text(seen, NFTNL_CHAIN_TABLE, NSH_NFT_TABLE))
         return 0;
     name = nftnl_chain_get_str(seen, NFTNL_CHAIN_NAME);
-    if (!name ||
-            (!nsh_nft_hook_of_chain(name, &place) && !nsh_nft_chain_parse(name, &table, contract)))
+    if (!name)
         return 0;
     c = nsh_nft_look_add(l, name);
     if (!c)
         return -ENOMEM;
+    if (!c->hook && c->contract[0] == '\0')
+        name_stray(c, nftnl_chain_get_u64(seen, NFTNL_CHAIN_HANDLE));
     c->whole = is_whole(c, seen);
     c->references = nftnl_chain_get_u32(seen, NFTNL_CHAIN_USE);
     return 0;

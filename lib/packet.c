@@ -116,6 +116,11 @@ bool nsh_chain_is_ours(const char *name)
     return strncmp(name, NSH_CHAIN_PREFIX, strlen(NSH_CHAIN_PREFIX)) == 0;
 }
 
+bool nsh_chain_is_stray(const char *name)
+{
+    return strncmp(name, NSH_CHAIN_STRAY, strlen(NSH_CHAIN_STRAY)) == 0;
+}
+
 bool nsh_set_is_ours(const char *name)
 {
     return strncmp(name, NSH_SET_PREFIX, strlen(NSH_SET_PREFIX)) == 0;

@@ -22,6 +22,8 @@
 #define NSH_POLICY_NAME 17 /* with its NUL: [a-z0-9][a-z0-9-]{0,15} */
 /* The chain in `raw` that keeps conntrack in use while a policy is wanted. */
 #define NSH_CHAIN_CONNTRACK NSH_CHAIN_PREFIX "conntrack"
+/* What somebody put beside ours, where all is ours: this and a number; no policy is called so. */
+#define NSH_CHAIN_STRAY NSH_CHAIN_PREFIX "#"
 /* The chain in a table of others, which drops what our policies let through, that accepts it. */
 #define NSH_CHAIN_GUEST NSH_CHAIN_PREFIX "forward"
 /* Names of the sets netshared owns begin so; with its NUL (IPSET_MAXNAMELEN). */
@@ -167,6 +169,8 @@ const char *nsh_table_name(enum nsh_table t);
 const char *nsh_policy_noun(enum nsh_policy_kind kind);
 /* True for names that begin with NSH_CHAIN_PREFIX. */
 bool nsh_chain_is_ours(const char *name);
+/* True for those that begin with NSH_CHAIN_STRAY. */
+bool nsh_chain_is_stray(const char *name);
 /* True for names that begin with NSH_SET_PREFIX. */
 bool nsh_set_is_ours(const char *name);
 /*

@@ -120,6 +120,10 @@ NFTABLES = (
     ("our chain renamed", ["rename chain {t} nat-guests nat-gone"]),
     ("a chain of our name that nobody wants", ["add chain {t} nat-what",
                                                "add rule {t} nat_postrouting jump nat-what"]),
+    ("a chain of another name", ["add chain {t} left", "add rule {t} left jump nat-guests"]),
+    ("a base chain of another name that drops", ["add chain {t} left {{ type filter hook forward "
+                                                 "priority 0; policy drop; }}"]),
+    ("our base chain renamed to nothing of ours", ["rename chain {t} nat_postrouting left"]),
     ("our table dormant", ["add table {t} {{ flags dormant; }}"]),
     ("the conntrack chain flushed", ["flush chain {t} raw-conntrack"]),
     ("the conntrack chain removed", ["delete chain {t} raw-conntrack"]),

@@ -380,6 +380,34 @@ static void test_chain_in_use(void **state)
     assert_lists_not("list ruleset", "postrouting");
 }
 
+/* One with a name that we give to none is called by its handle, and goes with what is in it. */
+static void test_strays(void **state)
+{
+    nsh_autofree char *whole = NULL;
+    const struct seen_chain *stray = NULL;
+    struct nsh_firewall_op del;
+
+    (void)state;
+    install(&masquerade_all, 1);
+    whole = strdup(listing("--stateless list ruleset"));
+    nft("add chain ip netshared left { type nat hook postrouting priority 90; policy drop; }");
+    nft("add rule ip netshared left jump nat-home");
+    open_write();
+    observe(AF_INET, NSH_TABLE_MANGLE);
+    for (unsigned handle = 1; !stray && handle < 32; handle++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "NETSHARED-#%x", handle);
+        stray = seen_chain(name);
+    }
+    assert_non_null(stray);
+    assert_int_equal(stray->n_rules, 1);
+    del = op_of(NSH_CHAIN_DELETE, AF_INET, NSH_TABLE_MANGLE, stray->name);
+    commit_in(AF_INET, NSH_TABLE_MANGLE, &del, 1, NSH_FIREWALL_OK);
+    fw->ops->close(fw);
+    assert_string_equal(listing("--stateless list ruleset"), whole);
+}
+
 /* Chains that lead to each other go together. */
 static void test_chains_go_together(void **state)
 {
@@ -802,6 +830,7 @@ int main(void)
             TEST(test_change),
             TEST(test_counters_survive),
             TEST(test_chain_in_use),
+            TEST(test_strays),
             TEST(test_chains_go_together),
             TEST(test_all_or_nothing),
             TEST(test_refused_by_the_kernel),

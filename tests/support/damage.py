@@ -40,9 +40,9 @@ def _nftables(ns, ours, theirs):
         flags = re.findall(r"^\t(\w.*[^{])$", body, re.M)
         if flags or not body:
             ours["table " + name] = flags
-        # What is put into our table under names that netshared gives to nothing leads nowhere.
+        # Sets, maps and objects of others in our table lead nowhere.
         for key, part in re.findall(r"^\t(\w+ \S+) \{\n(.*?)^\t\}$", body, re.M | re.S):
-            if not re.match(r"set netshared-|chain (nat|raw|filter|mangle)[_-]", key):
+            if not re.match(r"set netshared-|chain ", key):
                 continue
             part = re.sub(r"counter packets \d+ bytes \d+", "counter", part)
             ours["table %s %s" % (name, key)] = part.splitlines()

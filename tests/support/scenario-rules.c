@@ -114,6 +114,13 @@ static void run_referred(struct nsh_scenario_run *s)
     nsh_scenario_converge(s);
     nsh_assert_chain(s, NAT, "NETSHARED-a", "");
     nsh_assert_chain(s, NAT, "POSTROUTING", "");
+    if (strcmp(s->world->firewall->ops->name, "nftables") == 0) {
+        /* Only a chain in our own table can lead to one of ours, and it is not wanted either. */
+        nsh_scenario_converge(s);
+        nsh_assert_chain(s, NAT, "MINE", "");
+        nsh_assert_stable(s);
+        return;
+    }
     nsh_assert_chain(s, NAT, "MINE", "-j NETSHARED-a\n");
     /* It is tried again and again, but nothing is written for it. */
     writes = s->world->ops->writes(s->world);

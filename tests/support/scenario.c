@@ -29,6 +29,8 @@ static const struct {
         {AF_INET6, NSH_TABLE_RAW},
         {AF_INET, NSH_TABLE_NAT},
         {AF_INET6, NSH_TABLE_NAT},
+        {AF_INET, NSH_TABLE_MANGLE},
+        {AF_INET6, NSH_TABLE_MANGLE},
 };
 
 /* ---- wanting ---- */
