@@ -197,8 +197,7 @@ void nsh_policy_check_devices(struct nsh_loader *l, struct policy_draft *d, unsi
             }
 }
 
-/* Whether some device can match both: a '+' at the end stands for any rest. */
-static bool overlap(const char *a, const char *b)
+bool nsh_devices_overlap(const char *a, const char *b)
 {
     size_t n_a = strlen(a), n_b = strlen(b);
     bool open_a = n_a > 0 && a[n_a - 1] == '+', open_b = n_b > 0 && b[n_b - 1] == '+';
@@ -218,7 +217,7 @@ void nsh_policy_check_apart(struct nsh_loader *l, struct policy_draft *d, unsign
 {
     for (size_t i = 0; i < a->n; i++)
         for (size_t j = 0; j < b->n && a->n * b->n <= NSH_POLICY_RULES_MAX; j++)
-            if (overlap(a->items[i], b->items[j])) {
+            if (nsh_devices_overlap(a->items[i], b->items[j])) {
                 nsh_loader_error(l, d->draft.marks[key], "a device is on one side",
                         "'%s' is in '%s' and in '%s'", show_device(l, b->items[j]), name_a, name_b);
                 return;

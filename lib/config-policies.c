@@ -211,55 +211,6 @@ static void find_doubles(struct nsh_loader *l)
     }
 }
 
-/* ---- what is unwise ---- */
-
-static bool has_device(const struct nsh_device_list *list, const char *name)
-{
-    for (uint32_t i = 0; i < list->n; i++)
-        if (strcmp(list->items[i], name) == 0 || strcmp(list->items[i], "+") == 0)
-            return true;
-    return false;
-}
-
-/* Whether a share keeps the world out at each device by which the policy's packets leave. */
-static bool is_guarded(const struct nsh_config *c, const struct nsh_masquerade *m)
-{
-    for (uint32_t i = 0; i < m->out.n; i++) {
-        bool found = false;
-
-        for (size_t k = 0; k < c->n_shares && !found; k++)
-            found = !c->shares[k].policy.disabled &&
-                    !(m->policy.families & ~c->shares[k].policy.families) &&
-                    has_device(&c->shares[k].wan, m->out.items[i]);
-        if (!found)
-            return false;
-    }
-    return true;
-}
-
-/* Forwarding lets through what comes from outside, too. Said once, not for each policy. */
-static void advise_share(struct nsh_loader *l)
-{
-    const struct nsh_config *c = l->config;
-    uint32_t line;
-
-    if (!l->advise || c->settings.forwarding != NSH_FORWARDING_AUTO)
-        return;
-    for (size_t i = 0; i < c->n_masquerades; i++) {
-        const struct nsh_masquerade *m = &c->masquerades[i];
-
-        if (m->policy.disabled || is_guarded(c, m))
-            continue;
-        l->path = nsh_origins_resolve(c->origins, m->policy.origin, &line);
-        nsh_loader_warning(l, (struct nsh_yaml_mark){.line = line},
-                "a 'share' with this device as its 'wan' keeps them out; or filter yourself",
-                "'%s' switches forwarding on, and nothing here keeps neighbours outside from the "
-                "networks inside",
-                m->policy.name);
-        return;
-    }
-}
-
 /* ---- the end ---- */
 
 static void *keep_policies(struct nsh_loader *l, enum nsh_policy_kind kind, size_t *ret_n)
@@ -281,7 +232,7 @@ void nsh_finish_policies(struct nsh_loader *l)
     c->port_forwards = keep_policies(l, NSH_POLICY_PORT_FORWARD, &c->n_port_forwards);
     c->network_maps = keep_policies(l, NSH_POLICY_NETWORK_MAP, &c->n_network_maps);
     if (l->failure == 0)
-        advise_share(l);
+        nsh_policies_advise(l);
 }
 
 void nsh_policies_done(struct nsh_loader *l)

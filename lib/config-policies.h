@@ -98,6 +98,8 @@ void nsh_policy_check_prefixes(
         struct nsh_loader *l, struct policy_draft *d, const struct policy_list *list);
 void nsh_policy_check_devices(struct nsh_loader *l, struct policy_draft *d, unsigned key,
         const char *name, const struct nsh_devices *devices);
+/* Whether some device can match both: a '+' at the end stands for any rest. */
+bool nsh_devices_overlap(const char *a, const char *b);
 /* No device in both; a name that ends in '+' is all that it matches. */
 void nsh_policy_check_apart(struct nsh_loader *l, struct policy_draft *d, unsigned key,
         const struct nsh_devices *a, const char *name_a, const struct nsh_devices *b,
@@ -111,3 +113,8 @@ void nsh_policy_check_size(
 void nsh_policy_check_ports(struct nsh_loader *l, struct policy_draft *d,
         const struct nsh_protocols *protocols, unsigned protocol_key, unsigned key,
         const char *name);
+
+/* ---- config-policies-advise.c ---- */
+
+/* Warns of what is right but unwise, if that is asked for; when all policies are there. */
+void nsh_policies_advise(struct nsh_loader *l);

@@ -99,6 +99,18 @@ def _():
         equal(f.check("--strict", f.write(GOOD)).returncode, 0, "exit code for a good file")
 
 
+@case("--strict: two policies that can't be meant together, each with its place")
+def _():
+    with Folder() as f:
+        path = f.write("version: 1\nshare:\n- {name: home, lan: eth1, wan: eth0}\n")
+        drop_in = f.write("share:\n- {name: back, lan: eth0, wan: eth1}\n",
+                          "netshared.d/back.yaml")
+        said = f.json("--strict", path, code=1)["diagnostics"]
+        equal([(d["severity"], d["file"], d["line"]) for d in said], [("warning", drop_in, 2)],
+              "what is told, and where")
+        contains(said[0]["hint"], "'home' is at %s:3" % path, "the other place")
+
+
 @case("standard input stands for the file of --config")
 def _():
     with Folder() as f:

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Policies that are right each by itself and can't be meant together: what `check` warns of, with
+ * both places, and what it has to be silent about.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cleanup.h"
+#include "config.h"
+
+struct advice {
+    const char *section;
+    const char *a, *b; /* two policies, without their names */
+    const char *text;  /* of the warning of b; NULL: none */
+};
+
+/* In lines 4 and 5; what is not about two of them was judged elsewhere. */
+static void load(const char *section, const char *a, const char *b, struct nsh_diags *d)
+{
+    char text[1024];
+    nsh_autoclose int fd = memfd_create("advice", MFD_CLOEXEC);
+    struct nsh_config_source source = {.path = "advice.yaml",
+            .trust = NSH_TRUST_ADVISE,
+            .is_open = true,
+            .fd = fd,
+            .archive_fd = -1};
+    struct nsh_config *c = NULL;
+    int n = snprintf(text, sizeof(text),
+            "version: 1\nsettings: {forwarding: leave}\n%s:\n- {name: a, %s}\n- {name: b, %s}\n",
+            section, a, b);
+
+    assert_true(n > 0 && (size_t)n < sizeof(text));
+    assert_int_equal(fchmod(fd, 0600), 0);
+    assert_int_equal(write(fd, text, (size_t)n), n);
+    if (nsh_config_load(&source, d, &c) < 0)
+        nsh_diags_print(d, stderr);
+    assert_non_null(c);
+    nsh_config_free(c);
+}
+
+static bool is_of_one(const struct nsh_diag *diag)
+{
+    return strncmp(diag->text, "anyone may use", strlen("anyone may use")) == 0;
+}
+
+/* `at`: the line of the policy that is told of; the other one is named with its place. */
+static void assert_advice(const struct advice *c, unsigned at)
+{
+    struct nsh_diags *d = nsh_diags_new();
+    const struct nsh_diag *said = NULL;
+
+    load(c->section, c->a, c->b, d);
+    for (size_t i = 0; i < nsh_diags_count(d); i++) {
+        const struct nsh_diag *diag = nsh_diags_get(d, i);
+
+        if (is_of_one(diag))
+            continue;
+        if (said || !c->text)
+            fail_msg("%s; %s: %s", c->a, c->b, diag->text);
+        said = diag;
+    }
+    if (c->text && !said)
+        fail_msg("%s; %s: nothing was said", c->a, c->b);
+    if (said) {
+        assert_string_equal(said->text, c->text);
+        assert_int_equal(said->severity, NSH_DIAG_WARNING);
+        assert_int_equal(said->line, at);
+        assert_non_null(strstr(
+                said->hint, at == 5 ? "'a' is at advice.yaml:4:" : "'b' is at advice.yaml:5:"));
+    }
+    nsh_diags_free(d);
+}
+
+static void assert_all(const struct advice *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_advice(&cases[i], 5);
+}
+
+/* ---- port-forwards ---- */
+
+static void test_port_forwards(void **state)
+{
+    static const char s[] = "port-forwards";
+    static const char both[] = "'a' and 'b' both take tcp port 443 of eth0";
+    static const struct advice cases[] = {
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1",
+                    "in: eth0, protocol: tcp, port: 443, to: 10.0.0.2", both},
+            {s, "in: eth0, protocol: both, port: 443, to: 10.0.0.1",
+                    "in: [eth1, eth0], protocol: tcp, port: 443, to: 10.0.0.2", both},
+            {s, "in: eth0, protocol: udp, port: 443, to: 10.0.0.1",
+                    "in: eth0, protocol: both, port: 443, to: 10.0.0.2",
+                    "'a' and 'b' both take udp port 443 of eth0"},
+            {s, "in: eth0, protocol: tcp, port: 400-500, to: 10.0.0.1",
+                    "in: eth0, protocol: tcp, port: 450-600, to: 10.0.0.2",
+                    "'a' and 'b' both take tcp port 450-500 of eth0"},
+            {s, "in: eth+, protocol: tcp, port: 443, to: 10.0.0.1",
+                    "in: eth0, protocol: tcp, port: 443, to: 10.0.0.2", both},
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1, from: 192.0.2.0/24",
+                    "in: eth0, protocol: tcp, port: 443, to: 10.0.0.2, from: 192.0.2.0/25", both},
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1",
+                    "in: eth0, protocol: tcp, port: 443, to: 10.0.0.2, from: 192.0.2.0/25", both},
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1",
+                    "in: eth0, protocol: tcp, port: 443, to: 10.0.0.2, when: {dev-up: eth1}", both},
+            /* apart from each other */
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1",
+                    "in: eth1, protocol: tcp, port: 443, to: 10.0.0.2", NULL},
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1",
+                    "in: eth0, protocol: udp, port: 443, to: 10.0.0.2", NULL},
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1",
+                    "in: eth0, protocol: tcp, port: 444-500, to: 10.0.0.2", NULL},
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1",
+                    "in: eth0, protocol: tcp, port: 443, to: 'fd00::2'", NULL},
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1, from: 192.0.2.0/25",
+                    "in: eth0, protocol: tcp, port: 443, to: 10.0.0.2, from: 192.0.2.128/25", NULL},
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1, enabled: false",
+                    "in: eth0, protocol: tcp, port: 443, to: 10.0.0.2", NULL},
+            /* an exception first, or one that stands in */
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1, from: 192.0.2.0/25",
+                    "in: eth0, protocol: tcp, port: 443, to: 10.0.0.2", NULL},
+            {s, "in: eth0, protocol: tcp, port: 443, to: 10.0.0.1, when: {dev-up: eth1}",
+                    "in: eth0, protocol: tcp, port: 443, to: 10.0.0.2", NULL},
+    };
+
+    (void)state;
+    assert_all(cases, NSH_ARRAY_SIZE(cases));
+}
+
+/* ---- network-map ---- */
+
+static void test_network_maps(void **state)
+{
+    static const char s[] = "network-map";
+    static const struct advice cases[] = {
+            {s, "dev: eth0, inside: 192.168.1.0/24, outside: 10.9.1.0/24",
+                    "dev: eth0, inside: 192.168.2.0/25, outside: 10.9.1.0/25",
+                    "'outside' of 'b' on eth0, 10.9.1.0/25, overlaps that of 'a', 10.9.1.0/24"},
+            {s, "dev: eth0, inside: 192.168.1.0/25, outside: 10.9.1.0/25",
+                    "dev: [eth1, eth0], inside: 192.168.1.0/24, outside: 10.9.2.0/24",
+                    "'inside' of 'b' on eth0, 192.168.1.0/24, overlaps that of 'a', "
+                    "192.168.1.0/25"},
+            {s, "dev: eth0, inside: 'fd00:1::/64', outside: '2001:db8:1::/64'",
+                    "dev: eth0, inside: 'fd00:2::/64', outside: '2001:db8:1::/64'",
+                    "'outside' of 'b' on eth0, 2001:db8:1::/64, overlaps that of 'a', "
+                    "2001:db8:1::/64"},
+            {s, "dev: eth0, inside: 192.168.1.0/24, outside: 10.9.1.0/24",
+                    "dev: eth1, inside: 192.168.1.0/24, outside: 10.9.1.0/24", NULL},
+            {s, "dev: eth0, inside: 192.168.1.0/25, outside: 10.9.1.0/25",
+                    "dev: eth0, inside: 192.168.1.128/25, outside: 10.9.1.128/25", NULL},
+            {s, "dev: eth0, inside: 192.168.1.0/24, outside: 10.9.1.0/24, enabled: false",
+                    "dev: eth0, inside: 192.168.1.0/24, outside: 10.9.1.0/24", NULL},
+    };
+
+    (void)state;
+    assert_all(cases, NSH_ARRAY_SIZE(cases));
+}
+
+/* ---- share ---- */
+
+static void test_shares(void **state)
+{
+    static const char s[] = "share";
+    static const char twice[] = "'b' is between eth1 and eth0, and so is 'a'";
+    static const char swapped[] =
+            "'b' has eth0 as its 'lan' and eth1 as its 'wan', and 'a' the other way round";
+    static const struct advice cases[] = {
+            {s, "lan: eth1, wan: eth0", "lan: eth1, wan: eth0", twice},
+            {s, "lan: [eth1, eth2], wan: eth0", "lan: [eth3, eth1], wan: [eth4, eth0]", twice},
+            {s, "lan: eth1, wan: eth0", "lan: eth1, wan: eth0, family: ipv6", twice},
+            {s, "lan: eth1, wan: eth0", "lan: eth0, wan: eth1", swapped},
+            {s, "lan: eth1, wan: eth0, when: {dev-up: eth2}", "lan: eth0, wan: eth1", swapped},
+            {s, "lan: eth1, wan: eth0", "lan: eth2, wan: eth0", NULL},
+            {s, "lan: eth1, wan: eth0", "lan: eth1, wan: eth2", NULL},
+            {s, "lan: eth1, wan: eth0", "lan: eth2, wan: eth1", NULL},
+            {s, "lan: eth1, wan: eth0, family: ipv4", "lan: eth1, wan: eth0, family: ipv6", NULL},
+            {s, "lan: eth1, wan: eth0, enabled: false", "lan: eth0, wan: eth1", NULL},
+            {s, "lan: eth1, wan: eth0, when: {dev-up: eth2}",
+                    "lan: eth0, wan: eth1, when: {dev-up: eth3}", NULL},
+    };
+
+    (void)state;
+    assert_all(cases, NSH_ARRAY_SIZE(cases));
+}
+
+/* ---- masquerade ---- */
+
+static const char never[] = "'b' can never act: 'a' comes before it and takes all";
+
+static void test_masquerades(void **state)
+{
+    static const char s[] = "masquerade";
+    static const struct advice cases[] = {
+            {s, "out: eth0", "out: eth0", never},
+            {s, "out: any", "out: [eth0, eth1]", never},
+            {s, "out: eth+", "out: eth1+", never},
+            {s, "out: eth0", "out: eth0, from: 10.0.0.0/8, protocol: tcp, to-source: 192.0.2.1",
+                    never},
+            {s, "out: eth0, from: [10.0.0.0/8, 192.168.0.0/16]",
+                    "out: eth0, from: [192.168.7.0/24, 10.1.0.0/16]", never},
+            {s, "out: eth0, protocol: [tcp, udp], destination-port: [80, 400-500]",
+                    "out: eth0, protocol: tcp, destination-port: 443", never},
+            {s, "out: eth0, mark: 1", "out: eth0, mark: 1", never},
+            {s, "out: eth0, family: [ipv4, ipv6]", "out: eth0, family: ipv6", never},
+            {s, "out: eth0", "out: eth0, except-to: 10.0.0.0/8", never},
+            {s, "out: eth0, when: {dev-up: eth1}", "out: eth0, when: {dev-up: eth1}", never},
+            /* there is something left for it, or may be */
+            {s, "out: eth0", "out: [eth0, eth1]", NULL},
+            {s, "out: eth0", "out: eth+", NULL},
+            {s, "out: eth0, from: 10.0.0.0/8", "out: eth0", NULL},
+            {s, "out: eth0, from: 10.1.0.0/16", "out: eth0, from: 10.0.0.0/8", NULL},
+            {s, "out: eth0, to: 192.0.2.0/24", "out: eth0", NULL},
+            {s, "out: eth0, except-to: 192.0.2.0/24", "out: eth0", NULL},
+            {s, "out: eth0, except-from: 10.0.0.0/8", "out: eth0", NULL},
+            {s, "out: any, except-out: eth1", "out: eth0", NULL},
+            {s, "out: eth0, protocol: tcp", "out: eth0", NULL},
+            {s, "out: eth0, protocol: tcp, destination-port: 443",
+                    "out: eth0, protocol: tcp, destination-port: 400-500", NULL},
+            {s, "out: eth0, mark: 1", "out: eth0", NULL},
+            {s, "out: eth0", "out: eth0, family: [ipv4, ipv6]", NULL},
+            {s, "out: eth0", "out: eth0, ipsec: include", NULL},
+            {s, "out: eth0, enabled: false", "out: eth0", NULL},
+            {s, "out: eth0", "out: eth0, enabled: false", NULL},
+            {s, "out: eth0, when: {dev-up: eth1}", "out: eth0", NULL},
+    };
+
+    (void)state;
+    assert_all(cases, NSH_ARRAY_SIZE(cases));
+}
+
+/* What has position first comes before what stands earlier in the file. */
+static void test_position(void **state)
+{
+    static const struct advice overtaken = {"masquerade", "out: eth0", "out: eth0, position: first",
+            "'a' can never act: 'b' comes before it and takes all"};
+    static const struct advice narrow = {
+            "masquerade", "out: eth0", "out: eth0, from: 10.0.0.0/8, position: first", NULL};
+
+    (void)state;
+    assert_advice(&overtaken, 4);
+    assert_advice(&narrow, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_port_forwards),
+            cmocka_unit_test(test_network_maps),
+            cmocka_unit_test(test_shares),
+            cmocka_unit_test(test_masquerades),
+            cmocka_unit_test(test_position),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
