@@ -25,6 +25,8 @@ static const struct nsh_cli_option options[] = {
                 .help = "as OpenMetrics 1.0, not Prometheus' older text"},
         {"output", FIELD(output), .letter = 'o', .value = {NSH_CLI_FILE, "FILE"},
                 .help = "write it there, in one step"},
+        {"offline", FIELD(offline), .value = {NSH_CLI_FILE, "FILE"},
+                .help = "against a machine that holds what this file says"},
         {"help", FIELD(help), .letter = 'h', .common = true, .help = "what the command takes"},
         {"version", FIELD(version), .common = true, .help = "which version this is"},
 };
@@ -37,7 +39,7 @@ static const struct nsh_cli_command commands[] = {
                 .operands = {{{NSH_CLI_FILE, "FILE"}, .optional = true}}, .options = "json strict"},
         {"plan", nsh_command_plan,
                 "show what would change in the kernel (exit status 3: something would)",
-                .options = "json"},
+                .options = "json offline"},
         {"apply", nsh_command_apply, "make it so once (asks a running daemon)"},
         {"remove", nsh_command_remove, "take away all that netshared put there"},
         {"try", nsh_command_try, "like reload, but without a 'confirm' in time all goes back",

@@ -15,6 +15,7 @@
 #include "firewall-choice.h"
 #include "judge.h"
 #include "learn.h"
+#include "offline.h"
 #include "options.h"
 #include "plan-rule.h"
 #include "plan.h"
@@ -59,19 +60,31 @@ static void print_checks(struct planner *p)
     char text[NSH_GATE_TEXT];
 
     for (size_t i = 1; i < p->desired->n_gates; i++)
-        if (p->desired->gates[i].kind == NSH_GATE_CHECK)
+        if (p->held)
+            plan_remark(p, "# condition %s counts as holding: only a machine can tell",
+                    nsh_gate_format(&p->desired->gates[i], text, sizeof text));
+        else if (p->desired->gates[i].kind == NSH_GATE_CHECK)
             plan_remark(p, "# check %s counts as working: only the daemon asks",
                     nsh_gate_format(&p->desired->gates[i], text, sizeof text));
 }
 
+static void open_gates(struct nsh_desired *d)
+{
+    for (size_t i = 0; i < d->n_gates; i++)
+        d->gate_states[i].open = true;
+}
+
 static int judge_gates(struct planner *p)
 {
-    int q;
+    int q = 0;
 
     p->reasons = calloc(p->desired->n_gates + 1, sizeof *p->reasons);
     if (!p->reasons)
         return -ENOMEM;
-    q = nsh_desired_judge(p->fib, p->desired, take_judged, p);
+    if (p->held)
+        open_gates(p->desired);
+    else
+        q = nsh_desired_judge(p->fib, p->desired, take_judged, p);
     nsh_desired_settle(p->desired);
     print_checks(p);
     return q;
@@ -156,7 +169,7 @@ static bool will_be_on_link(
 static const struct nsh_nexthop *unreachable(struct planner *p, const struct nsh_route_step *s,
         const struct nsh_route_step *steps, size_t n)
 {
-    for (uint32_t i = 0; i < s->route.props->n_nexthops; i++) {
+    for (uint32_t i = 0; !p->held && i < s->route.props->n_nexthops; i++) {
         const struct nsh_nexthop *nh = &s->route.props->nexthops[i];
         uint32_t ifindex = nh->link == NSH_NO_LINK ? 0 : p->desired->links[nh->link].ifindex;
         struct nsh_fib_path path;
@@ -378,6 +391,9 @@ static void plan_forwarding(struct planner *p)
                 p->fib->ops->sysctl_each_ipv6_conf(p->fib, plan_accept_ra, p);
             plan_line(p, "+ forwarding %s", plan_family(nsh_family_of(f)));
         }
+    for (int f = 0; p->held && f < NSH_FAMILIES; f++)
+        if (p->held->forwarding[f] && !p->desired->forwarding[f])
+            plan_line(p, "- forwarding %s", plan_family(nsh_family_of(f)));
     if (!p->state || nsh_state_sysctls_load(p->state, &before, &n) < 0)
         return;
     for (size_t i = 0; i < n; i++) {
@@ -426,7 +442,7 @@ static int plan_all(struct planner *p)
     return p->changes > 0 ? NSH_EXIT_CHANGES : NSH_EXIT_OK;
 }
 
-static int open_and_plan(struct planner *p, const struct nsh_options *o)
+static int plan_here(struct planner *p, const struct nsh_options *o)
 {
     struct nsh_firewalls firewalls = {0};
     int code = NSH_EXIT_FAILED;
@@ -446,12 +462,50 @@ static int open_and_plan(struct planner *p, const struct nsh_options *o)
     return code;
 }
 
+/* ---- against another file ---- */
+
+/* All that it says holds. Twice, for gateways that are found by the devices of other routes. */
+static int hold_all(struct planner *p)
+{
+    bool changed;
+    int q = nsh_desired_resolve_vrfs(p->fib, p->held, &changed);
+
+    if (q == 0 && changed)
+        q = nsh_desired_place(p->held);
+    for (int i = 0; i < 2 && q == 0; i++)
+        q = nsh_desired_resolve(p->fib, p->held, &changed);
+    open_gates(p->held);
+    nsh_desired_settle(p->held);
+    return q;
+}
+
+static int plan_offline(struct planner *p, const char *path)
+{
+    NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded loaded = {0};
+    int q, code;
+
+    nsh_load_now(path, NSH_TRUST_WARN, NULL, &loaded);
+    if (loaded.diags)
+        nsh_diags_print(loaded.diags, stderr);
+    if (loaded.error != 0)
+        return NSH_EXIT_FAILED;
+    p->held = loaded.desired;
+    q = nsh_offline_fib_new(p->held, p->desired->protocol, &p->fib);
+    if (q == 0)
+        q = nsh_offline_firewall_new(p->held, &p->firewall);
+    if (q == 0)
+        q = hold_all(p);
+    code = q == 0 ? plan_all(p) : nsh_complain("cannot compare: %s", strerror(-q));
+    nsh_firewall_free(p->firewall);
+    return code;
+}
+
 static int print_plan(struct planner *p, const struct nsh_options *o)
 {
     int q = plan_output_begin(&p->output, o->json), code = NSH_EXIT_FAILED;
 
     if (q == 0)
-        code = open_and_plan(p, o);
+        code = o->offline ? plan_offline(p, o->offline) : plan_here(p, o);
     if (q == 0 && code != NSH_EXIT_FAILED)
         q = plan_output_end(&p->output);
     plan_output_done(&p->output);

@@ -22,6 +22,7 @@ struct planner {
     struct nsh_firewall *firewall, *other;
     struct nsh_state *state; /* NULL: nothing is known of before */
     struct nsh_desired *desired;
+    struct nsh_desired *held; /* by another file, which stands for the kernel; NULL: the kernel */
     size_t changes;
     char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */
 };

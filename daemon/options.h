@@ -32,6 +32,7 @@ struct nsh_options {
     uint64_t timeout; /* microseconds */
     bool openmetrics;
     const char *output;
+    const char *offline;
     const char *operands[NSH_OPERANDS_MAX]; /* in the order of the table; NULL: left out */
     char *const *rest; /* all operands, up to NULL, where a command wants that */
 };

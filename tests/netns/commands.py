@@ -150,6 +150,67 @@ def _():
         d.stop()
 
 
+OFFLINE = """version: 1
+routes:
+  - {to: default, via: 203.0.113.1, dev: eth1}
+  - {to: 10.9.0.0/16, via: 203.0.113.1}
+  - {to: 10.8.0.0/16, via: 192.0.2.2, when: {dev-up: eth7}}
+  - {to: 10.7.0.0/16, vrf: blue, via: 192.0.2.2}
+  - {to: 10.6.0.0/16, nexthops: [{via: 192.0.2.2, dev: eth8}, {via: 192.0.2.3, dev: eth9}]}
+rules:
+  - {from: 10.1.0.0/24, table: 100, priority: 1000}
+masquerade:
+  - {name: lan-out, from: [10.0.0.0/24], out: [eth1]}
+  - {name: first, position: first, from: [10.0.0.0/24], out: [eth8]}
+  - {name: many, from: [%s], out: [eth2]}
+share:
+  - {name: home, lan: eth3, wan: eth1}
+""" % ", ".join("10.0.%d.0/24" % n for n in range(1, 40, 2))
+
+
+@case("plan --offline: one file against another, on a machine that has nothing of it")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, OFFLINE)
+        monitor = rtnl.Monitor(w.router)
+
+        def offline(old, new):
+            d.write(new)
+            result = d.cli("plan", "--offline", d.write(old, "old.yaml"))
+            return result.returncode, {line for line in result.stdout.splitlines()
+                                       if not line.startswith("#")}
+
+        equal(offline(OFFLINE, OFFLINE), (0, set()), "the same")
+        equal(offline(OFFLINE, OFFLINE.replace("settings", "").replace(
+            "version: 1", "version: 1\nsettings: {route-protocol: 111}")), (0, set()),
+              "with another mark")
+        changed = OFFLINE
+        for old, new in (("to: default, via: 203.0.113.1", "to: default, via: 203.0.113.2"),
+                         ("priority: 1000", "priority: 1001"), ("10.0.3.0/24", "10.1.3.0/24"),
+                         ("from: [10.0.0.0/24], out: [eth8]", "from: [10.0.0.0/23], out: [eth8]"),
+                         ("192.0.2.3, dev: eth9", "192.0.2.3, dev: eth9, weight: 2"),
+                         ("  - {name: home, lan: eth3, wan: eth1}\n", ""), ("share:\n", "")):
+            check(old in changed, old)
+            changed = changed.replace(old, new)
+        code, lines = offline(OFFLINE, changed)
+        equal(code, 3, "exit code")
+        for line in ("~ route default via 203.0.113.2 dev eth1",
+                     "- rule from 10.1.0.0/24 lookup 100 priority 1000",
+                     "+ rule from 10.1.0.0/24 lookup 100 priority 1001",
+                     "~ masquerade first (ipv4): 1 of 2 rules changed",
+                     "~ set netshared-many_f4: lacked 1 of 20 prefixes and held 1 too many",
+                     "- policy home (ipv4)", "- conntrack ipv6", "- forwarding ipv6"):
+            check(line in lines, "no %r in\n%s" % (line, "\n".join(sorted(lines))))
+        check(any(line.startswith("~ route 10.6.0.0/16 ") for line in lines), lines)
+        check(not any("lan-out" in line or "10.8.0.0" in line or "10.7.0.0" in line
+                      for line in lines), lines)
+        _, back = offline(changed, OFFLINE)
+        check("+ share home (ipv4) in filter" in back, back)
+        result = d.cli("plan", "--offline", d.write("routes: [", "old.yaml"))
+        equal(result.returncode, 1, "exit code for a bad file")
+        equal(monitor.take(), [], "changes of this machine")
+
+
 @case("apply: once, without a daemon; a second changes nothing; a bad file changes nothing")
 def _():
     with Router() as w:
