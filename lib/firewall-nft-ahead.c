@@ -122,7 +122,7 @@ static const struct place *find_table(const struct asking *a, const struct place
 
 static bool is_before(const struct asking *a, const struct place *p, bool first)
 {
-    int32_t ours = a->hook->priority - first;
+    int32_t ours = a->hook->priorities[first ? 0 : 1];
 
     return p->priority < ours || (p->priority == ours && p->handle > a->ours);
 }

@@ -77,7 +77,7 @@ static int put_chain(struct edit *e, const struct nsh_nft_chain *c)
     mnl_attr_put_strz(m, NFTA_CHAIN_TABLE, NSH_NFT_TABLE);
     mnl_attr_put_strz(m, NFTA_CHAIN_NAME, c->name);
     if (c->hook) {
-        int32_t priority = c->hook->priority - (c->place == 0);
+        int32_t priority = c->hook->priorities[c->place];
 
         hook = mnl_attr_nest_start(m, NFTA_CHAIN_HOOK);
         mnl_attr_put_u32(m, NFTA_HOOK_HOOKNUM, htonl(c->hook->number));

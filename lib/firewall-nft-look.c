@@ -196,7 +196,7 @@ static bool is_whole(const struct nsh_nft_chain *c, const struct nftnl_chain *se
         return !nftnl_chain_is_set(seen, NFTNL_CHAIN_HOOKNUM);
     return nftnl_chain_is_set(seen, NFTNL_CHAIN_HOOKNUM) &&
            nftnl_chain_get_u32(seen, NFTNL_CHAIN_HOOKNUM) == c->hook->number &&
-           nftnl_chain_get_s32(seen, NFTNL_CHAIN_PRIO) == c->hook->priority - (c->place == 0) &&
+           nftnl_chain_get_s32(seen, NFTNL_CHAIN_PRIO) == c->hook->priorities[c->place] &&
            nftnl_chain_get_u32(seen, NFTNL_CHAIN_POLICY) == NF_ACCEPT &&
            is_text(seen, NFTNL_CHAIN_TYPE, c->hook->type);
 }

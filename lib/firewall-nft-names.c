@@ -11,11 +11,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Table, hook, name there, type, priority: those of iptables; they are the same for IPv6. */
-#define HOOK(table_, hook_, chain_, type_, priority_)                                     \
+/*
+ * Table, hook, name there, type, and the priority of iptables, which is the same for IPv6; what is
+ * first and the rest differ from it. Of base chains with the same priority the one registered last
+ * is asked first, so that a repair would turn the order round. Where that makes a difference, which
+ * is where addresses are translated, ours are on both sides of the usual priority.
+ */
+#define HOOK(table_, hook_, chain_, type_, priority_, behind_)                            \
     {                                                                                     \
         .table = NSH_TABLE_##table_, .name = #hook_, .chains = {chain_ "_first", chain_}, \
-        .type = (type_), .number = NF_INET_##hook_, .priority = (priority_)               \
+        .type = (type_), .number = NF_INET_##hook_, .priorities = {                       \
+            (priority_)-1,                                                                \
+            (priority_) + (behind_)                                                       \
+        }                                                                                 \
     }
 #define NF_INET_PREROUTING NF_INET_PRE_ROUTING
 #define NF_INET_INPUT NF_INET_LOCAL_IN
@@ -23,20 +31,20 @@
 #define NF_INET_POSTROUTING NF_INET_POST_ROUTING
 
 const struct nsh_nft_hook nsh_nft_hooks[] = {
-        HOOK(NAT, PREROUTING, "nat_prerouting", "nat", NF_IP_PRI_NAT_DST),
-        HOOK(NAT, INPUT, "nat_input", "nat", NF_IP_PRI_NAT_SRC),
-        HOOK(NAT, OUTPUT, "nat_output", "nat", NF_IP_PRI_NAT_DST),
-        HOOK(NAT, POSTROUTING, "nat_postrouting", "nat", NF_IP_PRI_NAT_SRC),
-        HOOK(RAW, PREROUTING, "raw_prerouting", "filter", NF_IP_PRI_RAW),
-        HOOK(RAW, OUTPUT, "raw_output", "filter", NF_IP_PRI_RAW),
-        HOOK(FILTER, INPUT, "filter_input", "filter", NF_IP_PRI_FILTER),
-        HOOK(FILTER, FORWARD, "filter_forward", "filter", NF_IP_PRI_FILTER),
-        HOOK(FILTER, OUTPUT, "filter_output", "filter", NF_IP_PRI_FILTER),
-        HOOK(MANGLE, PREROUTING, "mangle_prerouting", "filter", NF_IP_PRI_MANGLE),
-        HOOK(MANGLE, INPUT, "mangle_input", "filter", NF_IP_PRI_MANGLE),
-        HOOK(MANGLE, FORWARD, "mangle_forward", "filter", NF_IP_PRI_MANGLE),
-        HOOK(MANGLE, OUTPUT, "mangle_output", "route", NF_IP_PRI_MANGLE),
-        HOOK(MANGLE, POSTROUTING, "mangle_postrouting", "filter", NF_IP_PRI_MANGLE),
+        HOOK(NAT, PREROUTING, "nat_prerouting", "nat", NF_IP_PRI_NAT_DST, 1),
+        HOOK(NAT, INPUT, "nat_input", "nat", NF_IP_PRI_NAT_SRC, 1),
+        HOOK(NAT, OUTPUT, "nat_output", "nat", NF_IP_PRI_NAT_DST, 1),
+        HOOK(NAT, POSTROUTING, "nat_postrouting", "nat", NF_IP_PRI_NAT_SRC, 1),
+        HOOK(RAW, PREROUTING, "raw_prerouting", "filter", NF_IP_PRI_RAW, 0),
+        HOOK(RAW, OUTPUT, "raw_output", "filter", NF_IP_PRI_RAW, 0),
+        HOOK(FILTER, INPUT, "filter_input", "filter", NF_IP_PRI_FILTER, 0),
+        HOOK(FILTER, FORWARD, "filter_forward", "filter", NF_IP_PRI_FILTER, 0),
+        HOOK(FILTER, OUTPUT, "filter_output", "filter", NF_IP_PRI_FILTER, 0),
+        HOOK(MANGLE, PREROUTING, "mangle_prerouting", "filter", NF_IP_PRI_MANGLE, 0),
+        HOOK(MANGLE, INPUT, "mangle_input", "filter", NF_IP_PRI_MANGLE, 0),
+        HOOK(MANGLE, FORWARD, "mangle_forward", "filter", NF_IP_PRI_MANGLE, 0),
+        HOOK(MANGLE, OUTPUT, "mangle_output", "route", NF_IP_PRI_MANGLE, 0),
+        HOOK(MANGLE, POSTROUTING, "mangle_postrouting", "filter", NF_IP_PRI_MANGLE, 0),
 };
 const size_t nsh_nft_n_hooks = NSH_ARRAY_SIZE(nsh_nft_hooks);
 

@@ -111,7 +111,7 @@ static void put_probe_chain(struct nsh_nft_batch *b, int family, const struct ns
     mnl_attr_put_strz(m, NFTA_CHAIN_NAME, hook->chains[1]);
     nest = mnl_attr_nest_start(m, NFTA_CHAIN_HOOK);
     mnl_attr_put_u32(m, NFTA_HOOK_HOOKNUM, htonl(hook->number));
-    mnl_attr_put_u32(m, NFTA_HOOK_PRIORITY, htonl((uint32_t)hook->priority));
+    mnl_attr_put_u32(m, NFTA_HOOK_PRIORITY, htonl((uint32_t)hook->priorities[NSH_NFT_PLACES - 1]));
     mnl_attr_nest_end(m, nest);
     mnl_attr_put_strz(m, NFTA_CHAIN_TYPE, hook->type);
     nsh_nft_batch_close(b, m);

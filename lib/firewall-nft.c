@@ -11,10 +11,10 @@
  *
  * How the contract is mapped. Everything of ours is in one table that is ours alone, and what is
  * foreign in it gets no consideration: a chain of a policy is a chain there ("nat-home" for
- * NETSHARED-home of the table nat), a hook of iptables is a base chain at the same priority
- * ("nat_postrouting"), and holds jumps, each with its policy's name as comment. "Before every
- * foreign rule" can't be had by a place in a chain here, since foreign rules are in chains of their
- * own: jumps of position first stand in a base chain of their own one priority earlier
+ * NETSHARED-home of the table nat), a hook of iptables is a base chain at its priority or just
+ * behind it ("nat_postrouting"), and holds jumps, each with its policy's name as comment. "Before
+ * every foreign rule" can't be had by a place in a chain here, since foreign rules are in chains of
+ * their own: jumps of position first stand in a base chain of their own just before that priority
  * ("nat_postrouting_first"). The contract sees both as one built-in chain, the earlier one's rules
  * first, and the rest as behind the first foreign rule.
  *

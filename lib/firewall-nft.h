@@ -43,7 +43,7 @@ struct nsh_nft_hook {
     const char *chains[NSH_NFT_PLACES]; /* of the base chains, the first one first */
     const char *type;                   /* "nat", "filter", "route" */
     uint32_t number;                    /* NF_INET_* */
-    int32_t priority;                   /* of the rest; what is first has one less */
+    int32_t priorities[NSH_NFT_PLACES];
 };
 
 extern const struct nsh_nft_hook nsh_nft_hooks[];

@@ -116,6 +116,11 @@ NFTABLES = (
     ("a foreign rule in our base chain", ["insert rule {t} nat_postrouting accept"]),
     ("our base chain emptied and deleted", ["flush chain {t} nat_postrouting",
                                             "delete chain {t} nat_postrouting"]),
+    ("our base chain at another priority", [
+        "flush chain {t} nat_postrouting", "delete chain {t} nat_postrouting",
+        "add chain {t} nat_postrouting {{ type nat hook postrouting priority 100; }}",
+        "add rule {t} nat_postrouting counter jump nat-lan-out comment \"masquerade lan-out\"",
+        "add rule {t} nat_postrouting counter jump nat-guests comment \"masquerade guests\""]),
     ("our base chain drops", ["chain {t} nat_postrouting {{ policy drop; }}"]),
     ("our chain renamed", ["rename chain {t} nat-guests nat-gone"]),
     ("a chain of our name that nobody wants", ["add chain {t} nat-what",

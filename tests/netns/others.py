@@ -371,11 +371,6 @@ for FIREWALL, (TAKES, TEXT, PEER, OTHERS) in AHEAD.items():
             d = w.daemon
             d.stop()
             d.cli("remove", check=True)
-            if firewall == "nftables":
-                w.nft("delete table ip other")
-                w.nft("add table ip netshared")
-                w.nft("add table ip other")
-                w.nft("add chain ip other post { type nat hook postrouting priority 100; }")
             w.insert(takes)
             mark = d.mark()
             d.start()
@@ -387,6 +382,34 @@ for FIREWALL, (TAKES, TEXT, PEER, OTHERS) in AHEAD.items():
     case("with position: first ours overtake it, with firewall: %s" % FIREWALL)(_)
 
 
+TABLE = "table ip %s { chain post { type nat hook postrouting priority 100; snat to %s; }; }"
+
+
+@case("on nftables neither what came last nor a repair decides who is first")
+def _():
+    with Ahead("nftables") as w:
+        d = w.daemon
+        d.stop()
+        w.nft("flush ruleset")
+        for last in ("192.0.2.76", "192.0.2.77"):
+            w.server.ip("route add %s via %s" % (last, WAN4))
+        w.nft(TABLE % ("before", "192.0.2.76"))
+        d.start()
+        equal(tcp_peer(w.client, FAR4), "192.0.2.76", "the one that was loaded before")
+        w.nft("flush chain ip netshared nat_postrouting")
+        d.wait_log("lan-out .*restored")
+        equal(tcp_peer(w.client, FAR4), "192.0.2.76", "after a repair")
+        w.nft("delete table ip before")
+        equal(tcp_peer(w.client, FAR4), WAN4, "alone")
+        w.nft(TABLE % ("after", "192.0.2.77"))
+        equal(tcp_peer(w.client, FAR4), "192.0.2.77", "the one that was loaded after")
+        d.reload(w.text.replace("name: lan-out", "name: lan-out\n    position: first"))
+        equal(tcp_peer(w.client, FAR4), WAN4, "with position first")
+        w.nft(TABLE % ("again", "192.0.2.77"))
+        equal(tcp_peer(w.client, FAR4), WAN4, "and others that come after")
+        d.stop()
+
+
 @case("on nftables the priority and what came last decide, and no rule of another family does")
 def _():
     with Ahead("nftables") as w:
@@ -394,7 +417,7 @@ def _():
         w.server.ip("route add 192.0.2.77 via %s" % WAN4)
         for words in ("table ip6 other", "chain ip6 other post { type nat hook postrouting priority "
                       "-100; }", "rule ip6 other post masquerade",
-                      "chain ip other late { type nat hook postrouting priority 101; }",
+                      "chain ip other late { type nat hook postrouting priority 102; }",
                       "rule ip other late masquerade", "table inet both",
                       "chain inet both six { type nat hook postrouting priority 50; }",
                       "rule inet both six meta nfproto ipv6 masquerade",

@@ -93,22 +93,27 @@ static void expect(int family, const char *hook, int n, const char *first)
         fail_msg("\"%s\" is not in \"%s\"", first, seen[0].text);
 }
 
-/* Ours have priority 100, and 99 with position first. */
+/* Ours have priority 101, and 99 with position first. */
 static void test_order(void **state)
 {
     static const struct nsh_packet_rule masquerade = {.action = NSH_PACKET_MASQUERADE};
 
     (void)state;
     assert_int_not_equal(fw->ops->ahead_changed(fw), 0);
-    nft("table ip earlier { chain post { type nat hook postrouting priority 100; masquerade; }; }");
+    nft("table ip earlier { chain post { type nat hook postrouting priority 101; masquerade; }; }");
     expect(AF_INET, "POSTROUTING", 0, NULL);
     install(&masquerade, 1);
     expect(AF_INET, "POSTROUTING", 0, NULL);
     assert_int_equal(fw->ops->ahead_changed(fw), 0);
-    nft("table ip later { chain post { type nat hook postrouting priority 100; masquerade; }; }");
+    nft("table ip later { chain post { type nat hook postrouting priority 101; masquerade; }; }");
     assert_int_equal(fw->ops->ahead_changed(fw), 1);
     expect(AF_INET, "POSTROUTING", 1, "masquerade (ip later post, ");
     assert_true(seen[0].first_helps);
+    nft("delete table ip earlier");
+    nft("table ip usual { chain post { type nat hook postrouting priority 100; masquerade; }; }");
+    expect(AF_INET, "POSTROUTING", 2, "masquerade (ip usual post, ");
+    assert_true(seen[0].first_helps);
+    nft("delete table ip usual");
     nft("table inet both { chain post { type nat hook postrouting priority -5; "
         "ip6 saddr fd00::/8 masquerade; snat ip to 192.0.2.1; }; }");
     expect(AF_INET, "POSTROUTING", 2, "snat ip to 192.0.2.1 (inet both post, ");
@@ -117,7 +122,7 @@ static void test_order(void **state)
     expect(AF_INET, "PREROUTING", 0, NULL);
     nft("add table inet both { flags dormant; }");
     expect(AF_INET, "POSTROUTING", 1, "(ip later post, ");
-    nft("table ip late { chain post { type nat hook postrouting priority 101; masquerade; }; }");
+    nft("table ip late { chain post { type nat hook postrouting priority 102; masquerade; }; }");
     nft("table ip pre { chain pre { type nat hook prerouting priority -150; "
         "tcp dport 80 redirect to :8080; tcp dport 81 dnat to 10.0.0.2:82; }; }");
     expect(AF_INET, "POSTROUTING", 1, "(ip later post, ");

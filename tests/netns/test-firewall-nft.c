@@ -62,7 +62,7 @@ static void test_what_is_written(void **state)
             "\t}\n"
             "\n"
             "\tchain nat_postrouting {\n"
-            "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+            "\t\ttype nat hook postrouting priority srcnat + 1; policy accept;\n"
             "\t\tcounter jump nat-home comment \"masquerade home\"\n"
             "\t}\n"
             "}\n");
@@ -74,11 +74,11 @@ static void test_every_hook(void **state)
         enum nsh_table table;
         const char *hook, *line, *first;
     } hooks[] = {
-            {NSH_TABLE_NAT, "PREROUTING", "type nat hook prerouting priority dstnat;",
+            {NSH_TABLE_NAT, "PREROUTING", "type nat hook prerouting priority dstnat + 1;",
                     "priority dstnat - 1;"},
-            {NSH_TABLE_NAT, "INPUT", "type nat hook input priority 100;", "priority 99;"},
-            {NSH_TABLE_NAT, "OUTPUT", "type nat hook output priority -100;", "priority -101;"},
-            {NSH_TABLE_NAT, "POSTROUTING", "type nat hook postrouting priority srcnat;",
+            {NSH_TABLE_NAT, "INPUT", "type nat hook input priority 101;", "priority 99;"},
+            {NSH_TABLE_NAT, "OUTPUT", "type nat hook output priority -99;", "priority -101;"},
+            {NSH_TABLE_NAT, "POSTROUTING", "type nat hook postrouting priority srcnat + 1;",
                     "priority srcnat - 1;"},
             {NSH_TABLE_RAW, "PREROUTING", "type filter hook prerouting priority raw;",
                     "priority raw - 1;"},

@@ -11,9 +11,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import firewall
 from daemon import Daemon
 from netns import wait_until
-from tap import case, check, equal, main
+from tap import case, check, contains, equal, main
 from topology import BASIC, BASIC6, FAR4, FAR6, SERVER4, SERVER6, WAN4, WAN6, Lan
-from traffic import TcpExchange, udp_peer
+from traffic import NewFlows, TcpExchange, udp_peer
 
 FAMILIES = ((4, BASIC, FAR4, WAN4, "10.9.0.0/16"), (6, BASIC6, FAR6, WAN6, '"2001:db8:a9::/64"'))
 BOTH = ("iptables", "nftables")
@@ -81,6 +81,24 @@ class Transfer:
         self.daemon.start()
         equal(os.readlink("/proc/%d/exe" % self.daemon.pid), path, "what runs")
 
+    def older(self):
+        """An older version's base chain has the priority of iptables; nothing slips by as it moves.
+        """
+        if self.firewall == "iptables":
+            return
+        table = "%s netshared" % ("ip" if self.family == 4 else "ip6")
+        self.daemon.stop()
+        text = self.world.router.run("nft", "-s", "list", "table", *table.split()).stdout
+        contains(text, "priority srcnat + 1;", "what stands")
+        self.world.router.run("nft", "-f", "-", stdin="delete table %s\n%s" % (
+            table, text.replace("srcnat + 1;", "srcnat;")))
+        with NewFlows(self.world.client, self.far) as flows:
+            self.daemon.start()
+            flows.wait(20)
+        equal(flows.peers, {self.wan}, "new connections are seen from")
+        now = self.world.router.run("nft", "-s", "list", "table", *table.split()).stdout
+        equal(sorted(now.splitlines()), sorted(text.splitlines()), "the table, but for its order")
+
     def move(self):
         self.firewall = BOTH[self.firewall == BOTH[0]]
         self.say_firewall()
@@ -112,12 +130,14 @@ STEPS = (
     ("after a restart", Transfer.restart),
     ("after kill -9 and a start", Transfer.crash),
     ("after an upgrade", Transfer.upgrade),
+    ("after an upgrade from another priority", Transfer.older),
     ("after a flush of iptables", Transfer.flush_iptables),
     ("after a flush of nftables", Transfer.flush_nftables),
     ("after a move to the other firewall", Transfer.move),
     ("after a flush of iptables there", Transfer.flush_iptables),
     ("after a flush of nftables there", Transfer.flush_nftables),
     ("after kill -9 and a start there", Transfer.crash),
+    ("after an upgrade from another priority there", Transfer.older),
     ("after the move back", Transfer.move),
 )
 

@@ -12,6 +12,8 @@ import struct
 import threading
 import time
 
+from netns import wait_until
+
 PORT = 5000
 
 
@@ -154,6 +156,35 @@ def tcp_peer(ns, address, port=PORT, timeout=3.0):
 
 def ping(ns, address):
     return ns.run("ping", "-n", "-q", "-c", "1", "-W", "3", address, check=False).returncode == 0
+
+
+class NewFlows:
+    """One new connection after the other, and where from each is seen."""
+
+    def __init__(self, ns, address):
+        self.ns, self.address = ns, address
+        self.peers, self.n = set(), 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        while not self.ended.is_set():
+            self.peers.add(tcp_peer(self.ns, self.address))
+            self.n += 1
+
+    def wait(self, more):
+        """So many more."""
+        enough = self.n + more
+        wait_until(lambda: self.n >= enough or not self.thread.is_alive(), "more connections")
+
+    def __enter__(self):
+        self.thread.start()
+        self.wait(1)
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
 
 
 class UdpStream:
