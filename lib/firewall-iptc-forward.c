@@ -3,7 +3,7 @@
  * Whether rules of others drop what is forwarded: the chain FORWARD and those it leads to, gone
  * through as the kernel does, with a packet that is imagined. Jumps to chains of ours do not count.
  */
-#include "firewall-iptc-xt.h"
+#include "firewall-iptc-chain.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,28 +27,18 @@ struct judge {
     const struct nsh_forward_path *path;
 };
 
-/* What both families have in the head of a rule. */
-struct head {
-    const uint8_t *from, *from_mask, *to, *to_mask;
-    const char *in, *out;
-    const uint8_t *in_mask, *out_mask;
-    unsigned int protocol; /* 0: any */
-    uint8_t inverted;      /* IPT_INV_* */
-    bool leaves;           /* goto */
-};
-
 _Static_assert(IPT_INV_VIA_IN == IP6T_INV_VIA_IN && IPT_INV_VIA_OUT == IP6T_INV_VIA_OUT &&
                        IPT_INV_SRCIP == IP6T_INV_SRCIP && IPT_INV_DSTIP == IP6T_INV_DSTIP &&
                        IPT_INV_PROTO == IP6T_INV_PROTO,
         "inversions differ");
 
-static struct head head_of(const struct nsh_xt *xt, const void *rule)
+struct nsh_xt_head nsh_xt_head_of(const struct nsh_xt *xt, const void *rule)
 {
     const struct ipt_ip *v4 = &((const struct ipt_entry *)rule)->ip;
     const struct ip6t_ip6 *v6 = &((const struct ip6t_entry *)rule)->ipv6;
 
     if (xt->family == AF_INET)
-        return (struct head){
+        return (struct nsh_xt_head){
                 .from = (const uint8_t *)&v4->src,
                 .from_mask = (const uint8_t *)&v4->smsk,
                 .to = (const uint8_t *)&v4->dst,
@@ -61,7 +51,7 @@ static struct head head_of(const struct nsh_xt *xt, const void *rule)
                 .inverted = v4->invflags,
                 .leaves = v4->flags & IPT_F_GOTO,
         };
-    return (struct head){
+    return (struct nsh_xt_head){
             .from = (const uint8_t *)&v6->src,
             .from_mask = (const uint8_t *)&v6->smsk,
             .to = (const uint8_t *)&v6->dst,
@@ -117,7 +107,7 @@ static enum nsh_certainty worse(enum nsh_certainty a, enum nsh_certainty b)
     return a < b ? a : b;
 }
 
-static enum nsh_certainty match_head(const struct judge *j, const struct head *r)
+static enum nsh_certainty match_head(const struct judge *j, const struct nsh_xt_head *r)
 {
     const struct nsh_forward_path *p = j->path;
     enum nsh_certainty c = match_device(p->in, r->in, r->in_mask, r->inverted & IPT_INV_VIA_IN);
@@ -131,7 +121,8 @@ static enum nsh_certainty match_head(const struct judge *j, const struct head *r
     return c;
 }
 
-static enum nsh_certainty match_rule(const struct judge *j, const void *rule, const struct head *r)
+static enum nsh_certainty match_rule(
+        const struct judge *j, const void *rule, const struct nsh_xt_head *r)
 {
     enum nsh_certainty c = match_head(j, r);
     size_t at = j->xt->entry_size, end = nsh_xt_target_offset(j->xt, rule);
@@ -171,21 +162,18 @@ static enum verdict verdict_of(
     return v == CONTINUE && leaves ? RETURN : v;
 }
 
-/*
- * The rules of a chain; NULL: no memory. libiptc has one place for how far it has come in a chain,
- * which a look at another one in between would take away.
- */
-static const void **rules_of(const struct judge *j, const char *chain, size_t *ret_n)
+const void **nsh_xt_rules(
+        const struct nsh_xt *xt, struct xtc_handle *h, const char *chain, size_t *ret_n)
 {
     size_t n = 0, i = 0;
     const void **rules;
 
-    for (const void *r = j->xt->first_rule(chain, j->h); r; r = j->xt->next_rule(r, j->h))
+    for (const void *r = xt->first_rule(chain, h); r; r = xt->next_rule(r, h))
         n++;
     rules = calloc(n + 1, sizeof *rules);
     if (!rules)
         return NULL;
-    for (const void *r = j->xt->first_rule(chain, j->h); r && i < n; r = j->xt->next_rule(r, j->h))
+    for (const void *r = xt->first_rule(chain, h); r && i < n; r = xt->next_rule(r, h))
         rules[i++] = r;
     *ret_n = i;
     return rules;
@@ -197,12 +185,12 @@ static const void **rules_of(const struct judge *j, const char *chain, size_t *r
 static enum verdict judge_chain(const struct judge *j, const char *chain, unsigned int depth)
 {
     size_t n = 0;
-    nsh_autofree const void **rules = depth > DEPTH ? NULL : rules_of(j, chain, &n);
+    nsh_autofree const void **rules = depth > DEPTH ? NULL : nsh_xt_rules(j->xt, j->h, chain, &n);
 
     if (!rules)
         return ACCEPT;
     for (size_t i = 0; i < n; i++) {
-        const struct head r = head_of(j->xt, rules[i]);
+        const struct nsh_xt_head r = nsh_xt_head_of(j->xt, rules[i]);
         enum nsh_certainty c = match_rule(j, rules[i], &r);
         const char *target = c == NSH_NO ? NULL : j->xt->target(rules[i], j->h);
         enum verdict v = target ? verdict_of(j, target, r.leaves, depth) : CONTINUE;

@@ -105,11 +105,18 @@ int nsh_xt_encode(const struct nsh_xt *xt, struct nsh_xt_names *names,
 void nsh_xt_decode(const struct nsh_xt *xt, struct nsh_xt_names *names, const void *rule,
         const char *target, struct nsh_packet_rule *ret);
 
-/* ---- what others do with a packet (firewall-iptc-forward.c) ---- */
+/* ---- what others do with a packet (firewall-iptc-forward.c, firewall-iptc-ban.c) ---- */
 
 /* 1: the filter table's FORWARD drops a packet of the path, our own jumps aside; 0, -errno. */
 int nsh_xt_judge(
         const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path);
+
+/*
+ * Bans: rules of others that drop or reject what they name by address, set, port or mark, or by a
+ * protocol without ports; also as a chain of such rules that others lead to. In `ret` the index
+ * behind the last of those with which the built-in chain begins, jumps to ours aside. 0 or -ENOMEM.
+ */
+int nsh_xt_bans(const struct nsh_xt *xt, struct xtc_handle *h, const char *hook, uint32_t *ret);
 
 /* ---- rules of others (firewall-iptc-ahead.c) ---- */
 

@@ -217,21 +217,31 @@ static int see_foreign(const struct nsh_xt *xt, const void *rule, const char *ta
     return 0;
 }
 
+/* What stands among bans is left there: it is neither in our way nor to be overtaken. */
 static int see_builtin(
         const struct nsh_xt *xt, struct xtc_handle *h, struct seen *s, struct nsh_chain_seen *chain)
 {
     bool foreign = false;
+    int e = chain->table == NSH_TABLE_FILTER && strcmp(chain->name, "FORWARD") == 0
+                    ? nsh_xt_bans(xt, h, chain->name, &chain->behind_bans)
+                    : 0;
 
+    if (e < 0)
+        return e;
     for (const void *r = xt->first_rule(chain->name, h); r; r = xt->next_rule(r, h)) {
         const char *target = xt->target(r, h);
         bool ours = target && nsh_chain_is_ours(target) && strlen(target) < NSH_CHAIN_NAME;
-        int e = ours ? see_jump(xt, r, target, s, chain) : see_foreign(xt, r, target, s, chain);
+        bool other = !ours && chain->n_total >= chain->behind_bans;
 
+        if (ours)
+            e = see_jump(xt, r, target, s, chain);
+        else if (other)
+            e = see_foreign(xt, r, target, s, chain);
         if (e < 0)
             return e;
-        if (!ours && !foreign)
+        if (other && !foreign)
             chain->first_foreign = chain->n_total;
-        foreign = foreign || !ours;
+        foreign = foreign || other;
         chain->n_total++;
     }
     if (!foreign)

@@ -351,6 +351,31 @@ int nsh_nft_judge_path(
     return v == NSH_NFT_DROP || (v == NSH_NFT_CONTINUE && j->base->drops);
 }
 
+int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
+        const struct nftnl_rule *rule)
+{
+    enum nsh_nft_verdict v = NSH_NFT_CONTINUE;
+    int r;
+
+    j->family = family;
+    j->path = path;
+    j->guest = NSH_NFT_CONTINUE;
+    r = judge_rule(j, rule, 0, &v);
+    return r < 0 ? r : v == NSH_NFT_DROP;
+}
+
+int nsh_nft_judge_rules(
+        struct nsh_nft_judge *j, const char *chain, struct nftnl_rule *const **ret, size_t *ret_n)
+{
+    int at = find_chain(j, chain);
+
+    if (at < 0)
+        return at;
+    *ret = j->chains[at].rules;
+    *ret_n = j->chains[at].n;
+    return 0;
+}
+
 /* ---- base chains ---- */
 
 void nsh_nft_bases_done(struct nsh_nft_bases *b)

@@ -68,9 +68,9 @@ static int put_rule(struct nsh_nft_batch *b, const struct nsh_nft_guest *g, cons
     return 0;
 }
 
-/* Before all that stands there. */
+/* Before all that stands there but bans. */
 static int put_jump(struct nsh_nft_passing *p, struct nsh_nft_batch *b,
-        const struct nsh_nft_guest *g, const char *chain)
+        const struct nsh_nft_guest *g, const struct nsh_nft_host *h)
 {
     NSH_CLEANUP(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
     struct nsh_packet_rule jump = {.action = NSH_PACKET_JUMP, .target = NSH_CHAIN_GUEST};
@@ -79,7 +79,9 @@ static int put_jump(struct nsh_nft_passing *p, struct nsh_nft_batch *b,
 
     if (r == 0)
         r = nsh_nft_set_comment(rule, COMMENT);
-    return r < 0 ? r : put_rule(b, g, chain, rule, 0);
+    if (r == 0 && h->behind)
+        nftnl_rule_set_u64(rule, NFTNL_RULE_POSITION, h->behind);
+    return r < 0 ? r : put_rule(b, g, h->base->name, rule, h->behind ? NLM_F_APPEND : 0);
 }
 
 struct nsh_nft_host *nsh_nft_host_of(
@@ -128,7 +130,7 @@ static int put_wanted(
         const struct nsh_nft_host *h = &p->hosts[i];
 
         if (nsh_nft_same_table(h->base, g->table) && h->wanted && h->wrong)
-            r = put_jump(p, b, g, h->base->name);
+            r = put_jump(p, b, g, h);
     }
     return r;
 }

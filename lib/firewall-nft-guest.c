@@ -7,7 +7,7 @@
  * Which jumps are to stand is judged anew each time, as if none of ours stood there. A table is
  * written in one transaction, in which nothing but our chain and the jumps to it is named. A jump
  * that rules of others have come to stand before stays where it is, unless these drop what it would
- * accept.
+ * accept. One that is put there goes behind the bans with which the chain begins.
  */
 #include "firewall-nft-guest.h"
 
@@ -289,6 +289,44 @@ static int is_in_time(struct nsh_nft_passing *p, struct nsh_nft_host *h)
     return 1;
 }
 
+/* Whether it drops for certain what the jump is there for: then it is none that names something. */
+static int drops_all(
+        struct nsh_nft_passing *p, struct nsh_nft_host *h, const struct nftnl_rule *rule)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < p->n; i++) {
+        const struct nsh_passage *one = &p->passages[i];
+
+        for (size_t k = 0; r == 0 && h->dropped[i] && !one->barred && k < one->n_paths; k++)
+            r = nsh_nft_judge_rule(h->judge, one->chain->family, &one->paths[k], rule);
+    }
+    return r;
+}
+
+static int find_place(struct nsh_nft_passing *p, struct nsh_nft_host *h)
+{
+    struct nftnl_rule *const *rules;
+    size_t n = 0;
+    bool plain;
+    int r = nsh_nft_judge_rules(h->judge, h->base->name, &rules, &n);
+
+    h->behind = 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        enum nsh_nft_ban kind = leads_to_guest(rules[i], &plain)
+                                        ? NSH_NFT_NEUTRAL
+                                        : nsh_nft_ban_of(h->judge, rules[i]);
+
+        if (kind == NSH_NFT_BAN)
+            r = drops_all(p, h, rules[i]);
+        if (kind == NSH_NFT_NO_BAN || r != 0)
+            break;
+        if (kind == NSH_NFT_BAN)
+            h->behind = nftnl_rule_get_u64(rules[i], NFTNL_RULE_HANDLE);
+    }
+    return r < 0 ? r : 0;
+}
+
 static int compare_host(
         struct nsh_nft_passing *p, const struct nsh_nft_guest *g, struct nsh_nft_host *h)
 {
@@ -311,6 +349,8 @@ static int compare_host(
         h->wrong = n > 1 ? "jump doubled" : "jump altered";
     else if (r == 0)
         h->wrong = "out of order";
+    if (r >= 0 && h->wanted && h->wrong)
+        r = find_place(p, h);
     return r < 0 ? r : 0;
 }
 

@@ -23,6 +23,7 @@ struct nsh_nft_host {
     bool *dropped;     /* of each passage */
     bool wanted;       /* a jump is to stand there */
     const char *wrong; /* what is wrong with the jump; NULL: nothing */
+    uint64_t behind;   /* handle of the rule behind which a jump goes; 0: before all */
 };
 
 /* What there is and what there is to be of ours in one table. */

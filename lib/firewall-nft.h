@@ -327,6 +327,23 @@ NSH_DEFINE_CLEANUP(struct nsh_nft_judge *, nsh_nft_judge_free)
 /* 1: the base chain drops it, 0, negative errno. `guest`: what our jump leads to accepts it. */
 int nsh_nft_judge_path(
         struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path, bool guest);
+/* 1: this rule alone, with the chain that it may lead to, drops it for certain. */
+int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
+        const struct nftnl_rule *rule);
+/* Of a chain in the base chain's table; the judge keeps them. */
+int nsh_nft_judge_rules(
+        struct nsh_nft_judge *j, const char *chain, struct nftnl_rule *const **ret, size_t *ret_n);
+
+/* ---- rules that can only drop (firewall-nft-ban.c) ---- */
+
+enum nsh_nft_ban {
+    NSH_NFT_NO_BAN,
+    NSH_NFT_NEUTRAL, /* lets everything go on, and may belong to the ban behind it */
+    NSH_NFT_BAN,
+};
+
+/* Of a rule in the base chain. */
+enum nsh_nft_ban nsh_nft_ban_of(struct nsh_nft_judge *j, const struct nftnl_rule *rule);
 
 /* ---- chains of ours in tables of others (firewall-nft-guest.c) ---- */
 

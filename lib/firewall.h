@@ -58,8 +58,10 @@ struct nsh_chain_seen {
     const struct nsh_jump_seen *jumps; /* built-in */
     size_t n_jumps;
     uint32_t n_total;       /* built-in: all rules, foreign ones included */
-    uint32_t first_foreign; /* built-in: index of the first rule that is no jump to ours; n_total:
-                               none */
+    uint32_t first_foreign; /* built-in: index of the first rule that is no jump to ours, nor one of
+                               the bans; n_total: none */
+    uint32_t behind_bans;   /* built-in: index behind the last of the leading rules of others which
+                               only drop what they name; 0: there are none */
     const struct nsh_ahead_seen *ahead; /* built-in: foreign rules that end the way of packets
                                            before they come to a jump behind */
     size_t n_ahead;

@@ -216,6 +216,7 @@ static int observe_builtin(struct nsh_firewall_plan *p, const struct nsh_chain_s
     h->first_ahead = first_ahead;
     h->n_ahead = seen->n_ahead;
     h->first_foreign = seen->first_foreign;
+    h->behind_bans = seen->behind_bans;
     h->n_total = seen->n_total;
     return 0;
 }

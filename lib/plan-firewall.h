@@ -21,7 +21,7 @@ struct chain_state {
 struct hook_state {
     chain_name name;
     size_t first_jump, n_jumps;
-    uint32_t first_foreign, n_total;
+    uint32_t first_foreign, behind_bans, n_total;
     size_t first_ahead, n_ahead; /* its part of `ahead` */
 };
 

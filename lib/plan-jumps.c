@@ -10,6 +10,10 @@
  *
  * A missing jump of position last goes before the next one that is kept, or to the end: as late
  * as the order allows, for that is where an administrator expects what was appended.
+ *
+ * Where a hook begins with bans (rules of others that only drop what they name) these may stand
+ * before what is first, or between: they are meant to take from it. A missing jump of position
+ * first goes behind them, again as late as the order allows.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -44,6 +48,7 @@ struct work {
     const struct nsh_jump_seen *jumps;
     size_t n_jumps;
     uint32_t first_foreign, n_total;
+    uint32_t behind_bans; /* once the jumps that are not kept are gone */
     struct place *places;
     size_t n_places;
     size_t *ranks; /* of a chain, its place plus 1; 0: none */
@@ -106,6 +111,7 @@ static int work_begin(struct work *w, struct nsh_firewall_plan *p, const char *h
         w->jumps = p->jumps + h->first_jump;
         w->n_jumps = h->n_jumps;
         w->first_foreign = h->first_foreign;
+        w->behind_bans = h->behind_bans;
         w->n_total = h->n_total;
     }
     w->places = calloc(p->want->n_chains, sizeof(*w->places));
@@ -212,7 +218,7 @@ static int delete_jump(struct nsh_firewall_plan *p, const char *hook, const stru
 /* From the highest index down, so that the lower ones hold. */
 static int delete_others(struct work *w)
 {
-    uint32_t gone = 0;
+    uint32_t gone = 0, before_bans = 0;
 
     for (size_t i = w->n_jumps; i-- > 0;) {
         const struct candidate *c = &w->candidates[i];
@@ -232,8 +238,10 @@ static int delete_others(struct work *w)
             w->places[c->rank].index = w->jumps[i].index - gone;
         } else if (c->rank != NO_RANK) {
             gone++;
+            before_bans += w->jumps[i].index < w->behind_bans;
         }
     }
+    w->behind_bans -= before_bans;
     return 0;
 }
 
@@ -244,9 +252,13 @@ static int delete_others(struct work *w)
 static uint32_t missing_index(
         const struct work *w, size_t rank, size_t next, uint32_t behind, uint32_t added)
 {
-    if (is_first(w, rank))
-        return behind;
-    return next < w->n_places ? w->places[next].index + added : UINT32_MAX;
+    uint32_t latest = next < w->n_places ? w->places[next].index + added : UINT32_MAX;
+    uint32_t late = w->behind_bans + added;
+
+    if (!is_first(w, rank) || (next < w->n_places && is_first(w, next)))
+        return latest;
+    late = behind > late ? behind : late;
+    return late < latest ? late : latest;
 }
 
 static int add_missing(struct work *w)

@@ -175,8 +175,11 @@ for firewall in BOTH:
             equal(guests(w)[0], ["ip filter FORWARD: " + JUMP], "the jump")
             # What iptables-nft says of it, and that it can take it away and bring it back.
             said = w.router.run("iptables-nft", "-S").stdout.splitlines()
-            at = said.index("-A FORWARD -m comment --comment netshared -j NETSHARED-forward")
-            check(not said[at - 1].startswith("-A FORWARD"), "it is the first: %s" % said)
+            equal([line for line in said if line.startswith("-A FORWARD")][:4],
+                  ["-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-ISOLATION-STAGE-1",
+                   "-A FORWARD -m comment --comment netshared -j NETSHARED-forward",
+                   "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"],
+                  "it stands behind what can only drop, and before all else")
             contains("\n".join(said), "-A NETSHARED-forward -i eth1 -o eth0 -m conntrack --ctstate "
                      "RELATED,ESTABLISHED -m comment --comment \"share home\" -j ACCEPT", "the rules")
             saved = w.router.run("iptables-nft-save").stdout

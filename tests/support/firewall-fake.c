@@ -123,6 +123,26 @@ static void see_foreign(const struct fake_chain *c, uint32_t n, struct nsh_ahead
     seen->n_ahead++;
 }
 
+static bool is_ban(const struct nsh_packet_rule *r)
+{
+    return r->action == NSH_PACKET_DROP &&
+           (r->from.family != AF_UNSPEC || r->to.family != AF_UNSPEC || r->from_set[0] ||
+                   r->to_set[0] || r->source_port.last || r->destination_port.last || r->mark.mask);
+}
+
+/* Those with which FORWARD begins, jumps of ours aside. */
+static void see_bans(const struct fake_chain *c, struct nsh_chain_seen *seen)
+{
+    for (uint32_t n = 0; n < c->n_rules; n++) {
+        const struct nsh_packet_rule *r = &c->rules[n].rule;
+
+        if (is_ban(r))
+            seen->behind_bans = n + 1;
+        else if (r->action != NSH_PACKET_JUMP || !nsh_chain_is_ours(r->target))
+            break;
+    }
+}
+
 static int observe_builtin(const struct fake_chain *c, struct nsh_chain_seen *seen,
         nsh_chain_observed *observed, void *userdata)
 {
@@ -134,10 +154,14 @@ static int observe_builtin(const struct fake_chain *c, struct nsh_chain_seen *se
     seen->jumps = jumps;
     seen->ahead = ahead;
     seen->n_total = seen->first_foreign = (uint32_t)c->n_rules;
+    if (seen->table == NSH_TABLE_FILTER && strcmp(c->name, "FORWARD") == 0)
+        see_bans(c, seen);
     for (uint32_t n = 0; n < c->n_rules; n++) {
         const struct nsh_packet_rule *r = &c->rules[n].rule;
         struct nsh_jump_seen *j = &jumps[seen->n_jumps];
 
+        if (n < seen->behind_bans && is_ban(r))
+            continue;
         if (r->action != NSH_PACKET_JUMP || !nsh_chain_is_ours(r->target)) {
             if (seen->first_foreign == seen->n_total)
                 seen->first_foreign = n;

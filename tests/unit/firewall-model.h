@@ -3,7 +3,7 @@
  * A small model of one table for the firewall plan's tests. A built-in chain is written as words:
  * "x" is our plain jump to the chain of policy x, "!x" one that somebody altered, "~x" one that
  * says the policy is a share, "^x" one that stands where only those of position first are put, and
- * words in capitals are foreign rules.
+ * words in capitals are foreign rules, those with "-" before them bans.
  */
 #pragma once
 
@@ -20,7 +20,7 @@
 
 struct rule {
     char word[8]; /* foreign, or the policy jumped to */
-    bool jump, plain, first;
+    bool jump, plain, first, ban;
     enum nsh_policy_kind kind; /* that it tells; NONE: nothing */
 };
 
@@ -59,8 +59,9 @@ static inline void read_builtin(struct builtin *b, const char *words)
         r->plain = w[0] != '!';
         r->kind = w[0] == '~' ? NSH_POLICY_SHARE : NSH_POLICY_NONE;
         r->first = w[0] == '^';
-        r->jump = !isupper((unsigned char)w[0]);
-        snprintf(r->word, sizeof(r->word), "%s", w + (strchr("!~^", w[0]) != NULL));
+        r->ban = w[0] == '-';
+        r->jump = !r->ban && !isupper((unsigned char)w[0]);
+        snprintf(r->word, sizeof(r->word), "%s", w + (strchr("!~^-", w[0]) != NULL));
     }
     free(copy);
 }
@@ -74,6 +75,7 @@ static inline void write_builtin(const struct builtin *b, char *buf, size_t size
         n += (size_t)snprintf(buf + n, size - n, "%s%s%s", i > 0 ? " " : "",
                 !b->rules[i].plain                     ? "!"
                 : b->rules[i].kind == NSH_POLICY_SHARE ? "~"
+                : b->rules[i].ban                      ? "-"
                                                        : "",
                 b->rules[i].word);
     assert_true(n < size);
@@ -206,7 +208,10 @@ static inline void feed_builtin(struct nsh_firewall_plan *p, const struct builti
             .n_total = b->n,
             .first_foreign = b->n};
 
-    for (uint32_t i = b->n; i-- > 0;)
+    for (uint32_t i = 0; i < b->n && (b->rules[i].jump || b->rules[i].ban); i++)
+        if (b->rules[i].ban)
+            seen.behind_bans = i + 1;
+    for (uint32_t i = b->n; i-- > seen.behind_bans;)
         if (!b->rules[i].jump)
             seen.first_foreign = i;
     for (uint32_t i = 0; i < b->n; i++)

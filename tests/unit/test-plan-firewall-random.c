@@ -33,6 +33,7 @@ static void random_builtin(struct builtin *b, uint64_t *seed, unsigned n_max)
         else
             snprintf(r.word, sizeof(r.word), "%c", 'a' + (char)rt_random(seed, 8));
         r.jump = r.word[0] != 'F';
+        r.ban = !r.jump && rt_random(seed, 2) != 0;
         r.plain = !r.jump || rt_random(seed, 6) != 0;
         r.kind = r.jump ? (enum nsh_policy_kind)rt_random(seed, NSH_POLICY_KINDS) : NSH_POLICY_NONE;
         insert_rule(b, rt_random(seed, b->n + 1), &r);
@@ -106,7 +107,10 @@ static void check_foreign(const struct builtin *before, const struct builtin *af
         assert_true(after->rules[at++].jump);
 }
 
-/* The jumps are the wanted chains, each once, in order, position first before what is foreign. */
+/*
+ * The jumps are the wanted chains, each once, in order, position first before what is foreign but
+ * for bans.
+ */
 static void check_jumps(const struct builtin *b, const struct nsh_desired *d)
 {
     uint32_t at = 0;
@@ -116,7 +120,7 @@ static void check_jumps(const struct builtin *b, const struct nsh_desired *d)
             if (d->chains[i].table != NSH_TABLE_NAT || d->chains[i].position != position)
                 continue;
             while (at < b->n && !b->rules[at].jump) {
-                assert_int_equal(position, NSH_POSITION_LAST);
+                assert_true(position == NSH_POSITION_LAST || b->rules[at].ban);
                 at++;
             }
             assert_true(at < b->n && b->rules[at].plain);

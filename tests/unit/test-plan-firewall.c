@@ -45,6 +45,20 @@ static const struct {
         {"a ^b", "a b F", "b F a", 2, "b F a", 0},
         {"^b", "x b F", "x b F", 0, "b F", 2},
         {"^b ^c", "x F b", "b c x F", 3, "b c F", 2},
+        /* bans stay before what is first, or between */
+        {"^a", "-F G", "-F a G", 1, "-F a G", 0},
+        {"^a", "-F a -G H", "-F a -G H", 0, "-F a -G H", 0},
+        {"^a", "a -F G", "a -F G", 0, "a -F G", 0},
+        {"^a", "-F -G H a", "-F -G a H", 2, "-F -G a H", 0},
+        {"^a", "-F !a -G H", "-F -G a H", 2, "-F -G a H", 0},
+        {"^a", "G -F a", "a G -F", 2, "a G -F", 0},
+        {"^a ^b ^c", "-F G", "-F a b c G", 3, "-F a b c G", 0},
+        {"^a ^b ^c", "-F b -G H", "-F a b -G c H", 2, "-F a b -G c H", 0},
+        {"^a ^b ^c", "a -F c -G H", "a -F b c -G H", 1, "a -F b c -G H", 0},
+        {"a ^b", "a -F G", "b a -F G", 1, "b a -F G", 0},
+        {"a ^b", "-F a G", "-F b a G", 1, "-F b a G", 0},
+        {"^a ^b", "b -F a -G H", "-F a -G b H", 2, "-F a -G b H", 0},
+        {"^b", "-F x -G b H", "-F x -G b H", 0, "-F -G b H", 2},
         /* nothing wanted */
         {"", "F x G !x x", "F x G !x x", 0, "F G", 4},
 };
