@@ -67,12 +67,13 @@ int plan_drops(struct planner *p)
         q = nsh_passages_ask(&passages, p->firewall, p->other, NSH_FIREWALL_READ, NULL, NULL);
     for (size_t i = 0; q == 0 && i < passages.n; i++) {
         const struct nsh_passage *one = &passages.items[i];
+        char name[64];
 
         if (!one->dropped || one->barred)
             continue;
-        plan_remark(p, "# %s %s (%s) is pending: %s drops forwarded packets; %s",
-                nsh_policy_noun(one->chain->kind), one->chain->policy,
-                plan_family(one->chain->family), one->drop.what, one->drop.fix);
+        nsh_desired_policy_name(p->desired, passages.chains[i], name, sizeof name);
+        plan_remark(p, "# %s %s is pending: %s drops forwarded packets; %s",
+                nsh_policy_noun(one->chain->kind), name, one->drop.what, one->drop.fix);
         q = take_out(p, passages.chains[i]);
     }
     nsh_desired_settle(p->desired);

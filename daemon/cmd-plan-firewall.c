@@ -45,7 +45,7 @@ static void print_wanted_chains(struct planner *p, const struct nsh_firewall_pla
     for (size_t i = 0; i < p->desired->n_chains; i++) {
         const struct nsh_chain *c = &p->desired->chains[i];
         const char *reason;
-        char where[16];
+        char name[64], where[16];
         bool missing;
 
         if (!nsh_firewall_plan_touches(plan, i) || !is_first(p, plan, i))
@@ -55,9 +55,9 @@ static void print_wanted_chains(struct planner *p, const struct nsh_firewall_pla
         if (c->policy[0] == '\0')
             plan_line(p, "%c conntrack %s", missing ? '+' : '~', plan_family(c->family));
         else
-            plan_line(p, "%c %s %s (%s)%s%s%s", missing ? '+' : '~', nsh_policy_noun(c->kind),
-                    c->policy, plan_family(c->family), table_of(c, where, sizeof where),
-                    missing ? "" : ": ", missing ? "" : reason);
+            plan_line(p, "%c %s %s%s%s%s", missing ? '+' : '~', nsh_policy_noun(c->kind),
+                    nsh_desired_policy_name(p->desired, i, name, sizeof name),
+                    table_of(c, where, sizeof where), missing ? "" : ": ", missing ? "" : reason);
     }
 }
 
@@ -116,7 +116,7 @@ void plan_standby_chains(struct planner *p)
         if (!c->standby || c->blocked || c->policy[0] == '\0' ||
                 (i > 0 && c->family == c[-1].family && strcmp(c->policy, c[-1].policy) == 0))
             continue;
-        snprintf(name, sizeof name, "%s (%s)", c->policy, plan_family(c->family));
+        nsh_desired_policy_name(p->desired, i, name, sizeof name);
         plan_standby(p, nsh_policy_noun(c->kind), name, c->when);
     }
 }

@@ -9,7 +9,7 @@
 
 #include "report.h"
 
-#define NSH_JOURNAL_FIELDS_MAX 16
+#define NSH_JOURNAL_FIELDS_MAX 18
 
 /* "KEY=value" each, malloc'd. */
 struct nsh_journal_fields {

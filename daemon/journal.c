@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static int take_field(struct nsh_journal_fields *f, char *field)
     return 0;
 }
 
-static int add_text(struct nsh_journal_fields *f, const char *key, const char *text)
+static int put_text(struct nsh_journal_fields *f, const char *key, const char *text)
 {
     char *field;
 
@@ -48,7 +49,7 @@ static int add_text(struct nsh_journal_fields *f, const char *key, const char *t
     return take_field(f, field);
 }
 
-static int add_number(struct nsh_journal_fields *f, const char *key, uint64_t number)
+static int put_number(struct nsh_journal_fields *f, const char *key, uint64_t number)
 {
     char *field;
 
@@ -59,47 +60,102 @@ static int add_number(struct nsh_journal_fields *f, const char *key, uint64_t nu
     return take_field(f, field);
 }
 
-static int add_texts(struct nsh_journal_fields *f, const struct nsh_report *r)
-{
-    const struct {
-        const char *key, *text;
-    } texts[] = {
-            {"MESSAGE_ID", nsh_report_message_id(r->kind)},
-            {"NETSHARED_ACTION", nsh_report_action(r->kind)},
-            {"NETSHARED_OBJECT", r->object},
-            {"NETSHARED_NAME", r->name},
-            {"NETSHARED_POLICY", r->policy},
-            {"NETSHARED_CAUSE", r->cause},
-            {"NETSHARED_DETAIL", r->detail},
-            {"NETSHARED_CULPRIT", r->culprit},
-            {"NETSHARED_CONFIG_FILE", r->path},
-    };
-    int e = 0;
+/* A field: its name, how it is made, and for most what member of the report it is. */
+struct field {
+    const char *key;
+    int (*put)(struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r);
+    size_t member;
+};
 
-    for (size_t i = 0; e == 0 && i < NSH_ARRAY_SIZE(texts); i++)
-        e = add_text(f, texts[i].key, texts[i].text);
-    return e;
+static const void *member_of(const struct field *field, const struct nsh_report *r)
+{
+    return (const char *)r + field->member;
 }
 
-static int add_numbers(struct nsh_journal_fields *f, const struct nsh_report *r)
+static int text(struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r)
 {
-    const struct {
-        const char *key;
-        uint64_t number;
-    } numbers[] = {
-            {"PRIORITY", (uint64_t)nsh_report_priority(r->kind)}, /* never 0 (emerg) */
-            {"NETSHARED_CULPRIT_PID", r->culprit_pid > 0 ? (uint64_t)r->culprit_pid : 0},
-            {"NETSHARED_SENDER", r->sender},
-            {"NETSHARED_DURATION_USEC", r->duration_usec},
-            {"NETSHARED_CONFIG_LINE", r->line},
-            {"NETSHARED_COUNT", r->count},
-    };
-    int e = 0;
-
-    for (size_t i = 0; e == 0 && i < NSH_ARRAY_SIZE(numbers); i++)
-        e = add_number(f, numbers[i].key, numbers[i].number);
-    return e;
+    return put_text(f, field->key, *(const char *const *)member_of(field, r));
 }
+
+static int number32(
+        struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r)
+{
+    return put_number(f, field->key, *(const uint32_t *)member_of(field, r));
+}
+
+static int number64(
+        struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r)
+{
+    return put_number(f, field->key, *(const uint64_t *)member_of(field, r));
+}
+
+static int pid(struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r)
+{
+    pid_t pid = *(const pid_t *)member_of(field, r);
+
+    return put_number(f, field->key, pid > 0 ? (uint64_t)pid : 0);
+}
+
+static int message(
+        struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r)
+{
+    nsh_autofree char *said = nsh_report_text(r);
+
+    return said ? put_text(f, field->key, said) : -ENOMEM;
+}
+
+static int message_id(
+        struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r)
+{
+    return put_text(f, field->key, nsh_report_message_id(r->kind));
+}
+
+/* Never 0 (emerg). */
+static int priority(
+        struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r)
+{
+    return put_number(f, field->key, (uint64_t)nsh_report_priority(r->kind));
+}
+
+static int action(
+        struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r)
+{
+    return put_text(f, field->key, nsh_report_action(r->kind));
+}
+
+/* One for each: the journal finds an entry by any of several values. */
+static int family(
+        struct nsh_journal_fields *f, const struct field *field, const struct nsh_report *r)
+{
+    int e = r->families & NSH_REPORT_IPV4 ? put_text(f, field->key, "ipv4") : 0;
+
+    return e == 0 && r->families & NSH_REPORT_IPV6 ? put_text(f, field->key, "ipv6") : e;
+}
+
+#define MEMBER(name) offsetof(struct nsh_report, name)
+
+/* Each is described in netshared.journal-fields(7). What is not set is left out. */
+static const struct field fields[] = {
+        {"MESSAGE", message, 0},
+        {"MESSAGE_ID", message_id, 0},
+        {"PRIORITY", priority, 0},
+        {"NETSHARED_ACTION", action, 0},
+        {"NETSHARED_OBJECT", text, MEMBER(object)},
+        {"NETSHARED_NAME", text, MEMBER(name)},
+        {"NETSHARED_POLICY", text, MEMBER(policy)},
+        {"NETSHARED_FAMILY", family, 0},
+        {"NETSHARED_CAUSE", text, MEMBER(cause)},
+        {"NETSHARED_DETAIL", text, MEMBER(detail)},
+        {"NETSHARED_CULPRIT", text, MEMBER(culprit)},
+        {"NETSHARED_CULPRIT_PID", pid, MEMBER(culprit_pid)},
+        {"NETSHARED_SENDER", number32, MEMBER(sender)},
+        {"NETSHARED_DURATION_USEC", number64, MEMBER(duration_usec)},
+        {"NETSHARED_COUNT", number64, MEMBER(count)},
+        {"NETSHARED_CONFIG_FILE", text, MEMBER(path)},
+        {"NETSHARED_CONFIG_LINE", number32, MEMBER(line)},
+};
+
+_Static_assert(NSH_ARRAY_SIZE(fields) + 1 == NSH_JOURNAL_FIELDS_MAX, "the family may come twice");
 
 void nsh_journal_fields_free(struct nsh_journal_fields *f)
 {
@@ -110,15 +166,10 @@ void nsh_journal_fields_free(struct nsh_journal_fields *f)
 int nsh_journal_fields_build(const struct nsh_report *r, struct nsh_journal_fields *ret)
 {
     NSH_CLEANUP(nsh_journal_fields_free) struct nsh_journal_fields f = {.n = 0};
-    nsh_autofree char *message = nsh_report_text(r);
+    int e = 0;
 
-    if (!message)
-        return -ENOMEM;
-    int e = add_text(&f, "MESSAGE", message);
-    if (e == 0)
-        e = add_texts(&f, r);
-    if (e == 0)
-        e = add_numbers(&f, r);
+    for (size_t i = 0; e == 0 && i < NSH_ARRAY_SIZE(fields); i++)
+        e = fields[i].put(&f, &fields[i], r);
     if (e < 0)
         return e;
     *ret = f;

@@ -13,9 +13,7 @@ int nsh_journal_new(struct nsh_journal **ret);
 void nsh_journal_free(struct nsh_journal *j);
 
 /*
- * One entry: MESSAGE, MESSAGE_ID, PRIORITY, and NETSHARED_ACTION, _OBJECT, _NAME, _POLICY, _CAUSE,
- * _DETAIL, _CULPRIT, _CULPRIT_PID, _SENDER, _DURATION_USEC, _CONFIG_FILE, _CONFIG_LINE, _COUNT for
- * what is set.
+ * One entry, with a field for each member that is set (the table in journal.c).
  */
 void nsh_journal_report(struct nsh_journal *j, const struct nsh_report *r);
 /* The MESSAGE alone, as it would be written; the caller's to free. NULL: no memory. */

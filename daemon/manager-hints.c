@@ -39,7 +39,7 @@ static void take_hints(struct manager *m)
 
 static int listen_to_other(struct manager *m);
 
-static int look(struct manager *m)
+int manager_look(struct manager *m)
 {
     uint64_t began;
 
@@ -57,7 +57,7 @@ int manager_on_poll(sd_event_source *s, uint64_t at, void *userdata)
 {
     (void)s;
     (void)at;
-    return look(userdata);
+    return manager_look(userdata);
 }
 
 /*
@@ -81,7 +81,7 @@ static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
     if (at < m->looked + HINT_APART_USEC)
         at = m->looked + HINT_APART_USEC;
     if (at <= now)
-        return look(m);
+        return manager_look(m);
     return sd_event_source_set_time(m->poll, at < m->poll_due ? at : m->poll_due);
 }
 

@@ -154,6 +154,9 @@ static int on_resync(sd_event_source *s, uint64_t at, void *userdata)
     /* Others may have begun to keep their NAT in nftables. */
     if (nsh_reconciler_desired(m->reconciler))
         manager_choose_firewall(m, nsh_reconciler_desired(m->reconciler));
+    /* What a look can see is not the resync's finding, and may have a culprit. */
+    if (nsh_reconciler_wants_poll(m->reconciler))
+        manager_look(m);
     nsh_reconciler_resync(m->reconciler);
     sd_event_source_set_time(s, nsh_clock(NULL) + manager_resync_period(m));
     return manager_schedule(m);

@@ -102,6 +102,8 @@ uint64_t manager_passes_finished(const struct manager *m);
 
 /* manager-hints.c */
 int manager_on_poll(sd_event_source *s, uint64_t at, void *userdata);
+/* Now, before its time. */
+int manager_look(struct manager *m);
 /* To those of the firewall in use, from now on. */
 int manager_listen_for_hints(struct manager *m);
 /* Without a policy nothing of a firewall wakes us. */

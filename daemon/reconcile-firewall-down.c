@@ -102,7 +102,7 @@ static void report_stray(struct nsh_reconciler *r, const struct nsh_chain *chain
     struct report_args args = {.kind = NSH_REPORT_REMOVED};
     char name[64];
 
-    report_plain(r, "foreign chain", report_chain_name(chain, name, sizeof name), &args);
+    report_plain(r, "foreign chain", report_chain_name(r, chain, name, sizeof name), &args);
 }
 
 /* `still`: what would be done now. A chain that a foreign rule leads to could only be emptied. */
@@ -142,33 +142,55 @@ static int compare_gone(const void *a, const void *b)
     return q != 0 ? q : x->family - y->family;
 }
 
-/* A policy that is out until the next try was told of; one that lost a chain has changed. */
-static void report_gone_policy(struct nsh_reconciler *r, struct nsh_chain *chains, size_t n)
+/*
+ * A policy that is out until the next try was told of (0); one that lost a chain has changed.
+ */
+static int what_became(const struct nsh_reconciler *r, const struct nsh_chain *gone)
 {
-    struct report_args args = {.kind = NSH_REPORT_REMOVED};
-    size_t i = nsh_chain_index_policy(&r->chain_index, chains[0].family, chains[0].policy);
+    size_t i = nsh_chain_index_policy(&r->chain_index, gone->family, gone->policy);
+    int kind = NSH_REPORT_REMOVED;
 
     for (; i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
         if (r->desired->chains[i].blocked)
-            return;
+            return 0;
         if (!r->desired->chains[i].standby)
-            args.kind = NSH_REPORT_CHANGED;
+            kind = NSH_REPORT_CHANGED;
     }
+    return kind;
+}
+
+/* Those of one policy; `n4` of them are of IPv4 and come first. What serves all has no name. */
+static void report_gone_policy(
+        struct nsh_reconciler *r, struct nsh_chain *chains, size_t n4, size_t n)
+{
+    int told4 = n4 > 0 ? what_became(r, &chains[0]) : 0;
+    int told6 = n > n4 ? what_became(r, &chains[n4]) : 0;
+    struct report_args args = {.both = told4 == told6 && chains[0].policy[0] != '\0'};
+
     chains[0].kind = kind_of(r, chains, n);
-    report_chain(r, &chains[0], &args);
+    args.kind = (enum nsh_report_kind)told4;
+    if (told4 != 0)
+        report_chain(r, &chains[0], &args);
+    args.kind = (enum nsh_report_kind)told6;
+    if (told6 == 0 || args.both)
+        return;
+    chains[n4].kind = chains[0].kind;
+    report_chain(r, &chains[n4], &args);
 }
 
 static void report_gone(struct nsh_reconciler *r, struct gone *g)
 {
-    size_t n;
+    size_t n, n4;
 
     if (g->n > 1)
         qsort(g->chains, g->n, sizeof *g->chains, compare_gone);
     for (size_t i = 0; i < g->n; i += n) {
-        n = 1;
-        while (i + n < g->n && compare_gone(&g->chains[i], &g->chains[i + n]) == 0)
-            n++;
-        report_gone_policy(r, &g->chains[i], n);
+        const struct nsh_chain *first = &g->chains[i];
+
+        n4 = 0;
+        for (n = 0; i + n < g->n && strcmp(first[n].policy, first->policy) == 0; n++)
+            n4 += first[n].family == AF_INET;
+        report_gone_policy(r, &g->chains[i], n4, n);
     }
 }
 

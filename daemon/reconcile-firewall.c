@@ -87,25 +87,6 @@ static void table_failed(
     }
 }
 
-/* What had happened, in the journal's words; a chain that is gone was removed by somebody. */
-static void report_drift(struct nsh_reconciler *r, const struct nsh_chain *c, const char *reason)
-{
-    const char *trigger = r->account.trigger.text;
-    struct report_args args = {
-            .kind = NSH_REPORT_RESTORED,
-            .cause = reason,
-            .detail = strcmp(trigger, "resync") == 0    ? trigger
-                      : c->kind > NSH_POLICY_MASQUERADE ? nsh_table_name(c->table)
-                                                        : NULL,
-            .culprit_pid = r->firewall_culprit_pid,
-            .culprit = r->firewall_culprit[0] ? r->firewall_culprit : NULL,
-    };
-
-    if (args.culprit && strcmp(reason, "missing") == 0)
-        args.cause = "removed";
-    report_chain(r, c, &args);
-}
-
 static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, size_t i)
 {
     const struct nsh_chain *c = &r->desired->chains[i];
@@ -120,7 +101,7 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
         reconcile_flows_want(r, nsh_family_index(c->family));
     if (drift) {
         reconcile_repaired(r, NSH_OBJECT_CHAIN + i);
-        report_drift(r, c, reason);
+        reconcile_note_drift(r, i, NSH_REPORT_RESTORED, reason);
     } else if (before != NSH_OBJECT_STANDBY || r->settling) {
         /* Back from standby is told with what it depends on. */
         reconcile_note_news(
@@ -140,14 +121,17 @@ static bool is_own_change(const struct nsh_reconciler *r, const struct nsh_firew
     return true;
 }
 
-/* Who changed the table, as far as it is certain: asked once for what is found in one pass. */
-static void look_for_culprit(struct nsh_reconciler *r)
+/*
+ * Who changed the family's rules, as far as it is certain. What no look has told of before can't be
+ * laid at the door of whom the last look told of.
+ */
+static void look_for_culprit(struct nsh_reconciler *r, int family)
 {
     struct nsh_firewall_culprit who;
 
     r->firewall_culprit[0] = '\0';
     r->firewall_culprit_pid = 0;
-    if (r->settling || !r->firewall->ops->culprit ||
+    if (r->settling || !r->firewall_told[nsh_family_index(family)] || !r->firewall->ops->culprit ||
             !r->firewall->ops->culprit(r->firewall, &who) ||
             !nsh_culprit_confirm(who.pid, who.name, r->firewall_culprit))
         return;
@@ -195,6 +179,22 @@ int reconcile_look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int
     return n > 0;
 }
 
+static const char backing_off[] = "something keeps undoing the repair; backing off";
+
+/* It has been told of the policy in another table, and there is no end to it yet. */
+static bool fight_is_known(const struct nsh_reconciler *r, size_t chain)
+{
+    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
+        const char *reason = nsh_notes_reason(r->notes, NSH_OBJECT_CHAIN + i);
+
+        if (r->desired->chains[i].table != r->desired->chains[chain].table &&
+                r->chain_states[i] == NSH_OBJECT_WRONG && reason &&
+                strcmp(reason, backing_off) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Drift found in a table: true if it has to wait. */
 static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table)
@@ -209,16 +209,15 @@ static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *
         return false;
     r->firewall_wait[nsh_family_index(family)] = until;
     reconcile_fight_text(r, id, text, sizeof text);
+    if (fight)
+        look_for_culprit(r, family);
     for (size_t i = 0; i < r->desired->n_chains; i++) {
-        struct report_args args = {.kind = NSH_REPORT_FIGHT, .detail = text};
-
         if (!in_table(&r->desired->chains[i], family, table) || !nsh_firewall_plan_touches(plan, i))
             continue;
+        if (fight && !fight_is_known(r, i))
+            reconcile_note_drift(r, i, NSH_REPORT_FIGHT, text);
         r->chain_states[i] = NSH_OBJECT_WRONG;
-        nsh_notes_set_reason(
-                r->notes, NSH_OBJECT_CHAIN + i, "something keeps undoing the repair; backing off");
-        if (fight)
-            report_chain(r, &r->desired->chains[i], &args);
+        nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, backing_off);
     }
     return true;
 }
@@ -269,7 +268,7 @@ static int try_table(struct nsh_reconciler *r, int family, enum nsh_table table,
         q = nsh_apply_firewall_planned(
                 r->firewall, plan, family, table, NSH_PHASE_UP, COMMIT_TRIES, ret_why, size);
         if (q == NSH_FIREWALL_OK) {
-            look_for_culprit(r);
+            look_for_culprit(r, family);
             table_done(r, plan, family, table, true);
             note_tidy(r, plan, family, table);
             return 1;
@@ -378,6 +377,7 @@ static void up_family(struct nsh_reconciler *r, int family)
     if (r->firewall_again[f] == 0 && !r->firewall_retried[f])
         r->firewall_failures[f] = 0;
     r->firewall_dirty[f] = raced || r->firewall_wait[f] > reconcile_now(r);
+    r->firewall_told[f] = r->firewall_told[f] && r->firewall_dirty[f];
     if (raced)
         reconcile_retry_at(r, reconcile_now(r) + 10000);
     r->forwarding_dirty = r->forwarding_dirty || r->firewall_ready[f];
@@ -520,5 +520,6 @@ int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait)
     }
     if (opened)
         r->firewall->ops->close(r->firewall);
+    reconcile_tell_drifts(r);
     return q;
 }

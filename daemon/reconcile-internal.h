@@ -4,8 +4,9 @@
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
  * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
  * reconcile-firewall.c (packet rules on the way up), reconcile-firewall-down.c, reconcile-policy.c,
- * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-guests.c, reconcile-ahead.c,
- * reconcile-flows.c, reconcile-flows-changed.c, reconcile-sysctl.c, reconcile-report.c.
+ * reconcile-news.c, reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-guests.c,
+ * reconcile-ahead.c, reconcile-flows.c, reconcile-flows-changed.c, reconcile-sysctl.c,
+ * reconcile-report.c.
  */
 #pragma once
 
@@ -18,6 +19,7 @@
 #include "passage.h"
 #include "plan-rule.h"
 #include "plan.h"
+#include "reconcile-news.h"
 #include "reconcile.h"
 
 #define NSH_NEVER UINT64_MAX
@@ -209,8 +211,9 @@ struct nsh_reconciler {
     size_t route_counts[NSH_OBJECT_STATES];
     struct nsh_chain_index chain_index; /* of the wanted chains */
     uint8_t *chain_states;
-    uint8_t *chain_news; /* enum nsh_report_kind to be told of it, 0: nothing; CHAIN_RETRIED */
-    bool news;           /* of one of these */
+    uint8_t *chain_news;  /* enum nsh_report_kind to be told of it, 0: nothing; CHAIN_RETRIED */
+    bool news;            /* of one of these */
+    struct drifts drifts; /* of the session under way */
     struct set_mark *set_marks; /* one for each set */
     struct set_work set_work;
     struct known_policy *known; /* of the configuration before, sorted by name */
@@ -250,6 +253,7 @@ struct nsh_reconciler {
     size_t n_rule_marks;
     uint64_t rules_wait; /* a rule is backing off until then; NSH_NEVER: none */
     bool firewall_dirty[NSH_FAMILIES];
+    bool firewall_told[NSH_FAMILIES];        /* that is because a look has shown a change */
     bool drops_dirty;                        /* others' rules are to be looked at */
     bool guests_dirty;                       /* jumps of ours in them are to be written */
     bool ahead_dirty;                        /* for those that take packets before ours */
@@ -505,9 +509,6 @@ void reconcile_admit(struct nsh_reconciler *r, size_t chain);
 void reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *why);
 /* All policies of the family are wanted again; true if one had been blocked. */
 bool reconcile_unblock(struct nsh_reconciler *r, int family);
-/* A chain was written: that is told when the whole policy is done. */
-void reconcile_note_news(struct nsh_reconciler *r, size_t chain, enum nsh_report_kind kind);
-void reconcile_tell_news(struct nsh_reconciler *r);
 /* The kind of a policy of the configuration before, by name; NSH_POLICY_NONE: not known. */
 enum nsh_policy_kind reconcile_kind_before(const struct nsh_reconciler *r, const char *policy);
 /* Notes them down. 0 or -ENOMEM. */
@@ -589,6 +590,7 @@ struct report_args {
     const char *culprit; /* NULL: not certain */
     pid_t culprit_pid;
     uint64_t count;
+    bool both; /* of a policy: in both families */
 };
 void report_route(
         struct nsh_reconciler *r, const struct nsh_route *route, const struct report_args *args);
@@ -596,13 +598,16 @@ void report_rule(
         struct nsh_reconciler *r, const struct nsh_rule *rule, const struct report_args *args);
 void report_chain(
         struct nsh_reconciler *r, const struct nsh_chain *chain, const struct report_args *args);
+void report_set(struct nsh_reconciler *r, size_t set, const struct report_args *args);
 void report_forwarding(struct nsh_reconciler *r, int family, const struct report_args *args);
 void report_plain(struct nsh_reconciler *r, const char *object, const char *name,
         const struct report_args *args);
 void report_gate(struct nsh_reconciler *r, const char *noun, const char *name,
         const struct report_args *args, nsh_origin origin);
-/* The name of a chain's policy as it is shown: "lan-out (ipv4)". */
-const char *report_chain_name(const struct nsh_chain *chain, char *buf, size_t size);
+/* The name of a chain's policy as it is shown: "home"; "home (ipv4)" if it is there for IPv6 too.
+ */
+const char *report_chain_name(
+        const struct nsh_reconciler *r, const struct nsh_chain *chain, char *buf, size_t size);
 
 /*
  * An object that was held is wrong: may it be repaired now? Tells a fight once. When not, the pass

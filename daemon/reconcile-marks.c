@@ -17,8 +17,11 @@
 
 void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text)
 {
-    if (r->trigger.at != 0)
-        return; /* the first one is what began it */
+    /* The first one is what began it; but a resync gives way to what it did not know of. */
+    if (r->trigger.at != 0 && strcmp(r->trigger.text, "resync") != 0)
+        return;
+    if (r->trigger.at != 0 && strcmp(text, "resync") == 0)
+        return;
     r->trigger.at = reconcile_now(r);
     r->trigger.sender = sender;
     snprintf(r->trigger.text, sizeof r->trigger.text, "%s", text);

@@ -187,41 +187,6 @@ void reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *wh
     }
 }
 
-/* ---- what a policy's chains have to tell together ---- */
-
-void reconcile_note_news(struct nsh_reconciler *r, size_t chain, enum nsh_report_kind kind)
-{
-    r->chain_news[chain] = (uint8_t)(kind | (r->chain_news[chain] & CHAIN_RETRIED));
-    r->news = true;
-}
-
-static void tell_policy(struct nsh_reconciler *r, size_t lead)
-{
-    struct report_args args = {.kind = NSH_REPORT_ADDED};
-    bool news = false;
-
-    for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
-        uint8_t kind = r->chain_news[i] & (uint8_t)~CHAIN_RETRIED;
-
-        if (kind != NSH_REPORT_ADDED)
-            args.kind = NSH_REPORT_CHANGED;
-        if (r->chain_states[i] == NSH_OBJECT_HELD)
-            nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, NULL);
-        news = news || kind != 0;
-        r->chain_news[i] = 0;
-    }
-    if (news)
-        report_chain(r, &r->desired->chains[lead], &args);
-}
-
-void reconcile_tell_news(struct nsh_reconciler *r)
-{
-    for (size_t i = 0; r->news && i < r->desired->n_chains; i++)
-        if (reconcile_is_lead(r, i))
-            tell_policy(r, i);
-    r->news = false;
-}
-
 /* ---- kinds ---- */
 
 static int compare_known(const void *a, const void *b)

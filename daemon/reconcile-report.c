@@ -34,12 +34,22 @@ static const char *rule_noun(const struct nsh_reconciler *r, const struct nsh_ru
     return nsh_probes_rule_is(r->desired->config, rule) ? "probe rule" : "rule";
 }
 
-const char *report_chain_name(const struct nsh_chain *chain, char *buf, size_t size)
+static unsigned family_bit(int family)
 {
-    if (chain->policy[0] != '\0')
+    return family == AF_INET6 ? NSH_REPORT_IPV6 : NSH_REPORT_IPV4;
+}
+
+const char *report_chain_name(
+        const struct nsh_reconciler *r, const struct nsh_chain *chain, char *buf, size_t size)
+{
+    int other = chain->family == AF_INET6 ? AF_INET : AF_INET6;
+
+    if (chain->policy[0] == '\0')
+        snprintf(buf, size, "%s", family_name(chain->family));
+    else if (nsh_chain_index_policy(&r->chain_index, other, chain->policy) != SIZE_MAX)
         snprintf(buf, size, "%s (%s)", chain->policy, family_name(chain->family));
     else
-        snprintf(buf, size, "%s", family_name(chain->family));
+        snprintf(buf, size, "%s", chain->policy);
     return buf;
 }
 
@@ -156,7 +166,8 @@ void report_route(
         struct nsh_reconciler *r, const struct nsh_route *route, const struct report_args *args)
 {
     char name[NAME_SIZE];
-    struct nsh_report report = {.object = route_noun(r, route), .name = name};
+    struct nsh_report report = {
+            .object = route_noun(r, route), .name = name, .families = family_bit(route->family)};
 
     if (!tell_singly(&r->account.routes_told, args->kind))
         return;
@@ -171,7 +182,8 @@ void report_rule(
         struct nsh_reconciler *r, const struct nsh_rule *rule, const struct report_args *args)
 {
     char name[NSH_RULE_TEXT];
-    struct nsh_report report = {.object = rule_noun(r, rule), .name = name};
+    struct nsh_report report = {
+            .object = rule_noun(r, rule), .name = name, .families = family_bit(rule->family)};
 
     if (!tell_singly(&r->account.rules_told, args->kind))
         return;
@@ -186,11 +198,26 @@ void report_chain(
     bool policy = chain->policy[0] != '\0';
     struct nsh_report report = {
             .object = nsh_policy_noun(chain->kind),
-            .name = report_chain_name(chain, name, sizeof name),
+            .name = args->both ? chain->policy : report_chain_name(r, chain, name, sizeof name),
             .policy = policy ? chain->policy : NULL,
+            .families = args->both ? NSH_REPORT_IPV4 | NSH_REPORT_IPV6 : family_bit(chain->family),
     };
 
     send_report(r, &report, args, chain->origin);
+}
+
+void report_set(struct nsh_reconciler *r, size_t set, const struct report_args *args)
+{
+    const struct nsh_set *s = &r->desired->sets[set];
+    char name[96];
+    struct nsh_report report = {
+            .object = "set",
+            .name = reconcile_set_name(r, set, name, sizeof name),
+            .policy = s->policy,
+            .families = family_bit(s->family),
+    };
+
+    send_report(r, &report, args, NSH_ORIGIN_NONE);
 }
 
 void report_gate(struct nsh_reconciler *r, const char *noun, const char *name,
@@ -203,7 +230,10 @@ void report_gate(struct nsh_reconciler *r, const char *noun, const char *name,
 
 void report_forwarding(struct nsh_reconciler *r, int family, const struct report_args *args)
 {
-    report_plain(r, "forwarding", family_name(family), args);
+    struct nsh_report report = {
+            .object = "forwarding", .name = family_name(family), .families = family_bit(family)};
+
+    send_report(r, &report, args, NSH_ORIGIN_NONE);
 }
 
 void report_plain(struct nsh_reconciler *r, const char *object, const char *name,
@@ -331,7 +361,7 @@ static void show_policies(struct viewer *v)
         view.state = reconcile_policy_state(v->r, i, &why);
         if (!wants(v, view.state))
             continue;
-        report_chain_name(c, name, sizeof name);
+        report_chain_name(v->r, c, name, sizeof name);
         repairs = reconcile_policy_repairs(v->r, i);
         view.repairs = &repairs;
         show(v, reconcile_policy_note(v->r, i, why, view.state), c->origin, c->when, &view);

@@ -48,6 +48,8 @@ void reconcile_rule_event(struct nsh_reconciler *r, const struct nsh_fib_event *
         reconcile_set_trigger(r, e->sender,
                 wanted == SIZE_MAX ? "an unknown rule with our mark appeared"
                                    : "a rule was added a second time");
+    else if (r->n_rule_marks == RULE_MARKS_MAX)
+        reconcile_set_trigger(r, e->sender, "many rules changed");
     if (!e->gone || r->n_rule_marks == RULE_MARKS_MAX)
         return;
     m = &r->rule_marks[r->n_rule_marks];

@@ -54,7 +54,7 @@ static size_t find_set(const struct nsh_desired *d, int family, const char *name
     return SIZE_MAX;
 }
 
-/* ---- names and reports ---- */
+/* ---- names ---- */
 
 static const struct nsh_chain *policy_of(const struct nsh_reconciler *r, const struct nsh_set *s)
 {
@@ -70,13 +70,6 @@ const char *reconcile_set_name(const struct nsh_reconciler *r, size_t set, char 
     snprintf(buf, size, "%s of %s %s", set_of(r, set)->name,
             nsh_policy_noun(c ? c->kind : NSH_POLICY_MASQUERADE), set_of(r, set)->policy);
     return buf;
-}
-
-static void report_set(struct nsh_reconciler *r, size_t i, const struct report_args *args)
-{
-    char name[96];
-
-    report_plain(r, "set", reconcile_set_name(r, i, name, sizeof name), args);
 }
 
 /* ---- marks ---- */
@@ -365,7 +358,7 @@ static int begin_set(struct nsh_reconciler *r, size_t i)
     if (q < 0)
         return q;
     w->set = i;
-    w->resync = strcmp(r->account.trigger.text, "resync") == 0;
+    w->resync = strcmp(r->account.trigger.text, "resync") == 0 && !m->urgent;
     w->noticed = r->account.noticed;
     w->drift = !r->settling && (m->state == NSH_OBJECT_HELD || m->state == NSH_OBJECT_WRONG);
     w->delta = w->writing = begin_delta(r, i, w->plan);

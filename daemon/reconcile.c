@@ -63,6 +63,7 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     free(r->rule_states);
     free(r->chain_states);
     free(r->chain_news);
+    reconcile_drop_drifts(r);
     nsh_chain_index_done(&r->chain_index);
     free(r->set_marks);
     reconcile_drop_set_work(r);
@@ -122,7 +123,7 @@ void nsh_reconciler_poll(struct nsh_reconciler *r)
                             0)
                 continue;
             reconcile_set_trigger(r, 0, "");
-            r->firewall_dirty[f] = true;
+            r->firewall_dirty[f] = r->firewall_told[f] = true;
             r->unwanted_dirty = true;
             break;
         }

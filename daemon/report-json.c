@@ -23,6 +23,19 @@ static void put_number(json_t *o, const char *key, uint64_t number)
         json_object_set_new(o, key, json_integer((json_int_t)number));
 }
 
+static void put_families(json_t *o, unsigned families)
+{
+    json_t *list = json_array();
+
+    if (families & NSH_REPORT_IPV4)
+        json_array_append_new(list, json_string("ipv4"));
+    if (families & NSH_REPORT_IPV6)
+        json_array_append_new(list, json_string("ipv6"));
+    if (families)
+        json_object_set(o, "families", list);
+    json_decref(list);
+}
+
 char *nsh_report_json(const struct nsh_report *r, uint64_t at)
 {
     char *message = nsh_report_text(r), *text;
@@ -35,6 +48,7 @@ char *nsh_report_json(const struct nsh_report *r, uint64_t at)
     put_text(o, "kind", r->object);
     put_text(o, "name", r->name);
     put_text(o, "policy", r->policy);
+    put_families(o, r->families);
     put_text(o, "cause", r->cause);
     put_text(o, "detail", r->detail);
     put_text(o, "culprit", r->culprit);

@@ -41,13 +41,17 @@ enum nsh_report_kind {
     NSH_REPORT_KINDS,
 };
 
+enum { NSH_REPORT_IPV4 = 1, NSH_REPORT_IPV6 = 2 };
+
 struct nsh_report {
     enum nsh_report_kind kind;
     const char *object;  /* "route", "rule", a policy's noun, "set", "forwarding", "accept-ra",
                           "condition", "check", "probe route", "probe rule", "gateway",
                           "configuration" */
-    const char *name;    /* "10.20.0.0/16 via 192.168.1.1", "lan-out (ipv4)", "ipv6"; may be NULL */
+    const char *name;    /* "10.20.0.0/16 via 192.168.1.1", "lan-out", "ipv6"; may be NULL. Of a
+                            policy that has both families and is told of in one: "home (ipv4)" */
     const char *policy;  /* the policy's name alone: NETSHARED_POLICY; may be NULL */
+    unsigned families;   /* bits of NSH_REPORT_IPV4, …; 0: of none */
     const char *cause;   /* "start", "reload", "removed", "replaced", "link eth0 went down",
                             "resync", "poll", …; may be NULL */
     const char *detail;  /* may be NULL; may hold several lines for *_BAD */

@@ -73,6 +73,12 @@ static void put_traffic(json_t *o, const struct nsh_policy_traffic *t)
     }
 }
 
+static void put_policy(json_t *o, const struct nsh_object_view *v)
+{
+    json_object_set_new(o, "policy", json_string(v->policy));
+    json_object_set_new(o, "family", json_string(v->family == AF_INET6 ? "ipv6" : "ipv4"));
+}
+
 static void list_object(void *userdata, const struct nsh_object_view *v)
 {
     struct lister *l = userdata;
@@ -83,7 +89,7 @@ static void list_object(void *userdata, const struct nsh_object_view *v)
     json_object_set_new(o, "kind", json_string(v->kind));
     json_object_set_new(o, "name", json_string(v->name));
     if (v->policy)
-        json_object_set_new(o, "policy", json_string(v->policy));
+        put_policy(o, v);
     json_object_set_new(o, "state", json_string(nsh_object_state_name(v->state)));
     if (v->reason)
         json_object_set_new(o, "reason", json_string(v->reason));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,4 +253,31 @@ size_t nsh_desired_find_rule(const struct nsh_desired *d, const struct nsh_rule 
             high = middle;
     }
     return SIZE_MAX;
+}
+
+/* ---- names ---- */
+
+static bool has_both(const struct nsh_desired *d, size_t chain)
+{
+    const struct nsh_chain *chains = d->chains, *c = &chains[chain];
+
+    for (size_t i = chain; i-- > 0 && strcmp(chains[i].policy, c->policy) == 0;)
+        if (chains[i].family != c->family)
+            return true;
+    for (size_t i = chain + 1; i < d->n_chains && strcmp(chains[i].policy, c->policy) == 0; i++)
+        if (chains[i].family != c->family)
+            return true;
+    return false;
+}
+
+const char *nsh_desired_policy_name(
+        const struct nsh_desired *d, size_t chain, char *buf, size_t size)
+{
+    const struct nsh_chain *c = &d->chains[chain];
+
+    snprintf(buf, size, "%s%s", c->policy,
+            !has_both(d, chain)     ? ""
+            : c->family == AF_INET6 ? " (ipv6)"
+                                    : " (ipv4)");
+    return buf;
 }

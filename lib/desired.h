@@ -98,6 +98,12 @@ size_t nsh_desired_lower_bound(const struct nsh_desired *d, const struct nsh_rou
  */
 size_t nsh_desired_find_shadowed(
         const struct nsh_desired *d, const struct nsh_route *seen, size_t at);
+/*
+ * The name of a chain's policy, as it is shown: "home"; "home (ipv6)" where the policy has chains
+ * in both families. Returns buf.
+ */
+const char *nsh_desired_policy_name(
+        const struct nsh_desired *d, size_t chain, char *buf, size_t size);
 /* ---- what is in force now (desired-gates.c) ---- */
 
 /* True for NSH_NO_GATE as well. */

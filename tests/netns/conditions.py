@@ -59,7 +59,7 @@ def _():
         contains(d.status_text(), "3 standby", "STATUS=")
         plan = d.plan()
         equal(plan.returncode, 0, "plan on standby: " + plan.stdout)
-        contains(plan.stdout, "# masquerade lan-out (ipv4) is on standby: %s is not" % VIP, "plan")
+        contains(plan.stdout, "# masquerade lan-out is on standby: %s is not" % VIP, "plan")
         for _ in range(3):
             mark = d.mark()
             w.router.ip("addr add %s/24 dev eth0" % VIP)

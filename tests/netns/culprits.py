@@ -114,7 +114,7 @@ if initial_pids():
                     p = w.router.popen([*wrap, "nft", words])
                     equal(p.wait(20), 0, "exit code of nft")
                     line = d.wait_log(r"masquerade home .*; restored in", mark)
-                    found = re.search(r"masquerade home \(ipv4\) was %s by nft\[(\d+)\]; "
+                    found = re.search(r"masquerade home was %s by nft\[(\d+)\]; "
                                       r"restored in [\d.]+ ms$" % happened, line)
                     check(found, line)
                     if not wrap:
@@ -177,7 +177,7 @@ if ON_MACHINE:
             equal(p.wait(60), 0, "exit code of iptables")
             line = d.wait_log(r"masquerade home .*; restored in", mark, timeout=30)
             print("# " + line)
-            check(re.search(r"masquerade home \(ipv4\) was flushed by iptables-legacy\[%d\]; "
+            check(re.search(r"masquerade home was flushed by iptables-legacy\[%d\]; "
                             r"restored in [\d.]+ ms$" % p.pid, line), line)
             mark = d.mark()
             p = w.router.popen(["iptables-legacy-restore"], stdin=subprocess.PIPE, text=True)
@@ -185,7 +185,7 @@ if ON_MACHINE:
             equal(p.returncode, 0, "exit code of iptables-legacy-restore")
             line = d.wait_log(r"masquerade home .*; restored in", mark, timeout=30)
             print("# " + line)
-            check(re.search(r"masquerade home \(ipv4\) was removed by iptables-legacy\[%d\]; "
+            check(re.search(r"masquerade home was removed by iptables-legacy\[%d\]; "
                             r"restored in [\d.]+ ms$" % p.pid, line), line)
             d.stop()
 

@@ -230,11 +230,11 @@ for firewall in BOTH:
             nft(w, FIREWALLD)
             d = Daemon(w.router, SHARE % firewall)
             plan = d.plan()
-            contains(plan.stdout, "# share home (ipv4) is pending: nftables chain inet firewalld "
+            contains(plan.stdout, "# share home is pending: nftables chain inet firewalld "
                      "filter_FORWARD drops forwarded packets; run: firewall-cmd", "the plan")
             check("+" not in plan.stdout, "and nothing else: %s" % plan.stdout)
             d.start()
-            d.wait_log(r"share home \(ipv4\) .*pending.*filter_FORWARD")
+            d.wait_log(r"share home .*pending.*filter_FORWARD")
             equal(d.object("home", "share")["state"], "pending", "the share")
             check("NETSHARED" not in w.router.run("iptables-legacy-save").stdout +
                   w.router.run("nft", "list", "ruleset").stdout.replace("netshared", "NETSHARED"),

@@ -25,7 +25,8 @@
 #include "text.h"
 
 #define ROUTE .object = "route", .name = "10.20.0.0/16 via 192.168.1.1"
-#define POLICY .object = "masquerade", .name = "lan-out (ipv4)", .policy = "lan-out"
+#define POLICY \
+    .object = "masquerade", .name = "lan-out", .policy = "lan-out", .families = NSH_REPORT_IPV4
 #define PLACE .path = "/etc/netshared.yaml", .line = 12
 
 static const struct {
@@ -68,24 +69,24 @@ static const struct {
         {{.kind = NSH_REPORT_RESTORED, ROUTE, .cause = "something new"},
                 "route 10.20.0.0/16 via 192.168.1.1 was wrong (something new); restored"},
         {{.kind = NSH_REPORT_RESTORED, POLICY, .cause = "missing", .duration_usec = 950},
-                "masquerade lan-out (ipv4) was missing; restored in 0.9 ms"},
+                "masquerade lan-out was missing; restored in 0.9 ms"},
         {{.kind = NSH_REPORT_RESTORED,
                  POLICY,
                  .cause = "poll",
                  .detail = "missing",
                  .duration_usec = 12345},
-                "masquerade lan-out (ipv4) was missing; restored in 12 ms"},
+                "masquerade lan-out was missing; restored in 12 ms"},
         {{.kind = NSH_REPORT_RESTORED, POLICY, .cause = "resync", .detail = "2 of 5 rules changed"},
-                "masquerade lan-out (ipv4) had 2 of 5 rules changed (found by the resync); "
+                "masquerade lan-out had 2 of 5 rules changed (found by the resync); "
                 "restored"},
         {{.kind = NSH_REPORT_RESTORED, POLICY, .cause = "missing", .detail = "poll"},
-                "masquerade lan-out (ipv4) was missing; restored"},
+                "masquerade lan-out was missing; restored"},
         {{.kind = NSH_REPORT_RESTORED, ROUTE, .cause = "missing", .detail = "resync"},
                 "route 10.20.0.0/16 via 192.168.1.1 was missing (found by the resync); restored"},
         {{.kind = NSH_REPORT_RESTORED, ROUTE, .cause = "missing", .detail = "link eth0 went down"},
                 "route 10.20.0.0/16 via 192.168.1.1 was missing (link eth0 went down); restored"},
         {{.kind = NSH_REPORT_RESTORED, POLICY, .cause = "jump missing", .sender = 9},
-                "masquerade lan-out (ipv4) had lost its jump (by port id 9); restored"},
+                "masquerade lan-out had lost its jump (by port id 9); restored"},
         {{.kind = NSH_REPORT_RESTORED,
                  .object = "forwarding",
                  .name = "ipv6",
@@ -117,7 +118,7 @@ static const struct {
                  POLICY,
                  .detail = "-A POSTROUTING -j ACCEPT; left alone",
                  PLACE},
-                "masquerade lan-out (ipv4) is held, but a rule of others takes packets before it: "
+                "masquerade lan-out is held, but a rule of others takes packets before it: "
                 "-A POSTROUTING -j ACCEPT; left alone (/etc/netshared.yaml:12)"},
         {{.kind = NSH_REPORT_FIGHT,
                  ROUTE,
@@ -134,9 +135,9 @@ static const struct {
                 "route 10.20.0.0/16 via 192.168.1.1 added in 0.09 ms"},
         {{.kind = NSH_REPORT_ADDED, ROUTE, .cause = "link eth0 came up"},
                 "route 10.20.0.0/16 via 192.168.1.1 added (link eth0 came up)"},
-        {{.kind = NSH_REPORT_REMOVED, POLICY}, "masquerade lan-out (ipv4) removed"},
+        {{.kind = NSH_REPORT_REMOVED, POLICY}, "masquerade lan-out removed"},
         {{.kind = NSH_REPORT_CHANGED, POLICY, .detail = "2 of 5 rules changed"},
-                "masquerade lan-out (ipv4) changed (2 of 5 rules changed)"},
+                "masquerade lan-out changed (2 of 5 rules changed)"},
         {{.kind = NSH_REPORT_ADOPTED, ROUTE},
                 "route 10.20.0.0/16 via 192.168.1.1 adopted: it was there and carries our mark "
                 "now"},
@@ -149,9 +150,9 @@ static const struct {
                  .duration_usec = 2000000},
                 "1 masquerade policy restored in 2.0 s"},
         {{.kind = NSH_REPORT_FLOWS, POLICY, .count = 2},
-                "2 untranslated flows deleted after masquerade lan-out (ipv4) was restored"},
+                "2 untranslated flows deleted after masquerade lan-out was restored"},
         {{.kind = NSH_REPORT_DROPPED, POLICY, .count = 1},
-                "1 flow of masquerade lan-out (ipv4) dropped from conntrack, to be translated "
+                "1 flow of masquerade lan-out dropped from conntrack, to be translated "
                 "otherwise from now on"},
         {{.kind = NSH_REPORT_SUMMARY,
                  .object = "flow",
@@ -254,7 +255,10 @@ static void assert_fields(const struct nsh_report *r, const char *const *expecte
 static void test_fields_all(void **state)
 {
     const struct nsh_report all = {.kind = NSH_REPORT_RESTORED,
-            POLICY,
+            .object = "masquerade",
+            .name = "lan-out",
+            .policy = "lan-out",
+            .families = NSH_REPORT_IPV4 | NSH_REPORT_IPV6,
             PLACE,
             .cause = "removed",
             .detail = "a\nb",
@@ -264,23 +268,24 @@ static void test_fields_all(void **state)
             .duration_usec = 431,
             .count = 3};
     static const char *const expected[] = {
-            ("MESSAGE=masquerade lan-out (ipv4) was removed by ip[4455] (a\\x0ab); restored in "
-             "0.4 ms"),
+            "MESSAGE=masquerade lan-out was removed by ip[4455] (a\\x0ab); restored in 0.4 ms",
             "MESSAGE_ID=45f998b229a44e098aa43c6e983e2fc4",
+            "PRIORITY=5",
             "NETSHARED_ACTION=restored",
             "NETSHARED_OBJECT=masquerade",
-            "NETSHARED_NAME=lan-out (ipv4)",
+            "NETSHARED_NAME=lan-out",
             "NETSHARED_POLICY=lan-out",
+            "NETSHARED_FAMILY=ipv4",
+            "NETSHARED_FAMILY=ipv6",
             "NETSHARED_CAUSE=removed",
             "NETSHARED_DETAIL=a\nb",
             "NETSHARED_CULPRIT=ip",
-            "NETSHARED_CONFIG_FILE=/etc/netshared.yaml",
-            "PRIORITY=5",
             "NETSHARED_CULPRIT_PID=4455",
             "NETSHARED_SENDER=4455",
             "NETSHARED_DURATION_USEC=431",
-            "NETSHARED_CONFIG_LINE=12",
             "NETSHARED_COUNT=3",
+            "NETSHARED_CONFIG_FILE=/etc/netshared.yaml",
+            "NETSHARED_CONFIG_LINE=12",
     };
 
     (void)state;
@@ -294,10 +299,10 @@ static void test_fields_few(void **state)
     static const char *const expected[] = {
             "MESSAGE=route a\\x1b is pending",
             "MESSAGE_ID=01678e2d964a468c825aa1d92f1b1990",
+            "PRIORITY=4",
             "NETSHARED_ACTION=pending",
             "NETSHARED_OBJECT=route",
             "NETSHARED_NAME=a\\x1b",
-            "PRIORITY=4",
     };
 
     (void)state;
@@ -475,9 +480,10 @@ static void test_json(void **state)
     (void)state;
     assert_string_equal(of_full,
             "{\"time_usec\":1795750188330368,\"priority\":\"notice\",\"message\":\"masquerade "
-            "lan-out (ipv4) was removed by iptables\\\\x1b[12]; restored in 0.4 ms\","
-            "\"action\":\"restored\",\"kind\":\"masquerade\",\"name\":\"lan-out (ipv4)\","
-            "\"policy\":\"lan-out\",\"cause\":\"removed\",\"culprit\":\"iptables\\u001B\","
+            "lan-out was removed by iptables\\\\x1b[12]; restored in 0.4 ms\","
+            "\"action\":\"restored\",\"kind\":\"masquerade\",\"name\":\"lan-out\","
+            "\"policy\":\"lan-out\",\"families\":[\"ipv4\"],\"cause\":\"removed\",\"culprit\":"
+            "\"iptables\\u001B\","
             "\"culprit_pid\":12,\"duration_usec\":400,\"count\":3,"
             "\"file\":\"/etc/netshared.yaml\",\"line\":12}");
     assert_string_equal(of_bare,

@@ -150,7 +150,7 @@ static void test_none_can_stand(void **state)
     assert_none_of_it(w);
     assert_state(w, "share", "home", NSH_OBJECT_PENDING);
     assert_reason(w, "share", "home", CHAIN " drops forwarded packets; run: let-through home");
-    the_told(w, NSH_REPORT_PENDING, "share", "home (ipv4)");
+    the_told(w, NSH_REPORT_PENDING, "share", "home");
     assert_log(w, ""); /* not even for a moment */
     assert_true(nsh_reconciler_wants_poll(w->r));
     assert_stable(w);
@@ -164,7 +164,7 @@ static void test_none_can_stand(void **state)
     poll_tables(w);
     assert_all_of_it(w);
     assert_state(w, "share", "home", NSH_OBJECT_HELD);
-    the_told(w, NSH_REPORT_ADDED, "share", "home (ipv4)");
+    the_told(w, NSH_REPORT_ADDED, "share", "home");
     assert_stable(w);
 }
 
@@ -204,7 +204,7 @@ static void test_what_stood_stays(void **state)
     drop(w, CHAIN, NSH_FAKE_DROP_REFUSES);
     poll_tables(w);
     assert_state(w, "share", "home", NSH_OBJECT_PENDING);
-    the_told(w, NSH_REPORT_PENDING, "share", "home (ipv4)");
+    the_told(w, NSH_REPORT_PENDING, "share", "home");
     assert_all_of_it(w);
     want_desired(w, share(), NSH_OCCASION_RELOAD);
     run(w);
@@ -220,7 +220,7 @@ static void test_what_stood_stays(void **state)
     forget(w);
     drop(w, "", NSH_FAKE_DROP_HOSTS);
     poll_tables(w);
-    assert_string_equal(the_told(w, NSH_REPORT_CHANGED, "share", "home (ipv4)")->cause,
+    assert_string_equal(the_told(w, NSH_REPORT_CHANGED, "share", "home")->cause,
             "nothing drops what it forwards any more");
     assert_state(w, "share", "home", NSH_OBJECT_HELD);
     assert_stable(w);

@@ -39,15 +39,15 @@ static void test_up_and_down_in_order(void **state)
     run(w);
     assert_log(w, "commit ipv4 raw\ncommit ipv4 filter\ncommit ipv4 nat\ncommit ipv4 mangle\n"
                   "sysctl net/ipv4/ip_forward=1\n");
-    the_told(w, NSH_REPORT_ADDED, "share", "home (ipv4)");
+    the_told(w, NSH_REPORT_ADDED, "share", "home");
     assert_int_equal(count_told(w, NSH_REPORT_ADDED), 3); /* conntrack, forwarding */
-    assert_state(w, "share", "home (ipv4)", NSH_OBJECT_HELD);
+    assert_state(w, "share", "home", NSH_OBJECT_HELD);
     assert_stable(w);
     forget(w);
     reload(w, "");
     assert_log(w, "sysctl net/ipv4/ip_forward=0\ncommit ipv4 mangle\ncommit ipv4 nat\n"
                   "commit ipv4 filter\ncommit ipv4 raw\n");
-    the_told(w, NSH_REPORT_REMOVED, "share", "home (ipv4)");
+    the_told(w, NSH_REPORT_REMOVED, "share", "home");
     assert_none_of_it(w);
     assert_stable(w);
 }
@@ -88,11 +88,10 @@ static void test_a_step_fails(void **state)
                 w->tables, cases[i].table, "NETSHARED-home", EOPNOTSUPP, "no such thing");
         run(w);
         assert_none_of_it(w);
-        assert_state(w, "share", "home (ipv4)", NSH_OBJECT_PENDING);
-        assert_reason(w, "share", "home (ipv4)", cases[i].why);
-        assert_string_equal(
-                the_told(w, NSH_REPORT_PENDING, "share", "home (ipv4)")->detail, cases[i].why);
-        assert_state(w, "masquerade", "lan (ipv4)", NSH_OBJECT_HELD);
+        assert_state(w, "share", "home", NSH_OBJECT_PENDING);
+        assert_reason(w, "share", "home", cases[i].why);
+        assert_string_equal(the_told(w, NSH_REPORT_PENDING, "share", "home")->detail, cases[i].why);
+        assert_state(w, "masquerade", "lan", NSH_OBJECT_HELD);
         assert_int_equal(count_told(w, NSH_REPORT_FAILED), 0);
         assert_int_equal(sysctl_value(w, FORWARD), 1); /* the masquerade's */
         assert_true(nsh_reconciler_complete(w->r));
@@ -133,7 +132,7 @@ static void test_it_is_tried_again(void **state)
     nsh_firewall_fake_no_table(w->tables, AF_INET, NSH_TABLE_MANGLE, 0, NULL);
     pass_time(w, delay);
     assert_state(w, "share", "home", NSH_OBJECT_HELD);
-    the_told(w, NSH_REPORT_ADDED, "share", "home (ipv4)");
+    the_told(w, NSH_REPORT_ADDED, "share", "home");
     assert_true(has(w, NSH_TABLE_MANGLE));
     assert_int_equal(sysctl_value(w, FORWARD), 1);
     assert_stable(w);
@@ -215,7 +214,7 @@ static void test_drift_is_told_with_its_table(void **state)
     forget(w);
     somebody(w, "iptables -t filter -F NETSHARED-home");
     poll_tables(w);
-    t = the_told(w, NSH_REPORT_RESTORED, "share", "home (ipv4)");
+    t = the_told(w, NSH_REPORT_RESTORED, "share", "home");
     assert_string_equal(t->cause, "flushed");
     assert_string_equal(t->detail, "filter");
     assert_int_equal(repairs_of(w, "share", "home"), 1);
@@ -246,7 +245,7 @@ static void test_a_reload_that_takes_one_chain(void **state)
     want_desired(w, d, NSH_OCCASION_RELOAD);
     run(w);
     assert_log(w, "commit ipv4 mangle\n");
-    the_told(w, NSH_REPORT_CHANGED, "share", "home (ipv4)");
+    the_told(w, NSH_REPORT_CHANGED, "share", "home");
     assert_told(w, 1);
     assert_false(has(w, NSH_TABLE_MANGLE));
     assert_stable(w);
@@ -288,7 +287,7 @@ static void test_the_culprit_is_named(void **state)
     somebody(w, "iptables -t nat -F");
     somebody(w, "iptables -t nat -X");
     poll_tables(w);
-    t = the_told(w, NSH_REPORT_RESTORED, "masquerade", "lan (ipv4)");
+    t = the_told(w, NSH_REPORT_RESTORED, "masquerade", "lan");
     if (t->culprit_pid == 0) {
         print_message("# not in the initial pid namespace: nobody is named\n");
         assert_string_equal(t->culprit, "");

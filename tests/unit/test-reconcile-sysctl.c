@@ -93,7 +93,8 @@ static void test_what_was_on_is_not_ours(void **state)
     somebody(w, "sysctl net/ipv6/conf/all/forwarding=1");
     start(w, BOTH);
     assert_state(w, "forwarding", "ipv4", NSH_OBJECT_HELD);
-    assert_int_equal(count_told(w, NSH_REPORT_ADDED), 4); /* the rules */
+    assert_int_equal(count_told(w, NSH_REPORT_ADDED),
+            3); /* the rules: a policy, and connections in each family */
     assert_int_equal(remembered(w), 0);
     assert_int_equal(sysctl_value(w, RA("eth0")), 1);
     /* Drift of it is repaired, and it is still not ours. */
