@@ -63,14 +63,33 @@ static bool proc_is_ours(void)
     return n > 0 && (size_t)n == strlen(self) && memcmp(link, self, (size_t)n) == 0;
 }
 
-static bool same_namespace(int process, const char *ns)
+/*
+ * ns/net may be looked at by few. But every network namespace has a /proc/net of its own, whose
+ * files anyone may see, and no two of them have an inode in common. 1, 0; -errno: it is ending.
+ */
+static int in_our_network(int process)
 {
-    char ours[32];
     struct stat a, b;
 
-    snprintf(ours, sizeof(ours), "/proc/self/%s", ns);
-    return stat(ours, &a) == 0 && fstatat(process, ns, &b, 0) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
+    if (fstatat(process, "net/netlink", &b, 0) < 0 || stat("/proc/self/net/netlink", &a) < 0)
+        return -errno;
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Its numbers in all pid namespaces from that of this /proc, ours, to its own: one alone. */
+static bool in_our_pids(int process)
+{
+    char status[4096], *at;
+
+    if (!read_small(process, "status", status, sizeof(status)))
+        return false;
+    at = strstr(status, "\nNSpid:");
+    if (!at)
+        return false;
+    at += strlen("\nNSpid:");
+    at += strspn(at, " \t");
+    at += strspn(at, "0123456789");
+    return *at == '\n';
 }
 
 /* proc(5): "PID (comm) S ppid …"; comm may hold anything, spaces and parentheses too. */
@@ -160,7 +179,7 @@ bool nsh_culprit_find(
         return false;
     snprintf(path, sizeof(path), "/proc/%" PRIu32, port);
     nsh_autoclose int process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (process < 0 || !same_namespace(process, "ns/net") || !same_namespace(process, "ns/pid"))
+    if (process < 0 || in_our_network(process) <= 0 || !in_our_pids(process))
         return false;
     if (!read_small(process, "stat", stat, sizeof(stat)) || !parse_stat(stat, &comm, &start) ||
             !started_before(start, at_usec) || !holds_socket(process, inode))
@@ -183,11 +202,9 @@ static bool in_initial_pid_namespace(void)
 /* One that is ending has no namespaces any more, and is nowhere else. */
 static bool is_elsewhere(int process)
 {
-    struct stat s;
+    int in = in_our_network(process);
 
-    if (fstatat(process, "ns/net", &s, 0) < 0)
-        return errno != ENOENT && errno != ESRCH;
-    return !same_namespace(process, "ns/net");
+    return in < 0 ? in != -ENOENT && in != -ESRCH && in != -EINVAL : !in;
 }
 
 /* What the kernel says of it holds as far as can be seen: also of one that has ended meanwhile. */

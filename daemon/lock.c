@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "user.h"
 
 static int netns_inode(uintmax_t *ret)
 {
@@ -38,7 +39,7 @@ static int open_directory(const char *path)
     nsh_autoclose int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0 || fstat(dir, &st) < 0)
         return -errno;
-    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022) != 0)
+    if (!nsh_user_is_trusted(st.st_uid) || (st.st_mode & 022) != 0)
         return -EPERM;
     return NSH_TAKE_FD(dir);
 }
@@ -70,6 +71,16 @@ static int write_holder(int fd)
     return written == n ? 0 : -EIO;
 }
 
+/* Whoever owns the directory may have put anything there: it is not to be written to by us. */
+static int check_file(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return S_ISREG(st.st_mode) && st.st_nlink <= 1 ? 0 : -EPERM;
+}
+
 int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder)
 {
     uintmax_t inode = 0;
@@ -87,6 +98,11 @@ int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder)
             openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
         return -errno;
+    e = check_file(fd);
+    if (e == 0)
+        e = nsh_user_hand_over(fd, dir);
+    if (e < 0)
+        return e;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK)
             return -errno;
@@ -125,7 +141,7 @@ int nsh_lock_claim(pid_t *ret_holder)
         return listen(fd, SOMAXCONN) < 0 ? -errno : NSH_TAKE_FD(fd);
     if (errno != EADDRINUSE)
         return -errno;
-    if (name_holder(&name, length, &holder) < 0 || (holder.uid != 0 && holder.uid != geteuid()))
+    if (name_holder(&name, length, &holder) < 0 || !nsh_user_is_trusted(holder.uid))
         return -EADDRINUSE;
     *ret_holder = holder.pid;
     return -EBUSY;

@@ -3,6 +3,7 @@
  * When packet rules are looked at: once a second while there is something to look for, and soon
  * after a firewall hints that somebody may have changed them.
  */
+#include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "common.h"
@@ -37,6 +38,28 @@ static void take_hints(struct manager *m)
         other->ops->hint_take(other);
 }
 
+/*
+ * As a user of our own we lock the file that root lets us read. If somebody replaces it, only root
+ * can do that again, and does when the service starts. Who has no service is left as they are.
+ */
+static bool has_lost_lock(struct manager *m)
+{
+    if (m->firewall != m->firewalls.iptables || !getenv("NOTIFY_SOCKET"))
+        return false;
+    if (nsh_firewall_iptc_lockable() == 0)
+        m->lockable = true;
+    return m->lockable && nsh_firewall_iptc_lockable() < 0;
+}
+
+static int start_anew(struct manager *m)
+{
+    m->starts_anew = true;
+    manager_report(m, NSH_REPORT_WARNING,
+            "the lock file of iptables was replaced by one that netshared may not read; it starts "
+            "anew, which makes it readable");
+    return sd_event_exit(m->event, 0);
+}
+
 static int listen_to_other(struct manager *m);
 
 int manager_look(struct manager *m)
@@ -44,6 +67,8 @@ int manager_look(struct manager *m)
     uint64_t began;
 
     take_hints(m);
+    if (has_lost_lock(m))
+        return start_anew(m);
     listen_to_other(m);
     m->hinted = false;
     began = nsh_clock(NULL);

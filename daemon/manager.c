@@ -467,6 +467,8 @@ static int run(struct manager *m)
         q = loop(m);
     if (q < 0)
         return nsh_complain("the event loop failed: %s", strerror(-q));
+    if (m->starts_anew)
+        return NSH_EXIT_FAILED;
     stop(m);
     return NSH_EXIT_OK;
 }

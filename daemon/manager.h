@@ -75,6 +75,8 @@ struct manager {
     uint64_t poll_due; /* when the poll comes at the latest */
     uint64_t looked;   /* when the firewall was looked at last */
     bool hinted;       /* it was brought forward */
+    bool lockable;     /* the lock of iptables was to be had */
+    bool starts_anew;  /* ending to be started again; nothing is taken away */
 
     bool ready;                         /* READY was sent */
     bool loading;                       /* a load runs */

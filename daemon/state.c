@@ -27,6 +27,7 @@
 
 #include "cleanup.h"
 #include "state-internal.h"
+#include "user.h"
 
 #define SYSCTLS "sysctls"
 #define PROTOCOL "protocol"
@@ -69,7 +70,7 @@ static int check_directory(int dir)
 
     if (fstat(dir, &st) < 0)
         return -errno;
-    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022) != 0)
+    if (!nsh_user_is_trusted(st.st_uid) || (st.st_mode & 022) != 0)
         return -EPERM;
     return 0;
 }
@@ -135,8 +136,16 @@ static void tmp_name(struct nsh_state *s, const char *name, char buf[static TMP_
 static int create_tmp(struct nsh_state *s, const char *name, char ret_tmp[static TMP_NAME])
 {
     tmp_name(s, name, ret_tmp);
-    int fd = openat(s->dir, ret_tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return fd < 0 ? -errno : fd;
+    nsh_autoclose int fd =
+            openat(s->dir, ret_tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    int e = nsh_user_hand_over(fd, s->dir);
+    if (e < 0) {
+        (void)unlinkat(s->dir, ret_tmp, 0);
+        return e;
+    }
+    return NSH_TAKE_FD(fd);
 }
 
 /* Puts the synced `tmp` in the place of `name`, or removes it. */
@@ -236,8 +245,10 @@ int nsh_state_archive_begin(struct nsh_state *s)
 {
     int fd = openat(s->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-    if (fd >= 0)
+    if (fd >= 0 && nsh_user_hand_over(fd, s->dir) == 0)
         return fd;
+    if (fd >= 0)
+        close(fd);
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
         return -errno;
     /* A file system that has no nameless files: take the name away, accept copies it then. */

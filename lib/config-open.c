@@ -276,6 +276,17 @@ static bool is_link(const char *path)
     return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
+/* The daemon need not be root, and a file of root's may be for root alone. */
+static const char *readable_how(const char *path, char *buf, size_t size)
+{
+    char shown[512];
+
+    nsh_printable(path, strlen(path), shown, sizeof(shown));
+    (void)snprintf(buf, size, "it is read as user %u and group %u: chgrp %u '%s' && chmod g+r '%s'",
+            (unsigned)geteuid(), (unsigned)getegid(), (unsigned)getegid(), shown, shown);
+    return buf;
+}
+
 static int open_path(const char *path, bool directory, enum nsh_config_trust trust,
         const char *hint, struct nsh_diags *diags)
 {
@@ -284,6 +295,7 @@ static int open_path(const char *path, bool directory, enum nsh_config_trust tru
             .path = path, .directory = directory, .trust = trust, .diags = diags, .at = -1};
     size_t errors = nsh_diags_errors(diags);
     nsh_autoclose int fd = -1;
+    char let[1200];
     int r = begin(&o);
 
     fd = r < 0 ? -1 : walk(&o);
@@ -293,8 +305,9 @@ static int open_path(const char *path, bool directory, enum nsh_config_trust tru
         return r;
     if (r < 0) {
         if (nsh_diags_errors(diags) == errors)
-            nsh_diag_add(
-                    diags, NSH_DIAG_ERROR, path, 0, 0, hint, "can't be opened: %s", strerror(-r));
+            nsh_diag_add(diags, NSH_DIAG_ERROR, path, 0, 0,
+                    r == -EACCES ? readable_how(path, let, sizeof(let)) : hint,
+                    "can't be opened: %s", strerror(-r));
         return r;
     }
     return o.unsafe ? -EPERM : NSH_TAKE_FD(fd);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 
@@ -22,6 +23,11 @@ int nsh_xt_lock_file(void)
             nsh_xt_lock_path(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 
     return fd < 0 ? -errno : fd;
+}
+
+int nsh_firewall_iptc_lockable(void)
+{
+    return access(nsh_xt_lock_path(), R_OK) < 0 ? -errno : 0;
 }
 
 /* The lock goes with the descriptor, whatever way the process ends. */

@@ -279,6 +279,8 @@ struct nsh_firewall {
 
 /* iptables through libiptc, in the caller's network namespace. */
 int nsh_firewall_iptc_new(struct nsh_firewall **ret);
+/* Whether the lock that its users share can be had: 0 or negative errno. */
+int nsh_firewall_iptc_lockable(void);
 /* nftables through netlink, in the caller's network namespace. */
 int nsh_firewall_nft_new(struct nsh_firewall **ret);
 

@@ -92,7 +92,7 @@ fail() {
 # The root: what is written goes to a tmpfs.
 mkdir -p "$scratch"/{upper,root,io}
 mount -t tmpfs -o size=1g,mode=755 tmpfs "$scratch/upper" || fail "cannot mount a tmpfs"
-mkdir "$scratch"/upper/{files,work}
+mkdir -m 755 "$scratch"/upper/{files,work}
 mount -t overlay -o "lowerdir=/,upperdir=$scratch/upper/files,workdir=$scratch/upper/work" \
     overlay "$scratch/root" || fail "cannot mount an overlay"
 root=$scratch/root units=$scratch/root/etc/systemd/system

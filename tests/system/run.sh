@@ -22,6 +22,7 @@ if ! out=$("$here/boot-systemd.sh" -t 60 -- true 2>&1); then
 fi
 
 tree=$(mktemp -d /tmp/netshared-tree.XXXXXX)
+chmod 755 "$tree" # what it becomes inside is open to all, as / has to be
 trap 'rm -rf "$tree"' EXIT
 if ! out=$(DESTDIR=$tree meson install -C "$build" --no-rebuild 2>&1); then
     echo "1..1"
