@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,28 +146,83 @@ static bool socket_inode(uint32_t port, uint64_t *ret)
     return false;
 }
 
-static bool holds_socket(int process, uint64_t inode)
+/* Whether what a process holds as descriptor `name`, below `dir`, is the socket with this inode. */
+typedef bool is_socket(int dir, const char *name, uint64_t inode);
+
+static bool links_to_socket(int fd_dir, const char *name, uint64_t inode)
 {
     char wanted[40], link[40];
-    int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    NSH_CLEANUP(closedirp) DIR *fds = fd >= 0 ? fdopendir(fd) : NULL;
-
-    if (!fds) {
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
     int length = snprintf(wanted, sizeof(wanted), "socket:[%" PRIu64 "]", inode);
-    for (int i = 0; i < FDS_MAX; i++) {
+
+    return readlinkat(fd_dir, name, link, sizeof(link)) == length &&
+           memcmp(link, wanted, (size_t)length) == 0;
+}
+
+/* The value of "key:" in a file of fdinfo. */
+static bool info(int fdinfo_dir, const char *name, const char *key, uint64_t *ret)
+{
+    char text[1024];
+    const char *at;
+
+    if (!read_small(fdinfo_dir, name, text, sizeof(text)))
+        return false;
+    at = strstr(text, key);
+    if (!at || at == text || at[-1] != '\n')
+        return false;
+    *ret = strtoull(at + strlen(key), NULL, 10);
+    return true;
+}
+
+/* All sockets are on one mount that nothing else is on; ours shows which. */
+static bool socket_mount(uint64_t *ret)
+{
+    nsh_autoclose int dir = open("/proc/self/fdinfo", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    nsh_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char name[16];
+
+    snprintf(name, sizeof(name), "%d", fd);
+    return fd >= 0 && dir >= 0 && info(dir, name, "mnt_id:", ret);
+}
+
+/* From Linux 5.14 on; "ino:" is not there before. */
+static bool informs_of_socket(int fdinfo_dir, const char *name, uint64_t inode)
+{
+    uint64_t mount, of_sockets, found;
+
+    return info(fdinfo_dir, name, "ino:", &found) && found == inode &&
+           info(fdinfo_dir, name, "mnt_id:", &mount) && socket_mount(&of_sockets) &&
+           mount == of_sockets;
+}
+
+static bool any_is_socket(int fds_dir, is_socket *is, uint64_t inode)
+{
+    NSH_CLEANUP(closedirp) DIR *fds = fdopendir(fds_dir);
+
+    if (!fds)
+        close(fds_dir);
+    for (int i = 0; fds && i < FDS_MAX; i++) {
         const struct dirent *e = readdir(fds);
 
         if (!e)
             return false;
-        if (readlinkat(dirfd(fds), e->d_name, link, sizeof(link)) == length &&
-                memcmp(link, wanted, (size_t)length) == 0)
+        if (e->d_name[0] != '.' && is(dirfd(fds), e->d_name, inode))
             return true;
     }
     return false;
+}
+
+/*
+ * The links in fd are for the process's own user; the same is in fdinfo, for whoever has
+ * CAP_SYS_PTRACE.
+ */
+static bool holds_socket(int process, uint64_t inode)
+{
+    int fds = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fds >= 0)
+        return any_is_socket(fds, links_to_socket, inode);
+    fds = openat(process, "fdinfo", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fds >= 0 && any_is_socket(fds, informs_of_socket, inode);
 }
 
 bool nsh_culprit_find(

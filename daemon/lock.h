@@ -14,9 +14,9 @@
 int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder);
 /*
  * The same whatever the runtime directory: an abstract socket (unix(7)), whose name belongs to the
- * network namespace. A descriptor that holds it; -EBUSY when a process of root, of our own user or (for root) of the service's
- * has it, its pid in *ret_holder. Another user can take the name but not keep us from working:
- * then -EADDRINUSE, and the lock file has to do.
+ * network namespace. A descriptor that holds it; -EBUSY when a process of root, of our own user or
+ * (for root) of the service's has it, its pid in *ret_holder. Another user can take the name but
+ * not keep us from working: then -EADDRINUSE, and the lock file has to do.
  */
 int nsh_lock_claim(pid_t *ret_holder);
 /*

@@ -194,7 +194,7 @@ make_network() {
 
 unit_is_sound() {
     expect 0 systemd-analyze verify --man=no $unit &&
-        expect 0 systemd-analyze security --no-pager --threshold=20 $unit
+        expect 0 systemd-analyze security --no-pager --threshold=22 $unit
 }
 
 starts_with_what_is_delivered() {
@@ -436,6 +436,110 @@ time.sleep(60)' &
     [ $code = 0 ] && wait_for has via route4
 }
 
+# Root's commands use the same folders as the daemon, which is not root.
+as_anyone() { setpriv --reuid 65534 --regid "$1" --clear-groups netshared "${@:2}"; }
+
+runs_as_its_user() {
+    running || return
+    local pid group
+    pid=$(property MainPID) group=$(getent group netshared | cut -d: -f3)
+    has '^netshared netshared$' stat -c '%U %G' "/proc/$pid" "/var/lib/netshared" \
+        "/var/lib/netshared/accepted" && has '^CapEff:.000000[02]000083000$' cat "/proc/$pid/status" &&
+        has '^NoNewPrivs:.1$' cat "/proc/$pid/status" &&
+        has '^netshared netshared 660$' sh -c 'stat -c "%U %G %a" /run/netshared/*.sock' &&
+        has lan-out as_anyone "$group" status && expect 1 as_anyone "$group" reload &&
+        expect 1 as_anyone 65534 status
+}
+
+# It may look into every process, and change none.
+changes_no_process() {
+    running && has ' /proc ro[, ]' cat "/proc/$(property MainPID)/mountinfo" &&
+        has '(^| )ptrace( |$)' sh -c 'systemd-analyze syscall-filter @debug | tr "\n" " "' &&
+        lacks '(^| )(ptrace|process_vm_writev|pidfd_getfd)( |$)' property SystemCallFilter
+}
+
+# Removes the route and waits, its socket open.
+remove_route() {
+    python3 -c '
+import socket, struct, sys
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+s.bind((0, 0))
+body = struct.pack("=BBBBBBBBI", socket.AF_INET, 16, 0, 0, 254, 0, 255, 0, 0)
+body += struct.pack("=HH4s", 8, 1, socket.inet_aton("10.20.0.0"))
+s.send(struct.pack("=IHHII", 16 + len(body), 25, 5, 1, 0) + body)
+sys.stdin.read()' < <(sleep 60) &
+}
+
+names_who_did_it() {
+    running || return
+    mark
+    remove_route
+    local who=$!
+    wait_for entry 'NETSHARED_ACTION=^restored$' "MESSAGE=was removed by python3\[$who\]"
+    local code=$?
+    kill $who
+    return $code
+}
+
+# With the two rights that it needs, it works all the same and names nobody.
+works_with_two_rights() {
+    fresh && usual_config && drop_in $'CapabilityBoundingSet=\nAmbientCapabilities=
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW\nAmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW' &&
+        expect 0 systemctl start $unit && holds &&
+        expect 0 systemd-analyze security --no-pager --threshold=18 $unit || return
+    mark
+    remove_route
+    local who=$!
+    wait_for entry 'NETSHARED_ACTION=^restored$' "MESSAGE=was removed by port id $who; restored"
+    local code=$?
+    kill $who
+    iptables-legacy -w -t nat -F && wait_for holds &&
+        sysctl -qw net.ipv6.conf.all.forwarding=0 && wait_for holds && return $code
+}
+
+# Those of its group only ask: the lock of iptables is not for them.
+lock_is_its_alone() {
+    running && expect 0 setpriv --reuid netshared --regid netshared --clear-groups \
+        flock -n /run/xtables.lock true &&
+        expect 66 setpriv --reuid 65534 --regid netshared --clear-groups \
+            flock -n /run/xtables.lock true
+}
+
+# Else it could not look at the tables that there are without making those that nobody uses.
+lists_the_tables() {
+    running && has '^nat$' setpriv --reuid netshared --regid netshared --clear-groups \
+        cat /proc/net/ip_tables_names
+}
+
+takes_over_from_root() {
+    running && expect 0 systemctl stop $unit || return
+    chown -R root:root /var/lib/netshared /run/netshared
+    local before
+    before=$(snapshot)
+    mark
+    expect 0 systemctl start $unit && holds && unchanged "$before" &&
+        has '^netshared netshared$' stat -c '%U %G' /var/lib/netshared/accepted /run/netshared/*.lock
+}
+
+commands_of_root_go_with_it() {
+    running && expect 0 netshared apply && expect 0 systemctl stop $unit &&
+        expect 0 netshared remove && clean && expect 0 netshared apply && holds &&
+        lacks '^root' stat -c '%U' /var/lib/netshared/* && expect 0 systemctl start $unit &&
+        expect 0 systemctl reload $unit && holds
+}
+
+says_who_may_not_read() {
+    running || return
+    chmod 600 $config
+    mark
+    expect 1 systemctl reload $unit && wait_for entry 'MESSAGE=chgrp .* && chmod g.r' && holds
+    local code=$?
+    chgrp netshared $config && chmod 640 $config && [ $code = 0 ] && expect 0 systemctl reload $unit
+    code=$?
+    chown root:root $config && chmod 644 $config
+    return $code
+}
+
 is_enabled() {
     expect 0 systemctl enable $unit && expect 0 systemctl is-enabled $unit
 }
@@ -446,7 +550,9 @@ cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered sta
     repairs_the_nat_table sees_iptables_used repairs_forwarding restart_has_no_gap survives_kill
     watchdog_restarts_it stop_keeps stop_removes bad_start_runs_the_accepted
     bad_start_with_nothing_accepted needs_no_lock_file a_second_one_is_refused
-    checks_ask metrics_become_a_file messages_are_in_the_catalog is_enabled)
+    checks_ask metrics_become_a_file runs_as_its_user changes_no_process names_who_did_it works_with_two_rights
+    lock_is_its_alone lists_the_tables takes_over_from_root
+    commands_of_root_go_with_it says_who_may_not_read messages_are_in_the_catalog is_enabled)
 
 rm -rf /var/lib/netshared /etc/netshared.d $config
 echo "1..${#cases[@]}"

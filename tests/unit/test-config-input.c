@@ -236,7 +236,9 @@ static void test_unreadable(void **state)
             _exit(2);
         text = load_as("secret.yaml", NSH_TRUST_REQUIRED, &r);
         _exit(r == -EACCES && strcmp(text, "secret.yaml: error: can't be opened: Permission "
-                                           "denied\n") == 0
+                                           "denied\n  hint: it is read as user 65534 and group "
+                                           "65534: chgrp 65534 'secret.yaml' && chmod g+r "
+                                           "'secret.yaml'\n") == 0
                         ? 0
                         : 1);
     }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -273,28 +275,46 @@ static void test_other_pids(void **state)
     end_suspect(&s);
 }
 
+/* Becomes another user with this right alone; 0: with none. */
+static bool become_another(int capability)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+
+    data[0].permitted = data[0].effective = capability ? 1U << capability : 0;
+    return prctl(PR_SET_KEEPCAPS, 1) == 0 && setgid(65534) == 0 && setuid(65534) == 0 &&
+           syscall(SYS_capset, &header, data) == 0;
+}
+
+static bool find_as_another(pid_t suspect, int capability)
+{
+    int status = 0;
+    pid_t asker = fork();
+
+    if (asker == 0)
+        _exit(!become_another(capability) ? 2 : find(suspect, now_usec()) ? 0 : 1);
+    assert_int_equal(waitpid(asker, &status, 0), asker);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 2);
+    return WEXITSTATUS(status) == 0;
+}
+
 /* Without CAP_SYS_PTRACE a process of another user is never certain. */
 static void test_not_privileged(void **state)
 {
-    struct suspect s;
-    int status = 0;
+    struct suspect s, other;
 
     (void)state;
     if (geteuid() != 0)
         return;
     assert_true(start_suspect(prepare_plain, &s));
+    assert_true(start_suspect(prepare_without_socket, &other));
     assert_true(find(s.pid, now_usec()));
-    pid_t asker = fork();
-    if (asker == 0) {
-        char comm[NSH_COMM_LEN * 4];
-        pid_t pid;
-
-        if (setgid(65534) < 0 || setuid(65534) < 0)
-            _exit(2);
-        _exit(nsh_culprit_find((uint32_t)s.pid, now_usec(), comm, &pid) ? 1 : 0);
-    }
-    assert_int_equal(waitpid(asker, &status, 0), asker);
-    assert_int_equal(status, 0);
+    assert_false(find_as_another(s.pid, 0));
+    assert_true(find_as_another(s.pid, CAP_SYS_PTRACE));
+    nsh_autoclose int ours = open_socket((uint32_t)other.pid);
+    assert_true(ours >= 0);
+    assert_false(find_as_another(other.pid, CAP_SYS_PTRACE));
+    end_suspect(&other);
     end_suspect(&s);
 }
 
@@ -310,6 +330,22 @@ static bool confirm(pid_t pid, const char *name)
     }
     assert_string_equal(comm, "untouched");
     return false;
+}
+
+/* The service has no right to look into root's processes, and need not. */
+static bool confirm_as_another(pid_t pid, const char *name)
+{
+    int status = 0;
+    pid_t asker = fork();
+
+    if (asker == 0) {
+        if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
+            _exit(2);
+        _exit(confirm(pid, name) ? 0 : 1);
+    }
+    assert_int_equal(waitpid(asker, &status, 0), asker);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 2);
+    return WEXITSTATUS(status) == 0;
 }
 
 static bool prepare_named(void)
@@ -332,6 +368,8 @@ static void test_what_the_kernel_told(void **state)
     }
     assert_true(start_suspect(prepare_named, &s));
     assert_true(confirm(s.pid, "iptables-legacy"));
+    assert_true(confirm_as_another(s.pid, "iptables-legacy"));
+    assert_false(confirm_as_another(s.pid, "nft"));
     assert_false(confirm(s.pid, "nft")); /* somebody else's number by now */
     assert_false(confirm(0, "iptables-legacy"));
     assert_false(confirm(s.pid, ""));
@@ -360,6 +398,7 @@ static void test_told_of_one_that_is_elsewhere(void **state)
         return;
     }
     assert_false(confirm(s.pid, "iptables-legacy"));
+    assert_false(confirm_as_another(s.pid, "iptables-legacy"));
     end_suspect(&s);
 }
 

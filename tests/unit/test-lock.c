@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 
 #include "cleanup.h"
 #include "lock.h"
+#include "user.h"
 
 static char base[64], runtime[80];
 
@@ -103,6 +105,48 @@ static void test_second_is_refused(void **state)
         assert_int_equal(nsh_lock_take(runtime, &holder), -EBUSY);
         assert_int_equal(holder, 0);
     }
+}
+
+/* Who owns the directory could have us write to a file of somebody else's. */
+static void test_file_of_another_name(void **state)
+{
+    char other[PATH_MAX];
+    pid_t holder;
+
+    (void)state;
+    nsh_autoclose int fd = nsh_lock_take(runtime, &holder);
+    assert_true(fd >= 0);
+    close(NSH_TAKE_FD(fd));
+    snprintf(other, sizeof(other), "%s/other", runtime);
+    assert_int_equal(link(lock_path(), other), 0);
+    assert_int_equal(nsh_lock_take(runtime, &holder), -EPERM);
+    assert_int_equal(unlink(other), 0);
+    fd = nsh_lock_take(runtime, &holder);
+    assert_true(fd >= 0);
+}
+
+/* What root makes in a directory of the service's user is that user's. */
+static void test_handed_over(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    if (geteuid() != 0)
+        return;
+    assert_int_equal(mkdir(runtime, 0755), 0);
+    nsh_autoclose int dir = open(runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    nsh_autoclose int fd = openat(dir, "file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(dir >= 0 && fd >= 0);
+    assert_int_equal(nsh_user_hand_over(fd, dir), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_uid, 0);
+    assert_int_equal(chown(runtime, 65534, 65533), 0);
+    assert_int_equal(nsh_user_hand_over(fd, dir), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_uid, 65534);
+    assert_int_equal(st.st_gid, 65533);
+    assert_true(nsh_user_is_trusted(0));
+    assert_false(nsh_user_is_trusted(65534));
 }
 
 /* It goes with its holder, however that ends. */
@@ -249,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             TEST(test_taken_and_given_back), TEST(test_second_is_refused),
+            TEST(test_file_of_another_name), TEST(test_handed_over),
             TEST(test_dies_with_its_holder), TEST(test_one_per_namespace),
             TEST(test_unsafe_directory), TEST(test_control_path),
             TEST(test_claim), /* the last: it changes the namespace */
