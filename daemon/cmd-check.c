@@ -8,6 +8,7 @@
 #include "check-json.h"
 #include "cleanup.h"
 #include "common.h"
+#include "firewall-choice.h"
 #include "options.h"
 #include "probes.h"
 #include "reload.h"
@@ -45,6 +46,26 @@ static void load_input(const char *path, struct nsh_loaded *ret)
         nsh_load_text(path, fd, NSH_TRUST_ADVISE, ret);
     else
         *ret = (struct nsh_loaded){.diags = nsh_diags_new(), .error = q};
+}
+
+/* ---- this machine ---- */
+
+/* Which firewall is in use here can be seen without touching anything, by who may look. */
+static void look_at_firewalls(const char *path, const struct nsh_loaded *loaded)
+{
+    struct nsh_firewalls f = {0};
+    char what[256], fix[256];
+
+    if (loaded->error != 0 || nsh_firewalls_open(&f) < 0) {
+        nsh_firewalls_done(&f);
+        return;
+    }
+    nsh_firewalls_choose(&f, loaded->desired, true);
+    if (nsh_firewalls_look_at_both(&f) == NSH_BOTH_BEGUN)
+        nsh_diag_add(loaded->diags, NSH_DIAG_WARNING, path, 0, 0,
+                nsh_firewalls_both_fix(&f, fix, sizeof fix), "%s",
+                nsh_firewalls_both_what(&f, what, sizeof what));
+    nsh_firewalls_done(&f);
 }
 
 /* ---- the verdict ---- */
@@ -111,6 +132,7 @@ int nsh_command_check(const struct nsh_options *o)
     if (loaded.error != 0 && nsh_diags_errors(loaded.diags) == 0)
         nsh_diag_add(loaded.diags, NSH_DIAG_ERROR, path, 0, 0, NULL, "can't be read: %s",
                 strerror(-loaded.error));
+    look_at_firewalls(path, &loaded);
     code = o->json ? print_json(path, &loaded, o->strict) : print_text(path, &loaded, o->strict);
     nsh_loaded_done(&loaded);
     return code;

@@ -456,6 +456,8 @@ static int plan_here(struct planner *p, const struct nsh_options *o)
         nsh_firewalls_choose(&firewalls, p->desired, true);
         p->firewall = firewalls.chosen;
         p->other = nsh_firewalls_other(&firewalls);
+        if (nsh_firewalls_look_at_both(&firewalls) == NSH_BOTH_BEGUN)
+            plan_remark(p, "# %s", firewalls.both);
         code = plan_all(p);
     }
     nsh_firewalls_done(&firewalls);

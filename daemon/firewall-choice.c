@@ -133,7 +133,8 @@ bool nsh_firewalls_choose(struct nsh_firewalls *f, const struct nsh_desired *d, 
     char why[sizeof f->why] = "";
     bool first = !f->judged;
 
-    if (setting == NSH_FIREWALL_AUTO && !wants_any(d))
+    f->wanted = wants_any(d);
+    if (setting == NSH_FIREWALL_AUTO && !f->wanted)
         return false;
     if (setting == NSH_FIREWALL_AUTO)
         f->chosen = judge(f, d, look, why, sizeof why);
@@ -141,24 +142,57 @@ bool nsh_firewalls_choose(struct nsh_firewalls *f, const struct nsh_desired *d, 
         f->chosen = setting == NSH_FIREWALL_NFTABLES ? f->nftables : f->iptables;
     if (setting != NSH_FIREWALL_AUTO)
         snprintf(why, sizeof why, "as the configuration says");
-    f->judged = wants_any(d);
+    f->judged = f->wanted;
     memcpy(f->why, why, sizeof why);
     return f->chosen != before || (first && f->judged);
 }
 
-bool nsh_firewalls_tell_both(struct nsh_firewalls *f, char *ret_what, size_t size)
-{
-    struct nsh_firewall *other = nsh_firewalls_other(f);
+/* ---- NAT in both ---- */
 
-    if (!f->judged || f->both_told || !others_translate(other))
-        return false;
-    f->both_told = true;
-    snprintf(ret_what, size,
+const char *nsh_firewalls_both_what(const struct nsh_firewalls *f, char *buf, size_t size)
+{
+    const char *other = nsh_firewalls_other(f)->ops->name;
+
+    snprintf(buf, size,
             "rules of others translate addresses in %s, and netshared's in %s: a packet passes "
-            "both, "
-            "and the first one that matches wins. Keep NAT in one of them: 'iptables-legacy -t nat "
-            "-S' and 'nft list ruleset' show which rules stand where, and 'firewall: %s' in the "
-            "settings moves netshared's",
-            other->ops->name, f->chosen->ops->name, other->ops->name);
-    return true;
+            "both, and the first one that matches wins",
+            other, f->chosen->ops->name);
+    return buf;
+}
+
+const char *nsh_firewalls_both_fix(const struct nsh_firewalls *f, char *buf, size_t size)
+{
+    const char *other = nsh_firewalls_other(f)->ops->name;
+
+    snprintf(buf, size,
+            "keep NAT in one of them: 'iptables-legacy -t nat -S' and 'nft list ruleset' show "
+            "which rules stand where, and 'firewall: %s' in the settings moves netshared's",
+            other);
+    return buf;
+}
+
+static void write_both(struct nsh_firewalls *f)
+{
+    char what[256], fix[256];
+
+    snprintf(f->both, sizeof f->both, "%s; %s", nsh_firewalls_both_what(f, what, sizeof what),
+            nsh_firewalls_both_fix(f, fix, sizeof fix));
+}
+
+enum nsh_both nsh_firewalls_look_at_both(struct nsh_firewalls *f)
+{
+    struct nsh_firewall *other = nsh_firewalls_other(f), *before = f->both_in;
+    int q = f->wanted && other->ops->others_translate ? other->ops->others_translate(other) : 0;
+
+    if (q < 0 && before == other)
+        return NSH_BOTH_AS_BEFORE; /* it can't be seen now */
+    f->both_in = q > 0 ? other : NULL;
+    f->both[0] = '\0';
+    if (f->both_in)
+        write_both(f);
+    if (f->both_in == before)
+        return NSH_BOTH_AS_BEFORE;
+    if (f->both_in)
+        return NSH_BOTH_BEGUN;
+    return f->wanted && before == other ? NSH_BOTH_ENDED : NSH_BOTH_AS_BEFORE;
 }

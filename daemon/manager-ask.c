@@ -21,6 +21,7 @@ struct nsh_status manager_status(const struct manager *m)
             .reconciler = m->reconciler,
             .config = m->options->config,
             .firewall = m->firewall->ops->name,
+            .both = m->firewalls.both_in ? m->firewalls.both : NULL,
             .problem = m->problem,
             .now = now,
             .longest = m->longest,

@@ -123,6 +123,26 @@ uint64_t manager_resync_period(const struct manager *m)
     return nsh_reconciler_desired(m->reconciler)->config->settings.resync_usec;
 }
 
+static void tell_both(struct manager *m)
+{
+    const struct nsh_report end = {
+            .kind = NSH_REPORT_CHANGED,
+            .object = "NAT of others in",
+            .name = nsh_firewalls_other(&m->firewalls)->ops->name,
+    };
+
+    switch (nsh_firewalls_look_at_both(&m->firewalls)) {
+    case NSH_BOTH_AS_BEFORE:
+        return;
+    case NSH_BOTH_BEGUN:
+        manager_report(m, NSH_REPORT_WARNING, m->firewalls.both);
+        return;
+    case NSH_BOTH_ENDED:
+        tell(m, &end);
+        return;
+    }
+}
+
 void manager_choose_firewall(struct manager *m, const struct nsh_desired *d)
 {
     bool news = nsh_firewalls_choose(&m->firewalls, d, false);
@@ -132,7 +152,6 @@ void manager_choose_firewall(struct manager *m, const struct nsh_desired *d)
             .name = m->firewalls.chosen->ops->name,
             .detail = m->firewalls.why,
     };
-    char both[512];
 
     if (news)
         tell(m, &report);
@@ -142,8 +161,7 @@ void manager_choose_firewall(struct manager *m, const struct nsh_desired *d)
         if (m->hint || nsh_reconciler_wants_poll(m->reconciler))
             manager_listen_for_hints(m);
     }
-    if (nsh_firewalls_tell_both(&m->firewalls, both, sizeof both))
-        manager_report(m, NSH_REPORT_WARNING, both);
+    tell_both(m);
 }
 
 static int on_resync(sd_event_source *s, uint64_t at, void *userdata)

@@ -242,6 +242,8 @@ static const char *done_word(const struct nsh_report *r)
         return on ? "raised" : "set back";
     if (r->object && strcmp(r->object, "firewall") == 0)
         return "is used";
+    if (r->object && strcmp(r->object, "NAT of others in") == 0)
+        return "is gone";
     return nsh_report_action(r->kind);
 }
 

@@ -211,6 +211,8 @@ static int print_heading(FILE *to, const json_t *status)
         e = print_line(to, status, "config", "config:");
     if (e == 0)
         e = print_line(to, status, "firewall", "firewall:");
+    if (e == 0)
+        e = print_line(to, status, "both_firewalls", "warning:");
     return e;
 }
 

@@ -167,6 +167,8 @@ char *nsh_status_json(const struct nsh_status *s)
     json_object_set_new(root, "pid", json_integer(getpid()));
     json_object_set_new(root, "config", json_string(s->config));
     json_object_set_new(root, "firewall", json_string(s->firewall));
+    if (s->both)
+        json_object_set_new(root, "both_firewalls", json_string(s->both));
     json_object_set_new(
             root, "state", json_string(s->problem || as_wanted < total ? "degraded" : "running"));
     if (s->problem)

@@ -13,6 +13,7 @@ struct nsh_status {
     const struct nsh_reconciler *reconciler;
     const char *config;   /* path */
     const char *firewall; /* its name */
+    const char *both;     /* others translate in the other one, and what to do; NULL: they do not */
     const char *problem;  /* NULL: none */
     uint64_t now;         /* CLOCK_BOOTTIME, microseconds */
     uint64_t longest;     /* the event loop was held at the most, microseconds */

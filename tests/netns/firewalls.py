@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Policies in iptables and in nftables: which is chosen, and the move from one to the other."""
 
+import json
 import os
 import sys
 
@@ -136,13 +137,35 @@ def _():
         d.stop()
 
 
-@case("NAT of others in both is told with what to do")
+BOTH = "rules of others translate addresses in nftables, and netshared's in iptables"
+
+
+@case("NAT of others in both is told with what to do, and its end")
 def _():
     with Lan() as w:
         others_nat(w)
         w.router.iptables("-t nat -A POSTROUTING -o eth9 -j MASQUERADE", 4)
-        d = Daemon(w.router, BASIC).start()
-        d.wait_log(r"rules of others translate addresses in nftables, and netshared's in iptables")
+        d = Daemon(w.router, BASIC)
+        plan = d.plan().stdout
+        check("# " + BOTH in plan, "plan: " + plan)
+        said = json.loads(d.cli("check", "--json").stdout)["diagnostics"]
+        equal([(e["severity"], e["file"], e["hint"][:24]) for e in said
+               if e["message"].startswith(BOTH)],
+              [("warning", d.config, "keep NAT in one of them:")], "check")
+        equal(d.cli("check", "--strict").returncode, 1, "check --strict")
+        d.start()
+        line = d.wait_log(BOTH)
+        check("; keep NAT in one of them: " in line, "what to do, in " + line)
+        check(d.status()["both_firewalls"].startswith(BOTH), "status, as JSON")
+        check("\nwarning:     " + BOTH in d.cli("status").stdout, "status")
+        d.reload()
+        w.router.run("nft", "delete table ip docker")
+        d.reload()
+        d.wait_log("NAT of others in nftables is gone")
+        equal(d.count_log(BOTH), 1, "how often it was told")
+        check("both_firewalls" not in d.status(), "status after the end")
+        plan = d.plan().stdout
+        check(BOTH not in plan, "plan after the end: " + plan)
         d.stop()
 
 

@@ -133,20 +133,49 @@ static void test_news_once(void **state)
 {
     struct nsh_desired *d = rw_load(LAN);
     struct pair p;
-    char what[512] = "";
 
     (void)state;
     open_pair(&p);
     assert_true(nsh_firewalls_choose(&p.f, d, false));
     assert_false(nsh_firewalls_choose(&p.f, d, false));
-    assert_false(nsh_firewalls_tell_both(&p.f, what, sizeof(what)));
+    nsh_desired_free(d);
+    close_pair(&p);
+}
+
+/* It begins once and ends once, and is not told while nothing is wanted. */
+static void test_nat_in_both(void **state)
+{
+    struct nsh_desired *d = rw_load(LAN), *nothing = rw_load("");
+    struct pair p;
+
+    (void)state;
+    open_pair(&p);
     foreign(&p, 0, FOREIGN);
     foreign(&p, 1, FOREIGN);
-    assert_false(nsh_firewalls_choose(&p.f, d, false));
-    assert_true(nsh_firewalls_tell_both(&p.f, what, sizeof(what)));
-    assert_non_null(strstr(what, "'firewall: nftables' in the settings"));
-    assert_false(nsh_firewalls_tell_both(&p.f, what, sizeof(what)));
+    assert_int_equal(nsh_firewalls_look_at_both(&p.f), NSH_BOTH_AS_BEFORE);
+    nsh_firewalls_choose(&p.f, d, false);
+    assert_int_equal(nsh_firewalls_look_at_both(&p.f), NSH_BOTH_BEGUN);
+    assert_non_null(strstr(p.f.both, "in nftables, and netshared's in iptables"));
+    assert_non_null(strstr(p.f.both, "'firewall: nftables' in the settings"));
+    assert_int_equal(nsh_firewalls_look_at_both(&p.f), NSH_BOTH_AS_BEFORE);
+    foreign(&p, 1, "iptables -t nat -F");
+    assert_int_equal(nsh_firewalls_look_at_both(&p.f), NSH_BOTH_ENDED);
+    assert_string_equal(p.f.both, "");
+    assert_int_equal(nsh_firewalls_look_at_both(&p.f), NSH_BOTH_AS_BEFORE);
+    foreign(&p, 1, FOREIGN);
+    assert_int_equal(nsh_firewalls_look_at_both(&p.f), NSH_BOTH_BEGUN);
+    /* Moved there, it is the other way round. */
     nsh_desired_free(d);
+    d = rw_load("settings: {firewall: nftables}\n" LAN);
+    nsh_firewalls_choose(&p.f, d, false);
+    assert_int_equal(nsh_firewalls_look_at_both(&p.f), NSH_BOTH_BEGUN);
+    assert_non_null(strstr(p.f.both, "in iptables, and netshared's in nftables"));
+    /* That nothing is wanted any more is no end of theirs. */
+    nsh_desired_free(d);
+    nsh_firewalls_choose(&p.f, nothing, false);
+    assert_int_equal(nsh_firewalls_look_at_both(&p.f), NSH_BOTH_AS_BEFORE);
+    assert_null(p.f.both_in);
+    nsh_desired_free(nothing);
     close_pair(&p);
 }
 
@@ -284,6 +313,7 @@ int main(void)
             cmocka_unit_test(test_nothing_comes_into_use_by_judging),
             cmocka_unit_test(test_one_way),
             cmocka_unit_test(test_news_once),
+            cmocka_unit_test(test_nat_in_both),
             cmocka_unit_test(test_only_a_look),
             cmocka_unit_test(test_the_new_one_holds_before_the_old_one_goes),
             cmocka_unit_test(test_leftovers_in_the_other_one),
