@@ -130,5 +130,5 @@ int plan_guests(struct planner *p)
         q = nsh_guests_want(&guests, &passages);
     for (size_t i = 0; q == 0 && i < guests.desired.n_chains; i++)
         q = plan_in_iptables(p, &guests, i);
-    return q;
+    return q < 0 ? q : plan_other(p, &guests.desired);
 }

@@ -61,9 +61,12 @@ static void print_wanted_chains(struct planner *p, const struct nsh_firewall_pla
     }
 }
 
-/* Of chains that are not wanted nothing is known but names and tables: not what kind of policy. */
-static void print_unwanted_chains(
-        struct planner *p, const struct nsh_firewall_plan *plan, enum nsh_table table)
+/*
+ * Of chains that are not wanted nothing is known but names and tables: not what kind of policy.
+ * `where`: words behind each line.
+ */
+static void print_unwanted_chains(struct planner *p, const struct nsh_firewall_plan *plan,
+        enum nsh_table table, const char *where)
 {
     size_t n;
     const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(plan, &n);
@@ -73,15 +76,17 @@ static void print_unwanted_chains(
         const char *family = plan_family(steps[i].family);
 
         if (steps[i].verb == NSH_JUMP_DELETE)
-            plan_line(p, "- jump from %s to %s (%s)", steps[i].hook, steps[i].chain, family);
+            plan_line(
+                    p, "- jump from %s to %s (%s)%s", steps[i].hook, steps[i].chain, family, where);
         else if (steps[i].verb != NSH_CHAIN_DELETE)
             continue;
         else if (strcmp(steps[i].chain, NSH_CHAIN_CONNTRACK) == 0)
-            plan_line(p, "- conntrack %s", family);
+            plan_line(p, "- conntrack %s%s", family, where);
         else if (table == NSH_TABLE_NAT && !strchr(name, '_'))
-            plan_line(p, "- policy %s (%s)", name, family);
+            plan_line(p, "- policy %s (%s)%s", name, family, where);
         else
-            plan_line(p, "- chain %s in %s (%s)", steps[i].chain, nsh_table_name(table), family);
+            plan_line(p, "- chain %s in %s (%s)%s", steps[i].chain, nsh_table_name(table), family,
+                    where);
     }
 }
 
@@ -102,7 +107,7 @@ static int plan_table(
     if (phase == NSH_PHASE_UP)
         print_wanted_chains(p, plan);
     else
-        print_unwanted_chains(p, plan, table);
+        print_unwanted_chains(p, plan, table, "");
     return 0;
 }
 
@@ -200,5 +205,50 @@ int plan_firewall(struct planner *p, enum nsh_firewall_phase phase)
     if (phase == NSH_PHASE_DOWN && q == 0)
         q = plan_sets(p, phase);
     p->firewall->ops->close(p->firewall);
+    return q;
+}
+
+/* ---- the other firewall ---- */
+
+static int clear_table(struct planner *p, const struct nsh_desired *want, int family,
+        enum nsh_table table, const char *where)
+{
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    int q = nsh_firewall_plan_new(want, family, table, &plan);
+
+    if (q < 0)
+        return q;
+    nsh_firewall_plan_begin(plan);
+    q = p->other->ops->observe(p->other, family, table, observe_chain, plan);
+    if (q == 0)
+        q = nsh_firewall_plan_finish(plan, NSH_PHASE_DOWN);
+    if (q == 0)
+        print_unwanted_chains(p, plan, table, where);
+    return q;
+}
+
+static int see_left_set(void *userdata, const char *name)
+{
+    struct planner *p = userdata;
+
+    plan_line(p, "- set %s left in %s", name, p->other->ops->name);
+    return 0;
+}
+
+int plan_other(struct planner *p, const struct nsh_desired *guests)
+{
+    char where[32];
+    int q = p->other->ops->open(p->other, NSH_FIREWALL_READ);
+
+    if (q < 0)
+        return q;
+    snprintf(where, sizeof where, " left in %s", p->other->ops->name);
+    for (int f = 0; f < NSH_FAMILIES && q == 0; f++) {
+        for (int t = 0; t < NSH_TABLE_COUNT && q == 0; t++)
+            q = clear_table(p, guests, nsh_family_of(f), (enum nsh_table)t, where);
+        if (q == 0 && p->other->ops->sets)
+            p->other->ops->sets(p->other, nsh_family_of(f), see_left_set, p);
+    }
+    p->other->ops->close(p->other);
     return q;
 }

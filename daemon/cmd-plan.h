@@ -44,7 +44,9 @@ const char *plan_family(int family);
 void plan_standby_chains(struct planner *p);
 /* Policies that rules of others drop: what is pending so is not wanted. 0 or negative errno. */
 int plan_drops(struct planner *p);
-/* Jumps in chains of others. */
+/* What is left of ours in the other firewall, but for jumps and their chains that are wanted. */
+int plan_other(struct planner *p, const struct nsh_desired *guests);
+/* Jumps in chains of others, and what else of ours stands beside them. */
 int plan_guests(struct planner *p);
 /* 0 or negative errno. */
 int plan_firewall(struct planner *p, enum nsh_firewall_phase phase);

@@ -169,6 +169,10 @@ def _():
         d.stop()
 
 
+def left_in(d):
+    return sorted(line for line in d.plan().stdout.splitlines() if " left in " in line)
+
+
 @case("what a killed daemon left in the other one goes at the next start, and with remove")
 def _():
     with Lan() as w:
@@ -177,11 +181,17 @@ def _():
         check(nft(w), "it stands in nf_tables")
         d.kill9()
         d.write(in_firewall(BASIC, "iptables"))
+        left = left_in(d)
+        equal(left, ["- conntrack ipv4 left in nftables", "- jump from POSTROUTING to "
+                     "NETSHARED-lan-out (ipv4) left in nftables", "- policy lan-out (ipv4) left in "
+                     "nftables"], "plan")
         d.start()
         wait_until(lambda: not nft(w), "nf_tables is cleared")
+        equal((left_in(d), d.plan().returncode), ([], 0), "plan, when it is cleared")
         equal(udp_peer(w.client, FAR4), WAN4, "seen from")
         d.kill9()
         d.write(in_firewall(BASIC, "nftables"))
+        equal(left_in(d), [line.replace("nftables", "iptables") for line in left], "plan")
         d.start()
         wait_until(lambda: not legacy(w, 4), "the legacy tables are cleared")
         d.kill9()
