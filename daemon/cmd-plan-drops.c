@@ -61,7 +61,8 @@ static int take_out(struct planner *p, size_t chain)
 int plan_drops(struct planner *p)
 {
     NSH_CLEANUP(nsh_passages_done) struct nsh_passages passages = {0};
-    int q = nsh_passages_new(p->desired, &passages);
+    char text[sizeof(struct nsh_forward_drop) + 64];
+    int q = nsh_passages_new(p->desired, p->fib, &passages);
 
     if (q == 0)
         q = nsh_passages_ask(&passages, p->firewall, p->other, NSH_FIREWALL_READ, NULL, NULL);
@@ -69,6 +70,10 @@ int plan_drops(struct planner *p)
         const struct nsh_passage *one = &passages.items[i];
         char name[64];
 
+        if (one->exit && one->dropped)
+            plan_remark(p, "# %s %s (%s): %s", nsh_policy_noun(one->chain->kind),
+                    one->chain->policy, plan_family(one->chain->family),
+                    nsh_forward_exit_text(&one->drop, text, sizeof text));
         if (!one->dropped || one->barred)
             continue;
         nsh_desired_policy_name(p->desired, passages.chains[i], name, sizeof name);
@@ -122,7 +127,7 @@ int plan_guests(struct planner *p)
 {
     NSH_CLEANUP(nsh_passages_done) struct nsh_passages passages = {0};
     NSH_CLEANUP(nsh_guests_done) struct nsh_guests guests = {0};
-    int q = nsh_passages_new(p->desired, &passages);
+    int q = nsh_passages_new(p->desired, NULL, &passages);
 
     if (q == 0)
         q = nsh_passages_ask(&passages, p->firewall, p->other, NSH_FIREWALL_READ, print_guest, p);

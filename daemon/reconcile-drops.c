@@ -5,6 +5,9 @@
  * with the chain's name and what helps; and it is judged before anything is put up for it, so that
  * none of it comes about. What stood before stays: connections that the other rules let through go
  * on by it.
+ *
+ * A masquerade policy lets nothing through by itself, and is held whatever others drop; but where
+ * it is certain that they drop what it is for, that is told.
  */
 #include "reconcile-internal.h"
 
@@ -30,7 +33,8 @@ static bool may_have_changed(struct nsh_firewall *fw)
 bool nsh_reconciler_wants_other(const struct nsh_reconciler *r)
 {
     for (size_t i = 0; r->desired && i < r->desired->n_chains; i++)
-        if (r->desired->chains[i].kind == NSH_POLICY_SHARE ||
+        if (r->desired->chains[i].kind == NSH_POLICY_MASQUERADE ||
+                r->desired->chains[i].kind == NSH_POLICY_SHARE ||
                 r->desired->chains[i].kind == NSH_POLICY_PORT_FORWARD)
             return true;
     return false;
@@ -99,9 +103,29 @@ static void is_dropped(struct nsh_reconciler *r, size_t lead, const struct nsh_p
         report_chain(r, &r->desired->chains[lead], &args);
 }
 
+/* Once; which rule it is may change. */
+static void take_exit(struct nsh_reconciler *r, const struct nsh_passage *p, size_t lead)
+{
+    const char *known = reconcile_drop_reason(r, lead);
+    struct report_args args = {
+            .kind = NSH_REPORT_CHANGED, .cause = "nothing drops what it masquerades any more"};
+    char reason[REASON_SIZE];
+
+    if (!known && !p->dropped)
+        return;
+    if (p->dropped)
+        args = (struct report_args){.kind = NSH_REPORT_WARNING,
+                .detail = nsh_forward_exit_text(&p->drop, reason, sizeof reason)};
+    nsh_notes_set_reason(r->notes, NSH_OBJECT_DROP + lead, p->dropped ? reason : NULL);
+    if (!known || !p->dropped)
+        report_chain(r, &r->desired->chains[lead], &args);
+}
+
 static void take_verdict(struct nsh_reconciler *r, const struct nsh_passage *p, size_t lead)
 {
-    if (!nsh_desired_is_open(r->desired, p->chain->when))
+    if (p->exit)
+        take_exit(r, p, lead);
+    else if (!nsh_desired_is_open(r->desired, p->chain->when))
         forget(r, lead);
     else if (p->dropped)
         is_dropped(r, lead, p);
@@ -115,7 +139,7 @@ void reconcile_drops(struct nsh_reconciler *r)
     NSH_CLEANUP(nsh_passages_done) struct nsh_passages p = {0};
 
     r->drops_dirty = false;
-    if (nsh_passages_new(r->desired, &p) < 0 || reconcile_guests_look(r, &p) < 0)
+    if (nsh_passages_new(r->desired, r->fib, &p) < 0 || reconcile_guests_look(r, &p) < 0)
         return;
     for (size_t i = 0; i < p.n; i++)
         take_verdict(r, &p.items[i], reconcile_lead(r, p.chains[i]));

@@ -268,7 +268,7 @@ void reconcile_guests(struct nsh_reconciler *r)
 
     if (!r->guests_dirty || hold_back(r))
         return;
-    q = nsh_passages_new(r->desired, &p);
+    q = nsh_passages_new(r->desired, NULL, &p);
     if (q == 0)
         q = nsh_passages_ask(&p, r->firewall, r->other, NSH_FIREWALL_WRITE, tell, r);
     if (q == 0)

@@ -48,6 +48,12 @@ size_t reconcile_next_of_policy(const struct nsh_reconciler *r, size_t chain)
     return SIZE_MAX;
 }
 
+/* Rules of others that drop what it is for leave it as it is. */
+static bool is_only_told(const struct nsh_reconciler *r, size_t lead)
+{
+    return r->desired->chains[lead].kind == NSH_POLICY_MASQUERADE;
+}
+
 enum nsh_object_state reconcile_policy_state(
         const struct nsh_reconciler *r, size_t lead, size_t *ret_why)
 {
@@ -65,7 +71,8 @@ enum nsh_object_state reconcile_policy_state(
     for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
         if (order[r->chain_states[i]] < order[r->chain_states[*ret_why]])
             *ret_why = i;
-    if (r->chain_states[*ret_why] == NSH_OBJECT_HELD && reconcile_drop_reason(r, lead))
+    if (r->chain_states[*ret_why] == NSH_OBJECT_HELD && !is_only_told(r, lead) &&
+            reconcile_drop_reason(r, lead))
         return NSH_OBJECT_PENDING;
     return r->chain_states[*ret_why];
 }
@@ -73,8 +80,9 @@ enum nsh_object_state reconcile_policy_state(
 nsh_object_id reconcile_policy_note(
         const struct nsh_reconciler *r, size_t lead, size_t why, enum nsh_object_state state)
 {
-    if (r->chain_states[why] != state)
-        return NSH_OBJECT_DROP + why;
+    if (r->chain_states[why] != state ||
+            (state == NSH_OBJECT_HELD && is_only_told(r, lead) && reconcile_drop_reason(r, lead)))
+        return NSH_OBJECT_DROP + lead;
     for (size_t i = lead; state == NSH_OBJECT_HELD && i != SIZE_MAX;
             i = reconcile_next_of_policy(r, i))
         if (reconcile_ahead_reason(r, i))

@@ -47,7 +47,7 @@ static bool device_covers(const char *wide, const char *narrow)
     return counts(wide) <= counts(narrow) && memcmp(wide, narrow, counts(wide)) == 0;
 }
 
-static bool devices_meet(const char *a, const char *b)
+bool nsh_devices_meet(const char *a, const char *b)
 {
     return device_covers(a, b) || device_covers(b, a);
 }
@@ -85,7 +85,7 @@ static bool set_meets(
 static bool rules_meet(const struct nsh_packet_rule *a, const struct nsh_packet_rule *b)
 {
     return prefixes_meet(&a->from, &b->from) && prefixes_meet(&a->to, &b->to) &&
-           devices_meet(a->in, b->in) && devices_meet(a->out, b->out) &&
+           nsh_devices_meet(a->in, b->in) && nsh_devices_meet(a->out, b->out) &&
            (a->protocol == 0 || b->protocol == 0 || a->protocol == b->protocol) &&
            ranges_meet(&a->source_port, &b->source_port) &&
            ranges_meet(&a->destination_port, &b->destination_port) &&

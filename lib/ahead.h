@@ -30,5 +30,7 @@ struct nsh_ahead_seen {
  */
 bool nsh_ahead_takes(const struct nsh_ahead_seen *ahead, const struct nsh_chain *chain,
         const struct nsh_desired *d);
+/* Whether a device may have both names; "": any. */
+bool nsh_devices_meet(const char *a, const char *b);
 /* Whether what needs `narrow` is all among what needs `wide`, of which nothing else is needed. */
 bool nsh_ahead_covers(const struct nsh_packet_rule *wide, const struct nsh_packet_rule *narrow);

@@ -118,6 +118,12 @@ int nsh_xt_judge(
  */
 int nsh_xt_bans(const struct nsh_xt *xt, struct xtc_handle *h, const char *hook, uint32_t *ret);
 
+/* ---- a table (firewall-iptc-see.c) ---- */
+
+/* Tells of all its chains; a non-zero return of `observed` ends it with that. Or -ENOMEM. */
+int nsh_xt_see(const struct nsh_xt *xt, enum nsh_table table, struct xtc_handle *h,
+        struct nsh_xt_names *names, nsh_chain_observed *observed, void *userdata);
+
 /* ---- rules of others (firewall-iptc-ahead.c) ---- */
 
 /* False: it does not end the way of what it matches. */

@@ -43,6 +43,7 @@ struct iptc {
     struct nsh_xt_sets sets;
     struct table tables[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
     bool holds;                              /* the policies; as it was said last */
+    bool judges;                             /* others, as it was asked last */
     struct nsh_xt_mark judged[2];            /* FORWARD's table, when others were judged */
 };
 
@@ -117,161 +118,6 @@ static void iptc_close(struct nsh_firewall *fw)
 
 /* ---- observing ---- */
 
-/* Arrays that are filled anew for each chain. */
-struct seen {
-    struct nsh_packet_rule *rules;
-    struct nsh_traffic *traffic;
-    struct nsh_jump_seen *jumps;
-    struct nsh_ahead_seen *ahead;
-    size_t rules_max, traffic_max, jumps_max, ahead_max;
-    struct nsh_xt_names *names;
-};
-
-static void seen_done(struct seen *s)
-{
-    free(s->rules);
-    free(s->traffic);
-    free(s->jumps);
-    free(s->ahead);
-}
-
-/* Room for one more in an array of `n`; what bounds it is the size of the table. */
-static void *grow(void *array, size_t n, size_t *max, size_t size)
-{
-    size_t more = *max ? *max * 2 : 16;
-    void *p;
-
-    if (n < *max)
-        return array;
-    p = reallocarray(array, more, size);
-    if (p)
-        *max = more;
-    return p;
-}
-
-static int see_ours(
-        const struct nsh_xt *xt, struct xtc_handle *h, struct seen *s, struct nsh_chain_seen *chain)
-{
-    for (const void *r = xt->first_rule(chain->name, h); r; r = xt->next_rule(r, h)) {
-        struct nsh_packet_rule *rules =
-                grow(s->rules, chain->n_rules, &s->rules_max, sizeof *s->rules);
-        struct xt_counters counters;
-
-        s->rules = rules ? rules : s->rules;
-        struct nsh_traffic *traffic =
-                grow(s->traffic, chain->n_rules, &s->traffic_max, sizeof *s->traffic);
-        s->traffic = traffic ? traffic : s->traffic;
-        if (!rules || !traffic)
-            return -ENOMEM;
-        memcpy(&counters, (const char *)r + xt->counters_at, sizeof counters);
-        traffic[chain->n_rules] = (struct nsh_traffic){counters.pcnt, counters.bcnt};
-        nsh_xt_decode(xt, s->names, r, xt->target(r, h), &rules[chain->n_rules++]);
-    }
-    chain->rules = s->rules;
-    chain->traffic = s->traffic;
-    return 0;
-}
-
-/* With no match at all. */
-static bool is_plain(const struct nsh_packet_rule *r)
-{
-    struct nsh_packet_rule plain = {.action = NSH_PACKET_JUMP};
-
-    memcpy(plain.target, r->target, sizeof plain.target);
-    return nsh_packet_rule_equal(r, &plain);
-}
-
-static int see_jump(const struct nsh_xt *xt, const void *rule, const char *target, struct seen *s,
-        struct nsh_chain_seen *chain)
-{
-    struct nsh_jump_seen *jumps = grow(s->jumps, chain->n_jumps, &s->jumps_max, sizeof *s->jumps);
-    struct nsh_packet_rule value;
-    struct nsh_jump_seen jump = {.index = chain->n_total};
-
-    if (!jumps)
-        return -ENOMEM;
-    s->jumps = jumps;
-    nsh_xt_decode(xt, s->names, rule, target, &value);
-    jump.plain = is_plain(&value);
-    memcpy(jump.target, target, strlen(target));
-    jumps[chain->n_jumps++] = jump;
-    return 0;
-}
-
-static int see_foreign(const struct nsh_xt *xt, const void *rule, const char *target,
-        struct seen *s, struct nsh_chain_seen *chain)
-{
-    struct nsh_ahead_seen *ahead;
-
-    if (!target || chain->n_ahead == NSH_AHEAD_MAX)
-        return 0;
-    ahead = grow(s->ahead, chain->n_ahead, &s->ahead_max, sizeof *ahead);
-    if (!ahead)
-        return -ENOMEM;
-    s->ahead = ahead;
-    ahead += chain->n_ahead;
-    if (!nsh_xt_describe(xt, s->names, chain->name, rule, target, ahead))
-        return 0;
-    ahead->index = chain->n_total;
-    chain->n_ahead++;
-    return 0;
-}
-
-/* What stands among bans is left there: it is neither in our way nor to be overtaken. */
-static int see_builtin(
-        const struct nsh_xt *xt, struct xtc_handle *h, struct seen *s, struct nsh_chain_seen *chain)
-{
-    bool foreign = false;
-    int e = chain->table == NSH_TABLE_FILTER && strcmp(chain->name, "FORWARD") == 0
-                    ? nsh_xt_bans(xt, h, chain->name, &chain->behind_bans)
-                    : 0;
-
-    if (e < 0)
-        return e;
-    for (const void *r = xt->first_rule(chain->name, h); r; r = xt->next_rule(r, h)) {
-        const char *target = xt->target(r, h);
-        bool ours = target && nsh_chain_is_ours(target) && strlen(target) < NSH_CHAIN_NAME;
-        bool other = !ours && chain->n_total >= chain->behind_bans;
-
-        if (ours)
-            e = see_jump(xt, r, target, s, chain);
-        else if (other)
-            e = see_foreign(xt, r, target, s, chain);
-        if (e < 0)
-            return e;
-        if (other && !foreign)
-            chain->first_foreign = chain->n_total;
-        foreign = foreign || other;
-        chain->n_total++;
-    }
-    if (!foreign)
-        chain->first_foreign = chain->n_total;
-    chain->jumps = s->jumps;
-    chain->ahead = s->ahead;
-    return 0;
-}
-
-static int see_chains(const struct nsh_xt *xt, enum nsh_table table, struct xtc_handle *h,
-        struct nsh_xt_names *names, nsh_chain_observed *observed, void *userdata)
-{
-    NSH_CLEANUP(seen_done) struct seen s = {.names = names};
-
-    for (const char *name = xt->first_chain(h); name; name = xt->next_chain(h)) {
-        struct nsh_chain_seen chain = {.family = xt->family, .table = table, .name = name};
-        int r;
-
-        chain.builtin = xt->builtin(name, h);
-        if (!chain.builtin && (!nsh_chain_is_ours(name) || strlen(name) >= NSH_CHAIN_NAME))
-            continue;
-        r = chain.builtin ? see_builtin(xt, h, &s, &chain) : see_ours(xt, h, &s, &chain);
-        if (r == 0)
-            r = observed(userdata, &chain);
-        if (r != 0)
-            return r;
-    }
-    return 0;
-}
-
 /* Only a look: what changed since the last session under the lock is still a change. */
 static int look(const struct nsh_xt *xt, enum nsh_table table, struct table *t,
         struct nsh_xt_names *names, nsh_chain_observed *observed, void *userdata)
@@ -283,7 +129,7 @@ static int look(const struct nsh_xt *xt, enum nsh_table table, struct table *t,
     r = take_handle(xt, table, t);
     if (r < 0)
         return r;
-    r = see_chains(xt, table, t->handle, names, observed, userdata);
+    r = nsh_xt_see(xt, table, t->handle, names, observed, userdata);
     forget_handle(xt, t);
     return r;
 }
@@ -308,7 +154,7 @@ static int iptc_observe(struct nsh_firewall *fw, int family, enum nsh_table tabl
         r = take_handle(xt, table, t);
     if (r < 0)
         return r;
-    r = see_chains(xt, table, t->handle, &f->names, observed, userdata);
+    r = nsh_xt_see(xt, table, t->handle, &f->names, observed, userdata);
     if (r != 0) {
         t->mark.state = NSH_XT_UNKNOWN;
         forget_handle(xt, t);
@@ -513,25 +359,31 @@ static int iptc_others_translate(struct nsh_firewall *fw)
 /* ---- what others do with what passes ---- */
 
 /* The commands are for all that it drops. */
-static int judge_passage(const struct nsh_xt *xt, struct xtc_handle *h, struct nsh_passage *p)
+static void judge_passage(const struct nsh_xt *xt, struct xtc_handle *h, struct nsh_passage *p)
 {
-    nsh_autofree struct nsh_forward_path *dropped = calloc(p->n_paths + 1, sizeof *dropped);
-    size_t n = 0;
+    struct nsh_forward_path told[NSH_PASSAGE_PATHS];
+    bool dropped[NSH_PASSAGE_PATHS] = {false};
+    size_t n;
 
-    if (!dropped)
-        return -ENOMEM;
     for (size_t i = 0; i < p->n_paths; i++)
-        if (nsh_xt_judge(xt, h, &p->paths[i]) > 0)
-            dropped[n++] = p->paths[i];
+        dropped[i] = nsh_xt_judge(xt, h, &p->paths[i]) > 0;
+    n = nsh_passage_dropped(p, dropped, told);
     if (n == 0)
-        return 0;
-    p->dropped = p->by_firewall = true;
+        return;
+    p->dropped = true;
+    p->by_firewall = !p->exit;
+    p->drop.hosts = true;
     snprintf(p->drop.what, sizeof p->drop.what, "the legacy %s chain FORWARD",
             xt->family == AF_INET6 ? "ip6tables" : "iptables");
     nsh_forward_fix(NSH_FORWARD_IPTABLES,
             xt->family == AF_INET6 ? "ip6tables-legacy -I FORWARD" : "iptables-legacy -I FORWARD",
-            dropped, n, p->drop.fix, sizeof p->drop.fix);
-    return 0;
+            told, n, p->drop.fix, sizeof p->drop.fix);
+}
+
+/* Where the policies stand here, our jumps come before all other rules but bans. */
+static bool is_judged(const struct iptc *f, const struct nsh_passage *p)
+{
+    return p->exit ? p->n_paths > 0 : !f->holds;
 }
 
 static int judge_family(
@@ -548,13 +400,12 @@ static int judge_family(
     if (r >= 0)
         r = take_handle(xt, NSH_TABLE_FILTER, &t);
     for (size_t i = 0; r >= 0 && i < n; i++)
-        if (passages[i].chain->family == xt->family)
-            r = judge_passage(xt, t.handle, &passages[i]);
+        if (passages[i].chain->family == xt->family && is_judged(f, &passages[i]))
+            judge_passage(xt, t.handle, &passages[i]);
     forget_handle(xt, &t);
     return r < 0 ? r : 0;
 }
 
-/* Where the policies stand here, our jumps come before all other rules. */
 static int iptc_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
         struct nsh_passage *passages, size_t n, nsh_guest_told *told, void *userdata)
 {
@@ -567,7 +418,10 @@ static int iptc_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool 
     for (size_t i = 0; i < n; i++)
         passages[i].dropped = passages[i].by_firewall = false;
     f->holds = holds;
-    if (holds)
+    f->judges = false;
+    for (size_t i = 0; i < n; i++)
+        f->judges = f->judges || is_judged(f, &passages[i]);
+    if (!f->judges)
         return 0;
     r = judge_family(f, nsh_xt_of(AF_INET), passages, n);
     return r < 0 ? r : judge_family(f, nsh_xt_of(AF_INET6), passages, n);
@@ -577,7 +431,7 @@ static int iptc_pass_changed(struct nsh_firewall *fw)
 {
     struct iptc *f = iptc_of(fw);
 
-    for (int i = 0; !f->holds && i < 2; i++) {
+    for (int i = 0; f->judges && i < 2; i++) {
         const struct nsh_xt *xt = nsh_xt_of(i ? AF_INET6 : AF_INET);
         int listed = nsh_xt_table_listed(xt, NSH_TABLE_FILTER);
 

@@ -55,21 +55,22 @@ static bool concerns(const struct nsh_nft_base *b, const struct nsh_passage *p)
            (b->family == NFPROTO_IPV6) == (p->chain->family == AF_INET6);
 }
 
-/* 1: a path of it is dropped. Those are put into `ret`, if that is not NULL. */
+/* 1: it is dropped. By which paths is put into `ret`, if that is not NULL. */
 static int judge_passage(struct nsh_nft_host *h, const struct nsh_passage *p, bool guest,
         struct nsh_forward_path *ret, size_t *ret_n)
 {
-    size_t n = 0;
+    struct nsh_forward_path told[NSH_PASSAGE_PATHS];
+    bool dropped[NSH_PASSAGE_PATHS] = {false};
+    size_t n;
 
     for (size_t i = 0; i < p->n_paths; i++) {
         int r = nsh_nft_judge_path(h->judge, p->chain->family, &p->paths[i], guest);
 
         if (r < 0)
             return r;
-        if (r > 0 && ret)
-            ret[n] = p->paths[i];
-        n += r > 0;
+        dropped[i] = r > 0;
     }
+    n = nsh_passage_dropped(p, dropped, ret ? ret : told);
     if (ret_n)
         *ret_n = n;
     return n > 0;
@@ -89,6 +90,7 @@ static int explain(struct nsh_nft_host *h, struct nsh_passage *p)
     if (r < 0 || p->dropped)
         return r < 0 ? r : 0; /* the first one is told of */
     p->dropped = true;
+    p->drop.hosts = may_host(h->base);
     nsh_nft_base_explain(h->base, paths, n, &p->drop);
     return 0;
 }
@@ -107,7 +109,7 @@ static int judge_host(struct nsh_nft_passing *p, struct nsh_nft_host *h)
             continue;
         r = judge_passage(h, one, false, NULL, NULL);
         h->dropped[i] = r > 0;
-        if (r > 0 && !may_host(h->base))
+        if (r > 0 && (one->exit || !may_host(h->base)))
             r = explain(h, one);
         else if (r > 0 && !one->barred)
             h->wanted = true;

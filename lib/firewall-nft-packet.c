@@ -206,7 +206,7 @@ static void load_payload(struct machine *m, const struct nftnl_expr *x)
 
     if (nftnl_expr_is_set(x, NFTNL_EXPR_PAYLOAD_SREG))
         return;
-    if (base == NFT_PAYLOAD_TRANSPORT_HEADER && at + size <= sizeof ports)
+    if (base == NFT_PAYLOAD_TRANSPORT_HEADER && at + size <= sizeof ports && !m->path->vague)
         set(m, reg, (const uint8_t *)ports + at, size);
     else if (base == NFT_PAYLOAD_NETWORK_HEADER)
         load_network(m, reg, at, size);

@@ -127,11 +127,22 @@ struct nsh_passage {
     const struct nsh_forward_path *paths;
     size_t n_paths;
     bool barred; /* it is not let through anywhere now, and only judged */
+    bool exit;   /* of a masquerade policy, barred: nothing is put up for it anywhere, and it is
+                    `dropped` only where that is certain of its paths two by two */
     /* The outcome. */
     bool dropped;
     bool by_firewall; /* in the built-in chain of iptables, where a chain of ours can stand */
     struct nsh_forward_drop drop;
 };
+
+/* Most paths of one. */
+#define NSH_PASSAGE_PATHS 64U
+/*
+ * By which of its paths are dropped: what there is to tell of, in `ret`, which has room for all
+ * paths. Returns how many; 0: it is not dropped.
+ */
+size_t nsh_passage_dropped(
+        const struct nsh_passage *p, const bool *dropped, struct nsh_forward_path *ret);
 
 enum nsh_guest_verb {
     NSH_GUEST_STANDS, /* as it is to be */

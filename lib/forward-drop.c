@@ -69,13 +69,18 @@ static const char *range_text(const struct nsh_range *r, char *buf, size_t size)
 static void firewalld_devices(
         const struct nsh_forward_path *paths, size_t n, char *buf, size_t size)
 {
-    char one[64];
+    char one[64], from[NSH_PREFIX_TEXT];
 
     put(buf, size, "", "firewall-cmd --permanent --zone=trusted");
     for (size_t i = 0; i < n; i++) {
         if (paths[i].reply || is_seen_before(paths, i))
             continue;
-        snprintf(one, sizeof one, "--add-interface=%s", paths[i].in);
+        if (paths[i].in[0] != '\0')
+            snprintf(one, sizeof one, "--add-interface=%s", paths[i].in);
+        else if (paths[i].from.family != AF_UNSPEC)
+            snprintf(one, sizeof one, "--add-source=%s", nsh_prefix_format(&paths[i].from, from));
+        else
+            snprintf(one, sizeof one, "--add-interface=INTERFACE");
         put(buf, size, " ", one);
     }
 }
@@ -135,10 +140,10 @@ static void nft_rule(const struct nsh_forward_path *p, char *buf, size_t size)
     const char *ip = p->to.family == AF_INET6 || p->from.family == AF_INET6 ? "ip6" : "ip";
 
     buf[0] = '\0';
-    if (!p->translated) {
+    if (!p->translated && p->in[0] != '\0')
         append(buf, size, "iifname \"%s\" ", nft_name(p->in, name));
+    if (!p->translated && p->out[0] != '\0')
         append(buf, size, "oifname \"%s\" ", nft_name(p->out, name));
-    }
     if (p->from.family != AF_UNSPEC)
         append(buf, size, "%s saddr %s ", ip, nsh_prefix_format(&p->from, prefix));
     if (p->to.family != AF_UNSPEC)
@@ -217,6 +222,13 @@ void nsh_forward_fix(enum nsh_forward_tool tool, const char *where,
         one_fix(tool, where, &paths[i], one, sizeof one);
         put(buf, size, owner ? " and " : " && ", one);
     }
+}
+
+const char *nsh_forward_exit_text(const struct nsh_forward_drop *drop, char *buf, size_t size)
+{
+    snprintf(buf, size, "%s drops what is to be masqueraded; %s%s", drop->what,
+            drop->hosts ? "make it a share, or " : "", drop->fix);
+    return buf;
 }
 
 /* ---- what a chain lets through ---- */

@@ -28,12 +28,14 @@ struct nsh_forward_path {
     char in[IFNAMSIZ], out[IFNAMSIZ];    /* "": not known */
     bool reply;                          /* of a connection that the other side began */
     bool translated;                     /* its destination was led elsewhere */
+    bool vague;                          /* its ports may be any */
     struct nsh_prefix from, to;          /* one address; AF_UNSPEC: not known */
     uint8_t protocol;                    /* 0: TCP as well as others */
     struct nsh_range from_port, to_port; /* 0-0: one that no rule is about */
 };
 
 struct nsh_forward_drop {
+    bool hosts;     /* a jump of ours can stand there, which a share would have */
     char what[160]; /* "nftables chain ip filter FORWARD" */
     char fix[640];  /* "run: " and the commands that let it through, or who has to */
 };
@@ -52,6 +54,8 @@ enum nsh_forward_tool {
  */
 void nsh_forward_fix(enum nsh_forward_tool tool, const char *where,
         const struct nsh_forward_path *paths, size_t n, char *buf, size_t size);
+/* What is told of a masquerade policy. */
+const char *nsh_forward_exit_text(const struct nsh_forward_drop *drop, char *buf, size_t size);
 /*
  * What a policy's filter chain accepts, as paths, `max` at most. Of a share those rules that let
  * all through between two devices, without what may be begun from outside; of a port-forward the

@@ -62,6 +62,8 @@ static enum nsh_certainty match_ports(const struct nsh_forward_path *p, const ui
 {
     bool from_known = p->from_port.last > 0 || is_any(from), from_in, to_in;
 
+    if (p->vague)
+        return more || !is_any(from) || !is_any(to) ? NSH_MAYBE : NSH_YES;
     from_in = is_inside(nsh_forward_port(&p->from_port), from);
     to_in = is_inside(nsh_forward_port(&p->to_port), to);
     if (to_in == !!(inverted & XT_TCP_INV_DSTPT))
@@ -107,7 +109,8 @@ static bool is_of_others(const char *name, const struct nsh_forward_path *p)
         if (strcmp(name, others[i]) == 0)
             return p->protocol == 0 || nsh_forward_protocol(p) == IPPROTO_TCP ||
                    p->protocol == IPPROTO_UDP;
-    return strcmp(name, "multiport") == 0 && p->to_port.last == 0 && p->from_port.last == 0;
+    return strcmp(name, "multiport") == 0 && !p->vague && p->to_port.last == 0 &&
+           p->from_port.last == 0;
 }
 
 enum nsh_certainty nsh_forward_xt_match(const char *name, unsigned revision, const void *info,

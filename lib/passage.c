@@ -7,7 +7,8 @@
 
 #include "cleanup.h"
 
-#define PATHS_MAX 64
+/* Masquerade policies that are judged; of more the first. */
+#define EXITS_MAX 64U
 
 static bool lets_through(const struct nsh_chain *c)
 {
@@ -27,32 +28,61 @@ static const struct nsh_chain *entry_of(const struct nsh_desired *d, size_t chai
     return NULL;
 }
 
-int nsh_passages_new(const struct nsh_desired *d, struct nsh_passages *ret)
+static bool is_exit(const struct nsh_chain *c)
+{
+    return c->kind == NSH_POLICY_MASQUERADE && c->table == NSH_TABLE_NAT && !c->standby;
+}
+
+static void add_passage(struct nsh_passages *p, const struct nsh_desired *d, size_t chain)
+{
+    struct nsh_forward_path *paths = &p->paths[p->n * NSH_PASSAGE_PATHS];
+
+    p->items[p->n] = (struct nsh_passage){
+            .chain = &d->chains[chain],
+            .paths = paths,
+            .n_paths = nsh_forward_paths(
+                    &d->chains[chain], entry_of(d, chain), paths, NSH_PASSAGE_PATHS),
+            .barred = d->chains[chain].standby,
+    };
+    p->chains[p->n++] = chain;
+}
+
+static void add_exit(
+        struct nsh_passages *p, const struct nsh_desired *d, struct nsh_fib *fib, size_t chain)
+{
+    struct nsh_forward_path *paths = &p->paths[p->n * NSH_PASSAGE_PATHS];
+
+    p->items[p->n] = (struct nsh_passage){
+            .chain = &d->chains[chain],
+            .paths = paths,
+            .n_paths = nsh_exit_paths(d, fib, &d->chains[chain], paths, NSH_PASSAGE_PATHS),
+            .barred = true,
+            .exit = true,
+    };
+    p->chains[p->n++] = chain;
+}
+
+int nsh_passages_new(const struct nsh_desired *d, struct nsh_fib *fib, struct nsh_passages *ret)
 {
     struct nsh_passages p = {0};
-    size_t n = 0;
+    size_t n = 0, exits = 0;
 
-    for (size_t i = 0; i < d->n_chains; i++)
+    for (size_t i = 0; i < d->n_chains; i++) {
         n += lets_through(&d->chains[i]);
-    p.items = calloc(n + 1, sizeof *p.items);
-    p.chains = calloc(n + 1, sizeof *p.chains);
-    p.paths = calloc(n + 1, PATHS_MAX * sizeof *p.paths);
+        exits += exits < EXITS_MAX && is_exit(&d->chains[i]);
+    }
+    p.items = calloc(n + exits + 1, sizeof *p.items);
+    p.chains = calloc(n + exits + 1, sizeof *p.chains);
+    p.paths = calloc(n + exits + 1, NSH_PASSAGE_PATHS * sizeof *p.paths);
     if (!p.items || !p.chains || !p.paths) {
         nsh_passages_done(&p);
         return -ENOMEM;
     }
     for (size_t i = 0; i < d->n_chains; i++) {
-        struct nsh_forward_path *paths = &p.paths[p.n * PATHS_MAX];
-
-        if (!lets_through(&d->chains[i]))
-            continue;
-        p.items[p.n] = (struct nsh_passage){
-                .chain = &d->chains[i],
-                .paths = paths,
-                .n_paths = nsh_forward_paths(&d->chains[i], entry_of(d, i), paths, PATHS_MAX),
-                .barred = d->chains[i].standby,
-        };
-        p.chains[p.n++] = i;
+        if (lets_through(&d->chains[i]))
+            add_passage(&p, d, i);
+        else if (is_exit(&d->chains[i]) && exits > 0 && exits--)
+            add_exit(&p, d, fib, i);
     }
     *ret = p;
     return 0;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "desired.h"
+#include "fib.h"
 #include "firewall.h"
 
 struct nsh_passages {
@@ -15,8 +16,12 @@ struct nsh_passages {
     struct nsh_forward_path *paths;
 };
 
-/* Of every filter chain that accepts; what is on standby is barred. 0 or -ENOMEM. */
-int nsh_passages_new(const struct nsh_desired *d, struct nsh_passages *ret);
+/*
+ * Of every filter chain that accepts; what is on standby is barred. And of the first masquerade
+ * policies that nothing of ours lets through, with the devices that `fib` knows to lead to their
+ * addresses; NULL: without. 0 or -ENOMEM.
+ */
+int nsh_passages_new(const struct nsh_desired *d, struct nsh_fib *fib, struct nsh_passages *ret);
 void nsh_passages_done(struct nsh_passages *p);
 /*
  * Asks both, either of which may be NULL, as pass() of the contract does. A passage that a chain
@@ -24,6 +29,14 @@ void nsh_passages_done(struct nsh_passages *p);
  */
 int nsh_passages_ask(struct nsh_passages *p, struct nsh_firewall *holds, struct nsh_firewall *other,
         enum nsh_firewall_mode mode, nsh_guest_told *told, void *userdata);
+
+/* ---- the ways out of masquerade policies (passage-exit.c) ---- */
+
+/* Two and two alike but for the protocol. Returns how many. */
+size_t nsh_exit_paths(const struct nsh_desired *d, struct nsh_fib *fib,
+        const struct nsh_chain *chain, struct nsh_forward_path *ret, size_t max);
+
+/* ---- guests ---- */
 
 /* What is wanted of the firewall that does not hold the policies: a chain a family, or nothing. */
 struct nsh_guests {

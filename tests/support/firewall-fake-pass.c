@@ -9,8 +9,9 @@
 
 static void drop_passage(const struct nsh_firewall_fake *f, struct nsh_passage *p)
 {
-    p->dropped = f->drop != NSH_FAKE_DROP_HOSTS;
-    p->by_firewall = f->drop == NSH_FAKE_DROP_OURS;
+    p->dropped = p->exit ? p->n_paths > 0 : f->drop != NSH_FAKE_DROP_HOSTS;
+    p->by_firewall = !p->exit && f->drop == NSH_FAKE_DROP_OURS;
+    p->drop.hosts = f->drop != NSH_FAKE_DROP_REFUSES;
     snprintf(p->drop.what, sizeof(p->drop.what), "%s", f->dropper);
     snprintf(p->drop.fix, sizeof(p->drop.fix), "run: let-through %s", p->chain->policy);
 }

@@ -276,6 +276,41 @@ static void test_it_can_not_be_written(void **state)
     assert_stable(w);
 }
 
+/* ---- a masquerade policy is held all the same, and it is told ---- */
+
+#define MASQUERADE "masquerade: [{name: m, out: eth1, family: ipv4}]\n"
+
+static void test_what_is_masqueraded(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    drop(w, CHAIN, NSH_FAKE_DROP_HOSTS);
+    want(w, MASQUERADE, NSH_OCCASION_START);
+    run(w);
+    assert_state(w, "masquerade", "m", NSH_OBJECT_HELD);
+    assert_reason(w, "masquerade", "m", CHAIN " drops what is to be masqueraded; make it a share");
+    the_told(w, NSH_REPORT_WARNING, "masquerade", "m (ipv4)");
+    assert_guest(w, "");
+    assert_stable(w);
+    /* Once. */
+    forget(w);
+    drop(w, CHAIN, NSH_FAKE_DROP_REFUSES);
+    poll_tables(w);
+    assert_reason(w, "masquerade", "m", CHAIN " drops what is to be masqueraded; run: ");
+    reload(w, MASQUERADE);
+    resync(w);
+    assert_told(w, 0);
+    assert_reason(w, "masquerade", "m", CHAIN " drops");
+    drop(w, "", NSH_FAKE_DROP_HOSTS);
+    poll_tables(w);
+    assert_string_equal(the_told(w, NSH_REPORT_CHANGED, "masquerade", "m (ipv4)")->cause,
+            "nothing drops what it masquerades any more");
+    assert_state(w, "masquerade", "m", NSH_OBJECT_HELD);
+    assert_told(w, 1);
+    assert_stable(w);
+}
+
 /* ---- in iptables, beside policies in nftables ---- */
 
 static void test_in_the_other_firewall(void **state)
@@ -332,6 +367,7 @@ int main(void)
             rw_test(test_what_stood_stays),
             rw_test(test_a_gate_meanwhile),
             rw_test(test_it_can_not_be_written),
+            rw_test(test_what_is_masqueraded),
             rw_test(test_in_the_other_firewall),
     };
 

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A masquerade policy whose packets rules of others drop: it is held, and that is told."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+from daemon import Daemon
+from netns import wait_until
+from tap import case, check, contains, equal, main
+from topology import SERVER4, SERVER6, WAN4, WAN6, Lan
+from traffic import tcp_peer
+
+LAN_OUT = """version: 1
+settings: {firewall: %s}
+masquerade:
+  - {name: lan-out, from: [10.0.0.0/24], out: eth1}
+"""
+LAN_OUT6 = """version: 1
+settings: {firewall: %s}
+masquerade:
+  - {name: lan-out, from: ["2001:db8:a::/64"], out: eth1}
+"""
+SHARE = """share:
+  - {name: home, lan: eth0, wan: eth1, family: ipv4}
+"""
+# A container engine's, as iptables-save shows it.
+ENGINE = """*filter
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A FORWARD -i docker0 -o docker0 -j ACCEPT
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+-A DOCKER-USER -j RETURN
+COMMIT
+"""
+# ufw's, as far as it concerns FORWARD.
+UFW = """*filter
+:FORWARD DROP [0:0]
+:ufw-before-forward - [0:0]
+:ufw-user-forward - [0:0]
+:ufw-reject-forward - [0:0]
+-A FORWARD -j ufw-before-forward
+-A FORWARD -j ufw-reject-forward
+-A ufw-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-before-forward -p icmp -m icmp --icmp-type 3 -j ACCEPT
+-A ufw-before-forward -p icmp -m icmp --icmp-type 8 -j ACCEPT
+-A ufw-before-forward -j ufw-user-forward
+COMMIT
+"""
+FIREWALLD = """table inet firewalld {
+  chain filter_FORWARD {
+    type filter hook forward priority filter + 10; policy accept;
+    ct state { established, related } accept
+    iifname "lo" accept
+    jump filter_FORWARD_ZONES
+    reject with icmpx type admin-prohibited
+  }
+  chain filter_FORWARD_ZONES { iifname "eth7" accept; }
+}
+"""
+# What may let it through, each as rules of legacy FORWARD before the policy DROP.
+MAY_PASS = (
+    "-i eth0 -o eth1 -j ACCEPT; -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "-p tcp -m tcp --dport 443 -j ACCEPT; -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "-p udp -m udp --dport 53 -j ACCEPT; -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "-s 10.0.0.7/32 -j ACCEPT; -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "-m mark --mark 1 -j ACCEPT; -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "-p tcp -m multiport --dports 80,443 -j ACCEPT; -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+)
+# And what is certain not to.
+NEVER_PASS = (
+    "-i eth7 -j ACCEPT; -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "-i eth0 -o eth1 -j ACCEPT",  # and nothing lets the answers in
+    "-p icmp -j ACCEPT; -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "-o eth1 -j REJECT; -j ACCEPT",
+)
+BOTH = ("iptables", "nftables")
+TOLD = r"warning: masquerade lan-out.* drops what is to be masqueraded"
+
+
+def reason(d):
+    return d.object("lan-out", "masquerade").get("reason") or ""
+
+
+def told(d, what):
+    wait_until(lambda: reason(d).startswith(what), "it is told: " + what)
+    equal(d.object("lan-out", "masquerade")["state"], "held", "its state")
+    d.wait_log(TOLD)
+
+
+def run_fix(w, d):
+    """What it says that helps."""
+    w.router.run("sh", "-c", reason(d).split("run: ", 1)[1])
+    wait_until(lambda: reason(d) == "", "no more is told")
+    d.wait_log(r"masquerade lan-out .*changed \(nothing drops what it masquerades any more\)")
+
+
+for firewall in BOTH:
+    for program, where in (("iptables-nft", "nftables chain ip filter FORWARD"),
+                           ("iptables-legacy", "the legacy iptables chain FORWARD")):
+        def _(firewall=firewall, program=program, where=where):
+            with Lan() as w:
+                w.serve()
+                w.router.run(program + "-restore", stdin=ENGINE)
+                d = Daemon(w.router, LAN_OUT % firewall)
+                contains(d.plan().stdout, "# masquerade lan-out (ipv4): %s drops what" % where, "plan")
+                d.start()
+                told(d, where)
+                equal(reason(d), "%s drops what is to be masqueraded; make it a share, or run: "
+                      "%s -I FORWARD -s 10.0.0.0/24 -i eth0 -o eth1 -j ACCEPT && %s -I FORWARD "
+                      "-d 10.0.0.0/24 -i eth1 -o eth0 -m conntrack --ctstate RELATED,ESTABLISHED "
+                      "-j ACCEPT" % (where, program, program), "the reason")
+                equal(tcp_peer(w.client, SERVER4, timeout=0.1), None, "and so it is")
+                d.reload()
+                d.reload(LAN_OUT % firewall + "routes:\n  - {to: 198.51.100.0/24, via: 192.0.2.2}\n")
+                equal(d.count_log(TOLD), 1, "times it was told")
+                told(d, where)
+                run_fix(w, d)
+                equal(tcp_peer(w.client, SERVER4), WAN4, "seen from")
+                w.router.run(program, "-F", "FORWARD")
+                told(d, where)
+                # A share does get through, and then nothing needs to be said of the other.
+                d.reload(LAN_OUT % firewall + SHARE)
+                wait_until(lambda: reason(d) == "", "no more is told")
+                equal(tcp_peer(w.client, SERVER4), WAN4, "seen from, with a share")
+                d.stop()
+        case("a container engine's FORWARD by %s, netshared on %s" % (program, firewall))(_)
+
+
+@case("ufw's FORWARD, which lets pings through")
+def _():
+    with Lan() as w:
+        for program in ("iptables-nft", "iptables-legacy"):
+            w.router.run(program + "-restore", stdin=UFW)
+            d = Daemon(w.router, LAN_OUT % "iptables", name=program).start()
+            told(d, "nftables" if program == "iptables-nft" else "the legacy")
+            run_fix(w, d)
+            d.stop()
+            w.router.run(program, "-P", "FORWARD", "ACCEPT")
+            w.router.run(program, "-F")
+
+
+@case("firewalld, by the interface that the policy's packets come in by")
+def _():
+    with Lan() as w:
+        w.router.run("nft", "-f", "-", stdin=FIREWALLD)
+        d = Daemon(w.router, LAN_OUT % "nftables").start()
+        told(d, "nftables chain inet firewalld filter_FORWARD")
+        equal(reason(d).partition("; ")[2], "run: firewall-cmd --permanent --zone=trusted "
+              "--add-interface=eth0 && firewall-cmd --reload", "what helps")
+        w.router.run("nft", "insert rule inet firewalld filter_FORWARD_ZONES iifname eth0 accept")
+        wait_until(lambda: reason(d) == "", "no more is told")
+        d.stop()
+
+
+@case("only what is certain is told")
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, LAN_OUT % "nftables").start()
+        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        for rules, is_told in [(r, True) for r in NEVER_PASS] + [(r, False) for r in MAY_PASS]:
+            for program in ("iptables-legacy", "iptables-nft"):
+                w.router.run(program, "-P", "FORWARD", "DROP")
+                for rule in rules.split("; "):
+                    w.router.run(program, "-A", "FORWARD", *rule.split())
+                d.reload()
+                equal(bool(reason(d)), is_told, "%s by %s is told" % (rules, program))
+                w.router.run(program, "-P", "FORWARD", "ACCEPT")
+                w.router.run(program, "-F", "FORWARD")
+                wait_until(lambda: reason(d) == "", "nothing without it")
+        d.stop()
+
+
+@case("the same with IPv6")
+def _():
+    with Lan() as w:
+        w.serve()
+        w.router.run("ip6tables-legacy", "-P", "FORWARD", "DROP")
+        d = Daemon(w.router, LAN_OUT6 % "iptables").start()
+        told(d, "the legacy ip6tables chain FORWARD")
+        run_fix(w, d)
+        equal(tcp_peer(w.client, SERVER6), WAN6, "seen from")
+        d.stop()
+
+
+@case("a policy without sources may be let through by whatever lets something through")
+def _():
+    with Lan() as w:
+        w.router.run("iptables-nft-restore", stdin=ENGINE)
+        d = Daemon(w.router, (LAN_OUT % "nftables").replace("from: [10.0.0.0/24], ", "")).start()
+        d.reload()
+        equal(reason(d), "", "what is told")
+        w.router.run("iptables-nft", "-F", "FORWARD")
+        told(d, "nftables chain ip filter FORWARD")
+        check("-I FORWARD -o eth1 -j ACCEPT" in reason(d), "what helps: " + reason(d))
+        d.stop()
+
+
+main()
