@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "judge.h"
+#include "plan-rule.h"
 #include "plan.h"
 #include "state.h"
 
@@ -40,6 +41,19 @@ __attribute__((format(printf, 2, 3))) void plan_remark(struct planner *p, const 
 void plan_standby(struct planner *p, const char *kind, const char *name, nsh_gate_id gate);
 const char *plan_family(int family);
 
+/* VRFs and links as they are, then which conditions hold, then the gateways that others learned. */
+int plan_resolve(struct nsh_fib *fib, struct nsh_desired *d);
+int plan_judge(struct planner *p);
+int plan_learn(struct planner *p);
+/*
+ * What is to be done about routes and rules; flags (NSH_ROUTE_*, NSH_RULE_*) and plan become the
+ * caller's. 0 or negative errno.
+ */
+int plan_compare_routes(struct planner *p, uint8_t **ret_flags, struct nsh_route_plan **ret);
+int plan_compare_rules(struct planner *p, uint8_t **ret_flags, struct nsh_rule_plan **ret);
+/* The same, told. */
+int plan_routes(struct planner *p);
+int plan_rules(struct planner *p);
 /* Policies that wait for something. */
 void plan_standby_chains(struct planner *p);
 /* Policies that rules of others drop: what is pending so is not wanted. 0 or negative errno. */
