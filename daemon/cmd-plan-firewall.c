@@ -238,8 +238,11 @@ static int see_left_set(void *userdata, const char *name)
 int plan_other(struct planner *p, const struct nsh_desired *guests)
 {
     char where[32];
-    int q = p->other->ops->open(p->other, NSH_FIREWALL_READ);
+    int q;
 
+    if (!p->other)
+        return 0;
+    q = p->other->ops->open(p->other, NSH_FIREWALL_READ);
     if (q < 0)
         return q;
     snprintf(where, sizeof where, " left in %s", p->other->ops->name);

@@ -20,8 +20,8 @@ struct plan_output {
 struct planner {
     struct plan_output output;
     struct nsh_fib *fib;
-    struct nsh_firewall *firewall, *other;
-    struct nsh_state *state; /* NULL: nothing is known of before */
+    struct nsh_firewall *firewall, *other; /* other: NULL: there is none */
+    struct nsh_state *state;               /* NULL: nothing is known of before */
     struct nsh_desired *desired;
     struct nsh_desired *held; /* by another file, which stands for the kernel; NULL: the kernel */
     size_t changes;
