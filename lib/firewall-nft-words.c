@@ -12,7 +12,8 @@
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
+
+#include "module.h"
 
 #define PROBE_TABLE "netshared-probe"
 
@@ -173,36 +174,7 @@ int nsh_nft_probe(
 
 /* ---- whether it is there at all ---- */
 
-static bool line_in_file(const char *path, const char *word)
-{
-    NSH_CLEANUP(fclosep) FILE *f = fopen(path, "re");
-    char line[256];
-
-    while (f && fgets(line, sizeof line, f))
-        if (strstr(line, word))
-            return true;
-    return false;
-}
-
-static bool exists(const char *path)
-{
-    return access(path, F_OK) == 0;
-}
-
-/*
- * A question to nf_tables makes the kernel load its module. Without a list of modules the kernel
- * has none; what is built in is in a list beside the modules. Where that list is missing too, there
- * is nothing that could be loaded.
- */
 bool nsh_nft_in_use(void)
 {
-    struct utsname u;
-    char path[256];
-
-    if (exists("/sys/module/nf_tables") || !exists("/proc/modules"))
-        return true;
-    if (uname(&u) < 0)
-        return true;
-    snprintf(path, sizeof path, "/lib/modules/%.64s/modules.builtin", u.release);
-    return !exists(path) || line_in_file(path, "/nf_tables.ko");
+    return nsh_module_in_use("nf_tables");
 }
