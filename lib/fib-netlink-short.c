@@ -152,7 +152,7 @@ static int take_link(void *userdata, struct nlmsghdr *nlh)
 {
     const struct link_dump *d = userdata;
     const struct ifinfomsg *info = nlmsg_data(nlh);
-    struct nlattr *names, *name;
+    struct nlattr *names, *name, *mtu;
     struct nsh_fib_link link;
     int left;
 
@@ -163,6 +163,9 @@ static int take_link(void *userdata, struct nlmsghdr *nlh)
             .up = info->ifi_flags & IFF_UP,
             .carrier = info->ifi_flags & IFF_RUNNING,
     };
+    mtu = nlmsg_find_attr(nlh, sizeof(*info), IFLA_MTU);
+    if (mtu && nla_len(mtu) >= (int)sizeof(uint32_t))
+        link.mtu = nla_get_u32(mtu);
     name = nlmsg_find_attr(nlh, sizeof(*info), IFLA_IFNAME);
     if (name && (link.name = nla_get_string(name)))
         d->seen(d->userdata, &link);

@@ -71,6 +71,7 @@ typedef void nsh_fib_address_seen(void *userdata, const struct nsh_fib_address *
 struct nsh_fib_link {
     const char *name;
     uint32_t ifindex;
+    uint32_t mtu; /* 0: not known */
     bool up;      /* switched on */
     bool carrier; /* and able to pass packets */
 };

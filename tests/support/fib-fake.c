@@ -351,6 +351,7 @@ static int fake_links(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userda
         const struct fake_link *l = &k->links[i];
         const struct nsh_fib_link link = {.name = l->name,
                 .ifindex = l->ifindex,
+                .mtu = 1500,
                 .up = l->up,
                 .carrier = l->up && !l->unplugged};
 
