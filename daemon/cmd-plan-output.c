@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cleanup.h"
 #include "cmd-plan.h"
+#include "common.h"
 #include "diag.h"
 
 static const struct {
@@ -23,18 +23,9 @@ static const struct {
         {'#', NULL, "\x1b[2m"},
 };
 
-/* https://no-color.org: set and not empty. */
-static bool wants_colour(void)
-{
-    const char *never = getenv("NO_COLOR"), *terminal = getenv("TERM");
-
-    return isatty(STDOUT_FILENO) && (!never || *never == '\0') && terminal &&
-           strcmp(terminal, "dumb") != 0;
-}
-
 int plan_output_begin(struct plan_output *out, bool json)
 {
-    *out = (struct plan_output){.colour = !json && wants_colour()};
+    *out = (struct plan_output){.colour = !json && nsh_wants_colour()};
     if (!json)
         return 0;
     out->changes = json_array();

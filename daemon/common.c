@@ -65,6 +65,15 @@ void nsh_random(void *ret, size_t size)
     }
 }
 
+/* https://no-color.org: set and not empty. */
+bool nsh_wants_colour(void)
+{
+    const char *never = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && (!never || *never == '\0') && terminal &&
+           strcmp(terminal, "dumb") != 0;
+}
+
 /* For a directory that others could change, and for one of somebody else's. */
 static const char *reason(int error)
 {

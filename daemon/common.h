@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -15,6 +16,8 @@
 __attribute__((format(printf, 1, 2))) int nsh_complain(const char *format, ...);
 /* Complains that the daemon could not be asked; `error` is what a call of control.h returned. */
 int nsh_no_answer(const struct nsh_options *o, int error);
+/* Standard output is a terminal that has colours, and they are not unwanted. */
+bool nsh_wants_colour(void);
 /* CLOCK_BOOTTIME in microseconds: the reconciler's clock. `userdata` is not used. */
 uint64_t nsh_clock(void *userdata);
 /* CLOCK_REALTIME in microseconds. */
