@@ -48,6 +48,8 @@ static const struct nsh_cli_command commands[] = {
         {"revert", nsh_command_revert, "go back at once from what is tried"},
         {"status", nsh_command_status, "what is held, pending or conflicting",
                 .operands = {{{NSH_CLI_POLICY, "NAME"}, .optional = true}}, .options = "json"},
+        {"doctor", nsh_command_doctor,
+                "look for the usual culprits (exit status 3: there are some)", .options = "json"},
         {"metrics", nsh_command_metrics, "what it has counted, for Prometheus",
                 .options = "openmetrics output"},
         {"watch", nsh_command_watch, "what it repairs and what changes, as it happens",

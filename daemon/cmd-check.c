@@ -8,6 +8,7 @@
 #include "check-json.h"
 #include "cleanup.h"
 #include "common.h"
+#include "doctor.h"
 #include "firewall-choice.h"
 #include "options.h"
 #include "probes.h"
@@ -133,6 +134,9 @@ int nsh_command_check(const struct nsh_options *o)
         nsh_diag_add(loaded.diags, NSH_DIAG_ERROR, path, 0, 0, NULL, "can't be read: %s",
                 strerror(-loaded.error));
     look_at_firewalls(path, &loaded);
+    /* The machine's own file; another one may be for another machine. */
+    if (!o->operands[0] && loaded.error == 0)
+        nsh_doctor_advise(o, &loaded);
     code = o->json ? print_json(path, &loaded, o->strict) : print_text(path, &loaded, o->strict);
     nsh_loaded_done(&loaded);
     return code;

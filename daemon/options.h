@@ -19,7 +19,7 @@ enum nsh_exit {
     NSH_EXIT_OK = 0,
     NSH_EXIT_FAILED = 1,
     NSH_EXIT_USAGE = 2,
-    NSH_EXIT_CHANGES = 3, /* `plan`: there is something to do */
+    NSH_EXIT_CHANGES = 3, /* `plan`, `doctor`: there is something to do */
 };
 
 struct nsh_options {
@@ -46,6 +46,7 @@ int nsh_command_remove(const struct nsh_options *o);
 int nsh_command_status(const struct nsh_options *o);
 int nsh_command_watch(const struct nsh_options *o);
 int nsh_command_metrics(const struct nsh_options *o);
+int nsh_command_doctor(const struct nsh_options *o);
 int nsh_command_complete(const struct nsh_options *o);
 int nsh_command_try(const struct nsh_options *o);
 int nsh_command_confirm(const struct nsh_options *o);

@@ -132,6 +132,15 @@ def _():
               "the commands that take " + option)
 
 
+@case("netshared(8): what doctor looks for")
+def _():
+    result = subprocess.run([NETSHARED, "doctor", "--json", "--config", "/nowhere/there.yaml"],
+                            capture_output=True, text=True, check=False)
+    lines = PROGRAM_PAGE.split("\n.SH THE DOCTOR'S LIST\n")[1].split("\n.SH ")[0].splitlines()
+    heads = [manual.plain(lines[i + 1]).split()[-1] for i, line in enumerate(lines) if line == ".TP"]
+    equal(heads, [c["name"] for c in json.loads(result.stdout)["checks"]], "the heads")
+
+
 @case("README: the table has every command, and every option that it has is one")
 def _():
     table = README.split("\n## Commands\n")[1].split("\n## ")[0]

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What of the file's devices, gateways and routes does not fit this machine.
+ */
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "doctor.h"
+#include "nearest.h"
+#include "resolve.h"
+
+/* ---- interfaces ---- */
+
+#define TOLD_MAX 256
+
+struct naming {
+    struct doctor *d;
+    char told[TOLD_MAX][IFNAMSIZ]; /* each is told of once */
+    size_t n_told;
+};
+
+static const char *next_link(void *userdata, size_t i)
+{
+    const struct nsh_survey *s = userdata;
+
+    return i < s->n_links ? s->links[i].name : NULL;
+}
+
+/* "write 'eth0'", or what there is. */
+static const char *other_name(const struct nsh_survey *s, const char *name, char *buf, size_t size)
+{
+    const char *near = nsh_nearest(name, next_link, (void *)s);
+    size_t n;
+
+    if (near) {
+        snprintf(buf, size, "write '%s', if that is the one", near);
+        return buf;
+    }
+    n = (size_t)snprintf(buf, size, "there are");
+    for (size_t i = 0; i < s->n_links && n + IFNAMSIZ + 8 < size; i++)
+        if (!s->links[i].alias && strcmp(s->links[i].name, "lo") != 0)
+            n += (size_t)snprintf(buf + n, size - n, "%s %s",
+                    strcmp(buf, "there are") == 0 ? "" : ",", s->links[i].name);
+    return buf;
+}
+
+static bool was_told(struct naming *n, const char *name)
+{
+    for (size_t i = 0; i < n->n_told; i++)
+        if (strcmp(n->told[i], name) == 0)
+            return true;
+    if (n->n_told == TOLD_MAX)
+        return true;
+    snprintf(n->told[n->n_told++], IFNAMSIZ, "%s", name);
+    return false;
+}
+
+static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate_id when)
+{
+    const struct nsh_survey_link *l = nsh_survey_link(&n->d->survey, name);
+    char fix[256], word[64];
+
+    if (*name == '\0' || name[strlen(name) - 1] == '+' || (l && l->up) ||
+            !nsh_desired_is_open(n->d->desired, when) || was_told(n, name))
+        return;
+    if (!l) {
+        doctor_find(n->d, at, other_name(&n->d->survey, name, fix, sizeof fix),
+                "there is no interface '%s' now", name);
+        return;
+    }
+    snprintf(fix, sizeof fix, "run: ip link set %s up", doctor_quote(name, word, sizeof word));
+    doctor_find(n->d, at, fix, "the interface '%s' is switched off", name);
+}
+
+static void look_for_all(
+        struct naming *n, const struct nsh_device_list *list, const struct nsh_policy *p)
+{
+    for (uint32_t i = 0; i < list->n && !p->disabled; i++)
+        look_for(n, list->items[i], p->origin, p->when);
+}
+
+static void look_for_links(struct naming *n)
+{
+    const struct nsh_desired *d = n->d->desired;
+    nsh_autofree bool *seen = calloc(d->n_links + 1, sizeof *seen);
+
+    for (size_t i = 0; seen && i < d->n_routes; i++) {
+        const struct nsh_route_props *p = d->routes[i].props;
+
+        for (uint32_t k = 0; k < p->n_nexthops; k++) {
+            uint32_t link = p->nexthops[k].link;
+
+            if (link == NSH_NO_LINK || seen[link])
+                continue;
+            seen[link] = nsh_desired_is_open(d, p->when);
+            look_for(n, d->links[link].name, d->routes[i].origin, p->when);
+        }
+    }
+}
+
+void doctor_interfaces(struct doctor *d)
+{
+    nsh_autofree struct naming *n = calloc(1, sizeof *n);
+    const struct nsh_config *c;
+
+    if (!n || !doctor_can_judge(d))
+        return;
+    n->d = d;
+    c = d->desired->config;
+    look_for_links(n);
+    for (size_t i = 0; i < d->desired->n_rules; i++) {
+        const struct nsh_rule *r = &d->desired->rules[i];
+
+        look_for(n, r->iif, r->origin, r->when);
+        look_for(n, r->oif, r->origin, r->when);
+    }
+    for (size_t i = 0; i < c->n_masquerades; i++)
+        look_for_all(n, &c->masquerades[i].out, &c->masquerades[i].policy);
+    for (size_t i = 0; i < c->n_shares; i++) {
+        look_for_all(n, &c->shares[i].lan, &c->shares[i].policy);
+        look_for_all(n, &c->shares[i].wan, &c->shares[i].policy);
+    }
+    for (size_t i = 0; i < c->n_port_forwards; i++)
+        look_for_all(n, &c->port_forwards[i].in, &c->port_forwards[i].policy);
+    for (size_t i = 0; i < c->n_network_maps; i++)
+        look_for_all(n, &c->network_maps[i].devices, &c->network_maps[i].policy);
+}
+
+/* ---- gateways ---- */
+
+#define GATEWAYS_MAX 1024
+
+struct gateways {
+    struct doctor *d;
+    const struct nsh_nexthop *asked[GATEWAYS_MAX]; /* each once */
+    size_t n;
+};
+
+static bool was_asked(struct gateways *g, const struct nsh_nexthop *nh)
+{
+    if (g->n == GATEWAYS_MAX)
+        return true;
+    for (size_t i = 0; i < g->n; i++)
+        if (g->asked[i]->link == nh->link && g->asked[i]->via_family == nh->via_family &&
+                nsh_addr_cmp(&g->asked[i]->via, &nh->via) == 0)
+            return true;
+    g->asked[g->n++] = nh;
+    return false;
+}
+
+/* A wanted route without a gateway leads there. */
+static bool will_be_on_link(const struct nsh_desired *d, const struct nsh_nexthop *nh)
+{
+    for (size_t i = 0; i < d->n_routes; i++) {
+        const struct nsh_route *r = &d->routes[i];
+        struct nsh_prefix p = {.addr = r->dst, .family = r->family, .length = r->dst_length};
+
+        if (r->props->n_nexthops > 0 && r->props->nexthops[0].via_family == AF_UNSPEC &&
+                r->props->type == RTN_UNICAST && nsh_prefix_contains(&p, nh->via_family, &nh->via))
+            return true;
+    }
+    return false;
+}
+
+/* "write a gateway in 192.0.2.0/24, or on-link: true": of the device's subnets the first. */
+static const char *nearer_gateway(
+        const struct nsh_survey *s, uint32_t ifindex, int family, char *buf, size_t size)
+{
+    char text[NSH_PREFIX_TEXT];
+
+    snprintf(buf, size,
+            "give this machine an address in the gateway's subnet, or write "
+            "'on-link: true' if it is there all the same");
+    for (size_t i = 0; i < s->n_subnets; i++)
+        if (s->subnets[i].ifindex == ifindex && s->subnets[i].prefix.family == family) {
+            snprintf(buf, size,
+                    "write a gateway in %s, or 'on-link: true' if it is there all the same",
+                    nsh_prefix_format(&s->subnets[i].prefix, text));
+            return buf;
+        }
+    return buf;
+}
+
+static void look_for_gateway(
+        struct gateways *g, const struct nsh_route *r, const struct nsh_nexthop *nh)
+{
+    const struct nsh_desired *d = g->d->desired;
+    const struct nsh_link *link = nh->link == NSH_NO_LINK ? NULL : &d->links[nh->link];
+    bool named = link && link->gateway_family == AF_UNSPEC;
+    char via[NSH_ADDR_TEXT], text[128], fix[256];
+    struct nsh_fib_path path;
+
+    if (nh->via_family == AF_UNSPEC || nh->learned || (nh->flags & RTNH_F_ONLINK) != 0 ||
+            nsh_addr_is_link_local(nh->via_family, &nh->via) || was_asked(g, nh))
+        return;
+    if (named) {
+        const struct nsh_survey_link *l = nsh_survey_link(&g->d->survey, link->name);
+
+        if (!l || !l->up) /* said already */
+            return;
+    }
+    if (nsh_desired_look_up(g->d->fib, d, r->props->vrf, nh->via_family, &nh->via, &path) == 0 &&
+            path.on_link && (!named || link->ifindex == path.ifindex))
+        return;
+    if (will_be_on_link(d, nh))
+        return;
+    doctor_find(g->d, r->origin,
+            nearer_gateway(
+                    &g->d->survey, named ? link->ifindex : 0, nh->via_family, fix, sizeof fix),
+            "the gateway %s of %s is not on %s%s", nsh_addr_format(nh->via_family, &nh->via, via),
+            nsh_route_format_key(r, text, sizeof text), named ? "the link of " : "any link",
+            named ? link->name : "");
+}
+
+void doctor_gateways(struct doctor *d)
+{
+    nsh_autofree struct gateways *g = calloc(1, sizeof *g);
+    const struct nsh_route_props *last = NULL;
+
+    if (!g || !doctor_can_judge(d))
+        return;
+    g->d = d;
+    for (size_t i = 0; i < d->desired->n_routes; i++) {
+        const struct nsh_route *r = &d->desired->routes[i];
+
+        if (r->props == last || !nsh_desired_is_open(d->desired, r->props->when))
+            continue;
+        last = r->props;
+        for (uint32_t k = 0; k < last->n_nexthops; k++)
+            look_for_gateway(g, r, &last->nexthops[k]);
+    }
+}
+
+/* ---- routes of others ---- */
+
+void doctor_rivals(struct doctor *d)
+{
+    if (!doctor_can_judge(d))
+        return;
+    for (size_t i = 0; i < d->survey.n_rivals; i++) {
+        const struct nsh_survey_rival *rival = &d->survey.rivals[i];
+        const struct nsh_route *r = &d->desired->routes[rival->wanted];
+        const char *who = nsh_route_protocol_name(rival->protocol);
+        char number[16], key[128];
+
+        if (r->props->on_conflict == NSH_CONFLICT_REPLACE)
+            continue;
+        snprintf(number, sizeof number, "%u", rival->protocol);
+        doctor_find(d, r->origin,
+                "take that route from its program, give this one another 'metric', or write "
+                "'on-conflict: replace'",
+                "the place of %s has a route of protocol %s: %s",
+                nsh_route_format_key(r, key, sizeof key), who ? who : number, rival->text);
+    }
+}

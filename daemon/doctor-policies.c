@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Policies that do not fit where this machine's devices lead.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "doctor.h"
+
+/* ---- the way out ---- */
+
+/*
+ * Routing decides the path: what no route sends out of the device is never masqueraded. With its
+ * own subnet alone only its neighbours are reached; who says 'to' may mean just these.
+ */
+static void look_out(struct doctor *d, const struct nsh_policy *p,
+        const struct nsh_device_list *out, bool narrow)
+{
+    char fix[160];
+
+    for (uint32_t i = 0; i < out->n; i++) {
+        const struct nsh_survey_link *l = nsh_survey_link(&d->survey, out->items[i]);
+
+        if (!l || !l->up || l->leads || narrow)
+            continue;
+        snprintf(fix, sizeof fix,
+                "write the device of the default route ('ip route show default'), or a route "
+                "with 'dev: %s'",
+                l->name);
+        doctor_find(d, p->origin, fix,
+                "no route but its own subnet's leaves by '%s': what goes elsewhere is not "
+                "masqueraded by '%s'",
+                l->name, p->name);
+    }
+}
+
+static bool in_force(const struct doctor *d, const struct nsh_policy *p)
+{
+    return !p->disabled && nsh_desired_is_open(d->desired, p->when);
+}
+
+void doctor_ways_out(struct doctor *d)
+{
+    const struct nsh_config *c;
+
+    if (!doctor_can_judge(d))
+        return;
+    c = d->desired->config;
+    for (size_t i = 0; i < c->n_masquerades; i++)
+        if (in_force(d, &c->masquerades[i].policy))
+            look_out(d, &c->masquerades[i].policy, &c->masquerades[i].out,
+                    c->masquerades[i].to.items != NULL);
+    for (size_t i = 0; i < c->n_shares; i++)
+        if (in_force(d, &c->shares[i].policy))
+            look_out(d, &c->shares[i].policy, &c->shares[i].wan, false);
+}
+
+/* ---- two sides with one subnet ---- */
+
+static bool overlap(const struct nsh_prefix *a, const struct nsh_prefix *b)
+{
+    return a->family == b->family &&
+           (a->length <= b->length ? nsh_prefix_contains(a, b->family, &b->addr)
+                                   : nsh_prefix_contains(b, a->family, &a->addr));
+}
+
+static bool is_side(
+        const struct nsh_survey *s, const struct nsh_device_list *side, uint32_t ifindex)
+{
+    for (size_t i = 0; i < s->n_links; i++)
+        for (uint32_t k = 0; s->links[i].ifindex == ifindex && k < side->n; k++)
+            if (nsh_survey_matches(side->items[k], &s->links[i]))
+                return true;
+    return false;
+}
+
+static void look_at_share(struct doctor *d, const struct nsh_share *share)
+{
+    const struct nsh_survey *s = &d->survey;
+    char a[NSH_PREFIX_TEXT], b[NSH_PREFIX_TEXT];
+
+    for (size_t i = 0; i < s->n_subnets; i++)
+        for (size_t k = 0; k < s->n_subnets; k++) {
+            const struct nsh_survey_subnet *lan = &s->subnets[i], *wan = &s->subnets[k];
+
+            if (lan->ifindex == wan->ifindex || !overlap(&lan->prefix, &wan->prefix) ||
+                    !is_side(s, &share->lan, lan->ifindex) ||
+                    !is_side(s, &share->wan, wan->ifindex))
+                continue;
+            doctor_find(d, share->policy.origin,
+                    "give one side another subnet: the LAN's is the one that is yours to choose",
+                    "both sides of share '%s' have the same addresses, %s at %s and %s at %s: "
+                    "replies leave by the wrong one",
+                    share->policy.name, nsh_prefix_format(&lan->prefix, a),
+                    nsh_survey_link_at(s, lan->ifindex)->name, nsh_prefix_format(&wan->prefix, b),
+                    nsh_survey_link_at(s, wan->ifindex)->name);
+            return;
+        }
+}
+
+void doctor_subnets(struct doctor *d)
+{
+    if (!doctor_can_judge(d))
+        return;
+    for (size_t i = 0; i < d->desired->config->n_shares; i++)
+        if (in_force(d, &d->desired->config->shares[i].policy))
+            look_at_share(d, &d->desired->config->shares[i]);
+}
+
+/* ---- segments that don't fit ---- */
+
+#define ETHERNET_MTU 1500U
+
+/* The smallest of the devices on one side; 0: none is there. */
+static const struct nsh_survey_link *smallest(
+        const struct nsh_survey *s, const struct nsh_device_list *side)
+{
+    const struct nsh_survey_link *found = NULL;
+
+    for (size_t i = 0; i < s->n_links; i++)
+        if (s->links[i].mtu > 0 && is_side(s, side, s->links[i].ifindex) &&
+                (!found || s->links[i].mtu < found->mtu))
+            found = &s->links[i];
+    return found;
+}
+
+void doctor_segments(struct doctor *d)
+{
+    if (!doctor_can_judge(d))
+        return;
+    for (size_t i = 0; i < d->desired->config->n_shares; i++) {
+        const struct nsh_share *share = &d->desired->config->shares[i];
+        const struct nsh_survey_link *wan = smallest(&d->survey, &share->wan);
+
+        if (!share->keep_mss || !wan || wan->mtu >= ETHERNET_MTU || !in_force(d, &share->policy))
+            continue;
+        doctor_find(d, share->policy.origin, "leave 'clamp-mss: false' out",
+                "packets of at most %u bytes fit through '%s', and share '%s' does not clamp TCP's "
+                "segments to that: connections may hang once they send much",
+                wan->mtu, wan->name, share->policy.name);
+    }
+}
