@@ -61,6 +61,16 @@ static int start_anew(struct manager *m)
 }
 
 static int listen_to_other(struct manager *m);
+static int listen_to_others(struct manager *m);
+
+/* Others may have begun to keep their NAT in the other firewall, or have ended. */
+static void judge_others(struct manager *m)
+{
+    struct nsh_firewall *other = nsh_firewalls_other(&m->firewalls);
+
+    if (m->others && other->ops->others_changed(other) > 0)
+        manager_choose_firewall(m, nsh_reconciler_desired(m->reconciler));
+}
 
 int manager_look(struct manager *m)
 {
@@ -70,6 +80,8 @@ int manager_look(struct manager *m)
     if (has_lost_lock(m))
         return start_anew(m);
     listen_to_other(m);
+    listen_to_others(m);
+    judge_others(m);
     m->hinted = false;
     began = nsh_clock(NULL);
     nsh_reconciler_poll(m->reconciler);
@@ -124,8 +136,32 @@ static int listen_to_other(struct manager *m)
     return fd < 0 ? 0 : sd_event_add_io(m->event, &m->other_hint, fd, EPOLLIN, on_hint, m);
 }
 
+static int on_others(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)s;
+    (void)fd;
+    (void)revents;
+    judge_others(m);
+    return manager_schedule(m);
+}
+
+/* In the same way, to who translates there. */
+static int listen_to_others(struct manager *m)
+{
+    struct nsh_firewall *other = nsh_firewalls_other(&m->firewalls);
+    int fd;
+
+    if (m->others || !other->ops->others_fd || (other->ops->in_use && !other->ops->in_use(other)))
+        return 0;
+    fd = other->ops->others_fd(other);
+    return fd < 0 ? 0 : sd_event_add_io(m->event, &m->others, fd, EPOLLIN, on_others, m);
+}
+
 static void stop_listening(struct manager *m)
 {
+    m->others = sd_event_source_unref(m->others);
     m->hint = sd_event_source_unref(m->hint);
     m->other_hint = sd_event_source_unref(m->other_hint);
 }
@@ -137,7 +173,9 @@ int manager_listen_for_hints(struct manager *m)
     stop_listening(m);
     if (fd >= 0)
         q = sd_event_add_io(m->event, &m->hint, fd, EPOLLIN, on_hint, m);
-    return q < 0 ? q : listen_to_other(m);
+    if (q >= 0)
+        q = listen_to_other(m);
+    return q < 0 ? q : listen_to_others(m);
 }
 
 int manager_start_or_stop_poll(struct manager *m)

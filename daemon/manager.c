@@ -412,6 +412,7 @@ static void manager_done(struct manager *m)
     sd_event_source_unref(m->poll);
     sd_event_source_unref(m->hint);
     sd_event_source_unref(m->other_hint);
+    sd_event_source_unref(m->others);
     sd_event_source_unref(m->resync);
     sd_event_source_unref(m->kernel);
     sd_event_source_disable_unref(m->trial_timer);

@@ -49,6 +49,7 @@ struct nft {
     struct nsh_nft_channel channel;
     struct nsh_nft_aside aside; /* with another socket */
     struct nsh_nft_watch watch;
+    struct nsh_nft_others others;
     struct nsh_nft_look looks[2]; /* of this session */
     uint32_t touches[2];          /* of the watch, when they were taken */
     uint8_t probed[2];            /* bits of tables that the kernel can hold */
@@ -622,7 +623,21 @@ static int nft_hold(struct nsh_firewall *fw, int family, bool on)
 
 static int nft_others_translate(struct nsh_firewall *fw)
 {
-    return nsh_nft_in_use() ? nsh_nft_others_translate(&nft_of(fw)->channel) : 0;
+    struct nft *f = nft_of(fw);
+
+    return nsh_nft_in_use() ? nsh_nft_others_translate(&f->others, &f->channel) : 0;
+}
+
+static int nft_others_fd(struct nsh_firewall *fw)
+{
+    return nsh_nft_others_fd(&nft_of(fw)->others, &nft_of(fw)->channel);
+}
+
+static int nft_others_changed(struct nsh_firewall *fw)
+{
+    struct nft *f = nft_of(fw);
+
+    return nsh_nft_in_use() ? nsh_nft_others_changed(&f->others, &f->channel) : 0;
 }
 
 static int nft_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
@@ -703,6 +718,7 @@ static void nft_free(struct nsh_firewall *fw)
     forget_looks(f);
     nsh_nft_aside_done(&f->aside);
     nsh_nft_watch_done(&f->watch);
+    nsh_nft_others_done(&f->others);
     nsh_nft_channel_done(&f->channel);
     free(f);
 }
@@ -727,6 +743,8 @@ static const struct nsh_firewall_ops nft_firewall = {
         .hold = nft_hold,
         .set_culprit = nft_culprit,
         .others_translate = nft_others_translate,
+        .others_fd = nft_others_fd,
+        .others_changed = nft_others_changed,
         .pass = nft_pass,
         .pass_changed = nft_pass_changed,
         .in_use = nft_in_use,
@@ -746,6 +764,7 @@ int nsh_firewall_nft_new(struct nsh_firewall **ret)
     nsh_nft_channel_init(&f->channel);
     nsh_nft_aside_init(&f->aside);
     nsh_nft_watch_init(&f->watch);
+    nsh_nft_others_init(&f->others);
     *ret = &f->fw;
     return 0;
 }

@@ -239,8 +239,34 @@ int nsh_nft_let_go(struct nsh_nft_channel *c, int family);
 
 /* ---- others (firewall-nft-others.c) ---- */
 
+/* More empty chains than this are not told apart. */
+#define NSH_NFT_OTHERS_KEYS 8
+
+struct nsh_nft_others {
+    int fd;
+    bool heard;                          /* something that may count, since they were looked at */
+    bool found;                          /* then */
+    uint32_t judged;                     /* the generation then; 0: never */
+    uint32_t empty[NSH_NFT_OTHERS_KEYS]; /* keys of NAT chains without a rule */
+    size_t n_empty;                      /* as many as there are */
+    uint32_t asked[NSH_NFT_OTHERS_KEYS]; /* the same, of the filter */
+    size_t n_asked;
+};
+
+void nsh_nft_others_init(struct nsh_nft_others *o);
+void nsh_nft_others_done(struct nsh_nft_others *o);
 /* 1 if they have rules in NAT chains of their own, 0, -errno. */
-int nsh_nft_others_translate(struct nsh_nft_channel *c);
+int nsh_nft_others_translate(struct nsh_nft_others *o, struct nsh_nft_channel *c);
+/* As others_fd() and others_changed() of the contract. */
+int nsh_nft_others_fd(struct nsh_nft_others *o, struct nsh_nft_channel *c);
+int nsh_nft_others_changed(struct nsh_nft_others *o, struct nsh_nft_channel *c);
+
+/* ---- what of others is heard (firewall-nft-others-filter.c) ---- */
+
+/* Of a chain by the names of its table and of itself. Two may have the same. */
+uint32_t nsh_nft_others_key(const char *table, const char *chain);
+/* Lets through new chains of type nat, and new rules in those that are empty. */
+int nsh_nft_others_filter(int fd, const struct nsh_nft_others *o);
 
 /* ---- who translates first (firewall-nft-ahead.c, firewall-nft-describe.c) ---- */
 

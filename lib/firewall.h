@@ -245,6 +245,16 @@ struct nsh_firewall_ops {
      */
     int (*others_translate)(struct nsh_firewall *fw);
     /*
+     * A descriptor, the firewall's own, that becomes readable when others may have begun to, and
+     * not for whatever else they do. To be asked for when in_use. NULL, or negative: there is none.
+     */
+    int (*others_fd)(struct nsh_firewall *fw);
+    /*
+     * 1: the answer may be another one than when it was asked last; cheap, and takes what is queued
+     * at the descriptor, which has to be there. NULL: it can't tell.
+     */
+    int (*others_changed)(struct nsh_firewall *fw);
+    /*
      * Passages through rules of others. An accept holds only in the rule set, on nftables in the
      * base chain, in which it stands: where a chain of others drops a passage, one jump in it leads
      * to a chain of ours in the same table afterwards, which accepts it, and jumps and chains that

@@ -116,11 +116,11 @@ def _():
         d.stop()
 
 
-@case("auto moves when others begin to, and what stood before goes")
+@case("auto moves at once when others begin to, and what stood before goes")
 def _():
     with Lan() as w:
         w.serve(FAR4)
-        d = Daemon(w.router, BASIC.replace("resync: 1h", "resync: 1s")).start()
+        d = Daemon(w.router, BASIC).start()
         d.wait_log(r"firewall iptables is used")
         check(legacy(w, 4), "it stands in the legacy tables")
         mark = d.mark()
@@ -131,9 +131,35 @@ def _():
         equal(udp_peer(w.client, FAR4), WAN4, "seen from")
         # And not back.
         w.router.run("nft", "delete table ip docker")
-        d.reload(BASIC.replace("resync: 1h", "resync: 1s"))
+        d.reload(BASIC)
         equal(d.status()["firewall"], "nftables", "the firewall in use")
         check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
+        d.stop()
+
+
+def switches(d):
+    with open("/proc/%d/status" % d.process.pid) as f:
+        return int(next(line for line in f if line.startswith("voluntary")).split()[1])
+
+
+@case("rules of others that translate nothing do not wake the daemon")
+def _():
+    with Lan() as w:
+        for words in ("table ip busy", "chain ip busy forward { type filter hook forward priority 0; }",
+                      "table ip nat", "chain ip nat POSTROUTING { type nat hook postrouting priority 1; }"):
+            w.router.run("nft", "add " + words)
+        d = Daemon(w.router, BASIC).start()
+        d.wait_log(r"firewall iptables is used")
+        before = switches(d)
+        changes = "add rule ip busy forward counter\nadd chain ip busy c\n"
+        for _ in range(100):
+            w.router.run("nft", "-f", "-", stdin=changes)
+            w.router.run("nft", "-f", "-", stdin="flush chain ip busy forward\n")
+        # A look once a second stays.
+        check(switches(d) - before < 50, "woken %d times by 200 changes" % (switches(d) - before))
+        mark = d.mark()
+        w.router.run("nft", "add rule ip nat POSTROUTING oifname docker0 masquerade")
+        d.wait_log(r"firewall nftables is used", mark)
         d.stop()
 
 
@@ -160,7 +186,6 @@ def _():
         check("\nwarning:     " + BOTH in d.cli("status").stdout, "status")
         d.reload()
         w.router.run("nft", "delete table ip docker")
-        d.reload()
         d.wait_log("NAT of others in nftables is gone")
         equal(d.count_log(BOTH), 1, "how often it was told")
         check("both_firewalls" not in d.status(), "status after the end")
