@@ -130,6 +130,9 @@ int nsh_xt_see(const struct nsh_xt *xt, enum nsh_table table, struct xtc_handle 
 bool nsh_xt_describe(const struct nsh_xt *xt, struct nsh_xt_names *names, const char *hook,
         const void *rule, const char *target, struct nsh_ahead_seen *ret);
 
+/* As foreign() of the contract (firewall-iptc-foreign.c). */
+int nsh_xt_foreign(struct nsh_firewall *fw, int family, nsh_foreign_seen *seen, void *userdata);
+
 /* ---- what a table looked like (firewall-iptc-poll.c) ---- */
 
 enum nsh_xt_mark_state {

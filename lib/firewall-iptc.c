@@ -462,6 +462,7 @@ static const struct nsh_firewall_ops iptc_firewall = {
         .others_translate = iptc_others_translate,
         .pass = iptc_pass,
         .pass_changed = iptc_pass_changed,
+        .foreign = nsh_xt_foreign,
         .hint_fd = iptc_hint_fd,
         .hint_rest_usec = HINT_REST_USEC,
         .hint_take = iptc_hint_take,

@@ -10,10 +10,8 @@
  */
 #include "firewall-nft.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <stdio.h>
@@ -23,8 +21,6 @@
 #define NAME NFT_NAME_MAXLEN
 
 NSH_DEFINE_CLEANUP(struct nftnl_table *, nftnl_table_free)
-NSH_DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free)
-NSH_DEFINE_CLEANUP(struct nftnl_set_elems_iter *, nftnl_set_elems_iter_destroy)
 
 /* A table, or a base chain in one. */
 struct place {
@@ -205,102 +201,11 @@ static struct nlmsghdr *request_dump(struct asking *a, int family, uint16_t type
     return nsh_nft_request(a->channel, a->buf, family, type, NLM_F_REQUEST | NLM_F_DUMP);
 }
 
-/* ---- sets ---- */
-
-static int take_elements(const struct nlmsghdr *answer, void *userdata)
-{
-    return nftnl_set_elems_nlmsg_parse(answer, userdata) < 0 ? -EPROTO : 0;
-}
-
-/* What an element is: a value, or with it a range begins, or the range before it has ended. */
-struct end {
-    uint8_t key[16];
-    uint32_t size;
-    bool ends;
-};
-
-#define ENDS_MAX (2 * NSH_NFT_RANGES_MAX + 1)
-
-static int by_key(const void *a, const void *b)
-{
-    const struct end *x = a, *y = b;
-    int q = memcmp(x->key, y->key, sizeof x->key);
-
-    return q != 0 ? q : y->ends - x->ends;
-}
-
-/* -1: there are too many, or of another kind. */
-static int read_ends(struct nftnl_set *s, struct end *ret)
-{
-    NSH_CLEANUP(nftnl_set_elems_iter_destroyp)
-    struct nftnl_set_elems_iter *iter = nftnl_set_elems_iter_create(s);
-    struct nftnl_set_elem *e;
-    int n = 0;
-
-    while (iter && (e = nftnl_set_elems_iter_next(iter))) {
-        uint32_t size = 0, flags = 0;
-        const void *key = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &size);
-
-        if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_FLAGS))
-            flags = nftnl_set_elem_get_u32(e, NFTNL_SET_ELEM_FLAGS);
-        if (n == ENDS_MAX || !key || size > sizeof ret->key ||
-                nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_KEY_END))
-            return -1;
-        ret[n] = (struct end){.size = size, .ends = flags & NFT_SET_ELEM_INTERVAL_END};
-        memcpy(ret[n++].key, key, size);
-    }
-    return iter ? n : -1;
-}
-
-/* The value before; of 0 there is none. */
-static void step_back(uint8_t *key, uint32_t size)
-{
-    for (uint32_t i = size; i-- > 0 && key[i]-- == 0;)
-        ;
-}
-
-static int make_ranges(struct end *ends, int n, struct nsh_nft_range *ret)
-{
-    bool intervals = false;
-    int made = 0;
-
-    qsort(ends, (size_t)n, sizeof *ends, by_key);
-    for (int i = 0; i < n; i++)
-        intervals = intervals || ends[i].ends;
-    for (int i = 0; i < n; i++) {
-        struct nsh_nft_range *r = &ret[made];
-
-        if (ends[i].ends)
-            continue;
-        if (made++ == NSH_NFT_RANGES_MAX)
-            return -1;
-        memcpy(r->first, ends[i].key, sizeof r->first);
-        memcpy(r->last, ends[i].key, sizeof r->last);
-        if (!intervals)
-            continue;
-        memset(r->last, 0xff, ends[i].size);
-        if (i + 1 < n) { /* else up to the very last */
-            memcpy(r->last, ends[i + 1].key, sizeof r->last);
-            step_back(r->last, ends[i].size);
-        }
-    }
-    return made;
-}
-
 static int read_set(void *userdata, const char *set, struct nsh_nft_range *ret)
 {
-    struct asking *a = userdata;
-    NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
-    struct nlmsghdr *m = request_dump(a, (int)a->at->family, NFT_MSG_GETSETELEM);
-    struct end ends[ENDS_MAX];
-    int n;
+    const struct asking *a = userdata;
 
-    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, a->at->table);
-    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, set);
-    if (!s || ask(a, m, take_elements, s) < 0)
-        return -1;
-    n = read_ends(s, ends);
-    return n < 0 ? n : make_ranges(ends, n, ret);
+    return nsh_nft_set_ranges(a->channel, a->at->family, a->at->table, set, ret);
 }
 
 /* ---- all of it ---- */

@@ -750,6 +750,7 @@ static const struct nsh_firewall_ops nft_firewall = {
         .in_use = nft_in_use,
         .ahead = nft_ahead,
         .ahead_changed = nft_ahead_changed,
+        .foreign = nsh_nft_foreign,
         .hint_fd = nft_hint_fd,
         .hint_take = nft_hint_take,
 };

@@ -278,6 +278,10 @@ int nsh_nft_ahead(struct nsh_nft_channel *c, int family, const struct nsh_nft_ho
 struct nsh_nft_range {
     uint8_t first[16], last[16];
 };
+/* How many are in the set (firewall-nft-ranges.c); negative: it can't be told, or there are more
+ * than NSH_NFT_RANGES_MAX. */
+int nsh_nft_set_ranges(struct nsh_nft_channel *c, uint32_t family, const char *table,
+        const char *set, struct nsh_nft_range *ret);
 /* How many there are; negative: it can't be told, or more than NSH_NFT_RANGES_MAX. */
 typedef int nsh_nft_read_set(void *userdata, const char *set, struct nsh_nft_range *ret);
 /*
@@ -286,6 +290,14 @@ typedef int nsh_nft_read_set(void *userdata, const char *set, struct nsh_nft_ran
  */
 size_t nsh_nft_describe(const struct nftnl_rule *rule, int family, nsh_nft_read_set *read_set,
         void *userdata, struct nsh_ahead_seen *ret, size_t max);
+
+/* ---- rules of others as values (firewall-nft-foreign.c, firewall-nft-foreign-rule.c) ---- */
+
+/* As foreign() of the contract. */
+int nsh_nft_foreign(struct nsh_firewall *fw, int family, nsh_foreign_seen *seen, void *userdata);
+/* What a rule says, into *f, whose family is set. False: it is not for that family. */
+bool nsh_nft_foreign_rule(const struct nftnl_rule *rule, nsh_nft_read_set *read_set, void *userdata,
+        struct nsh_foreign_rule *f);
 
 /* ---- what others do with a packet (firewall-nft-packet.c, firewall-nft-forward.c) ---- */
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "ahead.h"
+#include "foreign.h"
 #include "forward-drop.h"
 #include "packet.h"
 
@@ -278,6 +279,12 @@ struct nsh_firewall_ops {
             struct nsh_ahead_seen *ret);
     /* 1: the answer may be another one than when it was asked last; cheap. */
     int (*ahead_changed)(struct nsh_firewall *fw);
+    /*
+     * The rules of others where addresses are translated, in the order of packets for each hook;
+     * not those in chains that they lead to. Nothing comes into use by asking. -EAGAIN: they
+     * changed meanwhile, once more. NULL: it can't tell.
+     */
+    int (*foreign)(struct nsh_firewall *fw, int family, nsh_foreign_seen *seen, void *userdata);
     /*
      * A descriptor that becomes readable when somebody may have changed something, which makes it
      * worth asking `changed`; it misses changes, and tells of some that are none. The firewall's
