@@ -54,6 +54,8 @@ static const struct nsh_cli_command commands[] = {
                 .options = "openmetrics output"},
         {"watch", nsh_command_watch, "what it repairs and what changes, as it happens",
                 .options = "json"},
+        {"import", nsh_command_import, "what is set up by hand, as a file that holds it",
+                .options = "output"},
         {"complete", nsh_command_complete, NULL, .operands = {{{NSH_CLI_REST, "WORD..."}}}},
 };
 

@@ -2,11 +2,15 @@
 #include "common.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "lock.h"
@@ -126,4 +130,29 @@ int nsh_writer_state(const struct nsh_options *o, struct nsh_state **ret)
     if (q < 0)
         return nsh_complain("cannot use the state directory %s: %s", o->state_directory, reason(q));
     return NSH_EXIT_OK;
+}
+
+/* Under another name first, then in place of the old. */
+int nsh_write_file(const char *path, const char *text)
+{
+    nsh_autofree char *next = NULL;
+    FILE *to;
+
+    if (asprintf(&next, "%s.%d.new", path, (int)getpid()) < 0)
+        return -ENOMEM;
+    nsh_autoclose int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        return -errno;
+    to = fdopen(fd, "w");
+    if (!to)
+        return -errno;
+    (void)NSH_TAKE_FD(fd);
+    int e = fputs(text, to) == EOF || fflush(to) != 0 || fchmod(fileno(to), 0644) < 0 ? -errno : 0;
+    if (fclose(to) != 0 && e == 0)
+        e = -errno;
+    if (e == 0 && rename(next, path) < 0)
+        e = -errno;
+    if (e < 0)
+        (void)unlink(next);
+    return e;
 }

@@ -24,6 +24,8 @@ uint64_t nsh_clock(void *userdata);
 uint64_t nsh_realtime(void);
 /* Fills it with what nobody can guess. Never waits: early at boot it may be guessed after all. */
 void nsh_random(void *ret, size_t size);
+/* The text as a file, of which nobody ever sees half. 0 or negative errno. */
+int nsh_write_file(const char *path, const char *text);
 /* The right to write in this network namespace; -1: not taken. */
 struct nsh_writer {
     int lock_fd;

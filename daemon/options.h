@@ -47,6 +47,7 @@ int nsh_command_status(const struct nsh_options *o);
 int nsh_command_watch(const struct nsh_options *o);
 int nsh_command_metrics(const struct nsh_options *o);
 int nsh_command_doctor(const struct nsh_options *o);
+int nsh_command_import(const struct nsh_options *o);
 int nsh_command_complete(const struct nsh_options *o);
 int nsh_command_try(const struct nsh_options *o);
 int nsh_command_confirm(const struct nsh_options *o);

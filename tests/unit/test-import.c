@@ -1,0 +1,826 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What import writes, read again by the real parser: routes and rules come back as they were, and
+ * policies do with random packets what the rules did that they stand beside, and that they replace.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cleanup.h"
+#include "fib-netlink.h"
+#include "import.h"
+
+NSH_DEFINE_CLEANUP(struct nsh_desired *, nsh_desired_free)
+
+#define ROUNDS 150
+#define LINKS 3
+
+static uint32_t seed;
+
+static uint32_t below(uint32_t n)
+{
+    seed = seed * 1664525U + 1013904223U;
+    return (uint32_t)(((uint64_t)seed * n) >> 32);
+}
+
+static bool one_in(uint32_t n)
+{
+    return below(n) == 0;
+}
+
+/* ---- what there is, and what is made of it ---- */
+
+static const char *const devices[LINKS] = {"eth0", "true", "we\"ird\\x"};
+
+/* Into an array. */
+#define put(to, text) (void)snprintf(to, sizeof(to), "%s", text)
+
+static void put_device(char to[static IFNAMSIZ])
+{
+    (void)snprintf(to, IFNAMSIZ, "%s", devices[below(LINKS)]);
+}
+
+static void begin(struct nsh_import *m)
+{
+    static struct nsh_link links[LINKS];
+
+    *m = (struct nsh_import){.arena = nsh_arena_new(),
+            .forwarding = {1, 1},
+            .ours = NSH_ROUTE_PROTOCOL_DEFAULT,
+            .no_ipsec = true};
+    for (uint32_t i = 0; i < LINKS; i++) {
+        links[i] = (struct nsh_link){.ifindex = i + 2};
+        put(links[i].name, devices[i]);
+    }
+    m->links = calloc(LINKS, sizeof *m->links);
+    assert_non_null(m->links);
+    memcpy(m->links, links, sizeof links);
+    m->n_links = LINKS;
+}
+
+static char *written(const struct nsh_import *m)
+{
+    char *text = NULL, *why = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+
+    assert_non_null(to);
+    if (nsh_import_write(m, to, &why) != 0)
+        fail_msg("refused: %s", why ? why : "?");
+    assert_int_equal(fclose(to), 0);
+    return text;
+}
+
+static struct nsh_config *judged(const struct nsh_import *m, const char *text)
+{
+    struct nsh_config *c = NULL;
+    char *why = NULL;
+    const char *body = strstr(text, "version: 1\n");
+
+    assert_non_null(body);
+    if (nsh_import_judge(m, body + strlen("version: 1\n"), &c, &why) != 0)
+        fail_msg("%s: in\n%s", why, text);
+    return c;
+}
+
+static void add_route(struct nsh_import *m, const struct nsh_route *r)
+{
+    void *items = m->routes;
+    struct nsh_route *room = nsh_import_add(&items, &m->n_routes, &m->routes_max, sizeof *room);
+
+    m->routes = items;
+    assert_non_null(room);
+    *room = *r;
+}
+
+static void add_rule(struct nsh_import *m, const struct nsh_rule *r)
+{
+    void *items = m->rules;
+    struct nsh_rule *room = nsh_import_add(&items, &m->n_rules, &m->rules_max, sizeof *room);
+
+    m->rules = items;
+    assert_non_null(room);
+    *room = *r;
+}
+
+static struct nsh_foreign_rule *add_foreign(struct nsh_import *m)
+{
+    void *items = m->foreign;
+    struct nsh_foreign_rule *room =
+            nsh_import_add(&items, &m->n_foreign, &m->foreign_max, sizeof *room);
+
+    m->foreign = items;
+    assert_non_null(room);
+    *room = (struct nsh_foreign_rule){.family = AF_INET, .hook = "POSTROUTING"};
+    return room;
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word))
+        n++;
+    return n;
+}
+
+/* ---- routes ---- */
+
+static struct nsh_prefix random_prefix(int family)
+{
+    struct nsh_prefix p = {.family = (uint8_t)family};
+
+    p.length = (uint8_t)(one_in(6) ? 0 : 8 + below(nsh_addr_bits(family) - 7U));
+    for (size_t i = 0; i < nsh_addr_size(family); i++)
+        p.addr.bytes[i] = (uint8_t)below(256);
+    p.addr.bytes[0] = family == AF_INET ? 10 : 0x20;
+    nsh_prefix_mask(&p);
+    return p;
+}
+
+static void random_nexthops(int family, struct nsh_route_props *p)
+{
+    p->n_nexthops = one_in(4) ? 2 + below(2) : 1;
+    for (uint32_t i = 0; i < p->n_nexthops; i++) {
+        struct nsh_nexthop *n = &p->nexthops[i];
+
+        *n = (struct nsh_nexthop){.weight = (uint16_t)(1 + below(3)), .link = below(LINKS)};
+        n->ifindex = n->link + 2;
+        if (p->n_nexthops == 1 && one_in(3))
+            continue;
+        n->via_family = (uint8_t)(family == AF_INET && one_in(5) ? AF_INET6 : family);
+        n->via.bytes[0] = n->via_family == AF_INET ? 192 : 0xfe;
+        n->via.bytes[1] = n->via_family == AF_INET ? 0 : 0x80;
+        n->via.bytes[nsh_addr_size(n->via_family) - 1] = (uint8_t)(1 + i + 4 * below(30));
+        n->flags = one_in(4) ? RTNH_F_ONLINK : 0;
+    }
+}
+
+static void random_metrics(struct nsh_route_props *p)
+{
+    static const unsigned metrics[] = {RTAX_MTU, RTAX_ADVMSS, RTAX_HOPLIMIT, RTAX_INITCWND,
+            RTAX_INITRWND, RTAX_RTO_MIN, RTAX_QUICKACK, RTAX_FEATURES};
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(metrics); i++) {
+        unsigned k = metrics[i];
+
+        if (!one_in(6))
+            continue;
+        p->metrics_set |= 1U << k;
+        p->metrics[k] = k == RTAX_MTU                              ? 1280 + below(200)
+                        : k == RTAX_QUICKACK || k == RTAX_FEATURES ? 1
+                                                                   : 1 + below(200);
+        if (k == RTAX_RTO_MIN || (k == RTAX_MTU && one_in(2)))
+            p->metrics_lock |= 1U << k;
+    }
+    if (one_in(8))
+        put(p->congestion_control, "bbr");
+}
+
+static struct nsh_route random_route(struct nsh_import *m, uint32_t metric)
+{
+    static const uint8_t types[] = {
+            RTN_UNICAST, RTN_UNICAST, RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT, RTN_THROW};
+    int family = one_in(2) ? AF_INET : AF_INET6;
+    struct nsh_prefix dst = random_prefix(family);
+    struct nsh_route r = {.dst = dst.addr,
+            .dst_length = dst.length,
+            .family = (uint8_t)family,
+            .table = one_in(3) ? 100 : RT_TABLE_MAIN,
+            .metric = metric,
+            .protocol = one_in(2) ? RTPROT_BOOT : RTPROT_STATIC};
+    union nsh_route_room room = {0};
+
+    room.props.type = types[below(NSH_ARRAY_SIZE(types))];
+    if (room.props.type == RTN_UNICAST)
+        random_nexthops(family, &room.props);
+    random_metrics(&room.props);
+    if (family == AF_INET) {
+        r.tos = one_in(8) ? 0x10 : 0;
+        room.props.scope = nsh_route_default_scope(family, &room.props);
+    } else if (one_in(5)) {
+        room.props.preference = one_in(2) ? 1 : 3;
+    }
+    if (one_in(4)) {
+        room.props.has_source = 1;
+        room.props.source = dst.addr;
+        room.props.source.bytes[3] |= 1;
+    }
+    nsh_route_normalize(&r, &room.props);
+    r.props = nsh_arena_intern(m->arena, &room, nsh_route_props_size(room.props.n_nexthops));
+    assert_non_null(r.props);
+    return r;
+}
+
+static const struct nsh_route *find(const struct nsh_config *c, const struct nsh_route *r)
+{
+    for (size_t i = 0; i < c->n_routes; i++)
+        if (nsh_route_id_cmp(&c->routes[i], r) == 0)
+            return &c->routes[i];
+    return NULL;
+}
+
+static void test_routes_random(void **state)
+{
+    (void)state;
+    for (seed = 1; seed < ROUNDS; seed++) {
+        uint32_t start = seed;
+        struct nsh_import m;
+        struct nsh_config *c;
+        char *text;
+
+        begin(&m);
+        for (uint32_t i = 0; i < 12; i++) {
+            struct nsh_route r = random_route(&m, 10 + i / 3);
+
+            add_route(&m, &r);
+            /* Some more that have all else in common. */
+            for (uint32_t k = below(7); r.dst_length >= 16 && k > 0; k--) {
+                r.dst.bytes[1]++;
+                add_route(&m, &r);
+            }
+        }
+        text = written(&m);
+        c = judged(&m, text);
+        assert_int_equal(c->n_routes + count(text, "# not taken: "), m.n_routes);
+        assert_int_equal(
+                count(text, "# not taken: "), count(text, "same prefix and metric stands before"));
+        for (size_t i = 0; i < m.n_routes; i++) {
+            const struct nsh_route *said = find(c, &m.routes[i]);
+            bool first = true;
+
+            for (size_t k = 0; k < i; k++)
+                first = first && nsh_route_id_cmp(&m.routes[k], &m.routes[i]) != 0;
+            if (!said || (first && !nsh_route_equal(said, &m.routes[i], c->links)))
+                fail_msg("route %zu of seed %u is not the same in\n%s", i, start, text);
+        }
+        seed = start;
+        nsh_config_free(c);
+        free(text);
+        nsh_import_done(&m);
+    }
+}
+
+static void add_plain(struct nsh_import *m, uint8_t protocol, uint8_t length, uint32_t more)
+{
+    union nsh_route_room room = {.props = {.type = RTN_UNICAST, .n_nexthops = 1}};
+    struct nsh_route r = {
+            .family = AF_INET, .table = RT_TABLE_MAIN, .protocol = protocol, .dst_length = length};
+
+    room.props.metrics_set = more;
+    room.props.nexthops[0] =
+            (struct nsh_nexthop){.link = 0, .ifindex = 2, .weight = 1, .via_family = AF_INET};
+    room.props.nexthops[0].via.bytes[0] = 192;
+    r.dst.bytes[0] = length > 0 ? protocol : 0;
+    r.props = nsh_arena_intern(m->arena, &room, nsh_route_props_size(1));
+    add_route(m, &r);
+}
+
+/* What somebody keeps, what is learned, what is ours, what can't be said. */
+static void test_routes_of_others(void **state)
+{
+    struct nsh_import m;
+    char *text;
+
+    (void)state;
+    begin(&m);
+    add_plain(&m, RTPROT_KERNEL, 8, 0);
+    add_plain(&m, RTPROT_BIRD, 8, 0);
+    add_plain(&m, RTPROT_DHCP, 0, 0);
+    add_plain(&m, NSH_ROUTE_PROTOCOL_DEFAULT, 8, 0);
+    add_plain(&m, RTPROT_STATIC, 8, NSH_FIBNL_INEXACT);
+    add_plain(&m, 77, 8, 0);
+    text = written(&m);
+    assert_null(strstr(text, "\nroutes:"));
+    assert_null(strstr(text, " 2.0.0.0/8"));
+    assert_non_null(
+            strstr(text, "\n# not taken: 12.0.0.0/8 via 192.0.0.0 dev eth0: bird keeps it"));
+    assert_non_null(
+            strstr(text, "\n# not taken: default via 192.0.0.0 dev eth0: dhcp has learned"));
+    assert_non_null(strstr(text, "\n#   - {to: 192.0.2.0/24, via: {learned-on: eth0}}\n"));
+    assert_non_null(strstr(text, "\n# left out: what netshared holds already (1 of the routes)\n"));
+    assert_non_null(strstr(text, "\n# not taken: 4.0.0.0/8 via 192.0.0.0 dev eth0: there is more"));
+    assert_non_null(strstr(text, "\n# not taken: 77.0.0.0/8 via 192.0.0.0 dev eth0: protocol 77"));
+    free(text);
+    nsh_import_done(&m);
+}
+
+/* ---- rules ---- */
+
+static struct nsh_rule random_rule(uint32_t priority)
+{
+    struct nsh_rule r = {.family = one_in(2) ? AF_INET : AF_INET6,
+            .priority = priority,
+            .action = FR_ACT_TO_TBL,
+            .table = 100 + below(3),
+            .uids = {0, NSH_UID_ANY_LAST},
+            .suppress_length = NSH_SUPPRESS_NONE,
+            .suppress_group = NSH_SUPPRESS_NONE};
+
+    if (one_in(2))
+        r.from = random_prefix(r.family);
+    if (one_in(3))
+        r.to = random_prefix(r.family);
+    if (one_in(4))
+        put_device(r.iif);
+    if (one_in(4))
+        put_device(r.oif);
+    if (one_in(3))
+        r.mark = (struct nsh_mark){below(16), one_in(2) ? UINT32_MAX : 0xff};
+    if (one_in(5))
+        r.tos = 0x10;
+    if (one_in(3))
+        r.ip_protocol = IPPROTO_UDP;
+    if (one_in(4))
+        r.destination_port = (struct nsh_range){53, 53 + below(2)};
+    if (one_in(5))
+        r.uids = (struct nsh_range){0, 1000};
+    if (one_in(5))
+        r.suppress_length = (int32_t)below(20);
+    if (one_in(6)) {
+        r.action = one_in(2) ? FR_ACT_GOTO : FR_ACT_PROHIBIT;
+        r.target = r.action == FR_ACT_GOTO ? 32766 : 0;
+        r.table = 0;
+        r.suppress_length = NSH_SUPPRESS_NONE;
+    }
+    r.invert = (r.iif[0] || r.from.length > 0) && one_in(4);
+    nsh_rule_normalize(&r);
+    return r;
+}
+
+static void test_rules_random(void **state)
+{
+    (void)state;
+    for (uint32_t round = 1; round < ROUNDS; round++) {
+        struct nsh_import m;
+        struct nsh_config *c;
+        char *text;
+
+        seed = round;
+        begin(&m);
+        for (uint32_t i = 0; i < 10; i++) {
+            struct nsh_rule r = random_rule(1000 + i);
+
+            add_rule(&m, &r);
+        }
+        text = written(&m);
+        c = judged(&m, text);
+        if (c->n_rules != m.n_rules)
+            fail_msg("%zu of %zu rules in\n%s", c->n_rules, m.n_rules, text);
+        assert_int_equal(count(text, " rule del "), m.n_rules);
+        for (size_t i = 0; i < m.n_rules; i++) {
+            bool said = false;
+
+            for (size_t k = 0; k < c->n_rules; k++)
+                said = said || nsh_rule_equal(&c->rules[k], &m.rules[i]);
+            assert_true(said);
+        }
+        nsh_config_free(c);
+        free(text);
+        nsh_import_done(&m);
+    }
+}
+
+/* The kernel's own, a daemon's, one that stands twice, two whose order a file can't keep. */
+static void test_rules_of_others(void **state)
+{
+    struct nsh_rule r = {.family = AF_INET,
+            .priority = 32766,
+            .action = FR_ACT_TO_TBL,
+            .table = RT_TABLE_MAIN,
+            .uids = {0, NSH_UID_ANY_LAST},
+            .suppress_length = NSH_SUPPRESS_NONE,
+            .suppress_group = NSH_SUPPRESS_NONE};
+    struct nsh_import m;
+    char *text;
+
+    (void)state;
+    begin(&m);
+    add_rule(&m, &r);
+    r.priority = 5;
+    r.protocol = RTPROT_ZEBRA;
+    add_rule(&m, &r);
+    r.protocol = RTPROT_STATIC;
+    r.priority = 6;
+    add_rule(&m, &r);
+    add_rule(&m, &r);
+    r.table = 100;
+    add_rule(&m, &r);
+    text = written(&m);
+    assert_int_equal(count(text, "\n  - {"), 1);
+    assert_non_null(strstr(text, "\n  - {table: main, priority: 6, family: ipv4}\n"));
+    assert_non_null(
+            strstr(text, "\n#   ip -4 rule del from all lookup main priority 6 protocol 4\n"));
+    assert_null(strstr(text, "32766"));
+    assert_non_null(strstr(text, "zebra keeps it"));
+    assert_non_null(strstr(text, "it stands twice"));
+    assert_non_null(strstr(text, "another one of its priority"));
+    free(text);
+    nsh_import_done(&m);
+}
+
+/* ---- policies, by what they do with packets ---- */
+
+struct packet {
+    union nsh_addr from, to;
+    char in[IFNAMSIZ], out[IFNAMSIZ];
+    uint8_t protocol;
+    uint16_t sport, dport;
+    uint32_t mark;
+    bool odd; /* matches what is not understood of rules */
+};
+
+static void random_address(union nsh_addr *ret)
+{
+    *ret = (union nsh_addr){0};
+    ret->bytes[0] = 10;
+    ret->bytes[1] = (uint8_t)below(3);
+    ret->bytes[3] = (uint8_t)(1 + below(2));
+}
+
+static struct packet random_packet(bool source)
+{
+    struct packet p = {.protocol = one_in(2) ? IPPROTO_TCP : IPPROTO_UDP,
+            .sport = (uint16_t)(20 + below(3)),
+            .dport = (uint16_t)(80 + below(4)),
+            .mark = below(2),
+            .odd = one_in(2)};
+
+    random_address(&p.from);
+    random_address(&p.to);
+    put_device(source ? p.out : p.in);
+    return p;
+}
+
+static bool meets_prefix(const struct nsh_prefix *p, const union nsh_addr *a)
+{
+    return nsh_prefix_contains(p, AF_INET, a);
+}
+
+static bool meets_device(const char *wanted, const char *device)
+{
+    return wanted[0] == '\0' || strcmp(wanted, "+") == 0 || strcmp(wanted, device) == 0;
+}
+
+static bool meets_range(const struct nsh_range *r, uint16_t port)
+{
+    return r->last == 0 || (port >= r->first && port <= r->last);
+}
+
+static bool meets(const struct nsh_packet_rule *r, const struct packet *p)
+{
+    return meets_prefix(&r->from, &p->from) && meets_prefix(&r->to, &p->to) &&
+           meets_device(r->in, p->in) && meets_device(r->out, p->out) &&
+           (r->protocol == 0 || r->protocol == p->protocol) &&
+           meets_range(&r->source_port, p->sport) && meets_range(&r->destination_port, p->dport) &&
+           (p->mark & r->mark.mask) == r->mark.value && !r->translated && !r->local && !r->ipsec;
+}
+
+static bool in_prefixes(const struct nsh_foreign_prefixes *l, const union nsh_addr *a, bool empty)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (meets_prefix(&l->items[i], a))
+            return true;
+    return l->n == 0 && empty;
+}
+
+static bool takes(const struct nsh_foreign_rule *f, const struct packet *p)
+{
+    const struct nsh_foreign_ports *ports = &f->destination_ports;
+    bool port = ports->n == 0;
+
+    for (size_t i = 0; i < ports->n; i++)
+        port = port || meets_range(&ports->items[i], p->dport);
+    if (f->why[0] != '\0' && !p->odd)
+        return false;
+    return port && meets(&f->needs, p) && in_prefixes(&f->from, &p->from, true) &&
+           in_prefixes(&f->to, &p->to, true) && !in_prefixes(&f->except_from, &p->from, false) &&
+           !in_prefixes(&f->except_to, &p->to, false) &&
+           !(f->spares.from.family && meets_prefix(&f->spares.from, &p->from)) &&
+           !(f->spares.to.family && meets_prefix(&f->spares.to, &p->to)) &&
+           !(f->spares.out[0] && meets_device(f->spares.out, p->out));
+}
+
+/* What becomes of a packet: RETURN for nothing. The ports are those it comes to. */
+struct outcome {
+    enum nsh_packet_action action;
+    struct nsh_packet_nat nat;
+    struct nsh_prefix map;
+};
+
+static struct outcome outcome_of(const struct nsh_packet_rule *r, const struct packet *p)
+{
+    struct outcome o = {.action = r->action, .map = r->map};
+
+    o.nat = r->nat;
+    if (r->action == NSH_PACKET_DNAT &&
+            (o.nat.ports.last == 0 || o.nat.ports.first != o.nat.ports.last))
+        o.nat.ports = (struct nsh_range){p->dport, p->dport};
+    return o;
+}
+
+static const struct outcome nothing = {.action = NSH_PACKET_RETURN};
+
+static struct outcome ask_ours(
+        const struct nsh_desired *d, const char *hook, const struct packet *p)
+{
+    for (size_t i = 0; i < d->n_chains; i++) {
+        const struct nsh_chain *c = &d->chains[i];
+
+        if (c->table != NSH_TABLE_NAT || strcmp(c->hook, hook) != 0)
+            continue;
+        for (size_t k = 0; k < c->n_rules; k++) {
+            if (!meets(&c->rules[k], p))
+                continue;
+            if (c->rules[k].action == NSH_PACKET_RETURN)
+                break;
+            return outcome_of(&c->rules[k], p);
+        }
+    }
+    return nothing;
+}
+
+/* `gone`: rules that were removed. `ended`: nothing more is asked. */
+static struct outcome ask_theirs(const struct nsh_import *m, const char *gone, const char *hook,
+        const struct packet *p, bool *ended)
+{
+    uint32_t spared = UINT32_MAX;
+
+    for (size_t i = 0; i < m->n_foreign; i++) {
+        const struct nsh_foreign_rule *f = &m->foreign[i];
+        char line[NSH_FOREIGN_TEXT + 8];
+
+        (void)snprintf(line, sizeof line, "#   %s\n", f->remove);
+        if (strcmp(f->hook, hook) != 0 || f->chain == spared || strstr(gone, line) || !takes(f, p))
+            continue;
+        if (f->needs.action == NSH_PACKET_ACCEPT || f->needs.action == NSH_PACKET_RETURN) {
+            *ended = f->legacy;
+            spared = f->chain;
+            if (*ended)
+                return nothing;
+            continue;
+        }
+        *ended = true;
+        return outcome_of(&f->needs, p);
+    }
+    return nothing;
+}
+
+static struct outcome ask(const struct nsh_import *m, const char *gone, const struct nsh_desired *d,
+        bool ours_first, const char *hook, const struct packet *p)
+{
+    bool ended = false;
+    struct outcome o = ours_first ? ask_ours(d, hook, p) : nothing;
+
+    if (o.action != NSH_PACKET_RETURN)
+        return o;
+    o = ask_theirs(m, gone, hook, p, &ended);
+    return ended || ours_first ? o : ask_ours(d, hook, p);
+}
+
+static bool same(const struct outcome *a, const struct outcome *b)
+{
+    return a->action == b->action && a->nat.family == b->nat.family &&
+           nsh_addr_cmp(&a->nat.first, &b->nat.first) == 0 &&
+           nsh_addr_cmp(&a->nat.last, &b->nat.last) == 0 &&
+           a->nat.ports.first == b->nat.ports.first && a->nat.ports.last == b->nat.ports.last &&
+           a->nat.random == b->nat.random && a->nat.persistent == b->nat.persistent &&
+           nsh_prefix_cmp(&a->map, &b->map) == 0;
+}
+
+static struct nsh_prefix small_prefix(void)
+{
+    struct nsh_prefix p = {.family = AF_INET, .length = (uint8_t)(one_in(2) ? 16 : 8 + below(24))};
+
+    random_address(&p.addr);
+    nsh_prefix_mask(&p);
+    return p;
+}
+
+static void random_matches(struct nsh_foreign_rule *f, bool source)
+{
+    struct nsh_packet_rule *n = &f->needs;
+
+    if (one_in(2))
+        n->from = small_prefix();
+    else if (one_in(4))
+        f->from = (struct nsh_foreign_prefixes){.items = {small_prefix(), small_prefix()}, .n = 2};
+    else if (one_in(4))
+        f->spares.from = small_prefix();
+    if (one_in(6))
+        n->to = small_prefix();
+    else if (one_in(3) && source)
+        f->spares.to = small_prefix();
+    else if (one_in(5) && source)
+        f->except_to =
+                (struct nsh_foreign_prefixes){.items = {small_prefix(), small_prefix()}, .n = 2};
+    if (!one_in(4))
+        put_device(source ? n->out : n->in);
+    if (one_in(source ? 4 : 1)) {
+        n->protocol = one_in(2) ? IPPROTO_TCP : IPPROTO_UDP;
+        if (one_in(4))
+            f->destination_ports =
+                    (struct nsh_foreign_ports){.items = {{80, 80}, {82, 82}}, .n = 2};
+        else
+            n->destination_port = (struct nsh_range){80 + below(2), 81 + below(2)};
+    }
+    if (one_in(8))
+        n->mark = (struct nsh_mark){1, one_in(2) ? 1 : UINT32_MAX};
+    if (one_in(6))
+        put(f->why, "something");
+}
+
+static void random_nat(struct nsh_foreign_rule *f, bool source)
+{
+    struct nsh_packet_rule *n = &f->needs;
+
+    n->action = !source ? NSH_PACKET_DNAT : one_in(2) ? NSH_PACKET_SNAT : NSH_PACKET_MASQUERADE;
+    if (n->action != NSH_PACKET_MASQUERADE) {
+        n->nat.family = AF_INET;
+        n->nat.first.bytes[0] = 192;
+        n->nat.first.bytes[3] = (uint8_t)(1 + below(3));
+        n->nat.last = n->nat.first;
+    }
+    if (n->protocol && one_in(2))
+        n->nat.ports = (struct nsh_range){8000, 8000};
+    if (source && one_in(4))
+        n->nat.random = NSH_RANDOM_FULLY;
+}
+
+static void random_foreign(struct nsh_import *m, bool legacy)
+{
+    static const char *const hooks[] = {"PREROUTING", "POSTROUTING"};
+    uint32_t number = 0;
+
+    for (uint32_t h = 0; h < 2; h++)
+        for (uint32_t i = 0, n = below(5); i < n; i++) {
+            struct nsh_foreign_rule *f = add_foreign(m);
+
+            f->hook = hooks[h];
+            f->legacy = legacy;
+            f->chain = 2 * h + (!legacy && i > 2);
+            random_matches(f, h == 1);
+            if (one_in(3))
+                f->needs.action = one_in(2) ? NSH_PACKET_ACCEPT : NSH_PACKET_RETURN;
+            else
+                random_nat(f, h == 1);
+            if (one_in(3) && (f->needs.action == NSH_PACKET_ACCEPT)) {
+                f->needs =
+                        (struct nsh_packet_rule){.to = small_prefix(), .action = NSH_PACKET_ACCEPT};
+                f->from.n = f->except_to.n = f->destination_ports.n = 0;
+                f->spares = (struct nsh_packet_rule){0};
+                f->why[0] = '\0';
+            }
+            (void)snprintf(f->remove, sizeof f->remove, "rm %u", ++number);
+            (void)snprintf(f->text, sizeof f->text, "rule %u", number);
+            put(f->place, legacy ? "legacy" : "nft");
+        }
+}
+
+/* Both directions, at some place among the others. */
+static void random_map(struct nsh_import *m, bool legacy)
+{
+    struct nsh_foreign_rule *last = add_foreign(m), *first, was;
+    size_t at;
+
+    last->legacy = legacy;
+    last->chain = legacy ? 2 : 4;
+    last->needs = (struct nsh_packet_rule){.action = NSH_PACKET_NETMAP,
+            .from = {.family = AF_INET, .length = 16, .addr.bytes = {10, 1}},
+            .map = {.family = AF_INET, .length = 16, .addr.bytes = {10, 2}}};
+    put(last->needs.out, "eth0");
+    put(last->text, "map out");
+    put(last->remove, "rm 100");
+    was = *last;
+    first = add_foreign(m);
+    *first = was;
+    first->hook = "PREROUTING";
+    first->chain = 0;
+    first->needs.to = was.needs.map;
+    first->needs.map = was.needs.from;
+    first->needs.from = (struct nsh_prefix){0};
+    put(first->needs.in, "eth0");
+    first->needs.out[0] = '\0';
+    put(first->text, "map in");
+    put(first->remove, "rm 101");
+    /* PREROUTING stands before. */
+    was = *first;
+    for (at = m->n_foreign - 1;
+            at > 0 && (strcmp(m->foreign[at - 1].hook, "POSTROUTING") == 0 || one_in(2)); at--)
+        m->foreign[at] = m->foreign[at - 1];
+    m->foreign[at] = was;
+}
+
+static size_t try_packets(const struct nsh_import *m, const struct nsh_desired *d, const char *text)
+{
+    size_t translated = 0;
+
+    for (unsigned i = 0; i < 200; i++) {
+        bool source = one_in(2), ended = false;
+        const char *hook = source ? "POSTROUTING" : "PREROUTING";
+        struct packet p = random_packet(source);
+        struct outcome before = ask_theirs(m, "", hook, &p, &ended);
+        bool legacy = m->n_foreign > 0 && m->foreign[0].legacy;
+
+        translated += before.action != NSH_PACKET_RETURN;
+        for (int first = 0; first < (legacy ? 1 : 2); first++)
+            for (int after = 0; after < 2; after++) {
+                struct outcome o = ask(m, after ? text : "", d, first, hook, &p);
+
+                if (same(&o, &before))
+                    continue;
+                print_error("%s", text);
+                fail_msg("%s, %s: another outcome", hook, after ? "when they are gone" : "beside");
+            }
+    }
+    return translated;
+}
+
+static void test_policies_random(void **state)
+{
+    size_t taken = 0, gone = 0, left = 0, translated = 0;
+
+    (void)state;
+    for (uint32_t round = 1; round < 6 * ROUNDS; round++) {
+        NSH_CLEANUP(nsh_desired_freep) struct nsh_desired *d = NULL;
+        bool legacy = round % 2;
+        struct nsh_import m;
+        struct nsh_config *c;
+        char *text;
+
+        seed = round;
+        begin(&m);
+        random_foreign(&m, legacy);
+        if (one_in(3))
+            random_map(&m, legacy);
+        text = written(&m);
+        c = judged(&m, text);
+        taken += c->n_masquerades + c->n_port_forwards + c->n_network_maps;
+        gone += count(text, "\n#   rm ");
+        left += count(text, "# not taken: ");
+        assert_int_equal(nsh_desired_new(c, &d), 0);
+        translated += try_packets(&m, d, text);
+        free(text);
+        nsh_import_done(&m);
+    }
+    /* It is about something. */
+    print_message("# %zu policies, %zu rules gone, %zu left, %zu packets translated\n", taken, gone,
+            left, translated);
+    assert_true(taken > ROUNDS && gone > ROUNDS && left > ROUNDS && translated > ROUNDS);
+}
+
+/* A shared place of names: valid, each once. */
+static void test_names(void **state)
+{
+    static const char *const out[] = {"eth0", "eth0", "a.very.long.name", "\xc3\xa4-Z"};
+    struct nsh_import m;
+    char *text;
+
+    (void)state;
+    begin(&m);
+    m.forwarding[0] = 0;
+    m.no_ipsec = false;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(out); i++) {
+        struct nsh_foreign_rule *f = add_foreign(&m);
+
+        (void)snprintf(f->needs.out, sizeof f->needs.out, "%s", out[i]);
+        f->needs.action = NSH_PACKET_MASQUERADE;
+        f->spares_ipsec = i == 0;
+        f->needs.mark = (struct nsh_mark){(uint32_t)i, UINT32_MAX};
+        (void)snprintf(f->remove, sizeof f->remove, "rm %zu", i);
+        put(f->text, "evil\n  - name: x\x1b\xe2\x80\xa8\xff");
+    }
+    text = written(&m);
+    assert_non_null(strstr(text, "\n  - name: out-eth0\n    out: eth0\n    mark: 0x0\n  # "));
+    assert_non_null(strstr(text, "\n  - name: out-eth0-2\n    out: eth0\n    mark: 0x1\n"
+                                 "    ipsec: include\n"));
+    assert_non_null(strstr(text, "\n  - name: out-a-very-long\n"));
+    assert_non_null(strstr(text, "\n  - name: out-z\n    out: \"\xc3\xa4-Z\"\n"));
+    assert_non_null(strstr(text, "\n  forwarding: leave\n"));
+    assert_null(strstr(text, "\n  - name: x"));
+    assert_null(strchr(text, '\x1b'));
+    assert_null(strchr(text, '\xff'));
+    free(text);
+    nsh_import_done(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_routes_random),
+            cmocka_unit_test(test_routes_of_others),
+            cmocka_unit_test(test_rules_random),
+            cmocka_unit_test(test_rules_of_others),
+            cmocka_unit_test(test_policies_random),
+            cmocka_unit_test(test_names),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
