@@ -420,12 +420,21 @@ static void give_back_those(struct nsh_reconciler *r, struct before_list *list, 
     list->n = kept;
 }
 
+/* Forwarding is not to be touched any more: what it is now is nobody's of ours. */
+static void leave(struct before_list *list)
+{
+    list->changed = list->changed || list->n > 0;
+    list->n = 0;
+}
+
 int reconcile_forwarding_off(struct nsh_reconciler *r)
 {
     int q = list_load(r);
 
     if (q < 0)
         return q;
+    if (r->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE)
+        leave(&r->before);
     for (int f = 0; f < NSH_FAMILIES; f++)
         if (!r->desired->forwarding[f])
             r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;

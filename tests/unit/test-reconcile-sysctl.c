@@ -84,6 +84,30 @@ static void test_it_is_remembered_before_it_is_written_and_given_back(void **sta
     assert_int_equal(remembered(w), 0);
 }
 
+/* Not to be touched any more, it stays as it is, and is not ours from then on. */
+static void test_it_is_left(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, BOTH);
+    assert_true(is_remembered(w, V4, 0, 1));
+    forget(w);
+    reload(w, "settings: {forwarding: leave}\n" BOTH);
+    assert_log(w, "");
+    assert_told(w, 0);
+    assert_int_equal(remembered(w), 0);
+    reload(w, "settings: {forwarding: leave}\n");
+    assert_int_equal(sysctl_value(w, V4), 1);
+    assert_int_equal(sysctl_value(w, V6), 1);
+    assert_int_equal(sysctl_value(w, RA("eth0")), 2);
+    /* Nor is it when it is to be switched again. */
+    reload(w, BOTH);
+    assert_int_equal(remembered(w), 0);
+    reload(w, "");
+    assert_int_equal(sysctl_value(w, V4), 1);
+}
+
 static void test_what_was_on_is_not_ours(void **state)
 {
     struct world *w = world_with_state();
@@ -340,6 +364,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
             rw_test(test_it_is_remembered_before_it_is_written_and_given_back),
+            rw_test(test_it_is_left),
             rw_test(test_what_was_on_is_not_ours),
             rw_test(test_what_somebody_changed_since_stays),
             rw_test(test_a_restart_keeps_what_was_before),
