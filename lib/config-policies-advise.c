@@ -192,7 +192,6 @@ static void advise_masquerade(struct nsh_loader *l, const struct nsh_masquerade 
 
 /* ---- share ---- */
 
-/* Whether a share keeps the world out at each device by which the policy's packets leave. */
 static bool has_device(const struct nsh_device_list *list, const char *name)
 {
     for (uint32_t i = 0; i < list->n; i++)
@@ -201,42 +200,58 @@ static bool has_device(const struct nsh_device_list *list, const char *name)
     return false;
 }
 
-static bool is_guarded(const struct nsh_config *c, const struct nsh_masquerade *m)
+/* A share that filters at the device by which the policy's packets leave; NULL: none does. */
+static const struct nsh_share *find_guard(
+        const struct nsh_config *c, const struct nsh_masquerade *m, const char *out)
 {
-    for (uint32_t i = 0; i < m->out.n; i++) {
-        bool found = false;
-
-        for (size_t k = 0; k < c->n_shares && !found; k++)
-            found = !c->shares[k].policy.disabled &&
-                    !(m->policy.families & ~c->shares[k].policy.families) &&
-                    has_device(&c->shares[k].wan, m->out.items[i]);
-        if (!found)
-            return false;
-    }
-    return true;
+    for (size_t i = 0; i < c->n_shares; i++)
+        if (!c->shares[i].policy.disabled &&
+                !(m->policy.families & ~c->shares[i].policy.families) &&
+                has_device(&c->shares[i].wan, out))
+            return &c->shares[i];
+    return NULL;
 }
 
-/* Forwarding lets through what comes from outside, too. Said once, not for each policy. */
-static void advise_filter(struct nsh_loader *l)
+/*
+ * Forwarding lets through what comes from outside, too. A share keeps that from its own LANs; which
+ * networks a policy with sources is for, they know that have the addresses.
+ */
+static void advise_filter_for(struct nsh_loader *l, const struct nsh_masquerade *m)
 {
-    const struct nsh_config *c = l->config;
+    const struct nsh_share *guard = NULL;
     char text[160];
 
-    if (c->settings.forwarding != NSH_FORWARDING_AUTO)
+    for (uint32_t i = 0; i < m->out.n; i++) {
+        guard = find_guard(l->config, m, m->out.items[i]);
+        if (!guard)
+            break;
+    }
+    if (guard && !m->from.items)
         return;
-    for (size_t i = 0; i < c->n_masquerades; i++) {
-        const struct nsh_masquerade *m = &c->masquerades[i];
-
-        if (m->policy.disabled || is_guarded(c, m))
-            continue;
+    if (guard)
+        (void)snprintf(text, sizeof(text),
+                "'%s' switches forwarding on, and '%s' keeps neighbours outside from its own LANs "
+                "alone",
+                m->policy.name, guard->policy.name);
+    else
         (void)snprintf(text, sizeof(text),
                 "'%s' switches forwarding on, and nothing here keeps neighbours outside from the "
                 "networks inside",
                 m->policy.name);
-        warn(l, &m->policy,
-                "a 'share' with this device as its 'wan' keeps them out; or filter yourself", text);
-        return;
-    }
+    warn(l, &m->policy,
+            guard ? "where its addresses are in others: make these a 'lan' of a 'share', or filter "
+                    "yourself"
+                  : "a 'share' with this device as its 'wan' keeps them out; or filter yourself",
+            text);
+}
+
+static void advise_filter(struct nsh_loader *l)
+{
+    const struct nsh_config *c = l->config;
+
+    for (size_t i = 0; c->settings.forwarding == NSH_FORWARDING_AUTO && i < c->n_masquerades; i++)
+        if (!c->masquerades[i].policy.disabled)
+            advise_filter_for(l, &c->masquerades[i]);
 }
 
 /* true: told. */

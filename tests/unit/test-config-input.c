@@ -591,7 +591,7 @@ static void test_list_size(void **state)
     free(text);
 }
 
-/* What is right but unwise is said by `check` alone, and once. */
+/* What is right but unwise is said by `check` alone. */
 static void test_advice(void **state)
 {
     static const char text[] =
@@ -602,7 +602,7 @@ static void test_advice(void **state)
             "- {name: e, in: eth0, protocol: tcp, port: 82, to: 10.0.0.1, enabled: false}\n";
     static const char leave[] = "settings: {forwarding: leave}\n";
     static const char share[] = "share:\n- {name: s, lan: eth2, wan: [eth0, eth1]}\n";
-    nsh_autofree char *quiet = NULL, *said = NULL, *guarded = NULL, *left = NULL;
+    nsh_autofree char *quiet = NULL, *said = NULL, *guarded = NULL, *others = NULL, *left = NULL;
     char more[1024];
     int r;
 
@@ -617,6 +617,11 @@ static void test_advice(void **state)
             "    4 | - {name: a, out: eth0}\n"
             "      |   ^\n"
             "  hint: a 'share' with this device as its 'wan' keeps them out; or filter yourself\n"
+            "advice.yaml:5:3: warning: 'b' switches forwarding on, and nothing here keeps "
+            "neighbours outside from the networks inside\n"
+            "    5 | - {name: b, out: eth1}\n"
+            "      |   ^\n"
+            "  hint: a 'share' with this device as its 'wan' keeps them out; or filter yourself\n"
             "advice.yaml:7:3: warning: anyone may use 'c'\n"
             "    7 | - {name: c, in: eth0, protocol: tcp, port: 80, to: 10.0.0.1}\n"
             "      |   ^\n"
@@ -625,6 +630,20 @@ static void test_advice(void **state)
     put_text("advice.yaml", more);
     guarded = load_as("advice.yaml", NSH_TRUST_ADVISE, &r);
     assert_null(strstr(guarded, "forwarding"));
+    /* Its own LANs alone, that is. */
+    (void)snprintf(more, sizeof(more),
+            "version: 1\nmasquerade:\n- {name: f, out: eth0, from: "
+            "10.9.0.0/16}\n%s",
+            share);
+    put_text("advice.yaml", more);
+    others = load_as("advice.yaml", NSH_TRUST_ADVISE, &r);
+    assert_string_equal(others,
+            "advice.yaml:3:3: warning: 'f' switches forwarding on, and 's' keeps neighbours "
+            "outside from its own LANs alone\n"
+            "    3 | - {name: f, out: eth0, from: 10.9.0.0/16}\n"
+            "      |   ^\n"
+            "  hint: where its addresses are in others: make these a 'lan' of a 'share', or filter "
+            "yourself\n");
     (void)snprintf(more, sizeof(more), "%s%s", text, leave);
     put_text("advice.yaml", more);
     left = load_as("advice.yaml", NSH_TRUST_ADVISE, &r);
