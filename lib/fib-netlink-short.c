@@ -93,7 +93,7 @@ int nsh_fibnl_short_dump(struct nsh_fibnl *nl, int request, const void *header, 
 bool nsh_fibnl_parse_address(struct nlmsghdr *nlh, struct nsh_fib_address *ret)
 {
     const struct ifaddrmsg *addr = nlmsg_data(nlh);
-    const struct nlattr *attr;
+    const struct nlattr *attr, *net;
     uint32_t flags;
     size_t size;
 
@@ -103,12 +103,20 @@ bool nsh_fibnl_parse_address(struct nlmsghdr *nlh, struct nsh_fib_address *ret)
     size = nsh_addr_size(addr->ifa_family);
     /* With a peer IFA_ADDRESS is the other end's. */
     attr = nlmsg_find_attr(nlh, sizeof(*addr), IFA_LOCAL);
+    net = nlmsg_find_attr(nlh, sizeof(*addr), IFA_ADDRESS);
     if (!attr)
-        attr = nlmsg_find_attr(nlh, sizeof(*addr), IFA_ADDRESS);
+        attr = net;
     if (!attr || nla_len(attr) < (int)size)
         return false;
-    *ret = (struct nsh_fib_address){.ifindex = addr->ifa_index, .family = addr->ifa_family};
+    *ret = (struct nsh_fib_address){.ifindex = addr->ifa_index,
+            .family = addr->ifa_family,
+            .scope = addr->ifa_scope,
+            .net = {.family = addr->ifa_family, .length = addr->ifa_prefixlen}};
     memcpy(ret->address.bytes, nla_data(attr), size);
+    if (!net || nla_len(net) < (int)size)
+        net = attr;
+    memcpy(ret->net.addr.bytes, nla_data(net), size);
+    nsh_prefix_mask(&ret->net);
     attr = nlmsg_find_attr(nlh, sizeof(*addr), IFA_FLAGS);
     flags = attr && nla_len(attr) >= (int)sizeof(flags) ? nla_get_u32(attr) : addr->ifa_flags;
     ret->usable = !(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED));

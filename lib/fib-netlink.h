@@ -195,6 +195,11 @@ int nsh_fibnl_vrf_lookup(struct nsh_fib *fib, uint32_t vrf, int family, const un
 int nsh_fibnl_lookup(struct nsh_fib *fib, int family, const union nsh_addr *addr, uint32_t iif,
         const union nsh_addr *from, struct nsh_fib_path *ret);
 
+int nsh_fibnl_path(
+        struct nsh_fib *fib, const struct nsh_fib_question *q, struct nsh_fib_answer *ret);
+int nsh_fibnl_entry(struct nsh_fib *fib, const struct nsh_fib_question *q, nsh_fib_route_seen *seen,
+        void *userdata);
+
 int nsh_fibnl_sysctl_get(struct nsh_fib *fib, const char *key, int *ret);
 int nsh_fibnl_sysctl_set(struct nsh_fib *fib, const char *key, int value);
 int nsh_fibnl_sysctl_each_ipv6_conf(

@@ -62,8 +62,10 @@ struct nsh_fib_address {
     union nsh_addr address;
     uint32_t ifindex;
     uint8_t family;
-    bool usable;    /* false: duplicate address detection has not let it through */
-    bool secondary; /* IPv4: behind another of its subnet, and chosen for nothing */
+    uint8_t scope;         /* RT_SCOPE_* */
+    struct nsh_prefix net; /* its subnet; of a point-to-point link the other end */
+    bool usable;           /* false: duplicate address detection has not let it through */
+    bool secondary;        /* IPv4: behind another of its subnet, and chosen for nothing */
 };
 typedef void nsh_fib_address_seen(void *userdata, const struct nsh_fib_address *address);
 
@@ -114,6 +116,27 @@ typedef void nsh_fib_event_seen(void *userdata, const struct nsh_fib_event *even
 struct nsh_fib_path {
     uint32_t ifindex;
     bool on_link; /* no gateway in between */
+};
+
+/* A packet whose way is asked for. */
+struct nsh_fib_question {
+    uint8_t family, protocol; /* `protocol` 0: any */
+    bool has_from;
+    union nsh_addr to, from;
+    uint32_t iif; /* it came in by; 0: it is this host's own */
+    uint32_t oif; /* and is bound to */
+    uint32_t mark;
+    uint16_t source_port, destination_port; /* 0: none */
+};
+
+struct nsh_fib_answer {
+    uint8_t type; /* RTN_UNICAST, RTN_LOCAL, ... */
+    uint32_t table;
+    uint32_t ifindex;
+    uint8_t via_family; /* AF_UNSPEC: no gateway */
+    union nsh_addr via;
+    bool has_source; /* of this host's own packets */
+    union nsh_addr source;
 };
 
 struct nsh_sysctl_values {
@@ -167,6 +190,15 @@ struct nsh_fib_ops {
     /* From this host, in the VRF of that index. */
     int (*vrf_lookup)(struct nsh_fib *fib, uint32_t vrf, int family, const union nsh_addr *addr,
             struct nsh_fib_path *ret);
+
+    /*
+     * The way a packet would go. An error if there is none, or if the kernel would not take it:
+     * what it says of that differs between kernels.
+     */
+    int (*path)(struct nsh_fib *fib, const struct nsh_fib_question *q, struct nsh_fib_answer *ret);
+    /* The entry of a table that decides so, to `seen`; what that returns. */
+    int (*entry)(struct nsh_fib *fib, const struct nsh_fib_question *q, nsh_fib_route_seen *seen,
+            void *userdata);
 
     /* "net/ipv6/conf/all/forwarding", below /proc/sys; integer values. */
     int (*sysctl_get)(struct nsh_fib *fib, const char *key, int *ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether rules of others drop what is forwarded: the chain FORWARD and those it leads to, gone
- * through as the kernel does, with a packet that is imagined. Jumps to chains of ours do not count.
+ * through as the kernel does, with a packet that is imagined.
  */
 #include "firewall-iptc-chain.h"
 
@@ -25,6 +25,7 @@ struct judge {
     const struct nsh_xt *xt;
     struct xtc_handle *h;
     const struct nsh_forward_path *path;
+    bool ours; /* our chains accept it */
 };
 
 _Static_assert(IPT_INV_VIA_IN == IP6T_INV_VIA_IN && IPT_INV_VIA_OUT == IP6T_INV_VIA_OUT &&
@@ -156,7 +157,9 @@ static enum verdict verdict_of(
         return RETURN;
     if (nsh_forward_xt_drops(target))
         return DROP;
-    if (nsh_chain_is_ours(target) || !j->xt->is_chain(target, j->h))
+    if (nsh_chain_is_ours(target))
+        return j->ours ? ACCEPT : CONTINUE;
+    if (!j->xt->is_chain(target, j->h))
         return CONTINUE;
     v = judge_chain(j, target, depth + 1);
     return v == CONTINUE && leaves ? RETURN : v;
@@ -203,9 +206,10 @@ static enum verdict judge_chain(const struct judge *j, const char *chain, unsign
     return CONTINUE;
 }
 
-int nsh_xt_judge(const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path)
+int nsh_xt_judge(const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path,
+        bool ours)
 {
-    const struct judge j = {.xt = xt, .h = h, .path = path};
+    const struct judge j = {.xt = xt, .h = h, .path = path, .ours = ours};
     struct xt_counters counters;
     enum verdict v = judge_chain(&j, "FORWARD", 0);
     const char *policy = v == CONTINUE ? xt->policy("FORWARD", &counters, h) : NULL;

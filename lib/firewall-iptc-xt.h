@@ -107,9 +107,12 @@ void nsh_xt_decode(const struct nsh_xt *xt, struct nsh_xt_names *names, const vo
 
 /* ---- what others do with a packet (firewall-iptc-forward.c, firewall-iptc-ban.c) ---- */
 
-/* 1: the filter table's FORWARD drops a packet of the path, our own jumps aside; 0, -errno. */
-int nsh_xt_judge(
-        const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path);
+/*
+ * 1: the filter table's FORWARD drops a packet of the path; 0, -errno. `ours`: where one of our
+ * jumps stands, that accepts it; else they are passed over.
+ */
+int nsh_xt_judge(const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path,
+        bool ours);
 
 /*
  * Bans: rules of others that drop or reject what they name by address, set, port or mark, or by a

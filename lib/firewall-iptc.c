@@ -358,6 +358,36 @@ static int iptc_others_translate(struct nsh_firewall *fw)
 
 /* ---- what others do with what passes ---- */
 
+static void explain_drop(const struct nsh_xt *xt, const struct nsh_forward_path *paths, size_t n,
+        struct nsh_forward_drop *ret)
+{
+    snprintf(ret->what, sizeof ret->what, "the legacy %s chain FORWARD",
+            xt->family == AF_INET6 ? "ip6tables" : "iptables");
+    nsh_forward_fix(NSH_FORWARD_IPTABLES,
+            xt->family == AF_INET6 ? "ip6tables-legacy -I FORWARD" : "iptables-legacy -I FORWARD",
+            paths, n, ret->fix, sizeof ret->fix);
+}
+
+static int iptc_drops(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
+        bool accepted, struct nsh_forward_drop *ret)
+{
+    const struct nsh_xt *xt = nsh_xt_of(family);
+    struct nsh_forward_path general[2];
+    struct table t = {0};
+    int r = xt ? nsh_xt_table_listed(xt, NSH_TABLE_FILTER) : -EAFNOSUPPORT;
+
+    (void)fw;
+    if (r <= 0)
+        return r;
+    r = take_handle(xt, NSH_TABLE_FILTER, &t);
+    if (r >= 0)
+        r = nsh_xt_judge(xt, t.handle, path, accepted);
+    if (r > 0)
+        explain_drop(xt, general, nsh_forward_general(path, general), ret);
+    forget_handle(xt, &t);
+    return r;
+}
+
 /* The commands are for all that it drops. */
 static void judge_passage(const struct nsh_xt *xt, struct xtc_handle *h, struct nsh_passage *p)
 {
@@ -366,18 +396,14 @@ static void judge_passage(const struct nsh_xt *xt, struct xtc_handle *h, struct 
     size_t n;
 
     for (size_t i = 0; i < p->n_paths; i++)
-        dropped[i] = nsh_xt_judge(xt, h, &p->paths[i]) > 0;
+        dropped[i] = nsh_xt_judge(xt, h, &p->paths[i], false) > 0;
     n = nsh_passage_dropped(p, dropped, told);
     if (n == 0)
         return;
     p->dropped = true;
     p->by_firewall = !p->exit;
     p->drop.hosts = true;
-    snprintf(p->drop.what, sizeof p->drop.what, "the legacy %s chain FORWARD",
-            xt->family == AF_INET6 ? "ip6tables" : "iptables");
-    nsh_forward_fix(NSH_FORWARD_IPTABLES,
-            xt->family == AF_INET6 ? "ip6tables-legacy -I FORWARD" : "iptables-legacy -I FORWARD",
-            told, n, p->drop.fix, sizeof p->drop.fix);
+    explain_drop(xt, told, n, &p->drop);
 }
 
 /* Where the policies stand here, our jumps come before all other rules but bans. */
@@ -463,6 +489,7 @@ static const struct nsh_firewall_ops iptc_firewall = {
         .pass = iptc_pass,
         .pass_changed = iptc_pass_changed,
         .foreign = nsh_xt_foreign,
+        .drops = iptc_drops,
         .hint_fd = iptc_hint_fd,
         .hint_rest_usec = HINT_REST_USEC,
         .hint_take = iptc_hint_take,

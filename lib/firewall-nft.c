@@ -661,6 +661,17 @@ static int nft_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool h
     return r;
 }
 
+static int nft_drops(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
+        bool accepted, struct nsh_forward_drop *ret)
+{
+    struct nft *f = nft_of(fw);
+    int r = nsh_nft_in_use() ? nsh_nft_channel_open(&f->channel) : 0;
+
+    if (r < 0 || f->channel.fd < 0)
+        return r;
+    return nsh_nft_drops(&f->channel, family, path, accepted, ret);
+}
+
 static int is_past(struct nft *f, uint32_t judged)
 {
     uint32_t generation;
@@ -747,6 +758,7 @@ static const struct nsh_firewall_ops nft_firewall = {
         .others_changed = nft_others_changed,
         .pass = nft_pass,
         .pass_changed = nft_pass_changed,
+        .drops = nft_drops,
         .in_use = nft_in_use,
         .ahead = nft_ahead,
         .ahead_changed = nft_ahead_changed,

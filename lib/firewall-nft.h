@@ -383,6 +383,10 @@ enum nsh_nft_ban {
 /* Of a rule in the base chain. */
 enum nsh_nft_ban nsh_nft_ban_of(struct nsh_nft_judge *j, const struct nftnl_rule *rule);
 
+/* As drops() of the contract (firewall-nft-drops.c). */
+int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *path,
+        bool accepted, struct nsh_forward_drop *ret);
+
 /* ---- chains of ours in tables of others (firewall-nft-guest.c) ---- */
 
 /* As pass() of the contract. `ret_generation`: until the next one it is true; 0: it may be so no

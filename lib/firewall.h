@@ -268,6 +268,14 @@ struct nsh_firewall_ops {
             struct nsh_passage *passages, size_t n, nsh_guest_told *told, void *userdata);
     /* 1: the answer may be another one than when it was asked last; cheap. */
     int (*pass_changed)(struct nsh_firewall *fw);
+    /*
+     * Whether rules of others drop a packet of the path as it is forwarded, as things stand: 1,
+     * with what drops it and what helps, or 0. `accepted`: the chains of ours among them accept it.
+     * In a session or without. Negative errno: it can't be seen. Nothing comes into use by asking.
+     * NULL: it can't tell.
+     */
+    int (*drops)(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
+            bool accepted, struct nsh_forward_drop *ret);
     /* False: to ask for the descriptor below could bring it into use. NULL: never. */
     bool (*in_use)(struct nsh_firewall *fw);
     /*

@@ -65,6 +65,12 @@ const char *nsh_forward_exit_text(const struct nsh_forward_drop *drop, char *buf
 size_t nsh_forward_paths(const struct nsh_chain *chain, const struct nsh_chain *entry,
         struct nsh_forward_path *ret, size_t max);
 
+/*
+ * All that passes between the devices of a path, and the answers; of what was led elsewhere only
+ * what leads there. For nsh_forward_fix. Returns how many (forward-general.c).
+ */
+size_t nsh_forward_general(const struct nsh_forward_path *path, struct nsh_forward_path ret[2]);
+
 /* The port of a packet that no rule is about, and those of a path. */
 #define NSH_FORWARD_PORT 64999U
 static inline uint16_t nsh_forward_port(const struct nsh_range *ports)

@@ -332,11 +332,13 @@ static int fake_addresses(struct nsh_fib *fib, nsh_fib_address_seen *seen, void 
 
     for (size_t i = 0; rc == 0 && i < k->n_addresses; i++) {
         const struct fake_address *a = &k->addresses[i];
-        const struct nsh_fib_address address = {.address = a->addr,
+        struct nsh_fib_address address = {.address = a->addr,
                 .ifindex = a->ifindex,
                 .family = a->family,
+                .net = {.addr = a->addr, .family = a->family, .length = a->length},
                 .usable = !a->tentative};
 
+        nsh_prefix_mask(&address.net);
         seen(userdata, &address);
     }
     return rc;
@@ -455,6 +457,63 @@ static int fake_vrf_lookup(struct nsh_fib *fib, uint32_t vrf, int family,
     return link ? look_up(of(fib), family, addr, link->table, ret) : -ENODEV;
 }
 
+/* By the destination alone, as all lookups here. */
+static int fake_find(
+        struct nsh_fib *fib, const struct nsh_fib_question *q, uint32_t *ret_ifindex, size_t *ret)
+{
+    struct fake_handle *h = of(fib);
+    struct fake_query query = {.family = q->family, .addr = &q->to, .oif = q->oif};
+    int rc = called(h->k, NSH_FIB_FAKE_LOOKUP);
+
+    if (rc < 0)
+        return rc;
+    *ret = fake_lookup(h->k, &query, ret_ifindex);
+    return *ret == SIZE_MAX ? -ENETUNREACH : 0;
+}
+
+static int fake_path(
+        struct nsh_fib *fib, const struct nsh_fib_question *q, struct nsh_fib_answer *ret)
+{
+    const struct fake_route *e;
+    uint32_t ifindex;
+    size_t i;
+    int rc = fake_find(fib, q, &ifindex, &i);
+
+    if (rc < 0)
+        return rc;
+    e = &of(fib)->k->routes[i];
+    if (type_error(e->props->type) < 0)
+        return type_error(e->props->type);
+    *ret = (struct nsh_fib_answer){
+            .type = e->props->type,
+            .table = e->r.table,
+            .ifindex = ifindex,
+            .has_source = e->props->has_source,
+            .source = e->props->source,
+    };
+    for (uint32_t n = 0; n < e->props->n_nexthops; n++)
+        if (e->props->nexthops[n].ifindex == ifindex) {
+            ret->via_family = e->props->nexthops[n].via_family;
+            ret->via = e->props->nexthops[n].via;
+        }
+    return 0;
+}
+
+static int fake_entry(struct nsh_fib *fib, const struct nsh_fib_question *q,
+        nsh_fib_route_seen *seen, void *userdata)
+{
+    struct nsh_route route;
+    uint32_t ifindex;
+    size_t i;
+    int rc = fake_find(fib, q, &ifindex, &i);
+
+    if (rc < 0)
+        return rc;
+    route = of(fib)->k->routes[i].r;
+    route.props = of(fib)->k->routes[i].props;
+    return seen(userdata, &route);
+}
+
 static int fake_sysctl_get(struct nsh_fib *fib, const char *key, int *ret)
 {
     int rc = called(of(fib)->k, NSH_FIB_FAKE_SYSCTL_GET);
@@ -516,6 +575,8 @@ static const struct nsh_fib_ops fake_ops = {
         .vrf = fake_vrf,
         .lookup = fake_nsh_lookup,
         .vrf_lookup = fake_vrf_lookup,
+        .path = fake_path,
+        .entry = fake_entry,
         .sysctl_get = fake_sysctl_get,
         .sysctl_set = fake_sysctl_set,
         .sysctl_each_ipv6_conf = fake_each_ipv6_conf,
