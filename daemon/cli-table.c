@@ -5,6 +5,8 @@
 
 #define FIELD(member) .offset = offsetof(struct nsh_options, member)
 
+static const char *const protocols[] = {"tcp", "udp", "icmp", NULL};
+
 static const struct nsh_cli_option options[] = {
         {"config", FIELD(config), .letter = 'c', .common = true, .value = {NSH_CLI_FILE, "FILE"},
                 .help = "the file (default: " NSH_DEFAULT_CONFIG ")"},
@@ -27,6 +29,16 @@ static const struct nsh_cli_option options[] = {
                 .help = "write it there, in one step"},
         {"offline", FIELD(offline), .value = {NSH_CLI_FILE, "FILE"},
                 .help = "against a machine that holds what this file says"},
+        {"in", FIELD(in), .value = {NSH_CLI_DEVICE, "DEV"},
+                .help = "the interface it comes in by (default: the way back to its source)"},
+        {"protocol", FIELD(protocol), .value = {NSH_CLI_WORD, "NAME", .words = protocols},
+                .help = "tcp, udp or icmp (default: tcp with a port, else icmp)"},
+        {"port", FIELD(port), .value = {NSH_CLI_NUMBER, "N", .min = 1, .max = 65535},
+                .help = "the port it goes to"},
+        {"source-port", FIELD(source_port), .value = {NSH_CLI_NUMBER, "N", .min = 1, .max = 65535},
+                .help = "the port it comes from"},
+        {"mark", FIELD(mark), .value = {NSH_CLI_TEXT, "MARK"},
+                .help = "its firewall mark, such as 16 or 0x10"},
         {"help", FIELD(help), .letter = 'h', .common = true, .help = "what the command takes"},
         {"version", FIELD(version), .common = true, .help = "which version this is"},
 };
@@ -50,6 +62,10 @@ static const struct nsh_cli_command commands[] = {
                 .operands = {{{NSH_CLI_POLICY, "NAME"}, .optional = true}}, .options = "json"},
         {"doctor", nsh_command_doctor,
                 "look for the usual culprits (exit status 3: there are some)", .options = "json"},
+        {"explain", nsh_command_explain,
+                "what becomes of such a packet (exit status 3: it is stopped)",
+                .operands = {{{NSH_CLI_ADDRESS, "SOURCE"}}, {{NSH_CLI_ADDRESS, "DESTINATION"}}},
+                .options = "in protocol port source-port mark json"},
         {"metrics", nsh_command_metrics, "what it has counted, for Prometheus",
                 .options = "openmetrics output"},
         {"watch", nsh_command_watch, "what it repairs and what changes, as it happens",

@@ -20,6 +20,7 @@ enum nsh_exit {
     NSH_EXIT_FAILED = 1,
     NSH_EXIT_USAGE = 2,
     NSH_EXIT_CHANGES = 3, /* `plan`, `doctor`: there is something to do */
+    NSH_EXIT_STOPPED = 3, /* `explain`: the packet is stopped */
 };
 
 struct nsh_options {
@@ -33,6 +34,10 @@ struct nsh_options {
     bool openmetrics;
     const char *output;
     const char *offline;
+    const char *in; /* a device; what follows is of a packet, too */
+    const char *protocol;
+    uint32_t port, source_port; /* 0: not said */
+    const char *mark;
     const char *operands[NSH_OPERANDS_MAX]; /* in the order of the table; NULL: left out */
     char *const *rest; /* all operands, up to NULL, where a command wants that */
 };
@@ -44,6 +49,7 @@ int nsh_command_plan(const struct nsh_options *o);
 int nsh_command_apply(const struct nsh_options *o);
 int nsh_command_remove(const struct nsh_options *o);
 int nsh_command_status(const struct nsh_options *o);
+int nsh_command_explain(const struct nsh_options *o);
 int nsh_command_watch(const struct nsh_options *o);
 int nsh_command_metrics(const struct nsh_options *o);
 int nsh_command_doctor(const struct nsh_options *o);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The step of `explain` that forwards: the kernel's switch, what policies let through or drop, and
+ * what rules of others do.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "explain.h"
+
+/* ---- the switch ---- */
+
+static void stop_off(struct explain *e, const char *key)
+{
+    char fix[256];
+    int f = nsh_family_index(e->now.family);
+
+    if (e->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE)
+        snprintf(fix, sizeof fix, "sysctl -w %s=1, as the file says 'forwarding: leave'", key);
+    else if (e->desired->forwarding[f])
+        snprintf(fix, sizeof fix, "%s: the file's policies need it, and the daemon switches it on",
+                e->status ? "netshared status, which says why it is off"
+                          : "systemctl start netshared");
+    else
+        snprintf(fix, sizeof fix,
+                "sysctl -w %s=1, or a share or masquerade in the file, which switches it on", key);
+    explain_say(e, "Forwarding is off: %s is 0.", key);
+    explain_stop(e, fix, "forwarding is off (%s)", key);
+}
+
+/* IPv4 asks the device it came in by; IPv6 the switch for all, or the device's own force. */
+static bool is_forwarding(struct explain *e, const char *in)
+{
+    char key[64];
+    int value;
+
+    if (e->now.family == AF_INET) {
+        value = explain_sysctl(e, "net/ipv4/conf/*/forwarding", in);
+        snprintf(key, sizeof key, "net.ipv4.%s",
+                explain_sysctl(e, "net/ipv4/conf/*/forwarding", "all") == 0 ? "ip_forward" : "");
+        if (strcmp(key, "net.ipv4.") == 0)
+            snprintf(key, sizeof key, "net.ipv4.conf.%s.forwarding", in);
+    } else {
+        value = explain_sysctl(e, "net/ipv6/conf/*/forwarding", "all");
+        snprintf(key, sizeof key, "net.ipv6.conf.all.forwarding");
+        if (value == 0 && explain_sysctl(e, "net/ipv6/conf/*/force_forwarding", in) > 0) {
+            explain_say(e, "Forwarding is on for %s (force_forwarding).", in);
+            return true;
+        }
+    }
+    if (value != 0) {
+        explain_say(e, "Forwarding is on.");
+        return true;
+    }
+    stop_off(e, key);
+    return false;
+}
+
+/* ---- rules ---- */
+
+static void tell_policy(void *userdata, const struct nsh_walk_step *s)
+{
+    struct explain *e = userdata;
+    char policy[576], why[320];
+
+    explain_policy(e, s->chain, policy, sizeof policy);
+    switch (s->what) {
+    case NSH_WALK_LACKS:
+        explain_say(e, "%s would %s it, but is not in force: %s.", policy,
+                s->rule->action == NSH_PACKET_DROP ? "drop" : "let through",
+                explain_lack(e, s->chain, why, sizeof why));
+        return;
+    case NSH_WALK_TAKES:
+        explain_say(e, "%s %s.", policy,
+                s->rule->action == NSH_PACKET_DROP ? "drops it" : "lets it through");
+        if (!json_object_get(e->step, "policy")) {
+            explain_set(e, "policy", json_string(s->chain->policy));
+            explain_set_place(e, s->chain->origin);
+        }
+        return;
+    case NSH_WALK_EXEMPTS:
+    case NSH_WALK_LOGS:
+    case NSH_WALK_CLAMPS:
+        return;
+    }
+}
+
+static const char *fix_drop(const struct nsh_chain *c, const struct nsh_packet *p)
+{
+    if (c->kind != NSH_POLICY_SHARE)
+        return "";
+    return strcmp(p->in, p->out) != 0 && p->state == NSH_STATE_NEW
+                   ? "a port-forward for it, or 'allow-inbound: true' in the share; between LANs, "
+                     "no 'isolate: true'"
+                   : "";
+}
+
+static struct nsh_prefix host(int family, const union nsh_addr *addr)
+{
+    return (struct nsh_prefix){
+            .addr = *addr, .family = (uint8_t)family, .length = nsh_addr_bits(family)};
+}
+
+static struct nsh_forward_path path_of(const struct nsh_packet *p, bool reply)
+{
+    struct nsh_forward_path path = {
+            .reply = reply,
+            .translated = p->translated,
+            .from = host(p->family, &p->src),
+            .to = host(p->family, &p->dst),
+            .protocol = p->protocol,
+            .from_port = {p->source_port, p->source_port},
+            .to_port = {p->destination_port, p->destination_port},
+    };
+
+    memcpy(path.in, p->in, sizeof path.in);
+    memcpy(path.out, p->out, sizeof path.out);
+    return path;
+}
+
+static bool ask_others(struct explain *e, struct nsh_firewall *fw, const struct nsh_packet *p,
+        bool reply, bool accepted)
+{
+    const struct nsh_forward_path path = path_of(p, reply);
+    struct nsh_forward_drop drop;
+    char fix[896], share[128] = "";
+    int r = fw->ops->drops ? fw->ops->drops(fw, p->family, &path, accepted, &drop) : 0;
+
+    if (r < 0)
+        explain_say(e, "What rules of others in %s do with it can't be seen: %s.", fw->ops->name,
+                strerror(-r));
+    if (r <= 0)
+        return true;
+    if (!accepted && !p->translated)
+        snprintf(share, sizeof share,
+                "a share between %s and %s in the file, which keeps it let through; or ",
+                reply ? p->out : p->in, reply ? p->in : p->out);
+    snprintf(fix, sizeof fix, "%s%s", share, drop.fix);
+    explain_say(e, "%s drops it.", drop.what);
+    explain_stop(e, fix, "%s drops %s", drop.what, reply ? "the answer" : "what is forwarded so");
+    return false;
+}
+
+bool explain_pass(struct explain *e, const struct nsh_packet *p, bool reply)
+{
+    const struct nsh_chain *chain = NULL;
+    const struct nsh_packet_rule *rule =
+            nsh_walk(e->desired, NSH_TABLE_FILTER, "FORWARD", p, e->lacks, tell_policy, e, &chain);
+    char policy[576];
+    bool accepted = rule && rule->action == NSH_PACKET_ACCEPT;
+
+    if (rule && !accepted) {
+        explain_stop(e, fix_drop(chain, p), "%s drops %s",
+                explain_policy(e, chain, policy, sizeof policy), reply ? "the answer" : "it");
+        return false;
+    }
+    if (!ask_others(e, e->firewalls.iptables, p, reply, accepted) ||
+            !ask_others(e, e->firewalls.nftables, p, reply, accepted))
+        return false;
+    if (!rule)
+        explain_say(e,
+                "No policy of the file decides whether it is forwarded, and nothing drops it "
+                "that can be seen.");
+    return true;
+}
+
+void explain_forwarding(struct explain *e)
+{
+    explain_step(e, "forwarding");
+    if (e->here)
+        explain_say(e, "It is not forwarded. What rules of INPUT do with it is not looked at.");
+    else if (e->in == 0)
+        explain_say(e, "It is not forwarded. What rules of OUTPUT do with it is not looked at.");
+    else if (is_forwarding(e, e->first.in))
+        explain_pass(e, &e->now, false);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of `explain` share. Everything is looked at first (explain-look.c); then the
+ * packet is followed step by step, each told as it is taken, until one stops it.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "firewall-choice.h"
+#include "judge.h"
+#include "options.h"
+#include "walk.h"
+#include "way.h"
+
+/* Whether a wanted chain stands in the kernel. */
+struct explain_chain {
+    bool looked; /* false: it can't be seen */
+    char reason[128];
+};
+
+/* One way of a packet: as the kernel says, and as the rules and routes that were seen do. */
+struct explain_way {
+    struct nsh_fib_question asked;
+    int error; /* of the kernel; 0: it would take it */
+    struct nsh_fib_answer answer;
+    struct nsh_way found;
+    uint32_t ifindex; /* by which it leaves; 0: it does not */
+    char dev[IFNAMSIZ];
+};
+
+struct explain {
+    const struct nsh_options *options;
+    struct nsh_fib *fib;
+    struct nsh_firewalls firewalls;
+    struct nsh_desired *desired;
+    char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */
+    json_t *status;                   /* what a daemon says; NULL: none runs */
+    /* The packet: as it comes, and as it is now. */
+    struct nsh_packet first, now;
+    uint32_t in; /* its device; 0: it is this machine's own */
+    bool in_assumed;
+    struct nsh_fib_address *addresses;
+    size_t n_addresses;
+    struct nsh_ways ways;
+    bool *lacks; /* of each wanted chain: it is not in force */
+    struct explain_chain *chains;
+    /* What decides before it is routed; NULL: nothing does. */
+    const struct nsh_packet_rule *led_by;
+    struct explain_way forth, back;
+    bool here; /* it is for this machine */
+    /* What is told. */
+    json_t *steps, *step;
+    json_t *stop; /* the verdict, if a step stops it */
+};
+
+/* ---- explain-look.c ---- */
+
+/* 0 or negative errno; with words on stderr. */
+int explain_look(struct explain *e);
+void explain_done(struct explain *e);
+/* Asks the kernel, and goes through what was seen. */
+void explain_ask(
+        struct explain *e, const struct nsh_packet *p, uint32_t iif, struct explain_way *ret);
+/* An address of this machine; `ifindex` 0: of any device. */
+bool explain_is_own(const struct explain *e, const union nsh_addr *addr, uint32_t ifindex);
+/* The same, answered. */
+struct nsh_packet explain_answer(const struct nsh_packet *p);
+/* The integer; -1: there is none. */
+int explain_sysctl(struct explain *e, const char *format, const char *dev);
+/* Why the policy of a chain is not in force; returns buf. */
+const char *explain_lack(
+        const struct explain *e, const struct nsh_chain *c, char *buf, size_t size);
+
+/* ---- explain-tell.c ---- */
+
+/* From now on all is told of this step. */
+void explain_step(struct explain *e, const char *name);
+__attribute__((format(printf, 2, 3))) void explain_say(struct explain *e, const char *format, ...);
+/* Takes the value. */
+void explain_set(struct explain *e, const char *key, json_t *value);
+void explain_set_address(struct explain *e, const char *key, const union nsh_addr *addr);
+/* "FILE" and "LINE" of the step. */
+void explain_set_place(struct explain *e, nsh_origin origin);
+/* " (/etc/netshared.yaml:3)", or "" where there is none; returns buf. */
+const char *explain_place(const struct explain *e, nsh_origin origin, char *buf, size_t size);
+/* The step stops it. `fix` "": nothing is known to help. */
+__attribute__((format(printf, 3, 4))) void explain_stop(
+        struct explain *e, const char *fix, const char *format, ...);
+/* "share home (/etc/netshared.yaml:8)"; returns buf. */
+const char *explain_policy(
+        const struct explain *e, const struct nsh_chain *c, char *buf, size_t size);
+/* "10.0.0.2 port 40000"; returns buf. */
+const char *explain_end(const struct nsh_packet *p, const union nsh_addr *addr, uint16_t port,
+        char *buf, size_t size);
+/* All of it; nsh_exit. */
+int explain_print(struct explain *e);
+
+/* ---- the steps ---- */
+
+void explain_arrival(struct explain *e);     /* explain-arrive.c */
+void explain_destination(struct explain *e); /* explain-arrive.c */
+void explain_route(struct explain *e);       /* explain-route.c */
+void explain_forwarding(struct explain *e);  /* explain-forward.c */
+void explain_source(struct explain *e);      /* explain-source.c */
+void explain_return(struct explain *e);      /* explain-return.c */
+/* Before all of them: what is not told of but needed by the first. */
+void explain_foresee(struct explain *e); /* explain-arrive.c */
+/* The reverse-path filter of IPv4 on `dev` for a packet whose way back is `back`: true if it
+ * passes. */
+bool explain_reverse_path(struct explain *e, const char *dev, uint32_t ifindex,
+        const struct nsh_packet *p, const char *back_iif);
+/* FORWARD lets it through: ours and others. */
+bool explain_pass(struct explain *e, const struct nsh_packet *p, bool reply);

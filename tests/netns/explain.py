@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""explain: its verdict must be what a packet meets that is really sent."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+import firewall
+import rtnl
+from daemon import Daemon
+from netns import differences
+from tap import case, check, contains, equal, main
+from topology import (BASIC, CLIENT4, CLIENT6, FAR4, FAR6, LAN4, MASQUERADE4, MASQUERADE6, SERVER4,
+                      SERVER6, WAN4, WAN6, Lan)
+from traffic import PORT, TcpEcho, UdpEcho, tcp_peer, udp_peer
+
+SHARE = """version: 1
+share:
+  - {name: home, lan: eth0, wan: eth1%s}
+"""
+LEAVE = "version: 1\nsettings: {forwarding: leave}\n"
+
+
+def said(d, *argv):
+    """(verdict, JSON)."""
+    result = d.cli("explain", *argv, "--json")
+    check(result.returncode in (0, 3), "exit code %d: %s" % (result.returncode, result.stderr))
+    answer = json.loads(result.stdout)
+    equal(answer["passes"], result.returncode == 0, "what the exit code says")
+    return answer
+
+
+def step(answer, name):
+    return next((s for s in answer["steps"] if s["name"] == name), {})
+
+
+def stops(answer):
+    """The name of the step that stops it; None: none does."""
+    names = [s["name"] for s in answer["steps"] if s["stops"]]
+    equal(bool(names), not answer["passes"], "a step stops it or none does")
+    if names:
+        equal(answer["steps"][answer["stopped_at"] - 1]["name"], names[0], "the number of the step")
+        check(answer["reason"], "a reason")
+    return names[0] if names else None
+
+
+def agree(d, asker, source, target, where=None, port=PORT, argv=(), ns_port=None):
+    """Sends one, explains it, and compares; the explanation. `where`: the step that must stop it."""
+    seen = udp_peer(asker, target, port=port, timeout=0.4 if where else 3.0)
+    answer = said(d, source, target, "--protocol", "udp", "--port", str(port), *argv)
+    text = json.dumps(answer, indent=1)
+    equal(stops(answer), where, "the step that stops it, in\n" + text)
+    equal(answer["passes"], seen is not None, "the packet was seen as %s, and this said\n%s" %
+          (seen, text))
+    if seen is not None and step(answer, "source"):
+        equal(step(answer, "source")["source"], seen, "what it appears as")
+    return answer
+
+
+def words(answer):
+    return "\n".join(text for s in answer["steps"] for text in s["text"])
+
+
+@case("a home router: the packet passes, and appears as the router")
+def _():
+    with Lan() as w:
+        w.serve(FAR4, SERVER4)
+        d = Daemon(w.router, BASIC).start()
+        answer = agree(d, w.client, CLIENT4, FAR4)
+        route = step(answer, "route")
+        equal((route["file"], route["line"], route["table"], route["rule_priority"], route["out"],
+               route["gateway"]), (d.config, 6, 254, 32766, "eth1", SERVER4), "the route")
+        equal((step(answer, "source")["policy"], step(answer, "source")["line"]), ("lan-out", 8),
+              "the policy")
+        equal((step(answer, "arrival")["interface"], step(answer, "arrival")["assumed"]),
+              ("eth0", True), "where it comes in")
+        agree(d, w.client, CLIENT4, SERVER4, argv=("--in", "eth0"))
+        contains(d.cli("explain", CLIENT4, FAR4).stdout, "It passes", "the text")
+        # The server's own way to the LAN is not translated.
+        UdpEcho(w.client, CLIENT4)
+        answer = agree(d, w.server, SERVER4, CLIENT4)
+        contains(words(answer), "No policy of the file changes its source", "the steps")
+
+
+@case("forwarding is off")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4, SERVER6)
+        w.router.sysctl("net.ipv4.ip_forward", 0)
+        w.router.sysctl("net.ipv6.conf.all.forwarding", 0)
+        d = Daemon(w.router, LEAVE + MASQUERADE4 + MASQUERADE6.replace("masquerade:\n", "").replace(
+            "lan-out", "six")).start()
+        for ns, source, target in ((w.client, CLIENT4, SERVER4), (w.client, CLIENT6, SERVER6)):
+            answer = agree(d, ns, source, target, where="forwarding")
+            contains(answer["fix"], "sysctl -w net.ipv", "what helps")
+            for key in ("ip_forward" if ":" not in source else "conf.all.forwarding",):
+                contains(answer["fix"], key, "what helps")
+        w.router.sysctl("net.ipv4.ip_forward", 1)
+        w.router.sysctl("net.ipv6.conf.all.forwarding", 1)
+        agree(d, w.client, CLIENT4, SERVER4)
+        agree(d, w.client, CLIENT6, SERVER6)
+        w.router.sysctl("net.ipv4.conf.eth1.forwarding", 0)
+        agree(d, w.client, CLIENT4, SERVER4, where="return")
+
+
+@case("FORWARD of others drops it; with a share it passes")
+def _():
+    for drop in (("iptables-legacy", "-P", "FORWARD", "DROP"),
+                 ("iptables-nft", "-P", "FORWARD", "DROP"),
+                 ("nft", "table inet mine { chain passing { type filter hook forward priority 0; "
+                  "iifname eth0 drop; }; }")):
+        with Lan() as w:
+            w.serve(SERVER4)
+            w.router.run(*drop)
+            d = Daemon(w.router, BASIC).start()
+            answer = agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
+            contains(answer["reason"], "passing" if drop[0] == "nft" else "FORWARD", "the reason")
+            contains(answer["fix"], "share", "what helps")
+            d.reload(SHARE % "")
+            agree(d, w.client, CLIENT4, SERVER4)
+            # What helps does, if nobody keeps it so.
+            d.reload(BASIC)
+            agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
+            w.router.run("sh", "-c", answer["fix"].split("run: ", 1)[1])
+            agree(d, w.client, CLIENT4, SERVER4)
+
+
+@case("a rule of others about this very packet")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4)
+        UdpEcho(w.server, SERVER4, PORT + 1)
+        d = Daemon(w.router, BASIC).start()
+        for rule in (("iptables-legacy", "-A", "FORWARD", "-s", CLIENT4, "-p", "udp", "--dport",
+                      str(PORT), "-j", "DROP"),
+                     ("nft", "table inet mine { chain passing { type filter hook forward priority "
+                      "0; ip saddr %s udp dport %d drop; }; }" % (CLIENT4, PORT))):
+            w.router.run(*rule)
+            agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
+            agree(d, w.client, CLIENT4, SERVER4, port=PORT + 1)
+            w.router.iptables("-F FORWARD")
+
+
+@case("only the answers are dropped")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4)
+        w.router.iptables("-A FORWARD -i eth0 -j ACCEPT")
+        w.router.iptables("-P FORWARD DROP")
+        d = Daemon(w.router, BASIC).start()
+        agree(d, w.client, CLIENT4, SERVER4, where="return")
+
+
+@case("a share drops what comes in; isolate and allow-inbound")
+def _():
+    with Lan() as w:
+        UdpEcho(w.client, CLIENT4)
+        d = Daemon(w.router, SHARE % "").start()
+        answer = agree(d, w.server, SERVER4, CLIENT4, where="forwarding")
+        contains(answer["reason"], "share home", "the reason")
+        d.reload(SHARE % ", allow-inbound: true")
+        agree(d, w.server, SERVER4, CLIENT4)
+
+
+@case("an exception of a policy, and the policy behind it")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4, FAR4)
+        d = Daemon(w.router, BASIC + "    except-to: [192.0.2.0/24]\n").start()
+        answer = agree(d, w.client, CLIENT4, SERVER4)
+        contains(words(answer), "exempts it (except-to: 192.0.2.0/24)", "the steps")
+        agree(d, w.client, CLIENT4, FAR4)
+        d.reload(BASIC + "    except-to: [192.0.2.0/24]\n"
+                 "  - {name: other, out: [eth1], to-source: 192.0.2.77}\n")
+        w.server.ip("route replace 192.0.2.77/32 via 192.0.2.1 dev eth0")
+        answer = agree(d, w.client, CLIENT4, SERVER4)
+        equal(step(answer, "source")["policy"], "other", "who takes it")
+
+
+@case("lists that are sets, protocols and ports")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4)
+        TcpEcho(w.server, SERVER4, PORT + 1)
+        UdpEcho(w.server, SERVER4, PORT + 2)
+        others = ", ".join("10.%d.0.0/16" % i for i in range(1, 20))
+        d = Daemon(w.router, """version: 1
+masquerade:
+  - {name: set, from: [%s, 10.0.0.2/31], out: [eth1], protocol: udp, destination-port: [%d]}
+  - {name: rest, from: [%s], out: [eth1]}
+""" % (others, PORT, others)).start()
+        equal(step(agree(d, w.client, CLIENT4, SERVER4), "source")["policy"], "set", "who takes it")
+        answer = agree(d, w.client, CLIENT4, SERVER4, port=PORT + 2)
+        check("policy" not in step(answer, "source"), "another port is not taken")
+        equal(tcp_peer(w.client, SERVER4, PORT + 1), CLIENT4, "another protocol")
+        answer = said(d, CLIENT4, SERVER4, "--protocol", "tcp", "--port", str(PORT + 1))
+        equal(step(answer, "source")["source"], CLIENT4, "another protocol, as explained")
+
+
+@case("a port-forward, from outside and from inside")
+def _():
+    with Lan() as w:
+        UdpEcho(w.client, CLIENT4)
+        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        d = Daemon(w.router, """version: 1
+port-forwards:
+  - {name: web, in: eth1, protocol: udp, port: 7000, to: %s, to-port: %d}
+""" % (CLIENT4, PORT)).start()
+        answer = agree(d, w.server, SERVER4, WAN4, port=7000)
+        there = step(answer, "destination")
+        equal((there["policy"], there["destination"], there["destination_port"], there["line"]),
+              ("web", CLIENT4, PORT, 3), "where it is led")
+        # Another port ends at the router itself, where nobody listens.
+        answer = said(d, SERVER4, WAN4, "--protocol", "udp", "--port", "7001")
+        contains(words(answer), "is this machine itself", "another port")
+
+
+@case("no route, and routes that lead nowhere")
+def _():
+    with Lan() as w:
+        w.serve(FAR4, FAR6)
+        w.router.sysctl("net.ipv4.ip_forward", 1)
+        w.router.sysctl("net.ipv6.conf.all.forwarding", 1)
+        d = Daemon(w.router, "version: 1\n").start()
+        answer = agree(d, w.client, CLIENT4, FAR4, where="route")
+        contains(answer["reason"], "no route", "the reason")
+        agree(d, w.client, CLIENT6, FAR6, where="route")
+        for kind in ("blackhole", "unreachable", "prohibit"):
+            d.reload("version: 1\nroutes:\n  - {to: 198.51.100.0/24, type: %s}\n"
+                     "  - {to: '2001:db8:c::/48', type: %s}\n" % (kind, kind))
+            answer = agree(d, w.client, CLIENT4, FAR4, where="route")
+            contains(answer["reason"], "%s 198.51.100.0/24" % kind, "the reason")
+            contains(answer["reason"], d.config + ":3", "the reason")
+            agree(d, w.client, CLIENT6, FAR6, where="route")
+
+
+@case("a route of the file that is not there is told of, with the reason")
+def _():
+    with Lan() as w:
+        w.serve(FAR4)
+        w.router.sysctl("net.ipv4.ip_forward", 1)
+        d = Daemon(w.router, "version: 1\nroutes:\n"
+                   "  - {to: 198.51.100.0/24, via: 172.16.9.9}\n").start()
+        answer = agree(d, w.client, CLIENT4, FAR4, where="route")
+        contains(words(answer), "The file's route 198.51.100.0/24 via 172.16.9.9 (%s:3) would "
+                 "decide, but is not there: " % d.config, "the steps")
+        w.router.ip("route add 198.51.0.0/16 via 192.0.2.2 dev eth1 proto static")
+        answer = agree(d, w.client, CLIENT4, FAR4)
+        contains(words(answer), "would decide", "the steps, with a worse one of others")
+        contains(words(answer), "198.51.0.0/16 via 192.0.2.2 dev eth1 (static)", "who wrote it")
+
+
+@case("a strict reverse-path filter, on the way there and back")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4)
+        d = Daemon(w.router, BASIC).start()
+        stub = w.router.stub("eth7")
+        w.router.ip_batch(["addr add 172.16.7.1/24 dev eth7",
+                           "route add 10.0.0.2/32 via 172.16.7.2 dev eth7"])
+        for all_, device, where in ((0, 1, "arrival"), (1, 0, "arrival"), (0, 0, "return"),
+                                    (2, 0, "return"), (1, 2, "return")):
+            w.router.sysctl("net.ipv4.conf.all.rp_filter", all_)
+            w.router.sysctl("net.ipv4.conf.eth0.rp_filter", device)
+            w.router.sysctl("net.ipv4.conf.eth1.rp_filter", 0)
+            seen = udp_peer(w.client, SERVER4, timeout=0.4)
+            equal(seen, None, "no answer comes back")
+            answer = said(d, CLIENT4, SERVER4, "--in", "eth0", "--protocol", "udp", "--port",
+                          str(PORT))
+            if where == "arrival":
+                equal(stops(answer), "arrival", "where it stops: " + words(answer))
+                contains(answer["fix"], "net.ipv4.conf.eth0.rp_filter=2", "what helps")
+            else:
+                equal(step(answer, "return").get("out"), "eth7", "where the answer goes")
+        del stub
+
+
+@case("policy routing: the rule that decides, and a mark")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4, FAR4)
+        d = Daemon(w.router, """version: 1
+routes:
+  - {to: default, via: 192.0.2.2, dev: eth1, table: 100}
+rules:
+  - {from: 10.0.0.0/24, table: 100, priority: 1000}
+  - {mark: 7, action: prohibit, priority: 900, family: ipv4}
+""" + MASQUERADE4).start()
+        answer = agree(d, w.client, CLIENT4, FAR4)
+        route = step(answer, "route")
+        equal((route["rule_priority"], route["table"], route["line"]), (1000, 100, 3), "the rule")
+        contains(words(answer), "%s:5" % d.config, "its place")
+        answer = said(d, CLIENT4, FAR4, "--mark", "0x7")
+        equal(stops(answer), "route", "a mark")
+        contains(answer["reason"], "%s:6" % d.config, "the reason")
+        w.router.iptables("-t mangle -A PREROUTING -j MARK --set-mark 7")
+        equal(udp_peer(w.client, FAR4, timeout=0.4), None, "a marked packet")
+        w.router.iptables("-t mangle -F PREROUTING")
+        d.reload("version: 1\n" + MASQUERADE4)
+        agree(d, w.client, CLIENT4, FAR4, where="route")
+
+
+@case("IPv6: masqueraded, and not")
+def _():
+    with Lan() as w:
+        w.serve(SERVER6, FAR6)
+        d = Daemon(w.router, "version: 1\nroutes:\n"
+                   "  - {to: '2001:db8:c::/48', via: '2001:db8:b::2'}\n" + MASQUERADE6).start()
+        answer = agree(d, w.client, CLIENT6, FAR6)
+        equal(step(answer, "source")["source"], WAN6, "what it appears as")
+        d.reload(SHARE % "")
+        answer = agree(d, w.client, CLIENT6, SERVER6)
+        equal(step(answer, "source")["source"], CLIENT6, "what it appears as")
+
+
+@case("a policy that is not in force is told of")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4)
+        d = Daemon(w.router, BASIC).start()
+        d.stop()
+        answer = agree(d, w.client, CLIENT4, SERVER4)
+        equal(step(answer, "source")["source"], WAN4, "without a daemon")
+        if firewall.NAME == "iptables":
+            w.router.iptables("-t nat -F")
+        else:
+            w.router.run("nft", "flush table ip netshared")
+        answer = agree(d, w.client, CLIENT4, SERVER4)
+        contains(words(answer), "lan-out (%s:8) would take it, but is not in force: " % d.config,
+                 "the steps")
+
+
+@case("this machine's own packets, and those for it")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4, FAR4)
+        d = Daemon(w.router, BASIC.replace("from: [10.0.0.0/24]\n    ", "")).start()
+        answer = agree(d, w.router, WAN4, SERVER4)
+        contains(words(answer), "this machine's own", "the steps")
+        UdpEcho(w.router, LAN4)
+        answer = agree(d, w.client, CLIENT4, LAN4)
+        contains(words(answer), "is this machine itself", "the steps")
+
+
+@case("it writes nothing, and needs no root")
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, BASIC)
+        monitor = rtnl.Monitor(w.router)
+        before = w.router.snapshot()
+        tables = w.router.tables_in_use()
+        for argv in ((CLIENT4, FAR4), (CLIENT6, SERVER6), (CLIENT4, SERVER4, "--port", "443")):
+            said(d, *argv)
+        equal(w.router.tables_in_use(), tables, "tables that exist")
+        equal(differences(before, w.router.snapshot()), "", "what has changed")
+        equal(monitor.take(), [], "what was told of")
+        os.chmod(d.base, 0o755)
+        os.chmod(w.directory, 0o755)
+        result = w.router.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                              d.binary, "explain", *d.options(), CLIENT4, SERVER4, check=False)
+        check(result.returncode in (0, 3), "without root: " + result.stderr)
+        contains(result.stdout, "It leaves by eth1", "without root")
+
+
+@case("words that make no packet")
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, BASIC)
+        for argv in ((CLIENT4,), (CLIENT4, SERVER6), (CLIENT4, "host"),
+                     (CLIENT4, SERVER4, "--protocol", "sctp"), (CLIENT4, SERVER4, "--port", "0"),
+                     (CLIENT4, SERVER4, "--protocol", "icmp", "--port", "1"),
+                     (CLIENT4, SERVER4, "--mark", "x")):
+            equal(d.cli("explain", *argv).returncode, 2, "exit code of " + " ".join(argv))
+        equal(d.cli("explain", CLIENT4, SERVER4, "--in", "eth9").returncode, 1, "no such interface")
+        equal(d.cli("explain", "203.0.113.9", SERVER4).returncode, 1, "from where?")
+
+
+main()
