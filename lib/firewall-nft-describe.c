@@ -123,12 +123,12 @@ static void compare_device(
 {
     bool in = word[0] == 'i';
     struct nsh_packet_rule *r = equal ? &t->ret->needs : &t->ret->spares;
+    bool whole = memchr(data, '\0', size); /* with its NUL; iptables-nft compares no more */
     char name[IFNAMSIZ] = "";
 
-    /* With its NUL it is the whole name. */
     memcpy(name, data, size < IFNAMSIZ ? size : IFNAMSIZ - 1);
-    put(t, "%s %s\"%s%s\" ", word, negation(equal), name, size < IFNAMSIZ ? "*" : "");
-    if (size < IFNAMSIZ - 1)
+    put(t, "%s %s\"%s%s\" ", word, negation(equal), name, whole ? "" : "*");
+    if (!whole && size < IFNAMSIZ - 1)
         name[size] = '+';
     memcpy(in ? r->in : r->out, name, IFNAMSIZ);
 }

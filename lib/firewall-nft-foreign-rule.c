@@ -160,7 +160,7 @@ static void compare_device(struct reader *r, const uint8_t *data, uint32_t size,
 
     if (r->field == IN || r->field == OUT) {
         memcpy(name, data, size < IFNAMSIZ ? size : IFNAMSIZ);
-        put_device(r, name, size < IFNAMSIZ, equal); /* with its NULs it is the whole name */
+        put_device(r, name, !memchr(data, '\0', size), equal); /* with a NUL it is the whole */
         return;
     }
     memcpy(&index, data, sizeof index);

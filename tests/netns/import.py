@@ -143,6 +143,7 @@ def comes_over(make, firewall):
         text = imported(w, d)
         equal(len(re.findall("^  - name: ", text, re.M)), 4, "policies in\n" + text)
         equal(len(removals(text)), 5, "commands in\n" + text)
+        contains(text, "# to know: netshared accepts in FORWARD what its port-forwards", text)
         check("not taken" not in text.partition("version: 1")[2], text)
         adopts_only(d)
         udp, tcp = UdpStream(w.client, FAR4), TcpTransfer(w.client, FAR4)
@@ -228,6 +229,75 @@ def _():
             own = [line for line in rules if "proto netshared" in line or "proto 110" in line]
             equal((len(own), len(rules) - len(own)), (many, 3 if family == 4 else 2), str(rules))
         d.stop()
+
+
+# The same in the words of iptables and of nft, and what is to come of both.
+EACH = [
+    ("-A POSTROUTING -o eth1 -s 10.0.1.64/26 -j NETMAP --to 192.0.2.64/26", None,
+     "  - name: map-eth1\n    dev: eth1\n    inside: 10.0.1.64/26\n    outside: 192.0.2.64/26\n"),
+    ("-A POSTROUTING -s 10.1.0.0/16 -o eth1 -j SNAT --to-source 192.0.2.10-192.0.2.12 --random "
+     "--persistent",
+     'post ip saddr 10.1.0.0/16 oifname "eth1" snat to 192.0.2.10-192.0.2.12 random,persistent',
+     "  - name: snat-eth1\n    from: 10.1.0.0/16\n    out: eth1\n"
+     "    to-source: 192.0.2.10-192.0.2.12\n    persistent: true\n    random: ports\n"),
+    ("-A POSTROUTING -s 10.2.0.0/16 -o ppp+ -p tcp -j MASQUERADE --to-ports 1024-2000 "
+     "--random-fully",
+     'post ip saddr 10.2.0.0/16 oifname "ppp*" meta l4proto tcp masquerade to :1024-2000 '
+     'fully-random',
+     "  - name: out-ppp\n    from: 10.2.0.0/16\n    out: ppp+\n    protocol: tcp\n"
+     "    to-ports: 1024-2000\n    random: fully\n"),
+    ("-A POSTROUTING -s 10.3.0.1 -m mark --mark 0x10/0xf0 -p udp --sport 53 -j MASQUERADE",
+     "post ip saddr 10.3.0.1 meta mark & 0xf0 == 0x10 udp sport 53 masquerade",
+     "  - name: out-any\n    from: 10.3.0.1\n    out: any\n    protocol: udp\n"
+     "    source-port: 53\n    mark: 0x10/0xf0\n"),
+    ("-A POSTROUTING ! -s 10.4.0.0/16 ! -o eth0 -d 192.0.2.0/24 -j MASQUERADE",
+     'post ip saddr != 10.4.0.0/16 oifname != "eth0" ip daddr 192.0.2.0/24 masquerade',
+     "  - name: out-any-2\n    to: 192.0.2.0/24\n    out: any\n    except-from: 10.4.0.0/16\n"
+     "    except-out: eth0\n"),
+    ("-A PREROUTING -s 192.0.2.0/24 -i eth1 -p udp --dport 1000:1010 -j DNAT --to 10.0.0.2",
+     'pre ip saddr 192.0.2.0/24 iifname "eth1" udp dport 1000-1010 dnat to 10.0.0.2',
+     "  - name: udp-1000\n    in: eth1\n    from: 192.0.2.0/24\n    protocol: udp\n"
+     "    port: 1000-1010\n    to: 10.0.0.2\n"),
+    ("-A PREROUTING -i eth1 -p tcp -m multiport --dports 80,443 -j DNAT --to 10.0.0.2:8080",
+     'pre iifname "eth1" tcp dport { 80, 443 } dnat to 10.0.0.2:8080',
+     "  - name: tcp-80\n    in: eth1\n    protocol: tcp\n    port: 80\n    to: 10.0.0.2\n"
+     "    to-port: 8080\n  - name: tcp-443\n"),
+    ("-A PREROUTING -i eth1 -d 192.0.2.64/26 -j NETMAP --to 10.0.1.64/26", None, None)]
+
+
+def each_comes(program):
+    with Router() as w:
+        w.router.sysctl("net.ipv4.ip_forward", 1)
+        if program == "nft":
+            for chain, hook in (("pre", "prerouting priority -100"),
+                                ("post", "postrouting priority 100")):
+                w.router.run("nft", "add table ip mine; add chain ip mine %s { type nat hook %s; }"
+                             % (chain, hook))
+        for iptables, nft, _ in EACH:
+            if program != "nft":
+                # A comment that only a shell's quotes bring through.
+                w.router.run(program, "-w", "-t", "nat", *iptables.split(), "-m", "comment",
+                             "--comment", "it's\n\\ \"\x01\"")
+            elif nft:
+                w.router.run("nft", "add rule ip mine " + nft)
+        d = Daemon(w.router, EMPTY)
+        text = imported(w, d)
+        for iptables, nft, yaml in EACH:
+            if yaml and (nft or program != "nft"):
+                contains(text, yaml, iptables)
+        check("not taken" not in text.partition("version: 1")[2] and '"eth1*"' not in text, text)
+        adopts_only(d)
+        d.start()
+        equal(d.plan().returncode, 0, "plan then: " + d.plan().stdout)
+        remove_old(w.router, text)
+        equal(foreign_nat(w.router), [], "rules of others that are left")
+        equal(d.plan().returncode, 0, "plan at the end: " + d.plan().stdout)
+        d.stop()
+
+
+for _program in ("iptables-legacy", "iptables-nft", "nft"):
+    case("each kind of translation, in the words of " + _program)(
+        lambda program=_program: each_comes(program))
 
 
 @case("odd names, comments with control characters, what is not understood, what programs keep")
