@@ -490,6 +490,17 @@ static void suggest_share(const struct work *w, FILE *to)
     }
 }
 
+static void note_forwards(const struct work *w, FILE *to)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->items[i].fate == TAKEN && w->items[i].kind == NSH_POLICY_PORT_FORWARD) {
+            nsh_import_comment(to,
+                    "to know: netshared accepts in FORWARD what its port-forwards lead on, "
+                    "whatever is dropped there now, but for bans of what they name at its start");
+            return;
+        }
+}
+
 static void write_all(const struct work *w, FILE *to, unsigned *ret_families)
 {
     *ret_families = 0;
@@ -503,6 +514,7 @@ static void write_all(const struct work *w, FILE *to, unsigned *ret_families)
         (void)fputc('\n', to);
     write_left(w, to);
     write_owned(w, to);
+    note_forwards(w, to);
     suggest_share(w, to);
 }
 
