@@ -22,7 +22,7 @@
 static const struct {
     const char *action, *advice;
 } advices[] = {
-        {"fight", "stop that program from changing it, or take the object out of the file"},
+        {"fight", "let that program leave it alone, or take the object out of the file"},
         {"overrun", "if it comes often: something floods netlink; see 'ip monitor'"},
 };
 
@@ -50,8 +50,8 @@ static void print_time(const json_t *event)
     printf("%s ", clock);
 }
 
-/* One line an event: what lies on further lines of a message (a bad file's errors) follows
- * indented. */
+/* One line an event, with what to do about it; but what lies on further lines of a message (a bad
+ * file's errors) follows indented. */
 static void print_event(const json_t *event)
 {
     const char *message = text_of(event, "message"), *action = text_of(event, "action");
@@ -70,9 +70,9 @@ static void print_event(const json_t *event)
 
         printf(" (%s:%lld)", shown ? shown : "", (long long)line);
     }
-    putchar('\n');
     if (advice)
-        printf("         what to do: %s\n", advice);
+        printf("; what to do: %s", advice);
+    putchar('\n');
 }
 
 static int on_event(void *userdata, const char *json)

@@ -36,6 +36,8 @@ typedef uint64_t nsh_object_id;
 #define NSH_OBJECT_DROP (1ULL << 56)
 /* Jumps of ours in chains of others. */
 #define NSH_OBJECT_GUEST (1ULL << 55)
+/* Of a policy's first chain: that jumps which it needs are not there. */
+#define NSH_OBJECT_UNHOSTED (1ULL << 53)
 /* Of a chain: a rule of others that takes packets before it. */
 #define NSH_OBJECT_AHEAD (1ULL << 54)
 

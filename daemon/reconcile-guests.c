@@ -12,13 +12,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "apply.h"
 #include "cleanup.h"
 
 #define COMMIT_TRIES 8
 #define RETRY_USEC 50000ULL
+/* A failure is tried again after that, and each further one after twice as long, 64 s at last. */
 #define FAILURE_RETRY_USEC 1000000ULL
+#define FAILURES_MAX 6
 #define WHY_SIZE 256
 
 NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
@@ -184,6 +187,45 @@ static void note(void *userdata, const struct nsh_guest_seen *seen)
         r->guests_dirty = true;
 }
 
+static bool is_in_iptables(const struct guest_mark *m)
+{
+    return strcmp(m->where, place_in_iptables(AF_INET)) == 0 ||
+           strcmp(m->where, place_in_iptables(AF_INET6)) == 0;
+}
+
+/* In iptables it is an ordinary chain of the firewall that does not hold the policies. */
+static struct nsh_firewall *firewall_of(const struct nsh_reconciler *r, const struct guest_mark *m)
+{
+    bool tells = strcmp(r->firewall->ops->name, "iptables") != 0;
+
+    return is_in_iptables(m) || !tells ? r->other : r->firewall;
+}
+
+/* Who took them away, as far as it is certain: asked as soon as they are missed. */
+static void look_for_culprits(struct nsh_reconciler *r)
+{
+    struct nsh_firewall_culprit who;
+
+    for (size_t i = 0; i < r->n_guest_marks; i++) {
+        struct guest_mark *m = &r->guest_marks[i];
+        struct nsh_firewall *fw = firewall_of(r, m);
+
+        if (m->wrong && fw && fw->ops->pass_culprit && fw->ops->pass_culprit(fw, &who) &&
+                nsh_culprit_confirm(who.pid, who.name, m->culprit))
+            m->culprit_pid = (pid_t)who.pid;
+    }
+}
+
+static void remember_hosted(struct nsh_reconciler *r, const struct nsh_passages *p)
+{
+    free(r->hosted);
+    r->n_hosted = 0;
+    r->hosted = calloc(p->n + 1, sizeof *r->hosted);
+    for (size_t i = 0; r->hosted && i < p->n; i++)
+        if (p->items[i].hosted && !p->items[i].barred)
+            r->hosted[r->n_hosted++] = reconcile_lead(r, p->chains[i]);
+}
+
 int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p)
 {
     int q;
@@ -197,10 +239,49 @@ int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p)
         q = look_at_iptables(r);
     if (q == 0)
         drop_unseen(r);
+    remember_hosted(r, p);
+    look_for_culprits(r);
     return q;
 }
 
+/* ---- policies that wait for one ---- */
+
+const char *reconcile_guest_reason(const struct nsh_reconciler *r, size_t lead)
+{
+    return nsh_notes_reason(r->notes, NSH_OBJECT_UNHOSTED + lead);
+}
+
+/* Of those whose packets need a jump; NULL: all of these stand. */
+static void set_reason(struct nsh_reconciler *r, const struct nsh_passages *p, const char *reason)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        bool waits = reason && p->items[i].hosted && !p->items[i].barred;
+
+        nsh_notes_set_reason(r->notes, NSH_OBJECT_UNHOSTED + reconcile_lead(r, p->chains[i]),
+                waits ? reason : NULL);
+    }
+}
+
 /* ---- writing ---- */
+
+static const char *culprit_of(const struct guest_mark *m)
+{
+    return m->culprit_pid != 0 ? m->culprit : NULL;
+}
+
+/* It is the jump that is told of, and not what it leads to. */
+static struct report_args restored(const struct guest_mark *m, const char *reason)
+{
+    bool of_jump = strncmp(reason, "jump ", 5) == 0;
+    struct report_args args = {.kind = NSH_REPORT_RESTORED,
+            .cause = of_jump ? reason + 5 : reason,
+            .culprit = culprit_of(m),
+            .culprit_pid = m->culprit_pid};
+
+    if (args.culprit && strcmp(args.cause, "missing") == 0)
+        args.cause = "removed";
+    return args;
+}
 
 static void tell(void *userdata, const struct nsh_guest_seen *seen)
 {
@@ -216,48 +297,93 @@ static void tell(void *userdata, const struct nsh_guest_seen *seen)
     if (seen->verb == NSH_GUEST_STANDS)
         return;
     if (m && !r->settling && seen->verb != NSH_GUEST_REMOVE) {
-        args = (struct report_args){.kind = NSH_REPORT_RESTORED, .cause = seen->reason};
+        args = restored(m, seen->reason);
         reconcile_repaired(r, NSH_OBJECT_GUEST);
     }
+    report_plain(r, "jump in", seen->where, &args);
     m = seen->verb == NSH_GUEST_REMOVE ? m : add_mark(r, seen->where);
     if (m) {
         m->seen = seen->verb != NSH_GUEST_REMOVE;
         m->wrong = false;
+        m->culprit_pid = 0;
     }
-    report_plain(r, "jump in", seen->where, &args);
+}
+
+/* What the policies lack meanwhile. */
+static void say_waiting(struct nsh_reconciler *r, const char *where, uint64_t until)
+{
+    uint64_t now = reconcile_now(r);
+    time_t at = time(NULL) + (time_t)((until > now ? until - now : 0) / 1000000);
+    char clock[16] = "", text[sizeof r->guest_marks->where + 160];
+    struct tm tm;
+
+    if (localtime_r(&at, &tm))
+        strftime(clock, sizeof clock, "%H:%M:%S", &tm);
+    snprintf(text, sizeof text,
+            "not in force: %s drops what it forwards, and something keeps removing our jump there; "
+            "backing off until %s",
+            where, clock);
+    for (size_t i = 0; i < r->n_hosted; i++)
+        nsh_notes_set_reason(r->notes, NSH_OBJECT_UNHOSTED + r->hosted[i], text);
 }
 
 /* Drift that is undone again and again: true if it has to wait. */
 static bool hold_back(struct nsh_reconciler *r)
 {
-    struct report_args args = {.kind = NSH_REPORT_FIGHT};
+    const struct guest_mark *wrong = NULL;
     uint64_t until;
-    bool fight, drift = false;
+    bool fight;
     char text[96];
 
-    for (size_t i = 0; i < r->n_guest_marks; i++)
-        drift = drift || r->guest_marks[i].wrong;
-    if (!drift || r->settling || reconcile_may_repair(r, NSH_OBJECT_GUEST, &until, &fight))
+    for (size_t i = 0; i < r->n_guest_marks && !wrong; i++)
+        wrong = r->guest_marks[i].wrong ? &r->guest_marks[i] : NULL;
+    if (!wrong || r->settling || reconcile_may_repair(r, NSH_OBJECT_GUEST, &until, &fight))
         return false;
-    args.detail = reconcile_fight_text(r, NSH_OBJECT_GUEST, text, sizeof text);
-    for (size_t i = 0; fight && i < r->n_guest_marks; i++)
-        if (r->guest_marks[i].wrong)
-            report_plain(r, "jump in", r->guest_marks[i].where, &args);
+    reconcile_fight_text(r, NSH_OBJECT_GUEST, text, sizeof text);
+    for (size_t i = 0; fight && i < r->n_guest_marks; i++) {
+        const struct guest_mark *m = &r->guest_marks[i];
+        struct report_args args = {.kind = NSH_REPORT_FIGHT,
+                .detail = text,
+                .culprit = culprit_of(m),
+                .culprit_pid = m->culprit_pid};
+
+        if (m->wrong)
+            report_plain(r, "jump in", m->where, &args);
+    }
+    say_waiting(r, wrong->where, until);
     reconcile_retry_at(r, until);
     return true;
 }
 
-static void failed(struct nsh_reconciler *r, int error, const char *why)
+static void failed(
+        struct nsh_reconciler *r, const struct nsh_passages *p, int error, const char *why)
 {
     struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = why};
+    char text[WHY_SIZE + 64];
 
     /* Somebody else writes: it is told if that does not end. */
-    if (error != -EBUSY && error != -EAGAIN && r->guests_failure != error)
+    if (error == -EBUSY || error == -EAGAIN) {
+        reconcile_retry_at(r, reconcile_now(r) + RETRY_USEC);
+        return;
+    }
+    if (r->guests_failure != error)
         report_plain(r, "jump in", "chains of others", &args);
     r->guests_failure = error;
-    reconcile_retry_at(
-            r, reconcile_now(r) +
-                       (error == -EBUSY || error == -EAGAIN ? RETRY_USEC : FAILURE_RETRY_USEC));
+    r->guests_again = reconcile_now(r) + (FAILURE_RETRY_USEC << r->guests_failures);
+    if (r->guests_failures < FAILURES_MAX)
+        r->guests_failures++;
+    reconcile_retry_at(r, r->guests_again);
+    snprintf(text, sizeof text, "not in force: our jump in chains of others: %s", why);
+    set_reason(r, p, text);
+}
+
+/* What failed has its time, unless somebody asks for all of it. */
+static bool is_put_off(struct nsh_reconciler *r)
+{
+    if (r->settling || r->guests_again <= reconcile_now(r))
+        return false;
+    reconcile_retry_at(r, r->guests_again);
+    return true;
 }
 
 void reconcile_guests(struct nsh_reconciler *r)
@@ -266,7 +392,7 @@ void reconcile_guests(struct nsh_reconciler *r)
     char why[WHY_SIZE] = "";
     int q;
 
-    if (!r->guests_dirty || hold_back(r))
+    if (!r->guests_dirty || is_put_off(r) || hold_back(r))
         return;
     q = nsh_passages_new(r->desired, NULL, &p);
     if (q == 0)
@@ -276,10 +402,13 @@ void reconcile_guests(struct nsh_reconciler *r)
     if (q == 0)
         q = write_iptables(r, why, sizeof why);
     if (q < 0) {
-        failed(r, q, why[0] ? why : strerror(-q));
+        failed(r, &p, q, why[0] ? why : strerror(-q));
         return;
     }
     drop_unseen(r);
+    set_reason(r, &p, NULL);
     r->guests_failure = 0;
+    r->guests_failures = 0;
+    r->guests_again = 0;
     r->guests_dirty = false;
 }

@@ -153,8 +153,10 @@ struct set_mark {
 /* A chain of others in which a jump of ours stands. */
 struct guest_mark {
     char where[192];
-    bool seen;  /* by the look that is being taken */
-    bool wrong; /* it stood there, and does not as it should any more */
+    bool seen;         /* by the look that is being taken */
+    bool wrong;        /* it stood there, and does not as it should any more */
+    pid_t culprit_pid; /* who did that; 0: not certain */
+    char culprit[NSH_COMM_LEN * 4];
 };
 
 /* The set that is being read or written, across passes. */
@@ -265,10 +267,14 @@ struct nsh_reconciler {
     struct nsh_guests guests; /* wanted of the firewall that does not hold the policies */
     struct guest_mark *guest_marks;
     size_t n_guest_marks;
-    int guests_failure; /* why they could not be written, as it was told; 0: they could */
-    bool sets_dirty;    /* a set is to be compared now */
-    bool sets_urgent;   /* before the rules */
-    uint64_t sets_wait; /* one is backing off until then; NSH_NEVER: none */
+    size_t *hosted; /* policies, by their first chains, whose packets need one */
+    size_t n_hosted;
+    int guests_failure;      /* why they could not be written, as it was told; 0: they could */
+    uint8_t guests_failures; /* in a row */
+    uint64_t guests_again;   /* they are tried again then; 0: they did not fail */
+    bool sets_dirty;         /* a set is to be compared now */
+    bool sets_urgent;        /* before the rules */
+    uint64_t sets_wait;      /* one is backing off until then; NSH_NEVER: none */
     bool forwarding_dirty;
     uint64_t forwarding_wait[NSH_FAMILIES]; /* backing off until then; 0: not */
     /* Bits of tables where this pass has seen that nothing unwanted of ours stands. */
@@ -472,6 +478,8 @@ const char *reconcile_drop_reason(const struct nsh_reconciler *r, size_t lead);
 int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p);
 /* Writes these, once the policies hold. */
 void reconcile_guests(struct nsh_reconciler *r);
+/* Why a jump that a policy's packets need is not there; NULL: it is, or none is needed. */
+const char *reconcile_guest_reason(const struct nsh_reconciler *r, size_t lead);
 
 /* reconcile-ahead.c */
 /* Of a chain, the first rule of others that could take what it is for; NULL: there is none. */

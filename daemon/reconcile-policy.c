@@ -74,12 +74,16 @@ enum nsh_object_state reconcile_policy_state(
     if (r->chain_states[*ret_why] == NSH_OBJECT_HELD && !is_only_told(r, lead) &&
             reconcile_drop_reason(r, lead))
         return NSH_OBJECT_PENDING;
+    if (r->chain_states[*ret_why] == NSH_OBJECT_HELD && reconcile_guest_reason(r, lead))
+        return NSH_OBJECT_WRONG;
     return r->chain_states[*ret_why];
 }
 
 nsh_object_id reconcile_policy_note(
         const struct nsh_reconciler *r, size_t lead, size_t why, enum nsh_object_state state)
 {
+    if (r->chain_states[why] != state && state == NSH_OBJECT_WRONG)
+        return NSH_OBJECT_UNHOSTED + lead;
     if (r->chain_states[why] != state ||
             (state == NSH_OBJECT_HELD && is_only_told(r, lead) && reconcile_drop_reason(r, lead)))
         return NSH_OBJECT_DROP + lead;

@@ -321,6 +321,7 @@ static void put_on(struct nsh_reconciler *r, struct nsh_desired *desired, struct
     r->chain_index = o->chain_index;
     o->chain_index = (struct nsh_chain_index){0};
     r->desired = desired;
+    r->n_hosted = 0;
     r->notes = NSH_TAKE_PTR(o->notes);
     r->route_plan = NSH_TAKE_PTR(o->plan);
     r->key_plan = NSH_TAKE_PTR(o->key_plan);

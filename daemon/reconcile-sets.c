@@ -278,6 +278,8 @@ static bool hold_back(struct nsh_reconciler *r, size_t i)
     nsh_notes_set_reason(
             r->notes, NSH_OBJECT_SET + i, "something keeps undoing the repair; backing off");
     args.detail = reconcile_fight_text(r, NSH_OBJECT_SET + i, text, sizeof text);
+    args.culprit_pid = r->set_work.culprit_pid;
+    args.culprit = args.culprit_pid != 0 ? r->set_work.culprit : NULL;
     if (fight)
         report_set(r, i, &args);
     return true;

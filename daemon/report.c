@@ -102,6 +102,7 @@ static const struct {
         {"missing", "was missing", false},
         {"gone", "was gone", false},
         {"out of order", "was out of order", false},
+        {"doubled", "was there twice", false},
         {"jump missing", "had lost its jump", false},
         {"jump doubled", "had its jump doubled", false},
         {"jump altered", "had its jump altered", false},

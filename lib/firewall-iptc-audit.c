@@ -229,6 +229,19 @@ void nsh_xt_audit_seen(struct nsh_xt_audit *a, int family, enum nsh_table table)
             .since = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000};
 }
 
+bool nsh_xt_audit_who_of_either(
+        struct nsh_xt_audit *a, enum nsh_table table, struct nsh_firewall_culprit *ret)
+{
+    const struct nsh_xt_suspect *s4 = suspect(a, AF_INET, table);
+    const struct nsh_xt_suspect *s6 = suspect(a, AF_INET6, table);
+
+    if (s4->n > 1 || s6->n > 1 || s4->n + s6->n == 0 ||
+            (s4->n == s6->n && s4->who.pid != s6->who.pid))
+        return false;
+    *ret = s4->n ? s4->who : s6->who;
+    return true;
+}
+
 bool nsh_xt_audit_who(
         struct nsh_xt_audit *a, int family, enum nsh_table table, struct nsh_firewall_culprit *ret)
 {

@@ -252,6 +252,9 @@ void nsh_xt_audit_seen(struct nsh_xt_audit *a, int family, enum nsh_table table)
 /* Who has changed the table since; false: not known for sure. */
 bool nsh_xt_audit_who(
         struct nsh_xt_audit *a, int family, enum nsh_table table, struct nsh_firewall_culprit *ret);
+/* The same of the two families' tables of that kind together. */
+bool nsh_xt_audit_who_of_either(
+        struct nsh_xt_audit *a, enum nsh_table table, struct nsh_firewall_culprit *ret);
 /* The parts of nsh_xt_audit_take. */
 bool nsh_xt_audit_parse(const char *text, struct nsh_xt_record *ret);
 void nsh_xt_audit_note(struct nsh_xt_audit *a, const struct nsh_xt_record *record);

@@ -39,6 +39,7 @@ struct iptc {
     struct nsh_xt_poll poll;
     struct nsh_xt_hint hint;
     struct nsh_firewall_culprit culprit; /* pid 0: not known */
+    struct nsh_firewall_culprit evictor; /* the same, of what the last look at FORWARD missed */
     struct nsh_xt_names names;
     struct nsh_xt_sets sets;
     struct table tables[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
@@ -432,23 +433,42 @@ static int judge_family(
     return r < 0 ? r : 0;
 }
 
+/* Before the tables are read: what comes meanwhile is for the next look. */
+static void look_for_evictor(struct iptc *f, enum nsh_firewall_mode mode)
+{
+    nsh_xt_audit_take(&f->hint.audit);
+    if (!nsh_xt_audit_who_of_either(&f->hint.audit, NSH_TABLE_FILTER, &f->evictor) ||
+            mode != NSH_FIREWALL_READ)
+        f->evictor = (struct nsh_firewall_culprit){0};
+    nsh_xt_audit_seen(&f->hint.audit, AF_INET, NSH_TABLE_FILTER);
+    nsh_xt_audit_seen(&f->hint.audit, AF_INET6, NSH_TABLE_FILTER);
+}
+
+static bool iptc_pass_culprit(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret)
+{
+    *ret = iptc_of(fw)->evictor;
+    return ret->pid != 0;
+}
+
 static int iptc_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
         struct nsh_passage *passages, size_t n, nsh_guest_told *told, void *userdata)
 {
     struct iptc *f = iptc_of(fw);
     int r;
 
-    (void)mode; /* a chain of ours comes about here as all others do */
-    (void)told;
+    (void)told; /* a chain of ours comes about here as all others do */
     (void)userdata;
     for (size_t i = 0; i < n; i++)
-        passages[i].dropped = passages[i].by_firewall = false;
+        passages[i].dropped = passages[i].by_firewall = passages[i].hosted = false;
     f->holds = holds;
+    f->evictor = (struct nsh_firewall_culprit){0};
     f->judges = false;
     for (size_t i = 0; i < n; i++)
         f->judges = f->judges || is_judged(f, &passages[i]);
     if (!f->judges)
         return 0;
+    if (!holds)
+        look_for_evictor(f, mode);
     r = judge_family(f, nsh_xt_of(AF_INET), passages, n);
     return r < 0 ? r : judge_family(f, nsh_xt_of(AF_INET6), passages, n);
 }
@@ -488,6 +508,7 @@ static const struct nsh_firewall_ops iptc_firewall = {
         .others_translate = iptc_others_translate,
         .pass = iptc_pass,
         .pass_changed = iptc_pass_changed,
+        .pass_culprit = iptc_pass_culprit,
         .foreign = nsh_xt_foreign,
         .drops = iptc_drops,
         .hint_fd = iptc_hint_fd,

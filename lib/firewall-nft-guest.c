@@ -488,16 +488,24 @@ static int do_tables(struct nsh_nft_passing *p)
     return r;
 }
 
+static void note_hosted(struct nsh_nft_passing *p)
+{
+    for (size_t k = 0; p->hosts && k < p->bases.n; k++)
+        for (size_t i = 0; p->hosts[k].wanted && i < p->n; i++)
+            p->passages[i].hosted = p->passages[i].hosted || p->hosts[k].dropped[i];
+}
+
 static int pass_once(struct nsh_nft_passing *p)
 {
     int r = nsh_nft_generation(p->channel, &p->generation);
 
     for (size_t i = 0; i < p->n; i++)
-        p->passages[i].dropped = p->passages[i].by_firewall = false;
+        p->passages[i].dropped = p->passages[i].by_firewall = p->passages[i].hosted = false;
     if (r == 0)
         r = nsh_nft_bases_take(p->channel, &p->bases);
     if (r == 0)
         r = judge_hosts(p);
+    note_hosted(p);
     return r < 0 ? r : do_tables(p);
 }
 

@@ -172,6 +172,39 @@ static void take_change(struct nsh_nft_watch *w, const struct nlmsghdr *m, uint8
         touch_chain(w, family, name);
 }
 
+/*
+ * What goes of our jumps in tables of others, or of the chain they lead to, has its name in it. A
+ * table that goes as a whole leaves nothing to miss.
+ */
+static void take_guest(struct nsh_nft_watch *w, const struct nlmsghdr *m)
+{
+    uint16_t type = m->nlmsg_type & 0xff;
+
+    if (type == NFT_MSG_DELRULE || type == NFT_MSG_DELCHAIN)
+        w->guest = w->guest || memmem(mnl_nlmsg_get_payload(m), mnl_nlmsg_get_payload_len(m),
+                                       NSH_CHAIN_GUEST, sizeof NSH_CHAIN_GUEST);
+}
+
+static void note_evictor(struct nsh_nft_watch *w, const struct nsh_firewall_culprit *who)
+{
+    if (w->n_evictors == 0 || w->evictor.pid != who->pid)
+        w->n_evictors++;
+    if (who->pid == 0)
+        w->n_evictors = 2; /* nobody is certain */
+    w->evictor = *who;
+    w->guest = false;
+}
+
+bool nsh_nft_watch_evictor(struct nsh_nft_watch *w, struct nsh_firewall_culprit *ret)
+{
+    bool certain = w->n_evictors == 1;
+
+    if (certain)
+        *ret = w->evictor;
+    w->n_evictors = 0;
+    return certain;
+}
+
 /* ---- the end of a transaction ---- */
 
 static void settle(struct nsh_nft_watch *w)
@@ -217,6 +250,8 @@ static void take_end(struct nsh_nft_watch *w, const struct nlmsghdr *m)
         if (type == NFTA_GEN_PROC_NAME)
             take_name(culprit.name, attr);
     }
+    if (w->guest)
+        note_evictor(w, &culprit);
     if (!w->ours)
         return;
     w->known = culprit.pid != 0;
@@ -230,6 +265,7 @@ static void take_loss(struct nsh_nft_watch *w)
     touch_everything(w, AF_INET);
     touch_everything(w, AF_INET6);
     w->known = false;
+    w->n_evictors = 2;
     settle(w);
 }
 
@@ -248,9 +284,12 @@ static void take_message(struct nsh_nft_watch *w, const struct nlmsghdr *m)
     if (m->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || is_own(w, m->nlmsg_pid) ||
             mnl_nlmsg_get_payload_len(m) < sizeof *g)
         return;
-    if ((m->nlmsg_type & 0xff) == NFT_MSG_NEWGEN)
+    if ((m->nlmsg_type & 0xff) == NFT_MSG_NEWGEN) {
         take_end(w, m);
-    else if (g->nfgen_family == AF_INET || g->nfgen_family == AF_INET6)
+        return;
+    }
+    take_guest(w, m);
+    if (g->nfgen_family == AF_INET || g->nfgen_family == AF_INET6)
         take_change(w, m, g->nfgen_family);
 }
 

@@ -50,13 +50,14 @@ struct nft {
     struct nsh_nft_aside aside; /* with another socket */
     struct nsh_nft_watch watch;
     struct nsh_nft_others others;
-    struct nsh_nft_look looks[2]; /* of this session */
-    uint32_t touches[2];          /* of the watch, when they were taken */
-    uint8_t probed[2];            /* bits of tables that the kernel can hold */
-    bool holds[2];                /* what stays over a flush is there */
-    bool holds_not;               /* this kernel has no such thing */
-    uint32_t judged;              /* generation at which others were judged; 0: not */
-    uint32_t ahead_judged;        /* the same, for who translates first */
+    struct nsh_nft_look looks[2];        /* of this session */
+    uint32_t touches[2];                 /* of the watch, when they were taken */
+    uint8_t probed[2];                   /* bits of tables that the kernel can hold */
+    bool holds[2];                       /* what stays over a flush is there */
+    bool holds_not;                      /* this kernel has no such thing */
+    uint32_t judged;                     /* generation at which others were judged; 0: not */
+    uint32_t ahead_judged;               /* the same, for who translates first */
+    struct nsh_firewall_culprit evictor; /* of what the last look missed there; pid 0: not known */
 };
 
 static struct nft *nft_of(struct nsh_firewall *fw)
@@ -649,7 +650,7 @@ static int nft_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool h
     (void)holds; /* each base chain decides for itself, wherever the policies stand */
     f->judged = 0;
     for (size_t i = 0; i < n; i++)
-        passages[i].dropped = passages[i].by_firewall = false;
+        passages[i].dropped = passages[i].by_firewall = passages[i].hosted = false;
     if (!nsh_nft_in_use())
         return 0;
     r = nsh_nft_channel_open(&f->channel);
@@ -658,6 +659,9 @@ static int nft_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool h
                 &f->channel, mode == NSH_FIREWALL_WRITE, passages, n, told, userdata, &f->judged);
     if (r < 0)
         f->judged = 0;
+    nsh_nft_watch_take(&f->watch);
+    if (!nsh_nft_watch_evictor(&f->watch, &f->evictor) || mode != NSH_FIREWALL_READ)
+        f->evictor = (struct nsh_firewall_culprit){0};
     return r;
 }
 
@@ -670,6 +674,12 @@ static int nft_drops(struct nsh_firewall *fw, int family, const struct nsh_forwa
     if (r < 0 || f->channel.fd < 0)
         return r;
     return nsh_nft_drops(&f->channel, family, path, accepted, ret);
+}
+
+static bool nft_pass_culprit(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret)
+{
+    *ret = nft_of(fw)->evictor;
+    return ret->pid != 0;
 }
 
 static int is_past(struct nft *f, uint32_t judged)
@@ -758,6 +768,7 @@ static const struct nsh_firewall_ops nft_firewall = {
         .others_changed = nft_others_changed,
         .pass = nft_pass,
         .pass_changed = nft_pass_changed,
+        .pass_culprit = nft_pass_culprit,
         .drops = nft_drops,
         .in_use = nft_in_use,
         .ahead = nft_ahead,

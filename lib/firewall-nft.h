@@ -420,6 +420,9 @@ struct nsh_nft_watch {
     uint32_t generation; /* of the last transaction seen; 0: none */
     bool known;          /* the culprit */
     struct nsh_firewall_culprit culprit;
+    bool guest; /* the pending transaction took something of ours out of other tables */
+    unsigned int n_evictors; /* processes that did, one after the other */
+    struct nsh_firewall_culprit evictor;
 };
 
 void nsh_nft_watch_init(struct nsh_nft_watch *w);
@@ -430,6 +433,9 @@ int nsh_nft_watch_open(struct nsh_nft_watch *w, const uint32_t own_ports[static 
 void nsh_nft_watch_take(struct nsh_nft_watch *w);
 /* Waits a moment for the end of a transaction later than `generation`. */
 void nsh_nft_watch_wait(struct nsh_nft_watch *w, uint32_t generation);
+/* Who has taken something of ours out of tables of others since it was asked last; false: nobody
+ * has, or it is not certain. */
+bool nsh_nft_watch_evictor(struct nsh_nft_watch *w, struct nsh_firewall_culprit *ret);
 /* From now on it is as it was; to be called before it is looked at. */
 void nsh_nft_watch_mark(struct nsh_nft_watch *w, int family, enum nsh_table table, bool clean);
 bool nsh_nft_watch_changed(const struct nsh_nft_watch *w, int family, enum nsh_table table);

@@ -133,6 +133,7 @@ struct nsh_passage {
     /* The outcome. */
     bool dropped;
     bool by_firewall; /* in the built-in chain of iptables, where a chain of ours can stand */
+    bool hosted;      /* a jump of ours in a chain that drops it takes it through, or is to */
     struct nsh_forward_drop drop;
 };
 
@@ -276,6 +277,11 @@ struct nsh_firewall_ops {
      */
     int (*drops)(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
             bool accepted, struct nsh_forward_drop *ret);
+    /*
+     * Who took away what the last pass() of NSH_FIREWALL_READ missed of ours in chains of others.
+     * false, or NULL: it can't tell.
+     */
+    bool (*pass_culprit)(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret);
     /* False: to ask for the descriptor below could bring it into use. NULL: never. */
     bool (*in_use)(struct nsh_firewall *fw);
     /*

@@ -113,8 +113,9 @@ static int ask_one(struct nsh_passages *p, struct nsh_firewall *fw, bool holds,
     for (size_t i = 0; i < p->n; i++) {
         struct nsh_passage *one = &p->items[i];
 
+        one->hosted = one->hosted || items[i].hosted;
         if (items[i].dropped && items[i].by_firewall) {
-            one->by_firewall = true;
+            one->by_firewall = one->hosted = true;
         } else if (items[i].dropped && !one->dropped) {
             one->dropped = true;
             one->drop = items[i].drop;
@@ -129,7 +130,7 @@ int nsh_passages_ask(struct nsh_passages *p, struct nsh_firewall *holds, struct 
     int q;
 
     for (size_t i = 0; i < p->n; i++)
-        p->items[i].dropped = p->items[i].by_firewall = false;
+        p->items[i].dropped = p->items[i].by_firewall = p->items[i].hosted = false;
     q = ask_one(p, holds, true, mode, told, userdata);
     return q < 0 ? q : ask_one(p, other, false, mode, told, userdata);
 }

@@ -34,6 +34,17 @@ settings: {resync: 1h}
 masquerade:
   - {name: home, from: [10.0.0.0/24], out: [eth1]}
 """
+SHARE = """version: 1
+settings: {resync: 1h}
+share:
+  - {name: home, lan: eth0, wan: eth1, family: ipv4}
+"""
+PASSING = """table ip mine {
+  chain passing {
+    type filter hook forward priority 0; policy drop;
+  }
+}
+"""
 # Deletes the route and waits to be ended, with its socket open: there is time to look at it.
 DELETE = """
 import socket, struct, sys
@@ -121,6 +132,28 @@ if initial_pids():
                         equal(int(found.group(1)), p.pid, "the pid")
                     check(int(found.group(1)) > 2, line)
             d.stop()
+    @case("who took our jump out of a chain of others in nftables")
+    def _():
+        with Router() as w:
+            w.router.run("nft", "-f", "-", stdin=PASSING)
+            d = Daemon(w.router, SHARE).start()
+            equal(d.object("home", "share")["state"], "held", "at first")
+            for words in ("flush chain ip mine passing",
+                          "flush chain ip mine passing; delete chain ip mine NETSHARED-forward"):
+                mark = d.mark()
+                p = w.router.popen(["nft", words])
+                equal(p.wait(20), 0, "exit code of nft")
+                line = d.wait_log("jump in nftables chain ip mine passing .*; restored", mark)
+                check(re.search(r" was removed by nft\[%d\]; restored in [\d.]+ ms$" % p.pid, line),
+                      line)
+            # Who did something else in that table is not taken for it.
+            mark = d.mark()
+            w.router.run("nft", "add rule ip mine passing iifname eth7 drop")
+            p = w.router.popen(["nft", "flush chain ip mine passing"])
+            equal(p.wait(20), 0, "exit code of nft")
+            line = d.wait_log("jump in nftables chain ip mine passing .*; restored", mark)
+            check(" by nft[%d];" % p.pid in line, line)
+            d.stop()
 else:
     @case("what nf_tables tells, in another pid namespace: nobody is named", only=NFT)
     def _():
@@ -187,6 +220,24 @@ if ON_MACHINE:
             print("# " + line)
             check(re.search(r"masquerade home was removed by iptables-legacy\[%d\]; "
                             r"restored in [\d.]+ ms$" % p.pid, line), line)
+            d.stop()
+
+    @case("what they tell of our jump in FORWARD, netshared on nftables", timeout=240,
+          only=("iptables", "one is enough"))
+    def _():
+        with Machine() as w:
+            switch_auditing_on()
+            w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+            d = Daemon(w.router, SHARE.replace("{resync", "{firewall: nftables, resync")).start(
+                timeout=60)
+            mark = d.mark()
+            p = w.router.popen(["iptables-legacy", "-F", "FORWARD"])
+            equal(p.wait(60), 0, "exit code of iptables")
+            line = d.wait_log("jump in the legacy iptables chain FORWARD .*; restored", mark,
+                              timeout=30)
+            print("# " + line)
+            check(re.search(r" was removed by iptables-legacy\[%d\]; restored in [\d.]+ ms$" % p.pid,
+                            line), line)
             d.stop()
 
 

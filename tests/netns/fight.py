@@ -2,6 +2,8 @@
 """Something keeps undoing a repair: said once, met with patience, and won when it stops."""
 
 import os
+import re
+import subprocess
 import sys
 import time
 
@@ -15,6 +17,10 @@ from topology import BASIC, BASIC_ROUTE, Lan, Router
 
 FIGHT = r"keeps being undone"
 KEY = "198.51.100.0/24"
+SHARE = """version: 1
+share:
+  - {name: home, lan: eth0, wan: eth1, family: ipv4}
+"""
 
 
 @case("a route deleted as often as it is restored", timeout=120)
@@ -73,6 +79,52 @@ def _():
                 undone += 1
         check(undone <= 16, "%d repairs" % undone)
         wait_until(lambda: w.router.sysctl("net.ipv4.ip_forward") == "1", "it ends well", 40, 0.05)
+        equal(d.count_log(FIGHT, mark), 1, "times it was said")
+        d.stop()
+
+
+@case("watch shows a fight in one line: who, what, how often, what to do", timeout=120)
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        watch = w.router.popen([d.binary, "watch", *d.options()], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        check("watching" in watch.stderr.readline(), "it has begun")
+        fighter = rtnl.Fighter(w.router, KEY)
+        d.wait_log(FIGHT, 0, timeout=30)
+        fighter.stop()
+        d.stop()
+        lines = watch.communicate(timeout=20)[0].splitlines()
+        told = [line for line in lines if FIGHT in line]
+        equal(len(told), 1, "lines of the fight in\n" + "\n".join(lines))
+        check(re.match(r"\d\d:\d\d:\d\d route %s \S.* keeps being undone by (port id \d+|\S+\[\d+\]): "
+                       r"\d+ times in [\d.]+ s; next try in \d+ s; .*; what to do: let that program "
+                       r"leave it alone, or take the object out of the file$" % KEY, told[0]), told[0])
+
+
+@case("our jump in a chain of others, taken out as often as it is put in", timeout=120)
+def _():
+    with Lan() as w:
+        w.router.run("nft", "-f", "-", stdin="table ip mine { chain passing { type filter hook "
+                     "forward priority 0; policy drop; }\n}\n")
+        d = Daemon(w.router, SHARE).start()
+        equal(d.object("home", "share")["state"], "held", "at first")
+        mark, end = d.mark(), time.monotonic() + 40
+        while not d.count_log(FIGHT, mark):
+            check(time.monotonic() < end, "no fight was noticed")
+            w.router.run("nft", "flush chain ip mine passing")
+            time.sleep(0.02)
+        line = d.wait_log("jump in .*" + FIGHT, mark)
+        check(re.search(r"jump in nftables chain ip mine passing keeps being undone( by nft\[\d+\])?: "
+                        r"\d+ times in", line), line)
+        w.router.run("nft", "flush chain ip mine passing")
+        shown = d.wait_state("home", "wrong", "share")
+        check(re.match(r"not in force: nftables chain ip mine passing drops what it forwards, and "
+                       r"something keeps removing our jump there; backing off until "
+                       r"\d\d:\d\d:\d\d$", shown["reason"]), shown["reason"])
+        d.wait_state("home", "held", "share", timeout=40)
+        check("NETSHARED-forward" in w.router.run("nft", "list chain ip mine passing").stdout,
+              "it ends with a repair")
         equal(d.count_log(FIGHT, mark), 1, "times it was said")
         d.stop()
 

@@ -49,10 +49,11 @@ int fake_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
     int rc = 0;
 
     for (size_t i = 0; i < n; i++) {
-        passages[i].dropped = passages[i].by_firewall = false;
+        passages[i].dropped = passages[i].by_firewall = passages[i].hosted = false;
         if (!f->dropper[0] || (holds && f->drop == NSH_FAKE_DROP_OURS))
             continue;
         drop_passage(f, &passages[i]);
+        passages[i].hosted = f->drop == NSH_FAKE_DROP_HOSTS;
         if (f->drop == NSH_FAKE_DROP_HOSTS && !passages[i].barred)
             add_guest(want, sizeof(want), passages[i].chain);
     }

@@ -302,6 +302,7 @@ static const struct nsh_firewall_ops fake_ops = {
         .others_translate = fake_others_translate,
         .pass = fake_pass,
         .pass_changed = fake_pass_changed,
+        .pass_culprit = fake_culprit,
         .hint_fd = fake_hint_fd,
         .hint_take = fake_hint_take,
 };

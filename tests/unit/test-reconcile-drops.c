@@ -134,8 +134,13 @@ static void test_somebody_takes_it_away(void **state)
     }
     the_told(w, NSH_REPORT_FIGHT, "jump in", CHAIN);
     assert_guest(w, "");
+    assert_state(w, "share", "home", NSH_OBJECT_WRONG);
+    assert_reason(w, "share", "home",
+            "not in force: " CHAIN " drops what it forwards, and something "
+            "keeps removing our jump there; backing off until ");
     pass_time(w, 600 * SECOND);
     assert_guest(w, "home 4");
+    assert_state(w, "share", "home", NSH_OBJECT_HELD);
     assert_stable(w);
 }
 
@@ -263,6 +268,7 @@ static void test_a_gate_meanwhile(void **state)
 static void test_it_can_not_be_written(void **state)
 {
     struct world *w = world_new();
+    size_t told;
 
     (void)state;
     drop(w, CHAIN, NSH_FAKE_DROP_HOSTS);
@@ -271,8 +277,18 @@ static void test_it_can_not_be_written(void **state)
     run(w);
     the_told(w, NSH_REPORT_FAILED, "jump in", "chains of others");
     assert_guest(w, "");
-    pass_time(w, 2 * SECOND);
+    assert_state(w, "share", "home", NSH_OBJECT_WRONG);
+    assert_reason(w, "share", "home", "not in force: our jump in chains of others: ");
+    told = w->n_told;
+    /* It is tried less and less often. */
+    nsh_firewall_fake_fail_pass(w->tables, 1, ENOBUFS);
+    pass_time(w, SECOND);
+    pass_time(w, SECOND);
+    assert_guest(w, "");
+    pass_time(w, SECOND);
     assert_guest(w, "home 4");
+    assert_state(w, "share", "home", NSH_OBJECT_HELD);
+    assert_told(w, told + 1); /* that it stands now, and not each try */
     assert_stable(w);
 }
 
@@ -290,7 +306,7 @@ static void test_what_is_masqueraded(void **state)
     run(w);
     assert_state(w, "masquerade", "m", NSH_OBJECT_HELD);
     assert_reason(w, "masquerade", "m", CHAIN " drops what is to be masqueraded; make it a share");
-    the_told(w, NSH_REPORT_WARNING, "masquerade", "m (ipv4)");
+    the_told(w, NSH_REPORT_WARNING, "masquerade", "m");
     assert_guest(w, "");
     assert_stable(w);
     /* Once. */
@@ -304,7 +320,7 @@ static void test_what_is_masqueraded(void **state)
     assert_reason(w, "masquerade", "m", CHAIN " drops");
     drop(w, "", NSH_FAKE_DROP_HOSTS);
     poll_tables(w);
-    assert_string_equal(the_told(w, NSH_REPORT_CHANGED, "masquerade", "m (ipv4)")->cause,
+    assert_string_equal(the_told(w, NSH_REPORT_CHANGED, "masquerade", "m")->cause,
             "nothing drops what it masquerades any more");
     assert_state(w, "masquerade", "m", NSH_OBJECT_HELD);
     assert_told(w, 1);
