@@ -82,15 +82,20 @@ static void test_parse_others(void **state)
 }
 
 /* A change by `pid`, so many milliseconds from now. */
-static void change(uint32_t pid, int64_t in)
+static void change_in(int family, uint32_t pid, int64_t in)
 {
     struct timespec now;
     struct nsh_xt_record r = {
-            .family = AF_INET6, .table = NSH_TABLE_FILTER, .who = {.pid = pid, .name = "x"}};
+            .family = family, .table = NSH_TABLE_FILTER, .who = {.pid = pid, .name = "x"}};
 
     clock_gettime(CLOCK_REALTIME, &now);
     r.at = (uint64_t)((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + in);
     nsh_xt_audit_note(&audit, &r);
+}
+
+static void change(uint32_t pid, int64_t in)
+{
+    change_in(AF_INET6, pid, in);
 }
 
 static uint32_t who(void)
@@ -127,6 +132,28 @@ static void test_several(void **state)
     assert_int_equal(who(), 0);
 }
 
+static uint32_t who_of_either(void)
+{
+    struct nsh_firewall_culprit c;
+
+    return nsh_xt_audit_who_of_either(&audit, NSH_TABLE_FILTER, &c) ? c.pid : 0;
+}
+
+static void test_either(void **state)
+{
+    (void)state;
+    assert_int_equal(who_of_either(), 0);
+    change_in(AF_INET, SEVEN, 1000);
+    assert_int_equal(who_of_either(), SEVEN);
+    change_in(AF_INET6, SEVEN, 1001);
+    assert_int_equal(who_of_either(), SEVEN);
+    nsh_xt_audit_seen(&audit, AF_INET6, NSH_TABLE_FILTER);
+    change_in(AF_INET6, EIGHT, 1002);
+    assert_int_equal(who_of_either(), 0);
+    nsh_xt_audit_seen(&audit, AF_INET, NSH_TABLE_FILTER);
+    assert_int_equal(who_of_either(), EIGHT);
+}
+
 /* A record of what was seen before. */
 static void test_late(void **state)
 {
@@ -145,6 +172,7 @@ int main(void)
             cmocka_unit_test(test_parse_others),
             cmocka_unit_test_setup(test_one, fresh),
             cmocka_unit_test_setup(test_several, fresh),
+            cmocka_unit_test_setup(test_either, fresh),
             cmocka_unit_test_setup(test_late, fresh),
     };
 
