@@ -70,13 +70,12 @@ int plan_drops(struct planner *p)
         const struct nsh_passage *one = &passages.items[i];
         char name[64];
 
+        nsh_desired_policy_name(p->desired, passages.chains[i], name, sizeof name);
         if (one->exit && one->dropped)
-            plan_remark(p, "# %s %s (%s): %s", nsh_policy_noun(one->chain->kind),
-                    one->chain->policy, plan_family(one->chain->family),
+            plan_remark(p, "# %s %s: %s", nsh_policy_noun(one->chain->kind), name,
                     nsh_forward_exit_text(&one->drop, text, sizeof text));
         if (!one->dropped || one->barred)
             continue;
-        nsh_desired_policy_name(p->desired, passages.chains[i], name, sizeof name);
         plan_remark(p, "# %s %s is pending: %s drops forwarded packets; %s",
                 nsh_policy_noun(one->chain->kind), name, one->drop.what, one->drop.fix);
         q = take_out(p, passages.chains[i]);

@@ -112,7 +112,7 @@ for firewall in BOTH:
                 w.serve()
                 w.router.run(program + "-restore", stdin=ENGINE)
                 d = Daemon(w.router, LAN_OUT % firewall)
-                contains(d.plan().stdout, "# masquerade lan-out (ipv4): %s drops what" % where, "plan")
+                contains(d.plan().stdout, "# masquerade lan-out: %s drops what" % where, "plan")
                 d.start()
                 told(d, where)
                 equal(reason(d), "%s drops what is to be masqueraded; make it a share, or run: "
