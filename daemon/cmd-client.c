@@ -12,6 +12,7 @@
 #include "control.h"
 #include "lock.h"
 #include "options.h"
+#include "status-ports.h"
 #include "status-print.h"
 
 #define STATUS_TIMEOUT_USEC 10000000ULL
@@ -37,6 +38,7 @@ int nsh_command_reload(const struct nsh_options *o)
 int nsh_command_status(const struct nsh_options *o)
 {
     nsh_autofree char *json = NULL;
+    json_t *ports;
     char path[108];
     int q = nsh_control_path(o->runtime_directory, path);
 
@@ -44,7 +46,10 @@ int nsh_command_status(const struct nsh_options *o)
         q = nsh_control_call_ask(path, STATUS_TIMEOUT_USEC, NSH_CONTROL_STATUS, &json);
     if (q < 0)
         return nsh_no_answer(o, q);
-    q = nsh_status_print(stdout, json, o->json, o->operands[0]);
+    ports = o->operands[0] ? NULL : nsh_status_ports();
+    q = nsh_status_print(stdout, json,
+            &(struct nsh_status_view){o->json, .name = o->operands[0], .ports = ports});
+    json_decref(ports);
     if (q == -ENOENT)
         return nsh_complain("nothing in the status is named '%s'", o->operands[0]);
     return q < 0 ? nsh_complain("the daemon's answer can't be read: %s", strerror(-q))

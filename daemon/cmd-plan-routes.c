@@ -99,8 +99,7 @@ static bool will_be_on_link(
     return false;
 }
 
-/* The gateway that the kernel would refuse now, or NULL: what a daemon calls pending. */
-static const struct nsh_nexthop *unreachable(struct planner *p, const struct nsh_route_step *s,
+const struct nsh_nexthop *plan_unreachable(struct planner *p, const struct nsh_route_step *s,
         const struct nsh_route_step *steps, size_t n)
 {
     for (uint32_t i = 0; !p->held && i < s->route.props->n_nexthops; i++) {
@@ -235,8 +234,9 @@ int plan_routes(struct planner *p)
         return q;
     steps = nsh_route_plan_steps(plan, &n);
     for (size_t i = 0; i < n; i++) {
-        const struct nsh_nexthop *nh =
-                steps[i].action == NSH_ROUTE_DELETE ? NULL : unreachable(p, &steps[i], steps, n);
+        const struct nsh_nexthop *nh = steps[i].action == NSH_ROUTE_DELETE
+                                               ? NULL
+                                               : plan_unreachable(p, &steps[i], steps, n);
 
         if (nh)
             print_pending(p, &steps[i].route, nh);

@@ -51,7 +51,10 @@ int plan_learn(struct planner *p);
  */
 int plan_compare_routes(struct planner *p, uint8_t **ret_flags, struct nsh_route_plan **ret);
 int plan_compare_rules(struct planner *p, uint8_t **ret_flags, struct nsh_rule_plan **ret);
-/* The same, told. */
+/* The gateway that the kernel would refuse now, or NULL: what a daemon calls pending. */
+const struct nsh_nexthop *plan_unreachable(struct planner *p, const struct nsh_route_step *s,
+        const struct nsh_route_step *steps, size_t n);
+/* What is to be done, told. */
 int plan_routes(struct planner *p);
 int plan_rules(struct planner *p);
 /* Policies that wait for something. */

@@ -17,6 +17,7 @@
 #include "lock.h"
 #include "options.h"
 #include "reload.h"
+#include "reply-path.h"
 #include "text.h"
 
 /* Taking it is not waited for without end: the trial's own end comes after that. */
@@ -33,7 +34,7 @@ static int print_verdict(bool accepted, const char *text, const char *refused)
 }
 
 /* The archive of the file with all that it names; errors are printed. Negative: it is bad. */
-static int make_archive(const char *path)
+static int make_archive(const char *path, const struct nsh_options *o)
 {
     NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded loaded = {0};
     nsh_autoclose int fd = memfd_create("netshared-try", MFD_CLOEXEC);
@@ -46,6 +47,7 @@ static int make_archive(const char *path)
     nsh_diags_print(loaded.diags, stderr);
     if (loaded.error < 0)
         return loaded.error;
+    nsh_reply_paths_tell(loaded.desired, o, stderr);
     return NSH_TAKE_FD(fd);
 }
 
@@ -73,7 +75,7 @@ int nsh_command_try(const struct nsh_options *o)
 
     if (e < 0)
         return nsh_no_answer(o, e);
-    nsh_autoclose int archive = make_archive(path);
+    nsh_autoclose int archive = make_archive(path, o);
     if (archive == -EINVAL)
         return nsh_complain("nothing is tried: %s has errors", path);
     if (archive < 0)

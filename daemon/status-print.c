@@ -13,6 +13,8 @@
 
 /* A column is as wide as its widest cell, but one absurd cell does not push the others away. */
 #define WIDTH_MAX 60
+/* Addresses whose ports are shown; JSON has all. */
+#define PORTS_MAX 8
 
 enum column {
     STATE,
@@ -246,6 +248,28 @@ static int print_last_repair(FILE *to, const json_t *last)
     return 0;
 }
 
+/* Of addresses that are translated to; those with most first. */
+static int print_ports(FILE *to, const json_t *ports)
+{
+    for (size_t i = 0; i < json_array_size(ports) && i < PORTS_MAX; i++) {
+        const json_t *one = json_array_get(ports, i), *fullest = json_object_get(one, "fullest");
+        nsh_autofree char *address = text_of(one, "address", "-");
+        nsh_autofree char *peer = text_of(fullest, "to", "-");
+        nsh_autofree char *protocol = text_of(fullest, "protocol", "-");
+        uint64_t all = 0, most = 0, port = 0;
+
+        if (!address || !peer || !protocol)
+            return -ENOMEM;
+        (void)(number_of(one, "connections", &all) && number_of(fullest, "ports", &most) &&
+                number_of(fullest, "port", &port));
+        fprintf(to,
+                "ports:       %s has %" PRIu64 " in use, at most %" PRIu64
+                " of them towards one place: %s, %s port %" PRIu64 "\n",
+                address, all, most, peer, protocol, port);
+    }
+    return 0;
+}
+
 /* "home (ipv4): translated 3 packets (252 bytes), …": what its rules have counted. */
 static int print_traffic(FILE *to, const json_t *object)
 {
@@ -310,6 +334,8 @@ static int print_text(FILE *to, const json_t *status, bool chosen)
     print_counts(to, json_object_get(status, "counts"));
     e = print_last_repair(to, json_object_get(status, "last_repair"));
     if (e == 0)
+        e = print_ports(to, json_object_get(status, "ports"));
+    if (e == 0)
         e = print_table(to, json_object_get(status, "objects"));
     if (e == 0 && chosen)
         return print_all_traffic(to, json_object_get(status, "objects"));
@@ -327,7 +353,7 @@ static int print_json(FILE *to, const json_t *status)
     return 0;
 }
 
-int nsh_status_print(FILE *to, const char *json, bool as_json, const char *name)
+int nsh_status_print(FILE *to, const char *json, const struct nsh_status_view *view)
 {
     json_error_t error;
     NSH_CLEANUP(json_decrefp) json_t *status = json_loads(json, 0, &error);
@@ -336,10 +362,12 @@ int nsh_status_print(FILE *to, const char *json, bool as_json, const char *name)
         return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EBADMSG;
     if (!json_is_object(status))
         return -EBADMSG;
-    int e = name ? choose(status, name) : 0;
+    int e = view->name ? choose(status, view->name) : 0;
     if (e < 0)
         return e;
-    e = as_json ? print_json(to, status) : print_text(to, status, name != NULL);
+    if (view->ports && !view->name && json_object_set(status, "ports", view->ports) < 0)
+        return -ENOMEM;
+    e = view->as_json ? print_json(to, status) : print_text(to, status, view->name != NULL);
     if (e == 0 && (fflush(to) != 0 || ferror(to)))
         e = -EIO;
     return e;

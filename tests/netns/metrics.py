@@ -125,6 +125,12 @@ def _():
         check(counted("accepted", "bytes")[0] > 6 * 28, "their bytes")
         check(counted("dropped")[0] >= 1, "what was kept out")
         equal(counted("accepted", family="ipv6"), [0], "IPv6")
+        ports = d.status()["ports"]
+        equal([(p["address"], p["connections"], p["fullest"]["to"], p["fullest"]["protocol"])
+               for p in ports], [(WAN4, 3, SERVER4, "udp")], "ports in use, in status")
+        contains(d.cli("status", check=True).stdout,
+                 "%s has 3 in use, at most 3 of them towards one place: %s, udp port" % (
+                     WAN4, SERVER4), "the same as text")
         shown = d.object("home (ipv4)")
         equal(shown["translated"]["packets"], 3, "the same in status")
         check(shown["accepted"]["bytes"] > 0, "bytes in status")

@@ -2,6 +2,7 @@
 """A configuration on trial: confirmed, gone back from, and over crashes and restarts."""
 
 import os
+import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -9,7 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from daemon import Daemon
 from netns import wait_until
 from tap import case, check, contains, equal, main
-from topology import Router
+from topology import CLIENT4, CLIENT6, LAN4, LAN6, SERVER4, SERVER6, Lan, Router
+from traffic import TcpEcho
 
 OLD, NEW = "10.1.0.0/16", "10.2.0.0/16"
 FILE = """version: 1
@@ -59,6 +61,53 @@ def _():
         d.cli("revert", check=True)
         equal(routes(w), [NEW], "back to what was confirmed")
         d.stop()
+
+
+@case("who is connected by SSH is named if the way back to him changes, before anything does")
+def _():
+    with Lan() as w:
+        servers = [TcpEcho(w.router, a, port) for a, port in ((LAN4, 22), (LAN6, 22), (LAN4, 2222))]
+        ends = [w.client.socket(socket.AF_INET6 if ":" in a else socket.AF_INET,
+                                socket.SOCK_STREAM) for a in (LAN4, LAN6)]
+        for end, address in zip(ends, (LAN4, LAN6)):
+            end.connect((address, 22))
+        away = "version: 1\nroutes:\n  - {to: %s, via: %s, dev: eth1%s}\n"
+        d = Daemon(w.router, away % (OLD, SERVER4, "")).start()
+
+        def said(text):
+            d.write(text)
+            result = d.cli("try", "--timeout", "1h", check=True)
+            d.cli("revert", check=True)
+            return result.stderr
+
+        equal(said(away % (NEW, SERVER4, "")), "", "of what leads elsewhere")
+        equal(said(away % (CLIENT4 + "/32", SERVER4, ", table: 77")), "", "of a table without a rule")
+        told = said(away % (CLIENT4, SERVER4, ""))
+        contains(told, "the way back to %s, which is connected by SSH, changes:" % CLIENT4, "a route")
+        contains(told, "now:  10.0.0.0/24 dev eth0", "what it is")
+        contains(told, "then: %s via %s dev eth1" % (CLIENT4, SERVER4), "what it would be")
+        check(CLIENT6 not in told, told)
+        told = said(away % ("default", SERVER6, ", table: 77") +
+                    "rules:\n  - {from: %s, table: 77, priority: 100}\n" % LAN6)
+        contains(told, "the way back to %s" % CLIENT6, "a rule")
+        contains(told, "then: default via %s dev eth1 table 77" % SERVER6, "where it would lead")
+        told = said("version: 1\nroutes:\n  - {to: %s, type: blackhole}\n" % CLIENT4)
+        contains(told, "then: blackhole %s" % CLIENT4, "nowhere")
+        # The same by another port, where sshd says so.
+        ends[0].close()
+        other = w.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+        other.connect((LAN4, 2222))
+        wait_until(lambda: ":22 " not in w.router.run("ss", "-4tn", "state", "established").stdout,
+                   "the first session has ended")
+        equal(said(away % (CLIENT4, SERVER4, "")), "", "nobody knows that it is SSH")
+        session = "SSH_CONNECTION=%s %d %s 2222" % (CLIENT4, other.getsockname()[1], LAN4)
+        d.write(away % (CLIENT4, SERVER4, ""))
+        told = w.router.run("env", session, d.binary, "try", "--timeout", "1h", *d.options()).stderr
+        contains(told, "connected by SSH (this very session), changes", "one's own")
+        d.cli("revert", check=True)
+        d.stop()
+        for server in servers:
+            server.stop()
 
 
 @case("it outlives a crash with its deadline, and a file that was tried does not come back by a start")

@@ -24,7 +24,8 @@ static __attribute__((noinline)) char *print(const char *json, bool as_json, int
     FILE *to = open_memstream(&text, &size);
 
     assert_non_null(to);
-    *ret_error = nsh_status_print(to, json, as_json, chosen);
+    *ret_error = nsh_status_print(
+            to, json, &(struct nsh_status_view){.as_json = as_json, .name = chosen});
     fclose(to);
     return text;
 }
@@ -178,7 +179,9 @@ static void test_disk_full(void **state)
         NSH_CLEANUP(fclosep) FILE *full = fopen("/dev/full", "we");
 
         assert_non_null(full);
-        assert_int_equal(nsh_status_print(full, "{\"version\": \"1\"}", as_json != 0, NULL), -EIO);
+        assert_int_equal(nsh_status_print(full, "{\"version\": \"1\"}",
+                                 &(struct nsh_status_view){.as_json = as_json != 0}),
+                -EIO);
     }
 }
 
