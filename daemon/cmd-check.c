@@ -57,7 +57,7 @@ static void look_at_firewalls(const char *path, const struct nsh_loaded *loaded)
     struct nsh_firewalls f = {0};
     char what[256], fix[256];
 
-    if (loaded->error != 0 || nsh_firewalls_open(&f) < 0) {
+    if (nsh_firewalls_open(&f) < 0) {
         nsh_firewalls_done(&f);
         return;
     }
@@ -81,16 +81,32 @@ static size_t count_rules(const struct nsh_desired *d)
     return n;
 }
 
+struct policies {
+    size_t n, disabled;
+};
+
+static void count_policy(void *userdata, enum nsh_policy_kind kind, const struct nsh_policy *policy)
+{
+    struct policies *count = userdata;
+
+    (void)kind;
+    count->n++;
+    count->disabled += policy->disabled;
+}
+
 static void print_contents(const char *path, const struct nsh_desired *d)
 {
-    const struct nsh_config *c = d->config;
-    size_t n = c->n_masquerades + c->n_shares + c->n_port_forwards + c->n_network_maps;
+    struct policies count = {0};
     size_t n_routes = d->n_routes - d->n_probe_routes, n_rules = count_rules(d);
 
     printf("%s: ok, %zu route%s, ", path, n_routes, n_routes == 1 ? "" : "s");
     if (n_rules > 0)
         printf("%zu rule%s, ", n_rules, n_rules == 1 ? "" : "s");
-    printf("%zu polic%s\n", n, n == 1 ? "y" : "ies");
+    nsh_config_each_policy(d->config, count_policy, &count);
+    printf("%zu polic%s", count.n, count.n == 1 ? "y" : "ies");
+    if (count.disabled > 0)
+        printf(" (%zu disabled)", count.disabled);
+    putchar('\n');
 }
 
 static int print_text(const char *path, const struct nsh_loaded *loaded, bool strict)
@@ -133,10 +149,11 @@ int nsh_command_check(const struct nsh_options *o)
     if (loaded.error != 0 && nsh_diags_errors(loaded.diags) == 0)
         nsh_diag_add(loaded.diags, NSH_DIAG_ERROR, path, 0, 0, NULL, "can't be read: %s",
                 strerror(-loaded.error));
-    look_at_firewalls(path, &loaded);
     /* The machine's own file; another one may be for another machine. */
-    if (!o->operands[0] && loaded.error == 0)
+    if (!o->operands[0] && loaded.error == 0) {
+        look_at_firewalls(path, &loaded);
         nsh_doctor_advise(o, &loaded);
+    }
     code = o->json ? print_json(path, &loaded, o->strict) : print_text(path, &loaded, o->strict);
     nsh_loaded_done(&loaded);
     return code;

@@ -38,6 +38,7 @@ static const char *const state_names[NSH_OBJECT_STATES] = {
         [NSH_OBJECT_CONFLICTING] = "conflicting",
         [NSH_OBJECT_WRONG] = "wrong",
         [NSH_OBJECT_STANDBY] = "standby",
+        [NSH_OBJECT_DISABLED] = "disabled",
 };
 
 const char *nsh_object_state_name(enum nsh_object_state s)

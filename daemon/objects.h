@@ -18,6 +18,7 @@ enum nsh_object_state {
     NSH_OBJECT_CONFLICTING, /* something foreign stands there */
     NSH_OBJECT_WRONG,       /* known to be wrong: backing off, or the kernel refused */
     NSH_OBJECT_STANDBY,     /* a gate is closed: not wanted now, and not there */
+    NSH_OBJECT_DISABLED,    /* the file says that it is not to be there */
     NSH_OBJECT_STATES,
 };
 
@@ -26,6 +27,7 @@ const char *nsh_object_state_name(enum nsh_object_state s);
 
 /* Routes are numbered by their index; other kinds follow from these bases. */
 typedef uint64_t nsh_object_id;
+#define NSH_OBJECT_NONE (UINT64_MAX - 1) /* of which nothing is remembered */
 #define NSH_OBJECT_CHAIN (1ULL << 62)
 #define NSH_OBJECT_FORWARDING (1ULL << 61)
 #define NSH_OBJECT_TABLE (1ULL << 60)

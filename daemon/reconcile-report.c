@@ -246,6 +246,15 @@ void report_plain(struct nsh_reconciler *r, const char *object, const char *name
 
 /* ---- status ---- */
 
+static void count_disabled(
+        void *userdata, enum nsh_policy_kind kind, const struct nsh_policy *policy)
+{
+    struct nsh_counts *counts = userdata;
+
+    (void)kind;
+    counts->policies[NSH_OBJECT_DISABLED] += policy->disabled;
+}
+
 void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret)
 {
     size_t why;
@@ -268,6 +277,7 @@ void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret
     for (size_t i = 0; i < r->desired->n_chains; i++)
         if (r->desired->chains[i].policy[0] != '\0' && reconcile_is_lead(r, i))
             ret->policies[reconcile_policy_state(r, i, &why)]++;
+    nsh_config_each_policy(r->desired->config, count_disabled, ret);
     for (size_t i = 0; i < r->desired->n_sets; i++)
         ret->sets[r->set_marks[i].state]++;
     for (int f = 0; f < NSH_FAMILIES; f++)
@@ -308,6 +318,26 @@ static void show(struct viewer *v, nsh_object_id id, nsh_origin origin, nsh_gate
     v->each(v->userdata, view);
 }
 
+/* Whether an address in its name says which family it is of. */
+static bool tells_family(const struct nsh_route *r)
+{
+    for (uint32_t i = 0; i < r->props->n_nexthops; i++)
+        if (r->props->nexthops[i].via_family != AF_UNSPEC && !r->props->nexthops[i].learned)
+            return true;
+    return r->dst_length > 0 || r->props->has_source;
+}
+
+static void route_name(const struct nsh_desired *d, size_t i, char *buf, size_t size)
+{
+    const struct nsh_route *route = &d->routes[i];
+    size_t n;
+
+    nsh_route_format(route, d->links, buf, size);
+    n = strlen(buf);
+    if (!tells_family(route))
+        snprintf(buf + n, size - n, " (%s)", family_name(route->family));
+}
+
 static void show_routes(struct viewer *v)
 {
     const struct nsh_desired *d = v->r->desired;
@@ -321,7 +351,7 @@ static void show_routes(struct viewer *v)
         if (!wants(v, view.state))
             continue;
         nsh_desired_standing(d, &d->routes[i], &hold);
-        nsh_route_format(&d->routes[i], d->links, name, sizeof name);
+        route_name(d, i, name, sizeof name);
         show(v, i, d->routes[i].origin, hold.gate, &view);
     }
 }
@@ -368,6 +398,19 @@ static void show_policies(struct viewer *v)
     }
 }
 
+static void show_disabled(
+        void *userdata, enum nsh_policy_kind kind, const struct nsh_policy *policy)
+{
+    struct viewer *v = userdata;
+    struct nsh_object_view view = {.kind = nsh_policy_noun(kind),
+            .name = policy->name,
+            .policy = policy->name,
+            .state = NSH_OBJECT_DISABLED};
+
+    if (policy->disabled && wants(v, view.state))
+        show(v, NSH_OBJECT_NONE, policy->origin, NSH_NO_GATE, &view);
+}
+
 static void show_sets(struct viewer *v)
 {
     char name[96];
@@ -405,6 +448,7 @@ size_t nsh_reconciler_each(const struct nsh_reconciler *r, size_t limit,
     for (int round = 0; round < 2; round++) {
         v.held = round == 1;
         show_policies(&v);
+        nsh_config_each_policy(r->desired->config, show_disabled, &v);
         show_sets(&v);
         show_forwarding(&v);
         show_rules(&v);

@@ -220,7 +220,8 @@ static int print_heading(FILE *to, const json_t *status)
 
 static void print_counts(FILE *to, const json_t *counts)
 {
-    static const char *const words[] = {"held", "standby", "pending", "conflicting", "wrong"};
+    static const char *const words[] = {
+            "held", "standby", "pending", "conflicting", "wrong", "disabled"};
     const char *between = "objects:     ";
 
     for (size_t i = 0; i < NSH_ARRAY_SIZE(words); i++) {

@@ -18,8 +18,8 @@ static size_t sum(const struct nsh_counts *c, enum nsh_object_state state)
 
 const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t size)
 {
-    static const enum nsh_object_state others[] = {
-            NSH_OBJECT_STANDBY, NSH_OBJECT_PENDING, NSH_OBJECT_CONFLICTING, NSH_OBJECT_WRONG};
+    static const enum nsh_object_state others[] = {NSH_OBJECT_STANDBY, NSH_OBJECT_PENDING,
+            NSH_OBJECT_CONFLICTING, NSH_OBJECT_WRONG, NSH_OBJECT_DISABLED};
     struct nsh_counts c;
     size_t routes, rules, policies, n;
     char between[40] = " and";
@@ -162,7 +162,8 @@ char *nsh_status_json(const struct nsh_status *s)
     total = nsh_reconciler_each(s->reconciler, NSH_STATUS_OBJECTS_MAX, list_object, &l);
     shown = json_array_size(l.objects);
     nsh_reconciler_count(s->reconciler, &c);
-    as_wanted = sum(&c, NSH_OBJECT_HELD) + sum(&c, NSH_OBJECT_STANDBY);
+    as_wanted =
+            sum(&c, NSH_OBJECT_HELD) + sum(&c, NSH_OBJECT_STANDBY) + sum(&c, NSH_OBJECT_DISABLED);
     json_object_set_new(root, "version", json_string(NSH_VERSION));
     json_object_set_new(root, "pid", json_integer(getpid()));
     json_object_set_new(root, "config", json_string(s->config));

@@ -362,3 +362,15 @@ int nsh_config_load_archive(int fd, struct nsh_diags *diags, struct nsh_config *
     *ret = NSH_TAKE_PTR(l.config);
     return 0;
 }
+
+void nsh_config_each_policy(const struct nsh_config *c, nsh_config_policy *each, void *userdata)
+{
+    for (size_t i = 0; i < c->n_masquerades; i++)
+        each(userdata, NSH_POLICY_MASQUERADE, &c->masquerades[i].policy);
+    for (size_t i = 0; i < c->n_shares; i++)
+        each(userdata, NSH_POLICY_SHARE, &c->shares[i].policy);
+    for (size_t i = 0; i < c->n_port_forwards; i++)
+        each(userdata, NSH_POLICY_PORT_FORWARD, &c->port_forwards[i].policy);
+    for (size_t i = 0; i < c->n_network_maps; i++)
+        each(userdata, NSH_POLICY_NETWORK_MAP, &c->network_maps[i].policy);
+}

@@ -195,6 +195,10 @@ int nsh_config_load(
         const struct nsh_config_source *source, struct nsh_diags *diags, struct nsh_config **ret);
 /* Loads what an earlier nsh_config_load wrote to its archive_fd; `fd` is read from its start. */
 int nsh_config_load_archive(int fd, struct nsh_diags *diags, struct nsh_config **ret);
+typedef void nsh_config_policy(
+        void *userdata, enum nsh_policy_kind kind, const struct nsh_policy *policy);
+/* Policies of all kinds, those that are disabled included. */
+void nsh_config_each_policy(const struct nsh_config *c, nsh_config_policy *each, void *userdata);
 /* A configuration that wants nothing, as `remove` does: settings as given. */
 int nsh_config_new_empty(const struct nsh_settings *settings, struct nsh_config **ret);
 /* It ends with its last owner. */

@@ -57,7 +57,7 @@ static void format_when(const struct nsh_when *w, char *buf, size_t size)
     else if (w->dev_up[0] == '\0')
         snprintf(buf, size, "address %s", nsh_addr_format(w->family, &w->address, address));
     else
-        snprintf(buf, size, "address %s and device %s up",
+        snprintf(buf, size, "address %s with device %s up",
                 nsh_addr_format(w->family, &w->address, address), w->dev_up);
 }
 

@@ -87,7 +87,7 @@ bool nsh_gate_alike(const struct nsh_gate *a, const struct nsh_gate *b);
 /* Their probes leave by the same nexthop. */
 bool nsh_check_same_way(const struct nsh_check *a, const struct nsh_check *b);
 /*
- * "address 10.0.0.254", "address 10.0.0.254 and device eth1 up", "ping 1.1.1.1 via 192.0.2.1 dev
+ * "address 10.0.0.254", "address 10.0.0.254 with device eth1 up", "ping 1.1.1.1 via 192.0.2.1 dev
  * eth0", "tcp 1.1.1.1 port 443". Always terminated; returns buf.
  */
 const char *nsh_gate_format(const struct nsh_gate *g, char *buf, size_t size);

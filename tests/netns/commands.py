@@ -52,6 +52,24 @@ def _():
               "what is proposed")
 
 
+@case("status: what is disabled, and defaults that are of two families")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC.replace("routes:\n", "routes:\n  - {to: default, via: {learned-on:"
+                                           " eth1}, family: [ipv4, ipv6], table: 100}\n")
+                   + "share:\n  - {name: off, lan: eth0, wan: eth1, enabled: false}\n").start()
+        equal([(o["kind"], o["state"], o["policy"], o["line"]) for o in d.objects("share")],
+              [("share", "disabled", "off", BASIC.count("\n") + 3)], "what is disabled")
+        equal(d.status()["counts"]["disabled"], 1, "how many are")
+        text = d.cli("status").stdout
+        check(re.search(r"^disabled +share +off ", text, re.M), "it is in " + text)
+        contains(text, ", 1 disabled\n", "the counts")
+        for family in ("ipv4", "ipv6"):
+            contains(text, "default via learned-on eth1 table 100 (%s)" % family, "a default")
+        contains(d.cli("status", "off").stdout, "disabled", "status off")
+        d.stop()
+
+
 @case("check: good, bad, and what only it warns of")
 def _():
     with Router() as w:

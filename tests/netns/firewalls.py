@@ -137,6 +137,14 @@ def _():
         d.stop()
 
 
+MAP = """
+version: 1
+settings: {resync: 1h}
+network-map:
+  - {name: map, dev: eth1, inside: 10.0.0.0/24, outside: 198.51.100.0/24}
+"""
+
+
 def switches(d):
     with open("/proc/%d/status" % d.process.pid) as f:
         return int(next(line for line in f if line.startswith("voluntary")).split()[1])
@@ -148,7 +156,8 @@ def _():
         for words in ("table ip busy", "chain ip busy forward { type filter hook forward priority 0; }",
                       "table ip nat", "chain ip nat POSTROUTING { type nat hook postrouting priority 1; }"):
             w.router.run("nft", "add " + words)
-        d = Daemon(w.router, BASIC).start()
+        # For what other policies forward, rules of others matter, and all of them are heard.
+        d = Daemon(w.router, MAP).start()
         d.wait_log(r"firewall iptables is used")
         before = switches(d)
         changes = "add rule ip busy forward counter\nadd chain ip busy c\n"

@@ -111,6 +111,13 @@ def _():
         contains(said[0]["hint"], "'home' is at %s:3" % path, "the other place")
 
 
+@case("what is disabled is counted")
+def _():
+    with Folder() as f:
+        path = f.write(UNWISE + "  - {name: off, out: eth1, enabled: false}\n")
+        contains(f.check(path).stdout, ": ok, 1 route, 2 policies (1 disabled)\n", "the verdict")
+
+
 @case("standard input stands for the file of --config")
 def _():
     with Folder() as f:

@@ -212,7 +212,7 @@ static void test_both_must_hold(void **state)
     somebody(w, VIP_ADD);
     run(w);
     assert_state(w, "route", "10.20.0.0/16", NSH_OBJECT_HELD);
-    the_told(w, NSH_REPORT_OPENED, "condition", "address 10.0.0.254 and device eth1 up");
+    the_told(w, NSH_REPORT_OPENED, "condition", "address 10.0.0.254 with device eth1 up");
     nsh_fib_fake_link_carrier(w->kernel, "eth1", false);
     run(w);
     assert_state(w, "route", "10.20.0.0/16", NSH_OBJECT_STANDBY);
