@@ -167,6 +167,8 @@ void manager_loaded(void *userdata, struct nsh_loaded *l)
         manager_notify(m, m->applying ? "" : "READY=1\n");
         manager_trial_failed(m, l);
     }
+    if (l->what == NSH_LOAD_FILE)
+        manager_watch_files(m);
     nsh_loaded_done(l);
     if (m->load_again)
         load_file(m);
@@ -208,6 +210,7 @@ static void load_file(struct manager *m)
 
     move_all(&m->waiting_replies, &m->loading_replies);
     m->load_again = false;
+    m->load_began = nsh_realtime();
     (void)manager_begin_load(m, &request);
 }
 
@@ -270,6 +273,7 @@ int manager_load_first(struct manager *m)
 
     if (q <= 0)
         return q;
+    m->load_began = nsh_realtime();
     nsh_load_now(m->options->config, NSH_TRUST_REQUIRED, m->state, &loaded);
     q = loaded.error;
     if (q == 0) {

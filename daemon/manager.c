@@ -29,8 +29,7 @@
 /* How long taking everything away at the end may wait for the xtables lock. */
 #define STOP_PATIENCE_USEC 10000000ULL
 
-/* Tells the journal, and who watches. */
-static void tell(struct manager *m, const struct nsh_report *report)
+void manager_tell(struct manager *m, const struct nsh_report *report)
 {
     nsh_journal_report(m->journal, report);
     nsh_metrics_report(&m->metrics, report);
@@ -43,7 +42,7 @@ static void tell(struct manager *m, const struct nsh_report *report)
 
 static void on_report(void *userdata, const struct nsh_report *report)
 {
-    tell(userdata, report);
+    manager_tell(userdata, report);
 }
 
 void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail)
@@ -55,7 +54,7 @@ void manager_report(struct manager *m, enum nsh_report_kind kind, const char *de
             .detail = detail,
     };
 
-    tell(m, &report);
+    manager_tell(m, &report);
 }
 
 /* ---- status ---- */
@@ -138,7 +137,7 @@ static void tell_both(struct manager *m)
         manager_report(m, NSH_REPORT_WARNING, m->firewalls.both);
         return;
     case NSH_BOTH_ENDED:
-        tell(m, &end);
+        manager_tell(m, &end);
         return;
     }
 }
@@ -154,7 +153,7 @@ void manager_choose_firewall(struct manager *m, const struct nsh_desired *d)
     };
 
     if (news)
-        tell(m, &report);
+        manager_tell(m, &report);
     if (m->firewall != m->firewalls.chosen) {
         m->firewall = m->firewalls.chosen;
         nsh_reconciler_use(m->reconciler, m->firewall, nsh_firewalls_other(&m->firewalls));
@@ -406,6 +405,7 @@ static void manager_done(struct manager *m)
     m->traffic = NULL;
     manager_answer_all(m);
     nsh_loader_free(m->loader);
+    nsh_file_watch_free(m->files);
     nsh_prober_free(m->prober);
     sd_event_source_unref(m->work);
     sd_event_source_unref(m->retry);
@@ -481,6 +481,7 @@ static int run(struct manager *m)
         return nsh_complain("cannot start: %s", strerror(-q));
     if (open_control(m) != 0)
         return NSH_EXIT_FAILED;
+    manager_watch_files(m);
     q = manager_schedule(m);
     if (q >= 0)
         q = loop(m);

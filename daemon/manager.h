@@ -2,7 +2,8 @@
 /*
  * What the parts of the daemon share: manager.c (the event loop and what runs on it),
  * manager-hints.c (when packet rules are looked at), manager-ask.c (answers), manager-config.c (how
- * a configuration comes into force) and manager-trial.c (how one is tried).
+ * a configuration comes into force), manager-files.c (what tells that it changed) and
+ * manager-trial.c (how one is tried).
  */
 #pragma once
 
@@ -10,6 +11,7 @@
 
 #include "common.h"
 #include "control.h"
+#include "file-watch.h"
 #include "firewall-choice.h"
 #include "journal.h"
 #include "metrics-socket.h"
@@ -48,6 +50,8 @@ struct manager {
     struct nsh_reconciler *reconciler;
     struct nsh_prober *prober;
     struct nsh_loader *loader;
+    struct nsh_file_watch *files; /* NULL: they are not followed */
+    uint64_t load_began;          /* of the file on disk; CLOCK_REALTIME */
     struct nsh_control *control;
     struct nsh_metrics_socket *metrics_socket;
     struct nsh_traffic_reader *traffic_reader;
@@ -90,6 +94,8 @@ struct manager {
 };
 
 /* manager.c */
+/* Tells the journal, and who watches. */
+void manager_tell(struct manager *m, const struct nsh_report *report);
 void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail);
 /* "READY=1\n" or "" before the status line. */
 void manager_notify(struct manager *m, const char *state);
@@ -139,6 +145,10 @@ void manager_confirm(void *userdata, struct nsh_control_reply *reply);
 void manager_revert(void *userdata, struct nsh_control_reply *reply);
 int nsh_trial_at_start(
         struct nsh_state *state, struct nsh_loaded *ret, struct nsh_trial *ret_trial);
+
+/* manager-files.c */
+/* The files as they were read last, if they are to be followed. */
+void manager_watch_files(struct manager *m);
 
 /* manager-config.c */
 int manager_begin_load(struct manager *m, const struct nsh_load_request *request);

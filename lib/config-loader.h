@@ -82,7 +82,7 @@ struct nsh_policies {
 /* A policy's draft that waits for the prefixes that stand in its files. */
 struct nsh_waiting;
 
-#define NSH_SETTINGS_KEYS 10
+#define NSH_SETTINGS_KEYS 11
 
 struct nsh_loader {
     struct nsh_config *config;

@@ -22,6 +22,7 @@ enum settings_key {
     KEY_CHECK_TABLE,
     KEY_CHECK_PRIORITY,
     KEY_CONFIRM_RELOAD,
+    KEY_WATCH,
 };
 
 struct settings_draft {
@@ -31,6 +32,7 @@ struct settings_draft {
     uint64_t resync_usec, confirm_reload_usec;
     struct nsh_mark check_mark;
     uint32_t check_table, check_priority;
+    bool watch;
 };
 
 static const struct nsh_word firewalls[] = {
@@ -92,6 +94,8 @@ static const struct nsh_key keys[] = {
         [KEY_CONFIRM_RELOAD] = {"confirm-reload", &nsh_type_duration, FIELD(confirm_reload_usec),
                 .min = NSH_TRIAL_MIN, .max = NSH_TRIAL_MAX, .known_as = "confirm try",
                 .help = "a reload holds only if 'netshared confirm' follows within this time"},
+        [KEY_WATCH] = {"watch", &nsh_type_bool, FIELD(watch), .known_as = "follow inotify",
+                .otherwise = "false", .help = "a change of the files is a reload"},
 };
 
 _Static_assert(NSH_ARRAY_SIZE(keys) <= NSH_SETTINGS_KEYS, "each has a place");
@@ -110,6 +114,7 @@ static struct settings_draft to_draft(const struct nsh_settings *s)
             .check_table = s->check_table,
             .check_priority = s->check_priority,
             .confirm_reload_usec = s->confirm_reload_usec,
+            .watch = s->watch,
     };
 }
 
@@ -125,6 +130,7 @@ static void from_draft(const struct settings_draft *d, struct nsh_settings *s)
     s->check_table = d->check_table;
     s->check_priority = d->check_priority;
     s->confirm_reload_usec = d->confirm_reload_usec;
+    s->watch = d->watch;
 }
 
 /* There is room above it, and the probes carry it whole. */

@@ -161,8 +161,7 @@ static int load_file(struct nsh_loader *l, const struct nsh_config_source *sourc
     return r < 0 ? r : nsh_read_lists(l, source);
 }
 
-/* "X.d" for "X.yaml". */
-static char *drop_in_directory(const char *path)
+char *nsh_config_drop_ins(const char *path)
 {
     size_t n = strlen(path), suffix = strlen(SUFFIX);
     char *directory = NULL;
@@ -229,7 +228,7 @@ static int list_drop_ins(struct nsh_loader *l, int fd, const char *directory, st
 
 static int load_drop_ins(struct nsh_loader *l, const struct nsh_config_source *source)
 {
-    nsh_autofree char *directory = drop_in_directory(source->path);
+    nsh_autofree char *directory = nsh_config_drop_ins(source->path);
     NSH_CLEANUP(list_done) struct list list = {0};
     int fd, r, failure = 0;
 

@@ -53,6 +53,7 @@ struct nsh_settings {
     /* Of checks: NSH_GATES_MAX marks and tables from these on are theirs, and one priority. */
     uint32_t check_mark, check_table, check_priority;
     uint64_t confirm_reload_usec; /* 0: a reload needs no confirmation */
+    bool watch;                   /* the files are followed */
 };
 
 #define NSH_FAMILY_IPV4 1U
@@ -187,6 +188,8 @@ struct nsh_config_source {
     int archive_fd;
 };
 
+/* The directory of drop-ins of a main file, "X.d" for "X.yaml"; malloc'd, NULL: no memory. */
+char *nsh_config_drop_ins(const char *path);
 /*
  * Loads. Returns 0 and a configuration, warnings in `diags`; or a negative errno with errors in
  * `diags` and *ret untouched: -EINVAL for errors in a file, else why it could not be read.

@@ -73,6 +73,16 @@ nsh_origin nsh_origins_at(struct nsh_origins *o, uint32_t line)
     return first + (line - 1);
 }
 
+size_t nsh_origins_files(const struct nsh_origins *o)
+{
+    return o->n_files;
+}
+
+const char *nsh_origins_file(const struct nsh_origins *o, size_t i)
+{
+    return o->files[i].path;
+}
+
 const char *nsh_origins_resolve(const struct nsh_origins *o, nsh_origin at, uint32_t *ret_line)
 {
     size_t low = 0, high = o->n_files;

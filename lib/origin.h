@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef uint32_t nsh_origin;
@@ -25,6 +26,9 @@ void nsh_origins_free(struct nsh_origins *o);
  * Returns 0, -ENOMEM, or -E2BIG when the numbers are used up.
  */
 int nsh_origins_add_file(struct nsh_origins *o, const char *path);
+/* The files so far, in the order in which they were read. */
+size_t nsh_origins_files(const struct nsh_origins *o);
+const char *nsh_origins_file(const struct nsh_origins *o, size_t i);
 /* The origin of `line` (from 1) in the newest file; NSH_ORIGIN_NONE when there is none. */
 nsh_origin nsh_origins_at(struct nsh_origins *o, uint32_t line);
 /*

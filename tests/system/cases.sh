@@ -436,6 +436,15 @@ time.sleep(60)' &
     [ $code = 0 ] && wait_for has via route4
 }
 
+# Also from within the sandbox, and what it learns that way is the same as by a reload.
+follows_its_file() {
+    running && printf 'settings: {watch: true}\n' >>$config && expect 0 systemctl reload $unit || return
+    mark
+    sed -i 's,10.20.0.0/16,[10.20.0.0/16\, 10.23.0.0/16],' $config
+    wait_for has 'via 203.0.113.1 dev wan0' ip route show 10.23.0.0/16 proto 110 &&
+        entry 'NETSHARED_ACTION=^changed$' 'NETSHARED_OBJECT=^file$' "NETSHARED_NAME=^$config$"
+}
+
 # Root's commands use the same folders as the daemon, which is not root.
 as_anyone() { setpriv --reuid 65534 --regid "$1" --clear-groups netshared "${@:2}"; }
 
@@ -546,7 +555,7 @@ is_enabled() {
 
 cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered starts_and_holds
     packets_are_masqueraded journal_has_fields status_is_answered reload_takes_a_good_file
-    reload_refuses_a_bad_file reload_by_signal repairs_a_route repairs_after_link_down
+    reload_refuses_a_bad_file reload_by_signal follows_its_file repairs_a_route repairs_after_link_down
     repairs_the_nat_table sees_iptables_used repairs_forwarding restart_has_no_gap survives_kill
     watchdog_restarts_it stop_keeps stop_removes bad_start_runs_the_accepted
     bad_start_with_nothing_accepted needs_no_lock_file a_second_one_is_refused
