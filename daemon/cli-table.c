@@ -39,12 +39,14 @@ static const struct nsh_cli_option options[] = {
                 .help = "the port it comes from"},
         {"mark", FIELD(mark), .value = {NSH_CLI_TEXT, "MARK"},
                 .help = "its firewall mark, such as 16 or 0x10"},
+        {"trust-files", FIELD(trust_files),
+                .help = "also a configuration that others than root could change"},
         {"help", FIELD(help), .letter = 'h', .common = true, .help = "what the command takes"},
         {"version", FIELD(version), .common = true, .help = "which version this is"},
 };
 
 static const struct nsh_cli_command commands[] = {
-        {"run", nsh_command_run, "the daemon: make it so and keep it so"},
+        {"run", nsh_command_run, "the daemon: make it so and keep it so", .options = "trust-files"},
         {"reload", nsh_command_reload,
                 "have the daemon read its file again; fails, with the errors, if it is bad"},
         {"check", nsh_command_check, "say what is wrong with the file",

@@ -200,11 +200,18 @@ int manager_begin_load(struct manager *m, const struct nsh_load_request *request
     return 0;
 }
 
+/* In a container a volume's folder may be open to all, and yet nobody there to write to it. */
+static enum nsh_config_trust trust_of(const struct manager *m)
+{
+    return m->options->trust_files ? NSH_TRUST_WARN : NSH_TRUST_REQUIRED;
+}
+
 /* The file on disk; the configuration that runs may want a change to be confirmed. */
 static void load_file(struct manager *m)
 {
     const struct nsh_desired *d = nsh_reconciler_desired(m->reconciler);
     const struct nsh_load_request request = {.what = NSH_LOAD_FILE,
+            .trust = trust_of(m),
             .fd = -1,
             .trial = d ? d->config->settings.confirm_reload_usec : 0};
 
@@ -274,7 +281,7 @@ int manager_load_first(struct manager *m)
     if (q <= 0)
         return q;
     m->load_began = nsh_realtime();
-    nsh_load_now(m->options->config, NSH_TRUST_REQUIRED, m->state, &loaded);
+    nsh_load_now(m->options->config, trust_of(m), m->state, &loaded);
     q = loaded.error;
     if (q == 0) {
         q = take(m, &loaded, NSH_OCCASION_START);

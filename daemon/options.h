@@ -38,6 +38,7 @@ struct nsh_options {
     const char *protocol;
     uint32_t port, source_port; /* 0: not said */
     const char *mark;
+    bool trust_files;
     const char *operands[NSH_OPERANDS_MAX]; /* in the order of the table; NULL: left out */
     char *const *rest; /* all operands, up to NULL, where a command wants that */
 };

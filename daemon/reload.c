@@ -294,7 +294,7 @@ static void *load_thread(void *userdata)
 
     switch (l->request.what) {
     case NSH_LOAD_FILE:
-        load_file(l->path, NSH_TRUST_REQUIRED, l->state, &l->request, &l->result);
+        load_file(l->path, l->request.trust, l->state, &l->request, &l->result);
         break;
     case NSH_LOAD_TRIED:
         load_tried(l->state, &l->request, &l->result);

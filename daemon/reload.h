@@ -32,7 +32,8 @@ struct nsh_loaded {
 
 struct nsh_load_request {
     enum nsh_load_what what;
-    int fd; /* the loader's to close, whatever happens */
+    enum nsh_config_trust trust; /* of NSH_LOAD_FILE */
+    int fd;                      /* the loader's to close, whatever happens */
     /* A trial of so long, microseconds; 0: none. The file itself may ask for a longer one. */
     uint64_t trial;
 };

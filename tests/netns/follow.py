@@ -161,6 +161,23 @@ def _():
         d.stop()
 
 
+@case("--trust-files: a volume's folder that is open to all, as the kubelet makes it")
+def _():
+    with Router() as w:
+        volume = os.path.join(w.router.world.directory, "volume")
+        os.mkdir(volume)
+        put(volume + "/netshared.yaml", FILE % A)
+        os.chmod(volume, 0o777)
+        d = Daemon(w.router, path=volume + "/netshared.yaml").start(wait=False)
+        equal(d.wait_exit(), 1, "without it")
+        d.start(extra=["--trust-files"])
+        become(w, [A], "taken")
+        d.wait_log("can be written by others")
+        put(volume + "/netshared.yaml", FILE % B)
+        become(w, [B], "and reloaded")
+        d.stop()
+
+
 @case("only where it is asked for, from a reload on and until one")
 def _():
     with Router() as w:
