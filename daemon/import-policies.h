@@ -38,8 +38,13 @@ struct import_exempts {
 bool import_can_exempt(const struct nsh_foreign_rule *f);
 
 /* Names of policies, each once. */
+struct import_name {
+    char text[NSH_POLICY_NAME];
+    unsigned next; /* the number behind it that was not tried yet */
+};
+
 struct import_names {
-    char (*items)[NSH_POLICY_NAME];
+    struct import_name *items;
     size_t n, max;
 };
 

@@ -154,12 +154,13 @@ bool import_can_exempt(const struct nsh_foreign_rule *f)
 
 /* ---- names ---- */
 
-static bool is_taken(const struct import_names *names, const char *name)
+/* NULL: it is free. */
+static struct import_name *find_name(const struct import_names *names, const char *name)
 {
     for (size_t i = 0; i < names->n; i++)
-        if (strcmp(names->items[i], name) == 0)
-            return true;
-    return false;
+        if (strcmp(names->items[i].text, name) == 0)
+            return &names->items[i];
+    return NULL;
 }
 
 /* "[a-z0-9][a-z0-9-]{0,15}", without a '-' at the end. */
@@ -180,26 +181,35 @@ static void make_valid(const char *wish, char ret[static NSH_POLICY_NAME], size_
     ret[n] = '\0';
 }
 
-static int put_name(FILE *to, struct import_names *names, const char *wish)
+/* The wish with a number behind it. */
+static void make_numbered(const char *wish, unsigned number, char ret[static NSH_POLICY_NAME])
 {
-    char name[NSH_POLICY_NAME], number[12];
-    void *items = names->items;
-    char(*room)[NSH_POLICY_NAME];
+    char text[12];
+    int n = snprintf(text, sizeof text, "-%u", number);
     size_t at;
 
-    make_valid(wish, name, NSH_POLICY_NAME - 1);
-    for (unsigned i = 2; name[0] == '\0' || is_taken(names, name); i++) {
-        int n = snprintf(number, sizeof number, "-%u", i);
+    make_valid(wish, ret, NSH_POLICY_NAME - 1 - (size_t)n);
+    at = strlen(ret);
+    (void)snprintf(ret + at, NSH_POLICY_NAME - at, "%s", at == 0 ? text + 1 : text);
+}
 
-        make_valid(wish, name, NSH_POLICY_NAME - 1 - (size_t)n);
-        at = strlen(name);
-        (void)snprintf(name + at, sizeof name - at, "%s", at == 0 ? number + 1 : number);
-    }
+static int put_name(FILE *to, struct import_names *names, const char *wish)
+{
+    char name[NSH_POLICY_NAME];
+    void *items = names->items;
+    struct import_name *same, *room;
+    unsigned number = 2;
+
+    make_valid(wish, name, NSH_POLICY_NAME - 1);
+    same = find_name(names, name);
+    while (name[0] == '\0' || find_name(names, name))
+        make_numbered(wish, same ? same->next++ : number++, name);
     room = nsh_import_add(&items, &names->n, &names->max, sizeof *room);
     names->items = items;
     if (!room)
         return -ENOMEM;
-    memcpy(*room, name, sizeof name);
+    *room = (struct import_name){.next = 2};
+    memcpy(room->text, name, sizeof name);
     (void)fprintf(to, "  - name: %s\n", name);
     return 0;
 }
