@@ -98,6 +98,9 @@ static void print_guest(void *userdata, const struct nsh_guest_seen *seen)
     case NSH_GUEST_REMOVE:
         plan_line(userdata, "- jump in %s", seen->where);
         return;
+    case NSH_GUEST_UNJUDGED:
+        plan_remark(userdata, "# %s is not all judged: %s", seen->where, seen->reason);
+        return;
     }
 }
 

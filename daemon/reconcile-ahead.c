@@ -96,12 +96,32 @@ static bool has_same_place(const struct nsh_chain *a, const struct nsh_chain *b)
            strcmp(a->hook, b->hook) == 0;
 }
 
+/* Once, until they can be again. */
+static void tell_unjudged(
+        struct nsh_reconciler *r, const struct nsh_chain *c, const struct nsh_ahead_seen *rest)
+{
+    uint8_t *told = &r->unjudged[nsh_family_index(c->family)];
+    uint8_t bit = (uint8_t)(1U << (strcmp(c->hook, "PREROUTING") == 0));
+    struct report_args args = {.kind = NSH_REPORT_WARNING};
+    char place[NSH_CHAIN_NAME + 8], text[NSH_AHEAD_TEXT + 32];
+
+    if (rest && !(*told & bit)) {
+        snprintf(place, sizeof place, "%s (%s)", c->hook, c->family == AF_INET6 ? "ipv6" : "ipv4");
+        snprintf(text, sizeof text, "not all judged: %s", rest->text);
+        args.detail = text;
+        report_plain(r, "rules of others before netshared's in", place, &args);
+    }
+    *told = (uint8_t)(rest ? *told | bit : *told & ~bit);
+}
+
 /* All that are in the hook of the first of them. Where it can't be seen, what was known stays. */
 static void judge_hook(struct nsh_reconciler *r, size_t first, struct nsh_ahead_seen *seen)
 {
     const struct nsh_chain *chains = r->desired->chains, *c = &chains[first];
     int n = r->firewall->ops->ahead(r->firewall, c->family, c->table, c->hook, seen);
 
+    if (n >= 0)
+        tell_unjudged(r, c, n > 0 && seen[n - 1].unjudged ? &seen[n - 1] : NULL);
     for (size_t i = first; n >= 0 && i < r->desired->n_chains; i++)
         if (has_same_place(&chains[i], c) && is_judged(r, i))
             reconcile_ahead_take(r, i, find(r, i, seen, (size_t)n));

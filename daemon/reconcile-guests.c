@@ -173,11 +173,32 @@ static int write_iptables(struct nsh_reconciler *r, char *why, size_t size)
 
 /* ---- looking ---- */
 
+/* Once, as long as it is the same one. */
+static void note_unjudged(struct nsh_reconciler *r, const struct nsh_guest_seen *seen)
+{
+    struct report_args args = {.kind = NSH_REPORT_WARNING};
+    char text[256];
+
+    r->drops_unjudged = true;
+    if (strcmp(r->unjudged_host, seen->where) == 0)
+        return;
+    snprintf(r->unjudged_host, sizeof r->unjudged_host, "%s", seen->where);
+    snprintf(text, sizeof text, "whether it drops what policies let through is not all judged: %s",
+            seen->reason);
+    args.detail = text;
+    report_plain(r, "the", seen->where, &args);
+}
+
 static void note(void *userdata, const struct nsh_guest_seen *seen)
 {
     struct nsh_reconciler *r = userdata;
-    struct guest_mark *m =
-            seen->verb == NSH_GUEST_STANDS ? add_mark(r, seen->where) : find_mark(r, seen->where);
+    struct guest_mark *m;
+
+    if (seen->verb == NSH_GUEST_UNJUDGED) {
+        note_unjudged(r, seen);
+        return;
+    }
+    m = seen->verb == NSH_GUEST_STANDS ? add_mark(r, seen->where) : find_mark(r, seen->where);
 
     if (m)
         m->seen = seen->verb != NSH_GUEST_REMOVE;
@@ -230,6 +251,7 @@ int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p)
 {
     int q;
 
+    r->drops_unjudged = false;
     for (size_t i = 0; i < r->n_guest_marks; i++)
         r->guest_marks[i].seen = r->guest_marks[i].wrong = false;
     q = nsh_passages_ask(p, r->firewall, r->other, NSH_FIREWALL_READ, note, r);
@@ -241,6 +263,8 @@ int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p)
         drop_unseen(r);
     remember_hosted(r, p);
     look_for_culprits(r);
+    if (q == 0 && !r->drops_unjudged)
+        r->unjudged_host[0] = '\0';
     return q;
 }
 
@@ -292,10 +316,11 @@ static void tell(void *userdata, const struct nsh_guest_seen *seen)
     };
     struct nsh_reconciler *r = userdata;
     struct guest_mark *m = find_mark(r, seen->where);
-    struct report_args args = {.kind = kinds[seen->verb]};
+    struct report_args args = {0};
 
-    if (seen->verb == NSH_GUEST_STANDS)
+    if (seen->verb == NSH_GUEST_STANDS || seen->verb == NSH_GUEST_UNJUDGED)
         return;
+    args.kind = kinds[seen->verb];
     if (m && !r->settling && seen->verb != NSH_GUEST_REMOVE) {
         args = restored(m, seen->reason);
         reconcile_repaired(r, NSH_OBJECT_GUEST);

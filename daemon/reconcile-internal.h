@@ -258,7 +258,10 @@ struct nsh_reconciler {
     bool firewall_told[NSH_FAMILIES];        /* that is because a look has shown a change */
     bool drops_dirty;                        /* others' rules are to be looked at */
     bool guests_dirty;                       /* jumps of ours in them are to be written */
+    bool drops_unjudged;                     /* by the last look */
+    char unjudged_host[160];                 /* where; told; "": nowhere */
     bool ahead_dirty;                        /* for those that take packets before ours */
+    uint8_t unjudged[NSH_FAMILIES];          /* not all of those were: bits of a hook, told */
     uint64_t firewall_again[NSH_FAMILIES];   /* it failed and is tried again then; 0: it did not */
     uint8_t firewall_failures[NSH_FAMILIES]; /* in a row */
     bool firewall_retried[NSH_FAMILIES];     /* what had failed is tried again in this pass */

@@ -108,6 +108,60 @@ static bool has_only_places(const struct nsh_packet_rule *r)
            !r->ipsec && !r->syn && r->local == NSH_LOCAL_ANY;
 }
 
+/* Of two that meet, the one that says more. */
+static void narrow_prefix(struct nsh_prefix *p, const struct nsh_prefix *way)
+{
+    if (way->family != AF_UNSPEC && (p->family == AF_UNSPEC || p->length < way->length))
+        *p = *way;
+}
+
+static void narrow_device(char device[static IFNAMSIZ], const char *way)
+{
+    if (counts(way) > counts(device))
+        memcpy(device, way, IFNAMSIZ);
+}
+
+static void narrow_range(struct nsh_range *r, const struct nsh_range *way)
+{
+    if (r->last == 0)
+        *r = *way;
+    else if (way->last != 0)
+        *r = (struct nsh_range){.first = r->first > way->first ? r->first : way->first,
+                .last = r->last < way->last ? r->last : way->last};
+}
+
+static void spare_also(struct nsh_packet_rule *spares, const struct nsh_packet_rule *way)
+{
+    if (spares->from.family == AF_UNSPEC)
+        spares->from = way->from;
+    if (spares->to.family == AF_UNSPEC)
+        spares->to = way->to;
+    if (spares->in[0] == '\0')
+        memcpy(spares->in, way->in, sizeof spares->in);
+    if (spares->out[0] == '\0')
+        memcpy(spares->out, way->out, sizeof spares->out);
+}
+
+bool nsh_ahead_narrow(struct nsh_ahead_seen *ahead, const struct nsh_ahead_seen *way)
+{
+    struct nsh_packet_rule *needs = &ahead->needs;
+
+    if (!rules_meet(needs, &way->needs))
+        return false;
+    narrow_prefix(&needs->from, &way->needs.from);
+    narrow_prefix(&needs->to, &way->needs.to);
+    narrow_device(needs->in, way->needs.in);
+    narrow_device(needs->out, way->needs.out);
+    if (needs->protocol == 0)
+        needs->protocol = way->needs.protocol;
+    narrow_range(&needs->source_port, &way->needs.source_port);
+    narrow_range(&needs->destination_port, &way->needs.destination_port);
+    needs->mark.value |= way->needs.mark.value;
+    needs->mark.mask |= way->needs.mark.mask;
+    spare_also(&ahead->spares, &way->spares);
+    return true;
+}
+
 bool nsh_ahead_covers(const struct nsh_packet_rule *wide, const struct nsh_packet_rule *narrow)
 {
     return has_only_places(wide) && prefix_covers(&wide->from, &narrow->from) &&
@@ -120,7 +174,7 @@ bool nsh_ahead_covers(const struct nsh_packet_rule *wide, const struct nsh_packe
 bool nsh_ahead_takes(const struct nsh_ahead_seen *ahead, const struct nsh_chain *chain,
         const struct nsh_desired *d)
 {
-    for (size_t i = 0; i < chain->n_rules; i++) {
+    for (size_t i = 0; !ahead->unjudged && i < chain->n_rules; i++) {
         const struct nsh_packet_rule *r = &chain->rules[i];
 
         if (r->action == NSH_PACKET_RETURN && nsh_ahead_covers(r, &ahead->needs))

@@ -6,7 +6,9 @@
  * a chain was registered the kernel does not say. Tables have handles that count up, and mostly
  * come with their chains: a later table is taken for later chains.
  *
- * What a jump leads to may come back, so it is not told of.
+ * What a rule leads to by a jump or goto is gone through as well, as often as packets may come by
+ * there. Where a verdict map leads depends on the packet, and is not told of. Nobody knows how many
+ * rules others have: so many are looked at, which takes some milliseconds, and then it says so.
  */
 #include "firewall-nft.h"
 
@@ -19,6 +21,11 @@
 #include <string.h>
 
 #define NAME NFT_NAME_MAXLEN
+/* The kernel's own limit of jumps; and what a look is worth. */
+#define DEPTH 16
+#define PARSED_MAX 1024U
+#define CHAINS_MAX 256U
+#define SETS_MAX 64U
 
 NSH_DEFINE_CLEANUP(struct nftnl_table *, nftnl_table_free)
 
@@ -41,25 +48,17 @@ struct asking {
     uint64_t ours; /* our table's handle */
     struct places tables, chains;
     const struct place *at;
-    struct nftnl_rule **rules; /* of that chain */
-    size_t n_rules, max_rules;
-    struct nsh_nft_channel *channel;
-    void *buf; /* of a request */
+    struct nsh_nft_channel channel; /* for this look alone */
+    void *buf;                      /* of a request */
+    size_t n_rules, n_parsed, n_chains, n_sets;
+    bool too_many;
     struct nsh_ahead_seen *ret;
     size_t n;
 };
 
-static void forget_rules(struct asking *a)
-{
-    for (size_t i = 0; i < a->n_rules; i++)
-        nftnl_rule_free(a->rules[i]);
-    a->n_rules = 0;
-}
-
 static void asking_done(struct asking *a)
 {
-    forget_rules(a);
-    free(a->rules);
+    nsh_nft_channel_done(&a->channel);
     free(a->tables.items);
     free(a->chains.items);
 }
@@ -159,110 +158,186 @@ static int in_order(const void *a, const void *b)
     return (x->handle < y->handle) - (x->handle > y->handle);
 }
 
-/* ---- rules ---- */
-
-static const char *family_word(uint32_t family)
-{
-    return family == NFPROTO_INET ? "inet" : family == NFPROTO_IPV6 ? "ip6" : "ip";
-}
-
-static int take_rule(const struct nlmsghdr *answer, void *userdata)
-{
-    struct asking *a = userdata;
-    NSH_CLEANUP(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
-
-    if (rule && a->n_rules == a->max_rules) {
-        size_t max = a->max_rules ? a->max_rules * 2 : 16;
-        struct nftnl_rule **rules = reallocarray(a->rules, max, sizeof(struct nftnl_rule *));
-
-        if (rules) {
-            a->rules = rules;
-            a->max_rules = max;
-        }
-    }
-    if (!rule || a->n_rules == a->max_rules)
-        return -ENOMEM;
-    if (nftnl_rule_nlmsg_parse(answer, rule) == 0)
-        a->rules[a->n_rules++] = NSH_TAKE_PTR(rule);
-    return 0;
-}
+/* ---- asking ---- */
 
 /* What changes meanwhile makes another generation; and there may be no such family. */
 static int ask(struct asking *a, const struct nlmsghdr *request,
         int (*take)(const struct nlmsghdr *answer, void *userdata), void *userdata)
 {
-    int r = nsh_nft_ask(a->channel, request, take, userdata);
+    int r = nsh_nft_ask(&a->channel, request, take, userdata);
 
     return r == -EINTR || r == -ENOENT || r == -EOPNOTSUPP || r == -EAFNOSUPPORT ? 0 : r;
 }
 
 static struct nlmsghdr *request_dump(struct asking *a, int family, uint16_t type)
 {
-    return nsh_nft_request(a->channel, a->buf, family, type, NLM_F_REQUEST | NLM_F_DUMP);
+    return nsh_nft_request(&a->channel, a->buf, family, type, NLM_F_REQUEST | NLM_F_DUMP);
+}
+
+/* ---- rules ---- */
+
+/* Of one chain: those that translate, or lead on. */
+struct rules {
+    struct asking *asking;
+    struct nftnl_rule **items;
+    size_t n, max;
+};
+
+static void rules_done(struct rules *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        nftnl_rule_free(r->items[i]);
+    free(r->items);
+}
+
+static int take_rule(const struct nlmsghdr *answer, void *userdata)
+{
+    struct rules *r = userdata;
+    NSH_CLEANUP(nftnl_rule_freep) struct nftnl_rule *rule = NULL;
+
+    if (r->asking->n_rules++ == NSH_NFT_RULES_MAX)
+        return -E2BIG;
+    if (!nsh_nft_may_translate(answer))
+        return 0;
+    if (r->asking->n_parsed++ == PARSED_MAX)
+        return -E2BIG;
+    rule = nftnl_rule_alloc();
+    if (rule && r->n == r->max) {
+        size_t max = r->max ? r->max * 2 : 16;
+        struct nftnl_rule **items = reallocarray(r->items, max, sizeof(struct nftnl_rule *));
+
+        if (items) {
+            r->items = items;
+            r->max = max;
+        }
+    }
+    if (!rule || r->n == r->max)
+        return -ENOMEM;
+    if (nftnl_rule_nlmsg_parse(answer, rule) == 0)
+        r->items[r->n++] = NSH_TAKE_PTR(rule);
+    return 0;
+}
+
+/* E2BIG: those that came count. */
+static int read_chain(struct asking *a, const char *chain, struct rules *ret)
+{
+    struct nlmsghdr *m;
+    int r = nsh_nft_channel_open(&a->channel);
+
+    if (r < 0)
+        return r;
+    m = request_dump(a, (int)a->at->family, NFT_MSG_GETRULE);
+    mnl_attr_put_strz(m, NFTA_RULE_TABLE, a->at->table);
+    mnl_attr_put_strz(m, NFTA_RULE_CHAIN, chain);
+    r = ask(a, m, take_rule, ret);
+    a->too_many = a->too_many || r == -E2BIG;
+    return r == -E2BIG ? 0 : r;
 }
 
 static int read_set(void *userdata, const char *set, struct nsh_nft_range *ret)
 {
-    const struct asking *a = userdata;
+    struct asking *a = userdata;
 
-    return nsh_nft_set_ranges(a->channel, a->at->family, a->at->table, set, ret);
+    if (a->n_sets++ >= SETS_MAX)
+        return -1;
+    return nsh_nft_set_ranges(a->at->family, a->at->table, set, ret);
 }
 
 /* ---- all of it ---- */
 
-static void describe(struct asking *a, const struct nftnl_rule *rule)
+static const char *family_word(uint32_t family)
+{
+    return family == NFPROTO_INET ? "inet" : family == NFPROTO_IPV6 ? "ip6" : "ip";
+}
+
+/* The ways into a rule, as far as the way to its chain leads there. */
+static void tell(
+        struct asking *a, const struct nftnl_rule *rule, size_t n, const struct nsh_ahead_seen *way)
 {
     struct nsh_ahead_seen *seen = &a->ret[a->n];
-    size_t n = nsh_nft_describe(rule, a->family, read_set, a, seen, NSH_AHEAD_MAX - a->n);
+    const char *chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
     char words[NSH_AHEAD_TEXT];
+    size_t kept = 0;
 
     memcpy(words, seen->text, sizeof words);
     for (size_t i = 0; i < n; i++) {
+        if (!nsh_ahead_narrow(&seen[i], way))
+            continue;
         seen[i].first_helps = !is_before(a, a->at, true);
         snprintf(seen[i].text, sizeof seen[i].text, "%.200s (%s %.32s %.32s, handle %" PRIu64 ")",
-                words, family_word(a->at->family), a->at->table, a->at->chain,
+                words, family_word(a->at->family), a->at->table, chain ? chain : a->at->chain,
                 nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE));
+        seen[kept++] = seen[i];
     }
-    a->n += n;
+    a->n += kept;
 }
 
-static int describe_chain(struct asking *a)
+static int look_into(
+        struct asking *a, const char *chain, const struct nsh_ahead_seen *way, unsigned int depth)
 {
-    struct nlmsghdr *m = request_dump(a, (int)a->at->family, NFT_MSG_GETRULE);
-    int r;
+    NSH_CLEANUP(rules_done) struct rules rules = {.asking = a};
+    int r = 0;
 
-    mnl_attr_put_strz(m, NFTA_RULE_TABLE, a->at->table);
-    mnl_attr_put_strz(m, NFTA_RULE_CHAIN, a->at->chain);
-    forget_rules(a);
-    r = ask(a, m, take_rule, a);
-    for (size_t i = 0; r == 0 && i < a->n_rules && a->n < NSH_AHEAD_MAX; i++)
-        describe(a, a->rules[i]);
+    if (depth > DEPTH || a->n_chains++ == CHAINS_MAX)
+        a->too_many = true;
+    if (!a->too_many)
+        r = read_chain(a, chain, &rules);
+    for (size_t i = 0; r == 0 && i < rules.n && a->n < NSH_AHEAD_MAX; i++) {
+        struct nsh_ahead_seen next;
+        char to[NFT_NAME_MAXLEN];
+        size_t n = nsh_nft_describe(
+                rules.items[i], a->family, read_set, a, &a->ret[a->n], NSH_AHEAD_MAX - a->n, to);
+
+        if (to[0] == '\0') {
+            tell(a, rules.items[i], n, way);
+            continue;
+        }
+        next = a->ret[a->n];
+        if (nsh_ahead_narrow(&next, way))
+            r = look_into(a, to, &next, depth + 1);
+    }
     return r;
 }
 
-int nsh_nft_ahead(struct nsh_nft_channel *c, int family, const struct nsh_nft_hook *hook,
-        struct nsh_ahead_seen *ret)
+/* Behind what was told. */
+static void tell_rest(struct asking *a)
 {
-    const int families[] = {family == AF_INET6 ? NFPROTO_IPV6 : NFPROTO_IPV4, NFPROTO_INET};
-    nsh_autofree void *buf = malloc((size_t)MNL_SOCKET_BUFFER_SIZE);
-    NSH_CLEANUP(asking_done)
-    struct asking a = {.family = family,
-            .hook = hook,
-            .ours = UINT64_MAX,
-            .channel = c,
-            .buf = buf,
-            .ret = ret};
-    int r = buf ? 0 : -ENOMEM;
+    struct nsh_ahead_seen *seen = &a->ret[a->n < NSH_AHEAD_MAX ? a->n++ : NSH_AHEAD_MAX - 1];
+
+    *seen = (struct nsh_ahead_seen){.unjudged = true};
+    snprintf(seen->text, sizeof seen->text, "more than %zu rules", a->n_rules - 1);
+}
+
+static int look_at_all(struct asking *a)
+{
+    static const struct nsh_ahead_seen any;
+    const int families[] = {a->family == AF_INET6 ? NFPROTO_IPV6 : NFPROTO_IPV4, NFPROTO_INET};
+    int r = nsh_nft_channel_open(&a->channel);
 
     for (size_t i = 0; r == 0 && i < NSH_ARRAY_SIZE(families); i++)
-        r = ask(&a, request_dump(&a, families[i], NFT_MSG_GETTABLE), take_table, &a);
+        r = ask(a, request_dump(a, families[i], NFT_MSG_GETTABLE), take_table, a);
     for (size_t i = 0; r == 0 && i < NSH_ARRAY_SIZE(families); i++)
-        r = ask(&a, request_dump(&a, families[i], NFT_MSG_GETCHAIN), take_chain, &a);
-    if (a.chains.n > 1)
-        qsort(a.chains.items, a.chains.n, sizeof *a.chains.items, in_order);
-    for (size_t i = 0; r == 0 && i < a.chains.n; i++) {
-        a.at = &a.chains.items[i];
-        r = describe_chain(&a);
+        r = ask(a, request_dump(a, families[i], NFT_MSG_GETCHAIN), take_chain, a);
+    if (a->chains.n > 1)
+        qsort(a->chains.items, a->chains.n, sizeof *a->chains.items, in_order);
+    for (size_t i = 0; r == 0 && i < a->chains.n; i++) {
+        a->at = &a->chains.items[i];
+        r = look_into(a, a->at->chain, &any, 0);
     }
+    if (r == 0 && a->too_many)
+        tell_rest(a);
+    return r;
+}
+
+int nsh_nft_ahead(int family, const struct nsh_nft_hook *hook, struct nsh_ahead_seen *ret)
+{
+    nsh_autofree void *buf = malloc((size_t)MNL_SOCKET_BUFFER_SIZE);
+    NSH_CLEANUP(asking_done)
+    struct asking a = {.family = family, .hook = hook, .ours = UINT64_MAX, .buf = buf, .ret = ret};
+    int r;
+
+    nsh_nft_channel_init(&a.channel);
+    a.channel.stops = true;
+    r = buf ? look_at_all(&a) : -ENOMEM;
     return r < 0 ? r : (int)a.n;
 }

@@ -158,7 +158,9 @@ int nsh_nft_ask(struct nsh_nft_channel *c, const struct nlmsghdr *request,
 
     while (r == 0 && !end)
         r = take_answers(c, request->nlmsg_seq, &a, &end);
-    if (r != 0)
+    if (r == -E2BIG && c->stops)
+        nsh_closep(&c->fd);
+    else if (r != 0)
         skip_rest(c);
     return r == 0 && a.torn ? -EINTR : r;
 }

@@ -5,7 +5,7 @@
  *
  * A set stands for several rules, one for each range in it, as long as these are few.
  */
-#include "firewall-nft.h"
+#include "firewall-nft-describe.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
@@ -15,31 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REGISTERS 4
-
 NSH_DEFINE_CLEANUP(struct nftnl_expr_iter *, nftnl_expr_iter_destroy)
 
-struct teller {
-    int family;
-    bool inet; /* its table is of both families */
-    struct nsh_ahead_seen *ret;
-    size_t at; /* in its text */
-    bool takes, fits;
-    const struct nftnl_expr *loaded; /* what is compared next */
-    uint8_t mask[16];
-    uint32_t mask_size; /* 0: all of it */
-    uint8_t data[REGISTERS][16];
-    uint32_t sizes[REGISTERS];
-    uint16_t low;         /* end of a range of ports */
-    bool protocol_untold; /* it is said with the ports, if there are any */
-    nsh_nft_read_set *read_set;
-    void *userdata;
-    struct nsh_nft_range ranges[NSH_NFT_RANGES_MAX]; /* of the first set */
-    size_t n_ranges;
-    const struct nftnl_expr *ranged; /* what it is about */
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct teller *t, const char *format, ...)
+void nsh_nft_put(struct nsh_nft_teller *t, const char *format, ...)
 {
     size_t room = sizeof t->ret->text - t->at;
     va_list ap;
@@ -51,19 +29,19 @@ __attribute__((format(printf, 2, 3))) static void put(struct teller *t, const ch
     t->at = n > 0 && (size_t)n < room ? t->at + (size_t)n : sizeof t->ret->text - 1;
 }
 
-static uint32_t number(const struct nftnl_expr *x, uint16_t attr)
+uint32_t nsh_nft_number(const struct nftnl_expr *x, uint16_t attr)
 {
     return nftnl_expr_is_set(x, attr) ? nftnl_expr_get_u32(x, attr) : 0;
 }
 
-static const char *text(const struct nftnl_expr *x, uint16_t attr)
+const char *nsh_nft_text(const struct nftnl_expr *x, uint16_t attr)
 {
     const char *s = nftnl_expr_is_set(x, attr) ? nftnl_expr_get_str(x, attr) : NULL;
 
     return s ? s : "";
 }
 
-static uint32_t bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uint32_t size)
+uint32_t nsh_nft_bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uint32_t size)
 {
     uint32_t length = 0;
     const void *data = nftnl_expr_is_set(x, attr) ? nftnl_expr_get(x, attr, &length) : NULL;
@@ -74,14 +52,14 @@ static uint32_t bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uint
     return length;
 }
 
-static bool loaded(const struct teller *t, const char *what)
+static bool loaded(const struct nsh_nft_teller *t, const char *what)
 {
-    return t->loaded && strcmp(text(t->loaded, NFTNL_EXPR_NAME), what) == 0;
+    return t->loaded && strcmp(nsh_nft_text(t->loaded, NFTNL_EXPR_NAME), what) == 0;
 }
 
-static void put_unknown(struct teller *t)
+static void put_unknown(struct nsh_nft_teller *t)
 {
-    put(t, "... ");
+    nsh_nft_put(t, "... ");
 }
 
 /* ---- the protocol ---- */
@@ -102,12 +80,12 @@ static const char *protocol_name(uint8_t protocol, char buf[static 8])
     return buf;
 }
 
-static void tell_protocol(struct teller *t)
+static void tell_protocol(struct nsh_nft_teller *t)
 {
     char buf[8];
 
     if (t->protocol_untold)
-        put(t, "meta l4proto %s ", protocol_name(t->ret->needs.protocol, buf));
+        nsh_nft_put(t, "meta l4proto %s ", protocol_name(t->ret->needs.protocol, buf));
     t->protocol_untold = false;
 }
 
@@ -119,7 +97,7 @@ static const char *negation(bool equal)
 }
 
 static void compare_device(
-        struct teller *t, const char *word, const uint8_t *data, uint32_t size, bool equal)
+        struct nsh_nft_teller *t, const char *word, const uint8_t *data, uint32_t size, bool equal)
 {
     bool in = word[0] == 'i';
     struct nsh_packet_rule *r = equal ? &t->ret->needs : &t->ret->spares;
@@ -127,13 +105,14 @@ static void compare_device(
     char name[IFNAMSIZ] = "";
 
     memcpy(name, data, size < IFNAMSIZ ? size : IFNAMSIZ - 1);
-    put(t, "%s %s\"%s%s\" ", word, negation(equal), name, whole ? "" : "*");
+    nsh_nft_put(t, "%s %s\"%s%s\" ", word, negation(equal), name, whole ? "" : "*");
     if (!whole && size < IFNAMSIZ - 1)
         name[size] = '+';
     memcpy(in ? r->in : r->out, name, IFNAMSIZ);
 }
 
-static void compare_index(struct teller *t, const char *word, const uint8_t *data, bool equal)
+static void compare_index(
+        struct nsh_nft_teller *t, const char *word, const uint8_t *data, bool equal)
 {
     char name[IFNAMSIZ] = "";
     uint32_t index;
@@ -142,10 +121,10 @@ static void compare_index(struct teller *t, const char *word, const uint8_t *dat
     if (if_indextoname(index, name))
         compare_device(t, word, (const uint8_t *)name, IFNAMSIZ, equal);
     else
-        put(t, "%s %s%u ", word, negation(equal), index);
+        nsh_nft_put(t, "%s %s%u ", word, negation(equal), index);
 }
 
-static void compare_mark(struct teller *t, const uint8_t *data, bool equal)
+static void compare_mark(struct nsh_nft_teller *t, const uint8_t *data, bool equal)
 {
     struct nsh_mark mark = {.mask = UINT32_MAX};
 
@@ -153,16 +132,16 @@ static void compare_mark(struct teller *t, const uint8_t *data, bool equal)
     if (t->mask_size == sizeof mark.mask)
         memcpy(&mark.mask, t->mask, sizeof mark.mask);
     if (t->mask_size > 0)
-        put(t, "meta mark & 0x%08x %s 0x%08x ", mark.mask, equal ? "==" : "!=", mark.value);
+        nsh_nft_put(t, "meta mark & 0x%08x %s 0x%08x ", mark.mask, equal ? "==" : "!=", mark.value);
     else
-        put(t, "meta mark %s0x%08x ", negation(equal), mark.value);
+        nsh_nft_put(t, "meta mark %s0x%08x ", negation(equal), mark.value);
     if (equal)
         t->ret->needs.mark = mark;
 }
 
-static void compare_meta(struct teller *t, const uint8_t *data, uint32_t size, bool equal)
+static void compare_meta(struct nsh_nft_teller *t, const uint8_t *data, uint32_t size, bool equal)
 {
-    switch (number(t->loaded, NFTNL_EXPR_META_KEY)) {
+    switch (nsh_nft_number(t->loaded, NFTNL_EXPR_META_KEY)) {
     case NFT_META_IIFNAME:
         compare_device(t, "iifname", data, size, equal);
         break;
@@ -196,7 +175,7 @@ static void compare_meta(struct teller *t, const uint8_t *data, uint32_t size, b
 }
 
 /* How many of the bits, from the first on, are compared; false: others are too. */
-static bool prefix_length(const struct teller *t, uint32_t size, uint8_t *ret)
+static bool prefix_length(const struct nsh_nft_teller *t, uint32_t size, uint8_t *ret)
 {
     uint8_t n = 0;
 
@@ -212,9 +191,10 @@ static bool prefix_length(const struct teller *t, uint32_t size, uint8_t *ret)
     return true;
 }
 
-static void compare_network(struct teller *t, const uint8_t *data, uint32_t size, bool equal)
+static void compare_network(
+        struct nsh_nft_teller *t, const uint8_t *data, uint32_t size, bool equal)
 {
-    uint32_t offset = number(t->loaded, NFTNL_EXPR_PAYLOAD_OFFSET);
+    uint32_t offset = nsh_nft_number(t->loaded, NFTNL_EXPR_PAYLOAD_OFFSET);
     bool six = t->family == AF_INET6, source = offset == (six ? 8U : 12U);
     struct nsh_packet_rule *r = equal ? &t->ret->needs : &t->ret->spares;
     struct nsh_prefix p = {.family = (uint8_t)t->family};
@@ -226,46 +206,48 @@ static void compare_network(struct teller *t, const uint8_t *data, uint32_t size
         return;
     }
     memcpy(p.addr.bytes, data, size);
-    put(t, "%s %s %s%s ", six ? "ip6" : "ip", source ? "saddr" : "daddr", negation(equal),
+    nsh_nft_put(t, "%s %s %s%s ", six ? "ip6" : "ip", source ? "saddr" : "daddr", negation(equal),
             nsh_prefix_format(&p, buf));
     *(source ? &r->from : &r->to) = p;
 }
 
-static void put_ports(struct teller *t, bool source, bool equal, uint16_t first, uint16_t last)
+static void put_ports(
+        struct nsh_nft_teller *t, bool source, bool equal, uint16_t first, uint16_t last)
 {
     char buf[8];
 
-    put(t, "%s %s %s%u", t->protocol_untold ? protocol_name(t->ret->needs.protocol, buf) : "th",
+    nsh_nft_put(t, "%s %s %s%u",
+            t->protocol_untold ? protocol_name(t->ret->needs.protocol, buf) : "th",
             source ? "sport" : "dport", negation(equal), first);
     if (last != first)
-        put(t, "-%u", last);
-    put(t, " ");
+        nsh_nft_put(t, "-%u", last);
+    nsh_nft_put(t, " ");
     t->protocol_untold = false;
     if (equal)
         *(source ? &t->ret->needs.source_port : &t->ret->needs.destination_port) =
                 (struct nsh_range){.first = first, .last = last};
 }
 
-static bool is_port(const struct teller *t, bool *ret_source)
+static bool is_port(const struct nsh_nft_teller *t, bool *ret_source)
 {
     uint32_t offset;
 
     if (!loaded(t, "payload") ||
-            number(t->loaded, NFTNL_EXPR_PAYLOAD_BASE) != NFT_PAYLOAD_TRANSPORT_HEADER)
+            nsh_nft_number(t->loaded, NFTNL_EXPR_PAYLOAD_BASE) != NFT_PAYLOAD_TRANSPORT_HEADER)
         return false;
-    offset = number(t->loaded, NFTNL_EXPR_PAYLOAD_OFFSET);
+    offset = nsh_nft_number(t->loaded, NFTNL_EXPR_PAYLOAD_OFFSET);
     *ret_source = offset == 0;
-    return (offset == 0 || offset == 2) && number(t->loaded, NFTNL_EXPR_PAYLOAD_LEN) == 2;
+    return (offset == 0 || offset == 2) && nsh_nft_number(t->loaded, NFTNL_EXPR_PAYLOAD_LEN) == 2;
 }
 
-static bool is_network(const struct teller *t)
+static bool is_network(const struct nsh_nft_teller *t)
 {
     return loaded(t, "payload") &&
-           number(t->loaded, NFTNL_EXPR_PAYLOAD_BASE) == NFT_PAYLOAD_NETWORK_HEADER;
+           nsh_nft_number(t->loaded, NFTNL_EXPR_PAYLOAD_BASE) == NFT_PAYLOAD_NETWORK_HEADER;
 }
 
 /* A range is two comparisons, the lower end first. */
-static void compare_port(struct teller *t, uint32_t op, bool source, uint16_t port)
+static void compare_port(struct nsh_nft_teller *t, uint32_t op, bool source, uint16_t port)
 {
     switch (op) {
     case NFT_CMP_EQ:
@@ -284,11 +266,11 @@ static void compare_port(struct teller *t, uint32_t op, bool source, uint16_t po
     }
 }
 
-static void tell_cmp(struct teller *t, const struct nftnl_expr *x)
+static void tell_cmp(struct nsh_nft_teller *t, const struct nftnl_expr *x)
 {
     uint8_t data[16] = {0};
-    uint32_t size = bytes(x, NFTNL_EXPR_CMP_DATA, data, sizeof data);
-    uint32_t op = number(x, NFTNL_EXPR_CMP_OP);
+    uint32_t size = nsh_nft_bytes(x, NFTNL_EXPR_CMP_DATA, data, sizeof data);
+    uint32_t op = nsh_nft_number(x, NFTNL_EXPR_CMP_OP);
     uint16_t port;
     bool source;
 
@@ -306,15 +288,15 @@ static void tell_cmp(struct teller *t, const struct nftnl_expr *x)
         put_unknown(t);
 }
 
-static void tell_range(struct teller *t, const struct nftnl_expr *x)
+static void tell_range(struct nsh_nft_teller *t, const struct nftnl_expr *x)
 {
     uint16_t first = 0, last = 0;
     bool source;
 
     if (is_port(t, &source) &&
-            bytes(x, NFTNL_EXPR_RANGE_FROM_DATA, &first, sizeof first) == sizeof first &&
-            bytes(x, NFTNL_EXPR_RANGE_TO_DATA, &last, sizeof last) == sizeof last) {
-        put_ports(t, source, number(x, NFTNL_EXPR_RANGE_OP) == NFT_RANGE_EQ, ntohs(first),
+            nsh_nft_bytes(x, NFTNL_EXPR_RANGE_FROM_DATA, &first, sizeof first) == sizeof first &&
+            nsh_nft_bytes(x, NFTNL_EXPR_RANGE_TO_DATA, &last, sizeof last) == sizeof last) {
+        put_ports(t, source, nsh_nft_number(x, NFTNL_EXPR_RANGE_OP) == NFT_RANGE_EQ, ntohs(first),
                 ntohs(last));
         return;
     }
@@ -324,14 +306,14 @@ static void tell_range(struct teller *t, const struct nftnl_expr *x)
 
 /* ---- sets ---- */
 
-static const char *field_word(const struct teller *t)
+static const char *field_word(const struct nsh_nft_teller *t)
 {
     bool source, six = t->family == AF_INET6;
     uint32_t offset, key;
 
     if (is_network(t)) {
-        offset = number(t->loaded, NFTNL_EXPR_PAYLOAD_OFFSET);
-        if (number(t->loaded, NFTNL_EXPR_PAYLOAD_LEN) != nsh_addr_size(t->family))
+        offset = nsh_nft_number(t->loaded, NFTNL_EXPR_PAYLOAD_OFFSET);
+        if (nsh_nft_number(t->loaded, NFTNL_EXPR_PAYLOAD_LEN) != nsh_addr_size(t->family))
             return NULL;
         return offset == (six ? 8U : 12U)    ? six ? "ip6 saddr" : "ip saddr"
                : offset == (six ? 24U : 16U) ? six ? "ip6 daddr" : "ip daddr"
@@ -339,12 +321,12 @@ static const char *field_word(const struct teller *t)
     }
     if (is_port(t, &source))
         return source ? "th sport" : "th dport";
-    key = loaded(t, "meta") ? number(t->loaded, NFTNL_EXPR_META_KEY) : UINT32_MAX;
+    key = loaded(t, "meta") ? nsh_nft_number(t->loaded, NFTNL_EXPR_META_KEY) : UINT32_MAX;
     return key == NFT_META_IIFNAME ? "iifname" : key == NFT_META_OIFNAME ? "oifname" : NULL;
 }
 
 /* The bits in which the ends are the same. */
-static struct nsh_prefix range_prefix(const struct teller *t, const struct nsh_nft_range *r)
+static struct nsh_prefix range_prefix(const struct nsh_nft_teller *t, const struct nsh_nft_range *r)
 {
     struct nsh_prefix p = {.family = (uint8_t)t->family};
     uint8_t bits = nsh_addr_bits(t->family);
@@ -362,8 +344,8 @@ static uint16_t port_at(const uint8_t *data)
     return (uint16_t)(data[0] << 8 | data[1]);
 }
 
-static void need_range(
-        const struct teller *t, const struct nsh_nft_range *r, struct nsh_packet_rule *needs)
+static void need_range(const struct nsh_nft_teller *t, const struct nsh_nft_range *r,
+        struct nsh_packet_rule *needs)
 {
     const char *word = field_word(t);
     bool source = strstr(word, "saddr") || strstr(word, "sport");
@@ -378,27 +360,28 @@ static void need_range(
 }
 
 /* The range that is needed then, in words. */
-static void put_range(struct teller *t, const struct nsh_nft_range *r)
+static void put_range(struct nsh_nft_teller *t, const struct nsh_nft_range *r)
 {
     struct nsh_packet_rule one = {0};
     char buf[NSH_PREFIX_TEXT];
 
     need_range(t, r, &one);
     if (one.in[0] || one.out[0])
-        put(t, "\"%s\"", one.in[0] ? one.in : one.out);
+        nsh_nft_put(t, "\"%s\"", one.in[0] ? one.in : one.out);
     else if (one.from.family != AF_UNSPEC || one.to.family != AF_UNSPEC)
-        put(t, "%s", nsh_prefix_format(one.to.family == AF_UNSPEC ? &one.from : &one.to, buf));
+        nsh_nft_put(
+                t, "%s", nsh_prefix_format(one.to.family == AF_UNSPEC ? &one.from : &one.to, buf));
     else if (port_at(r->first) == port_at(r->last))
-        put(t, "%u", port_at(r->first));
+        nsh_nft_put(t, "%u", port_at(r->first));
     else
-        put(t, "%u-%u", port_at(r->first), port_at(r->last));
+        nsh_nft_put(t, "%u-%u", port_at(r->first), port_at(r->last));
 }
 
-static void tell_lookup(struct teller *t, const struct nftnl_expr *x)
+static void tell_lookup(struct nsh_nft_teller *t, const struct nftnl_expr *x)
 {
     const char *word = t->mask_size == 0 ? field_word(t) : NULL;
-    const char *set = text(x, NFTNL_EXPR_LOOKUP_SET);
-    bool inverted = number(x, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV;
+    const char *set = nsh_nft_text(x, NFTNL_EXPR_LOOKUP_SET);
+    bool inverted = nsh_nft_number(x, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV;
     bool anonymous = strncmp(set, "__", 2) == 0;
     int n = -1;
 
@@ -407,17 +390,17 @@ static void tell_lookup(struct teller *t, const struct nftnl_expr *x)
         put_unknown(t);
         return;
     }
-    put(t, "%s %s", word, negation(!inverted));
-    if (!inverted && !t->ranged)
+    nsh_nft_put(t, "%s %s", word, negation(!inverted));
+    if (!inverted && !t->ranged && t->read_set)
         n = t->read_set(t->userdata, set, t->ranges);
     for (int i = 0; i < n && anonymous; i++) {
-        put(t, i == 0 ? "{ " : ", ");
+        nsh_nft_put(t, i == 0 ? "{ " : ", ");
         put_range(t, &t->ranges[i]);
     }
     if (!anonymous)
-        put(t, "@%.64s ", set);
+        nsh_nft_put(t, "@%.64s ", set);
     else
-        put(t, "%s", n > 0 ? " } " : "{ ... } ");
+        nsh_nft_put(t, "%s", n > 0 ? " } " : "{ ... } ");
     if (n > 0) {
         t->ranged = t->loaded;
         t->n_ranges = (size_t)n;
@@ -425,7 +408,7 @@ static void tell_lookup(struct teller *t, const struct nftnl_expr *x)
 }
 
 /* One for each range of the set. */
-static size_t spread(struct teller *t, size_t max)
+static size_t spread(struct nsh_nft_teller *t, size_t max)
 {
     struct nsh_ahead_seen *ret = t->ret;
     size_t n = t->n_ranges < max ? t->n_ranges : max;
@@ -438,141 +421,30 @@ static size_t spread(struct teller *t, size_t max)
     return n > 0 ? n : 1;
 }
 
-static void tell_load(struct teller *t, const struct nftnl_expr *x)
+static void tell_load(struct nsh_nft_teller *t, const struct nftnl_expr *x)
 {
     t->loaded = x;
     t->mask_size = 0;
     t->low = 0;
 }
 
-static void tell_bitwise(struct teller *t, const struct nftnl_expr *x)
+static void tell_bitwise(struct nsh_nft_teller *t, const struct nftnl_expr *x)
 {
-    t->mask_size = bytes(x, NFTNL_EXPR_BITWISE_MASK, t->mask, sizeof t->mask);
+    t->mask_size = nsh_nft_bytes(x, NFTNL_EXPR_BITWISE_MASK, t->mask, sizeof t->mask);
 }
 
-static void tell_match(struct teller *t, const struct nftnl_expr *x)
+static void tell_match(struct nsh_nft_teller *t, const struct nftnl_expr *x)
 {
-    const char *name = text(x, NFTNL_EXPR_MT_NAME);
+    const char *name = nsh_nft_text(x, NFTNL_EXPR_MT_NAME);
 
     tell_protocol(t);
     if (strcmp(name, "comment") != 0)
-        put(t, "xt match \"%.28s\" ", name);
+        nsh_nft_put(t, "xt match \"%.28s\" ", name);
 }
 
-/* ---- statements ---- */
+/* ---- all of it ---- */
 
-static void tell_immediate(struct teller *t, const struct nftnl_expr *x)
-{
-    uint32_t reg = number(x, NFTNL_EXPR_IMM_DREG);
-
-    if (reg >= NFT_REG_1 && reg <= REGISTERS)
-        t->sizes[reg - 1] =
-                bytes(x, NFTNL_EXPR_IMM_DATA, t->data[reg - 1], sizeof t->data[reg - 1]);
-}
-
-/* False: it is not a fixed value. */
-static bool read_port(const struct teller *t, uint32_t reg, uint16_t *ret)
-{
-    if (reg < NFT_REG_1 || reg > REGISTERS || t->sizes[reg - 1] < sizeof *ret)
-        return false;
-    memcpy(ret, t->data[reg - 1], sizeof *ret);
-    *ret = ntohs(*ret);
-    return true;
-}
-
-static void put_nat_ports(struct teller *t, uint32_t min, uint32_t max)
-{
-    uint16_t first, last;
-
-    if (!min)
-        return;
-    if (!read_port(t, min, &first) || !read_port(t, max ? max : min, &last))
-        put(t, ":...");
-    else if (first == last)
-        put(t, ":%u", first);
-    else
-        put(t, ":%u-%u", first, last);
-}
-
-static void put_address(struct teller *t, uint32_t reg, bool brackets)
-{
-    union nsh_addr a = {0};
-    char buf[NSH_ADDR_TEXT];
-
-    if (reg < NFT_REG_1 || reg > REGISTERS || t->sizes[reg - 1] < nsh_addr_size(t->family)) {
-        put(t, "...");
-        return;
-    }
-    memcpy(a.bytes, t->data[reg - 1], nsh_addr_size(t->family));
-    put(t, brackets ? "[%s]" : "%s", nsh_addr_format(t->family, &a, buf));
-}
-
-static void put_flags(struct teller *t, uint32_t flags)
-{
-    if (flags & NF_NAT_RANGE_PROTO_RANDOM)
-        put(t, " random");
-    if (flags & NF_NAT_RANGE_PROTO_RANDOM_FULLY)
-        put(t, " fully-random");
-    if (flags & NF_NAT_RANGE_PERSISTENT)
-        put(t, " persistent");
-    put(t, " ");
-}
-
-static void tell_masquerade(struct teller *t, const struct nftnl_expr *x)
-{
-    uint32_t min = number(x, NFTNL_EXPR_MASQ_REG_PROTO_MIN);
-
-    put(t, min ? "masquerade to " : "masquerade");
-    put_nat_ports(t, min, number(x, NFTNL_EXPR_MASQ_REG_PROTO_MAX));
-    put_flags(t, number(x, NFTNL_EXPR_MASQ_FLAGS));
-    t->takes = true;
-}
-
-static void tell_redirect(struct teller *t, const struct nftnl_expr *x)
-{
-    uint32_t min = number(x, NFTNL_EXPR_REDIR_REG_PROTO_MIN);
-
-    put(t, min ? "redirect to " : "redirect");
-    put_nat_ports(t, min, number(x, NFTNL_EXPR_REDIR_REG_PROTO_MAX));
-    put_flags(t, number(x, NFTNL_EXPR_REDIR_FLAGS));
-    t->takes = true;
-}
-
-static void tell_nat(struct teller *t, const struct nftnl_expr *x)
-{
-    uint32_t family = number(x, NFTNL_EXPR_NAT_FAMILY);
-    uint32_t min = number(x, NFTNL_EXPR_NAT_REG_ADDR_MIN);
-    uint32_t max = number(x, NFTNL_EXPR_NAT_REG_ADDR_MAX);
-    uint32_t port = number(x, NFTNL_EXPR_NAT_REG_PROTO_MIN);
-
-    t->fits = t->fits && (family == NFPROTO_UNSPEC || family == NFPROTO_INET ||
-                                 (family == NFPROTO_IPV6) == (t->family == AF_INET6));
-    put(t, "%s %sto ", number(x, NFTNL_EXPR_NAT_TYPE) == NFT_NAT_SNAT ? "snat" : "dnat",
-            !t->inet || family == NFPROTO_INET ? ""
-            : family == NFPROTO_IPV6           ? "ip6 "
-                                               : "ip ");
-    if (min)
-        put_address(t, min, port && t->family == AF_INET6);
-    if (max && max != min) {
-        put(t, "-");
-        put_address(t, max, port && t->family == AF_INET6);
-    }
-    put_nat_ports(t, port, number(x, NFTNL_EXPR_NAT_REG_PROTO_MAX));
-    put_flags(t, number(x, NFTNL_EXPR_NAT_FLAGS));
-    t->takes = true;
-}
-
-static void tell_target(struct teller *t, const struct nftnl_expr *x)
-{
-    static const char *const ends[] = {"MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"};
-    const char *name = text(x, NFTNL_EXPR_TG_NAME);
-
-    put(t, "xt target \"%.28s\" ", name);
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(ends); i++)
-        t->takes = t->takes || strcmp(name, ends[i]) == 0;
-}
-
-static void tell_nothing(struct teller *t, const struct nftnl_expr *x)
+static void tell_nothing(struct nsh_nft_teller *t, const struct nftnl_expr *x)
 {
     (void)t;
     (void)x;
@@ -581,7 +453,7 @@ static void tell_nothing(struct teller *t, const struct nftnl_expr *x)
 static const struct {
     const char *name;
     bool statement; /* what was untold of the matches is told before */
-    void (*tell)(struct teller *t, const struct nftnl_expr *x);
+    void (*tell)(struct nsh_nft_teller *t, const struct nftnl_expr *x);
 } expressions[] = {
         {"meta", false, tell_load},
         {"payload", false, tell_load},
@@ -593,17 +465,17 @@ static const struct {
         {"range", false, tell_range},
         {"match", false, tell_match},
         {"lookup", false, tell_lookup},
-        {"immediate", false, tell_immediate},
+        {"immediate", false, nsh_nft_tell_immediate},
         {"counter", false, tell_nothing},
-        {"masq", true, tell_masquerade},
-        {"nat", true, tell_nat},
-        {"redir", true, tell_redirect},
-        {"target", true, tell_target},
+        {"masq", true, nsh_nft_tell_masquerade},
+        {"nat", true, nsh_nft_tell_nat},
+        {"redir", true, nsh_nft_tell_redirect},
+        {"target", true, nsh_nft_tell_target},
 };
 
-static void tell(struct teller *t, const struct nftnl_expr *x)
+static void tell(struct nsh_nft_teller *t, const struct nftnl_expr *x)
 {
-    const char *name = text(x, NFTNL_EXPR_NAME);
+    const char *name = nsh_nft_text(x, NFTNL_EXPR_NAME);
 
     for (size_t i = 0; i < NSH_ARRAY_SIZE(expressions); i++) {
         if (strcmp(name, expressions[i].name) != 0)
@@ -617,24 +489,43 @@ static void tell(struct teller *t, const struct nftnl_expr *x)
     put_unknown(t);
 }
 
-size_t nsh_nft_describe(const struct nftnl_rule *rule, int family, nsh_nft_read_set *read_set,
-        void *userdata, struct nsh_ahead_seen *ret, size_t max)
+static bool translates(const struct nftnl_rule *rule)
 {
     NSH_CLEANUP(nftnl_expr_iter_destroyp)
     struct nftnl_expr_iter *iter = nftnl_expr_iter_create(rule);
-    struct teller t = {
+    const struct nftnl_expr *x;
+
+    while (iter && (x = nftnl_expr_iter_next(iter)))
+        for (size_t i = 0; i < NSH_ARRAY_SIZE(expressions); i++)
+            if (expressions[i].statement &&
+                    strcmp(nsh_nft_text(x, NFTNL_EXPR_NAME), expressions[i].name) == 0)
+                return true;
+    return false;
+}
+
+size_t nsh_nft_describe(const struct nftnl_rule *rule, int family, nsh_nft_read_set *read_set,
+        void *userdata, struct nsh_ahead_seen *ret, size_t max,
+        char ret_chain[static NFT_NAME_MAXLEN])
+{
+    NSH_CLEANUP(nftnl_expr_iter_destroyp)
+    struct nftnl_expr_iter *iter = nftnl_expr_iter_create(rule);
+    struct nsh_nft_teller t = {
             .family = family,
             .inet = nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY) == NFPROTO_INET,
             .ret = ret,
             .fits = true,
-            .read_set = read_set,
+            .chain = ret_chain,
+            .read_set = translates(rule) ? read_set : NULL,
             .userdata = userdata,
     };
     const struct nftnl_expr *x;
 
+    ret_chain[0] = '\0';
     *ret = (struct nsh_ahead_seen){.needs.action = NSH_PACKET_OTHER};
     while (iter && t.fits && (x = nftnl_expr_iter_next(iter)))
         tell(&t, x);
+    if (t.takes || !t.fits)
+        ret_chain[0] = '\0';
     if (!t.takes || !t.fits)
         return 0;
     if (t.at > 0 && ret->text[t.at - 1] == ' ')

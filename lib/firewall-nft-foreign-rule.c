@@ -581,12 +581,13 @@ static void read_expression(struct reader *r, const struct nftnl_expr *x)
 static void say(struct reader *r, const struct nftnl_rule *rule)
 {
     struct nsh_ahead_seen seen[1];
+    char chain[NFT_NAME_MAXLEN];
     static const char *const verdicts[] = {[NSH_PACKET_RETURN] = "return",
             [NSH_PACKET_ACCEPT] = "accept",
             [NSH_PACKET_DROP] = "drop"};
     enum nsh_packet_action action = r->f->needs.action;
 
-    if (nsh_nft_describe(rule, r->f->family, r->read_set, r->userdata, seen, 1) > 0)
+    if (nsh_nft_describe(rule, r->f->family, r->read_set, r->userdata, seen, 1, chain) > 0)
         nsh_foreign_say(r->f, "%s", seen->text);
     else if (r->f->leads[0] != '\0')
         nsh_foreign_say(r->f, "... jump %s", r->f->leads);

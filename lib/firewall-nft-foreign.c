@@ -187,7 +187,7 @@ static int read_set(void *userdata, const char *set, struct nsh_nft_range *ret)
 {
     struct looking *l = userdata;
 
-    return nsh_nft_set_ranges(&l->channel, l->at->family, l->at->table, set, ret);
+    return nsh_nft_set_ranges(l->at->family, l->at->table, set, ret);
 }
 
 static int tell(struct looking *l, const struct nftnl_rule *rule, uint32_t chain,

@@ -22,11 +22,13 @@
 NSH_DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free)
 NSH_DEFINE_CLEANUP(struct nftnl_set_elems_iter *, nftnl_set_elems_iter_destroy)
 
-/* A chain that has been read. */
+/* A chain that has been read, or `cut`, the first part of it. */
 struct chain {
     char *name;
     struct nftnl_rule **rules;
     size_t n, max;
+    bool cut;
+    size_t *left; /* rules that may be read yet */
 };
 
 /* A set that a rule looks into. */
@@ -36,12 +38,15 @@ struct set {
 };
 
 struct nsh_nft_judge {
-    struct nsh_nft_channel *channel;
+    struct nsh_nft_channel channel; /* for these rules alone */
+    struct nsh_nft_work *work;
+    bool cut;  /* there is more than that */
     void *buf; /* of a request */
     const struct nsh_nft_base *base;
     int family;
     const struct nsh_forward_path *path;
     enum nsh_nft_verdict guest; /* what our jump is taken for */
+    bool met, ended;            /* by the path: our jump; the end of what was looked at */
     struct chain *chains;
     size_t n_chains;
     struct set *sets;
@@ -58,20 +63,23 @@ void nsh_nft_judge_free(struct nsh_nft_judge *j)
         free(j->chains[i].rules);
         free(j->chains[i].name);
     }
+    nsh_nft_channel_done(&j->channel);
     free(j->chains);
     free(j->sets);
     free(j->buf);
     free(j);
 }
 
-int nsh_nft_judge_new(struct nsh_nft_channel *channel, const struct nsh_nft_base *base,
-        struct nsh_nft_judge **ret)
+int nsh_nft_judge_new(
+        const struct nsh_nft_base *base, struct nsh_nft_work *work, struct nsh_nft_judge **ret)
 {
     NSH_CLEANUP(nsh_nft_judge_freep) struct nsh_nft_judge *j = calloc(1, sizeof(*j));
 
     if (!j)
         return -ENOMEM;
-    j->channel = channel;
+    nsh_nft_channel_init(&j->channel);
+    j->channel.stops = true;
+    j->work = work;
     j->base = base;
     j->buf = malloc((size_t)MNL_SOCKET_BUFFER_SIZE);
     if (!j->buf)
@@ -80,13 +88,22 @@ int nsh_nft_judge_new(struct nsh_nft_channel *channel, const struct nsh_nft_base
     return 0;
 }
 
+bool nsh_nft_judge_is_cut(const struct nsh_nft_judge *j)
+{
+    return j->cut;
+}
+
 /* ---- reading ---- */
 
 static int take_rule(const struct nlmsghdr *answer, void *userdata)
 {
     struct chain *c = userdata;
-    struct nftnl_rule *rule = nftnl_rule_alloc();
+    struct nftnl_rule *rule;
 
+    if (*c->left == 0)
+        return -E2BIG;
+    --*c->left;
+    rule = nftnl_rule_alloc();
     if (rule && c->n == c->max) {
         size_t max = c->max ? c->max * 2 : 16;
         struct nftnl_rule **rules = reallocarray(c->rules, max, sizeof(struct nftnl_rule *));
@@ -111,15 +128,20 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
 
 static int read_chain(struct nsh_nft_judge *j, const char *name, struct chain *c)
 {
-    struct nlmsghdr *m =
-            nsh_nft_request(j->channel, j->buf, (int)j->base->family, NFT_MSG_GETRULE, NLM_F_DUMP);
+    int r = nsh_nft_channel_open(&j->channel);
+    struct nlmsghdr *m;
 
+    c->left = &j->work->rules;
     c->name = strdup(name);
-    if (!c->name)
-        return -ENOMEM;
+    if (!c->name || r < 0)
+        return c->name ? r : -ENOMEM;
+    m = nsh_nft_request(&j->channel, j->buf, (int)j->base->family, NFT_MSG_GETRULE, NLM_F_DUMP);
     mnl_attr_put_strz(m, NFTA_RULE_TABLE, j->base->table);
     mnl_attr_put_strz(m, NFTA_RULE_CHAIN, name);
-    return nsh_nft_ask(j->channel, m, take_rule, c);
+    r = nsh_nft_ask(&j->channel, m, take_rule, c);
+    c->cut = r == -E2BIG;
+    j->cut = j->cut || c->cut;
+    return c->cut ? 0 : r;
 }
 
 /* The chain's number; -E2BIG: there are too many. */
@@ -143,24 +165,6 @@ static int find_chain(struct nsh_nft_judge *j, const char *name)
 }
 
 /* ---- sets ---- */
-
-static int take_elements(const struct nlmsghdr *answer, void *userdata)
-{
-    return nftnl_set_elems_nlmsg_parse(answer, userdata) < 0 ? -EPROTO : 0;
-}
-
-/* MAYBE: what is known is not all of its key. */
-static enum nsh_certainty is_key(struct nftnl_set_elem *e, const uint8_t *key, size_t size)
-{
-    uint32_t length = 0, flags = 0;
-    const void *data = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &length);
-
-    if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_FLAGS))
-        flags = nftnl_set_elem_get_u32(e, NFTNL_SET_ELEM_FLAGS);
-    if (!data || length > size || flags != 0 || nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_KEY_END))
-        return NSH_MAYBE;
-    return memcmp(data, key, length) == 0 ? NSH_YES : NSH_NO;
-}
 
 static void take_verdict(struct nftnl_set_elem *e, struct nsh_nft_judgement *j)
 {
@@ -188,9 +192,9 @@ static int take_set(const struct nlmsghdr *answer, void *userdata)
 /* Of its keys, in bytes; 0: that can't be known. */
 static int key_length(struct nsh_nft_judge *j, const char *name, uint32_t *ret)
 {
-    struct nlmsghdr *m = nsh_nft_request(
-            j->channel, j->buf, (int)j->base->family, NFT_MSG_GETSET, NLM_F_REQUEST | NLM_F_ACK);
     struct set *sets, one = {.key_length = 0};
+    struct nlmsghdr *m;
+    int r;
 
     for (size_t i = 0; i < j->n_sets; i++) {
         if (strcmp(j->sets[i].name, name) == 0) {
@@ -198,9 +202,14 @@ static int key_length(struct nsh_nft_judge *j, const char *name, uint32_t *ret)
             return 0;
         }
     }
+    r = nsh_nft_channel_open(&j->channel);
+    if (r < 0)
+        return r;
+    m = nsh_nft_request(
+            &j->channel, j->buf, (int)j->base->family, NFT_MSG_GETSET, NLM_F_REQUEST | NLM_F_ACK);
     mnl_attr_put_strz(m, NFTA_SET_TABLE, j->base->table);
     mnl_attr_put_strz(m, NFTA_SET_NAME, name);
-    int r = nsh_nft_ask(j->channel, m, take_set, &one.key_length);
+    r = nsh_nft_ask(&j->channel, m, take_set, &one.key_length);
     if (r < 0)
         return r;
     sets = reallocarray(j->sets, j->n_sets + 1, sizeof(*sets));
@@ -213,86 +222,93 @@ static int key_length(struct nsh_nft_judge *j, const char *name, uint32_t *ret)
     return 0;
 }
 
-static int count_element(const struct nlmsghdr *answer, void *userdata)
-{
-    (void)answer;
-    *(bool *)userdata = true;
-    return 0;
-}
+/* What an answer to the question for one element holds. */
+struct element {
+    bool there;
+    struct nsh_nft_judgement *verdict; /* NULL: it is not asked for */
+};
 
-/* Whether a set holds it, which may be large: the kernel looks it up, as it does for a packet. */
-static int find_in_set(struct nsh_nft_judge *j, const char *name, const uint8_t *key, size_t size,
-        struct nsh_nft_judgement *ret)
-{
-    NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
-    struct nftnl_set_elem *e = nftnl_set_elem_alloc();
-    uint32_t length = 0;
-    bool there = false;
-    int r = key_length(j, name, &length);
-
-    ret->matches = NSH_MAYBE;
-    if (r < 0 || !s || !e || length == 0 || length > size) {
-        nftnl_set_elem_free(e);
-        return r < 0 || (s && e) ? r : -ENOMEM;
-    }
-    nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key, length);
-    nftnl_set_elem_add(s, e);
-    nftnl_set_set_str(s, NFTNL_SET_TABLE, j->base->table);
-    nftnl_set_set_str(s, NFTNL_SET_NAME, name);
-    struct nlmsghdr *m = nsh_nft_request(j->channel, j->buf, (int)j->base->family,
-            NFT_MSG_GETSETELEM, NLM_F_REQUEST | NLM_F_ACK);
-    nftnl_set_elems_nlmsg_build_payload(m, s);
-    r = nsh_nft_ask(j->channel, m, count_element, &there);
-    if (r == 0 && there)
-        ret->matches = NSH_YES;
-    else if (r == -ENOENT || r == 0)
-        ret->matches = NSH_NO;
-    return r == -ENOMEM || r == -ETIMEDOUT ? r : 0; /* else it can't tell: it may */
-}
-
-/* With the verdict, of which few have many; what is there for all other keys counts as well. */
-static int find_in_map(struct nsh_nft_judge *j, const char *name, const uint8_t *key, size_t size,
-        struct nsh_nft_judgement *ret)
+static int take_element(const struct nlmsghdr *answer, void *userdata)
 {
     NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
     NSH_CLEANUP(nftnl_set_elems_iter_destroyp) struct nftnl_set_elems_iter *iter = NULL;
-    struct nlmsghdr *m = nsh_nft_request(
-            j->channel, j->buf, (int)j->base->family, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+    struct element *element = userdata;
     struct nftnl_set_elem *e;
-    int r;
 
-    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, j->base->table);
-    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, name);
-    ret->matches = NSH_MAYBE;
-    r = s ? nsh_nft_ask(j->channel, m, take_elements, s) : -ENOMEM;
-    if (r < 0)
-        return r == -EPROTO ? 0 : r;
+    element->there = true;
+    if (!element->verdict)
+        return 0;
+    if (!s || nftnl_set_elems_nlmsg_parse(answer, s) < 0)
+        return s ? -EPROTO : -ENOMEM;
     iter = nftnl_set_elems_iter_create(s);
-    if (!iter)
-        return -ENOMEM;
-    ret->matches = NSH_NO;
-    while (ret->matches != NSH_YES && (e = nftnl_set_elems_iter_next(iter))) {
-        enum nsh_certainty c = is_key(e, key, size);
-
-        if (c > ret->matches)
-            ret->matches = c;
-        if (c == NSH_YES)
-            take_verdict(e, ret);
-    }
+    e = iter ? nftnl_set_elems_iter_next(iter) : NULL;
+    if (e)
+        take_verdict(e, element->verdict);
     return 0;
 }
 
+/* `key` NULL: what is there for all other keys. 1: it is there, 0, negative errno. */
+static int ask_element(struct nsh_nft_judge *j, const char *name, const uint8_t *key,
+        uint32_t length, struct nsh_nft_judgement *ret_verdict)
+{
+    NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
+    struct nftnl_set_elem *e = nftnl_set_elem_alloc();
+    struct element element = {.verdict = ret_verdict};
+    struct nlmsghdr *m;
+    int r = nsh_nft_channel_open(&j->channel);
+
+    if (r < 0 || !s || !e) {
+        nftnl_set_elem_free(e);
+        return r < 0 ? r : -ENOMEM;
+    }
+    if (key)
+        nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key, length);
+    else
+        nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_FLAGS, NFT_SET_ELEM_CATCHALL);
+    nftnl_set_elem_add(s, e);
+    nftnl_set_set_str(s, NFTNL_SET_TABLE, j->base->table);
+    nftnl_set_set_str(s, NFTNL_SET_NAME, name);
+    m = nsh_nft_request(&j->channel, j->buf, (int)j->base->family, NFT_MSG_GETSETELEM,
+            NLM_F_REQUEST | NLM_F_ACK);
+    nftnl_set_elems_nlmsg_build_payload(m, s);
+    r = nsh_nft_ask(&j->channel, m, take_element, &element);
+    return r == -ENOENT ? 0 : r < 0 ? r : element.there;
+}
+
+/*
+ * Whether it holds an element, and of a map the verdict. It may be large: the kernel looks it up,
+ * as it does for a packet.
+ */
 static int find_element(void *userdata, const char *set, bool map, const uint8_t *key, size_t size,
         struct nsh_nft_judgement *ret)
 {
-    return map ? find_in_map(userdata, set, key, size, ret)
-               : find_in_set(userdata, set, key, size, ret);
+    struct nsh_nft_judge *j = userdata;
+    uint32_t length = 0;
+    int r = key_length(j, set, &length);
+
+    ret->matches = NSH_MAYBE;
+    if (r < 0 || length == 0 || length > size)
+        return r;
+    r = ask_element(j, set, key, length, map ? ret : NULL);
+    if (r == 0)
+        r = ask_element(j, set, NULL, 0, map ? ret : NULL);
+    if (r >= 0)
+        ret->matches = r > 0 ? NSH_YES : NSH_NO;
+    return r == -ENOMEM || r == -ETIMEDOUT ? r : 0; /* else it can't tell: it may */
 }
 
 /* ---- judging ---- */
 
 static int judge_chain(
         struct nsh_nft_judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret);
+
+static bool is_out_of_work(struct nsh_nft_judge *j)
+{
+    if (j->work->steps > 0)
+        j->work->steps--;
+    j->cut = j->cut || j->work->steps == 0;
+    return j->work->steps == 0;
+}
 
 /* A rule that may match is only believed to accept. CONTINUE: on to the next. */
 static int judge_rule(struct nsh_nft_judge *j, const struct nftnl_rule *rule, unsigned depth,
@@ -307,6 +323,7 @@ static int judge_rule(struct nsh_nft_judge *j, const struct nftnl_rule *rule, un
         return r;
     if ((judgement.verdict == NSH_NFT_JUMP || leaves) &&
             strcmp(judgement.chain, NSH_CHAIN_GUEST) == 0) {
+        j->met = j->met || sure;
         *ret = sure ? j->guest : NSH_NFT_CONTINUE;
         return 0;
     }
@@ -325,12 +342,20 @@ static int judge_chain(
         struct nsh_nft_judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret)
 {
     int at = depth > DEPTH ? -E2BIG : find_chain(j, name), r = 0;
+    bool stopped = false;
 
     *ret = at == -E2BIG ? NSH_NFT_ACCEPT : NSH_NFT_CONTINUE;
+    j->cut = j->cut || at == -E2BIG;
     if (at < 0)
         return at == -E2BIG ? 0 : at;
-    for (size_t i = 0; r == 0 && *ret == NSH_NFT_CONTINUE && i < j->chains[at].n; i++)
-        r = judge_rule(j, j->chains[at].rules[i], depth, ret);
+    for (size_t i = 0; r == 0 && *ret == NSH_NFT_CONTINUE && i < j->chains[at].n && !stopped; i++) {
+        stopped = is_out_of_work(j);
+        r = stopped ? 0 : judge_rule(j, j->chains[at].rules[i], depth, ret);
+    }
+    if (*ret == NSH_NFT_CONTINUE && (j->chains[at].cut || stopped)) {
+        *ret = NSH_NFT_ACCEPT;
+        j->ended = true;
+    }
     if (*ret == NSH_NFT_RETURN)
         *ret = NSH_NFT_CONTINUE;
     return r;
@@ -345,10 +370,12 @@ int nsh_nft_judge_path(
     j->family = family;
     j->path = path;
     j->guest = guest ? NSH_NFT_ACCEPT : NSH_NFT_CONTINUE;
+    j->met = j->ended = false;
     r = judge_chain(j, j->base->name, 0, &v);
     if (r < 0)
         return r;
-    return v == NSH_NFT_DROP || (v == NSH_NFT_CONTINUE && j->base->drops);
+    /* A jump that stands was needed once; that it is so no more nobody knows. */
+    return v == NSH_NFT_DROP || (v == NSH_NFT_CONTINUE && j->base->drops) || (j->ended && j->met);
 }
 
 int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,

@@ -117,18 +117,35 @@ static int judge_host(struct nsh_nft_passing *p, struct nsh_nft_host *h)
     return r < 0 ? r : 0;
 }
 
+static void tell_unjudged(struct nsh_nft_passing *p, const struct nsh_nft_base *base)
+{
+    char where[sizeof(((struct nsh_forward_drop *)NULL)->what)];
+    const struct nsh_guest_seen seen = {
+            .verb = NSH_GUEST_UNJUDGED,
+            .where = nsh_nft_base_format(base, where, sizeof where),
+            .reason = "too many rules",
+    };
+
+    if (p->told)
+        p->told(p->userdata, &seen);
+}
+
 static int judge_hosts(struct nsh_nft_passing *p)
 {
+    struct nsh_nft_work *work = &p->work;
     int r = 0;
 
+    *work = (struct nsh_nft_work){.rules = NSH_NFT_JUDGED_MAX, .steps = NSH_NFT_STEPS_MAX};
     p->hosts = calloc(p->bases.n + 1, sizeof(*p->hosts));
     if (!p->hosts)
         return -ENOMEM;
     for (size_t i = 0; r == 0 && i < p->bases.n; i++) {
         p->hosts[i].base = &p->bases.items[i];
-        r = nsh_nft_judge_new(p->channel, &p->bases.items[i], &p->hosts[i].judge);
+        r = nsh_nft_judge_new(&p->bases.items[i], work, &p->hosts[i].judge);
         if (r == 0)
             r = judge_host(p, &p->hosts[i]);
+        if (r == 0 && nsh_nft_judge_is_cut(p->hosts[i].judge))
+            tell_unjudged(p, &p->bases.items[i]);
     }
     return r;
 }

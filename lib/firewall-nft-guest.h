@@ -42,6 +42,7 @@ struct nsh_nft_passing {
     size_t n;
     struct nsh_nft_bases bases;
     struct nsh_nft_host *hosts; /* one for each base chain */
+    struct nsh_nft_work work;
     uint32_t generation;
     bool write;
     nsh_guest_told *told;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is in a set of others, one field wide, as ranges.
+ * What is in a set of others, as long as that are a few ranges. How many there are the kernel does
+ * not say; a set may have a million, and so it is asked on a socket of its own, which is closed
+ * after the first answer that is too many: on one that lives on, the rest would have to be read.
  */
 #include "firewall-nft.h"
 
@@ -11,11 +13,6 @@
 
 NSH_DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free)
 NSH_DEFINE_CLEANUP(struct nftnl_set_elems_iter *, nftnl_set_elems_iter_destroy)
-
-static int take_elements(const struct nlmsghdr *answer, void *userdata)
-{
-    return nftnl_set_elems_nlmsg_parse(answer, userdata) < 0 ? -EPROTO : 0;
-}
 
 /* What an element is: a value, or with it a range begins, or the range before it has ended. */
 struct end {
@@ -92,24 +89,36 @@ static int make_ranges(struct end *ends, int n, struct nsh_nft_range *ret)
     return made;
 }
 
-int nsh_nft_set_ranges(struct nsh_nft_channel *c, uint32_t family, const char *table,
-        const char *set, struct nsh_nft_range *ret)
+/* One answer has some hundred of them. */
+static int take_elements(const struct nlmsghdr *answer, void *userdata)
+{
+    struct nftnl_set *s = userdata;
+    struct end ends[ENDS_MAX];
+
+    if (nftnl_set_elems_nlmsg_parse(answer, s) < 0)
+        return -EPROTO;
+    return read_ends(s, ends) < 0 ? -E2BIG : 0;
+}
+
+int nsh_nft_set_ranges(
+        uint32_t family, const char *table, const char *set, struct nsh_nft_range *ret)
 {
     NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
-    nsh_autofree void *buf = malloc((size_t)MNL_SOCKET_BUFFER_SIZE);
+    NSH_CLEANUP(nsh_nft_channel_done) struct nsh_nft_channel c;
     struct end ends[ENDS_MAX];
     struct nlmsghdr *m;
-    int r;
+    char buf[512];
+    int n;
 
-    if (!s || !buf)
-        return -ENOMEM;
-    m = nsh_nft_request(c, buf, (int)family, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+    nsh_nft_channel_init(&c);
+    c.stops = true;
+    if (!s || nsh_nft_channel_open(&c) < 0)
+        return -1;
+    m = nsh_nft_request(&c, buf, (int)family, NFT_MSG_GETSETELEM, NLM_F_REQUEST | NLM_F_DUMP);
     mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, table);
     mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, set);
-    r = nsh_nft_ask(c, m, take_elements, s);
-    if (r == -EINTR || r == -ENOENT)
-        r = 0; /* what changes meanwhile makes another generation */
-    if (r == 0)
-        r = read_ends(s, ends);
-    return r < 0 ? r : make_ranges(ends, r, ret);
+    if (nsh_nft_ask(&c, m, take_elements, s) < 0)
+        return -1;
+    n = read_ends(s, ends);
+    return n < 0 ? n : make_ranges(ends, n, ret);
 }

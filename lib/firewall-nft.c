@@ -715,7 +715,7 @@ static int nft_ahead(struct nsh_firewall *fw, int family, enum nsh_table table, 
     if (r == 0)
         r = nsh_nft_generation(&f->channel, &f->ahead_judged);
     if (r == 0)
-        r = nsh_nft_ahead(&f->channel, family, h, ret);
+        r = nsh_nft_ahead(family, h, ret);
     if (r < 0)
         f->ahead_judged = 0;
     return r;

@@ -70,6 +70,7 @@ struct nsh_nft_channel {
     int fd; /* -1: not open */
     uint32_t port, seq;
     uint8_t *buf; /* of one receive */
+    bool stops;   /* -E2BIG from who takes an answer closes it: else the rest of it is read */
 };
 
 void nsh_nft_channel_init(struct nsh_nft_channel *c);
@@ -271,8 +272,9 @@ int nsh_nft_others_filter(int fd, const struct nsh_nft_others *o);
 /* ---- who translates first (firewall-nft-ahead.c, firewall-nft-describe.c) ---- */
 
 /* As ahead() of the contract. */
-int nsh_nft_ahead(struct nsh_nft_channel *c, int family, const struct nsh_nft_hook *hook,
-        struct nsh_ahead_seen *ret);
+int nsh_nft_ahead(int family, const struct nsh_nft_hook *hook, struct nsh_ahead_seen *ret);
+/* Of others', a look goes no further; it is kept under 20 milliseconds. */
+#define NSH_NFT_RULES_MAX 4096U
 /* Ranges that a set of one field has in it. */
 #define NSH_NFT_RANGES_MAX 16
 struct nsh_nft_range {
@@ -280,16 +282,20 @@ struct nsh_nft_range {
 };
 /* How many are in the set (firewall-nft-ranges.c); negative: it can't be told, or there are more
  * than NSH_NFT_RANGES_MAX. */
-int nsh_nft_set_ranges(struct nsh_nft_channel *c, uint32_t family, const char *table,
-        const char *set, struct nsh_nft_range *ret);
+int nsh_nft_set_ranges(
+        uint32_t family, const char *table, const char *set, struct nsh_nft_range *ret);
 /* How many there are; negative: it can't be told, or more than NSH_NFT_RANGES_MAX. */
 typedef int nsh_nft_read_set(void *userdata, const char *set, struct nsh_nft_range *ret);
+/* False: a rule as the kernel lists it translates nothing, and leads to no other chain. */
+bool nsh_nft_may_translate(const struct nlmsghdr *rule);
 /*
  * How many ways there are into the rule, `max` at most: a set in it makes some. 0: it translates
- * nothing of that family.
+ * nothing of that family. `ret_chain`: where it leads instead, with what is needed for that in
+ * `ret`; or "".
  */
 size_t nsh_nft_describe(const struct nftnl_rule *rule, int family, nsh_nft_read_set *read_set,
-        void *userdata, struct nsh_ahead_seen *ret, size_t max);
+        void *userdata, struct nsh_ahead_seen *ret, size_t max,
+        char ret_chain[static NFT_NAME_MAXLEN]);
 
 /* ---- rules of others as values (firewall-nft-foreign.c, firewall-nft-foreign-rule.c) ---- */
 
@@ -358,8 +364,19 @@ void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward
 
 /* Keeps what it has read of the base chain's table. */
 struct nsh_nft_judge;
-int nsh_nft_judge_new(struct nsh_nft_channel *channel, const struct nsh_nft_base *base,
-        struct nsh_nft_judge **ret);
+/*
+ * What a look may take, of all base chains together: rules that are read, some 8 microseconds each,
+ * and how often one is judged, some 0.3.
+ */
+struct nsh_nft_work {
+    size_t rules, steps;
+};
+#define NSH_NFT_JUDGED_MAX 2048U
+#define NSH_NFT_STEPS_MAX 98304U
+int nsh_nft_judge_new(
+        const struct nsh_nft_base *base, struct nsh_nft_work *work, struct nsh_nft_judge **ret);
+/* That was not enough: what is left is taken to accept. */
+bool nsh_nft_judge_is_cut(const struct nsh_nft_judge *j);
 void nsh_nft_judge_free(struct nsh_nft_judge *j);
 NSH_DEFINE_CLEANUP(struct nsh_nft_judge *, nsh_nft_judge_free)
 /* 1: the base chain drops it, 0, negative errno. `guest`: what our jump leads to accepts it. */

@@ -151,6 +151,7 @@ enum nsh_guest_verb {
     NSH_GUEST_ADD,
     NSH_GUEST_CHANGE,
     NSH_GUEST_REMOVE,
+    NSH_GUEST_UNJUDGED, /* in that chain not all was looked at, for it is too much */
 };
 
 /* What becomes of a jump of ours in a chain of others, or with NSH_FIREWALL_READ would. */

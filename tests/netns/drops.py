@@ -281,6 +281,28 @@ for firewall in BOTH:
     case("what drops is found, however it is written, and passed, netshared on %s" % firewall)(_)
 
 
+@case("of many rules so many are looked at: no jump comes, and none goes, by what is behind them")
+def _():
+    with Lan() as w:
+        w.serve()
+        d = Daemon(w.router, SHARE % "nftables").start()
+        many = "add rule ip mine passing iifname eth7 counter accept\n" * 2100
+        nft(w, "table ip mine { chain passing { type filter hook forward priority 0; policy drop; } }")
+        wait_until(lambda: guests(w)[0], "the jump")
+        nft(w, many)
+        told = r"the nftables chain ip mine passing: whether it drops what policies let through is " \
+            "not all judged: too many rules"
+        d.wait_log(told)
+        equal((guests(w)[0], tcp_peer(w.client, SERVER4)), (["ip mine passing: " + JUMP], WAN4),
+              "the jump that stands, and seen from")
+        nft(w, "flush chain ip mine passing\n" + many)
+        nft(w, "add rule ip mine passing iifname eth6 counter accept")
+        contains(d.plan().stdout, "# nftables chain ip mine passing is not all judged",
+                 "the plan")
+        equal((guests(w)[0], d.count_log(told)), ([], 1), "no jump comes, and it is told once")
+        d.stop()
+
+
 @case("what lets a share through is left alone")
 def _():
     with Lan() as w:

@@ -278,8 +278,8 @@ def _(w):
 
 # -- rules that take packets before ours
 
-BEHIND = r"masquerade lan-out .ipv4. is held, but a rule of others takes packets before it: "
-END = r"masquerade lan-out .ipv4. changed .no rule of others comes first any more."
+BEHIND = r"masquerade lan-out is held, but a rule of others takes packets before it: "
+END = r"masquerade lan-out changed .no rule of others comes first any more."
 
 
 class Ahead(Lan):
@@ -380,6 +380,23 @@ for FIREWALL, (TAKES, TEXT, PEER, OTHERS) in AHEAD.items():
             equal(tcp_peer(w.client, FAR4), WAN4, "seen from")
             d.stop()
     case("with position: first ours overtake it, with firewall: %s" % FIREWALL)(_)
+
+
+@case("on nftables so many rules of others are looked at, and that there are more is told once")
+def _():
+    with Ahead("nftables") as w:
+        d = w.daemon
+        w.router.run("nft", "-f", "-", stdin="add rule ip other post oifname eth7 accept\n" * 4097)
+        d.wait_log(r"rules of others before netshared's in POSTROUTING .ipv4.: not all judged: "
+                   "more than 4096 rules")
+        w.insert("oifname \"eth1\" masquerade")
+        d.wait_log(BEHIND)
+        w.clear()
+        d.wait_log(END)
+        w.insert("oifname \"eth1\" masquerade")
+        wait_until(lambda: d.count_log(BEHIND) == 2, "told again")
+        equal(d.count_log("not all judged"), 1, "told")
+        d.stop()
 
 
 TABLE = "table ip %s { chain post { type nat hook postrouting priority 100; snat to %s; }; }"

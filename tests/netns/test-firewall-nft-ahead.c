@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "firewall-nft.h"
 #include "nft-world.h"
 
 static struct nsh_ahead_seen seen[NSH_AHEAD_MAX];
@@ -130,6 +132,113 @@ static void test_order(void **state)
     assert_non_null(strstr(seen[1].text, "tcp dport 81 dnat to 10.0.0.2:82 (ip pre pre, "));
 }
 
+/* What others lead to by jumps, as far as the way there lets anything through that is taken then.
+ */
+static void test_jumps(void **state)
+{
+    static const struct {
+        const char *jump, *rule, *needs;
+    } ways[] = {
+            {"jump other", "masquerade", ""},
+            {"goto other", "oifname \"eth1\" masquerade", "-o eth1 "},
+            {"oifname \"eth1\" jump other", "ip saddr 10.1.0.0/16 masquerade",
+                    "-s 10.1.0.0/16 -o eth1 "},
+            {"ip saddr 10.0.0.0/8 oifname \"eth*\" jump other",
+                    "ip saddr 10.1.0.0/16 oifname \"eth1\" masquerade", "-s 10.1.0.0/16 -o eth1 "},
+            {"ip saddr 10.1.2.0/24 tcp dport 80-90 jump other",
+                    "ip saddr 10.1.0.0/16 tcp dport 85-95 snat to 192.0.2.1",
+                    "-s 10.1.2.0/24 -p tcp -m tcp --dport 85:90 "},
+            {"meta mark & 0xf0 == 0x10 jump other", "meta mark & 0x0f == 0x01 masquerade",
+                    "-m mark --mark 0x11/0xff "},
+            {"ip saddr { 10.1.0.0/16, 10.2.0.0/16 } jump other", "masquerade", ""},
+            {"oifname \"eth1\" jump other", "oifname \"eth2\" masquerade", NULL},
+            {"oifname \"eth1\" jump other", "accept", NULL},
+    };
+
+    (void)state;
+    nft("add table ip foreign");
+    nft("add chain ip foreign other");
+    nft("add chain ip foreign post { type nat hook postrouting priority 7; }");
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(ways); i++) {
+        char text[NSH_PACKET_RULE_TEXT];
+
+        nft("flush chain ip foreign post");
+        nft("flush chain ip foreign other");
+        nft("add rule ip foreign post %s", ways[i].jump);
+        nft("add rule ip foreign other %s", ways[i].rule);
+        assert_int_equal(ask(AF_INET, "POSTROUTING"), ways[i].needs ? 1 : 0);
+        if (!ways[i].needs)
+            continue;
+        assert_non_null(strstr(seen[0].text, " (ip foreign other, handle "));
+        seen[0].needs.action = NSH_PACKET_RETURN;
+        nsh_packet_rule_format(&seen[0].needs, text, sizeof text);
+        *strstr(text, "-j RETURN") = '\0';
+        assert_string_equal(text, ways[i].needs);
+    }
+}
+
+/* One of any size: what is not few is not read, and not waited for. */
+static void test_large_sets(void **state)
+{
+    (void)state;
+    nft("add table ip foreign");
+    nft("add chain ip foreign post { type nat hook postrouting priority 7; }");
+    nft("add set ip foreign nets { type ipv4_addr; flags interval; }");
+    nft("add rule ip foreign post ip saddr @nets masquerade");
+    for (int i = 0; i < 20; i++) {
+        char elements[4096];
+        size_t at = 0;
+
+        for (int k = 0; k < 100; k++)
+            at += (size_t)snprintf(
+                    elements + at, sizeof elements - at, "%s10.%d.%d.0/28", k ? "," : "", i, k);
+        nft("add element ip foreign nets { %s }", elements);
+    }
+    assert_int_equal(ask(AF_INET, "POSTROUTING"), 1);
+    assert_int_equal(seen[0].needs.from.family, AF_UNSPEC);
+    assert_non_null(strstr(seen[0].text, "ip saddr @nets masquerade (ip foreign post, "));
+    assert_int_equal(ask(AF_INET, "POSTROUTING"), 1);
+}
+
+static void add_many(const char *chain, const char *rule, int n)
+{
+    char path[] = "/tmp/nsh-rules-XXXXXX", command[64];
+    nsh_autoclose int fd = mkstemp(path);
+    FILE *f = fdopen(dup(fd), "w");
+
+    assert_non_null(f);
+    for (int i = 0; i < n; i++)
+        fprintf(f, "add rule ip foreign %s %s\n", chain, rule);
+    assert_int_equal(fclose(f), 0);
+    snprintf(command, sizeof command, "-f%s", path);
+    nft("%s", command);
+    unlink(path);
+}
+
+/* So many are looked at, and then it is said that there are more. */
+static void test_too_many(void **state)
+{
+    (void)state;
+    nft("add table ip foreign");
+    nft("add chain ip foreign other");
+    nft("add chain ip foreign post { type nat hook postrouting priority 7; }");
+    nft("add rule ip foreign post jump other");
+    add_many("other", "oifname eth7 counter accept", NSH_NFT_RULES_MAX - 2);
+    nft("add rule ip foreign other masquerade");
+    expect(AF_INET, "POSTROUTING", 1, "masquerade (ip foreign other, ");
+    assert_false(seen[0].unjudged);
+    nft("insert rule ip foreign other accept");
+    expect(AF_INET, "POSTROUTING", 1, "more than 4096 rules");
+    assert_true(seen[0].unjudged);
+    nft("insert rule ip foreign post masquerade");
+    expect(AF_INET, "POSTROUTING", 2, "masquerade (ip foreign post, ");
+    assert_true(seen[1].unjudged);
+    nft("flush chain ip foreign other");
+    nft("flush chain ip foreign post");
+    add_many("post", "jump other", 300); /* as many ways into one chain */
+    expect(AF_INET, "POSTROUTING", 1, "more than 299 rules");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_fresh, world_done)
 
 int main(void)
@@ -137,6 +246,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
             TEST(test_texts),
             TEST(test_order),
+            TEST(test_jumps),
+            TEST(test_large_sets),
+            TEST(test_too_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
