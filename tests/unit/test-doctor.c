@@ -103,6 +103,15 @@ static void test_networkd_drop_ins(void **state)
     assert_true(says());
 }
 
+/* By their names, wherever they are. */
+static void test_networkd_order(void **state)
+{
+    (void)state;
+    put("/etc/systemd/networkd.conf.d/20-a.conf", "[Network]\n" ROUTES "=yes\n");
+    put("/run/systemd/networkd.conf.d/10-b.conf", "[Network]\n" ROUTES "=no\n");
+    assert_true(says());
+}
+
 static void test_process(void **state)
 {
     (void)state;
@@ -356,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_teardown(test_networkd_main, clear),
             cmocka_unit_test_teardown(test_networkd_drop_ins, clear),
+            cmocka_unit_test_teardown(test_networkd_order, clear),
             cmocka_unit_test_teardown(test_process, clear),
             cmocka_unit_test(test_mountinfo),
             cmocka_unit_test_teardown(test_rights, clear),
