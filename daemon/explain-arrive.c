@@ -166,6 +166,7 @@ void explain_foresee(struct explain *e)
 static void tell_destination(void *userdata, const struct nsh_walk_step *s)
 {
     struct explain *e = userdata;
+    const struct nsh_ahead_seen *ahead;
     char policy[576], to[64], why[320];
 
     explain_policy(e, s->chain, policy, sizeof policy);
@@ -174,6 +175,9 @@ static void tell_destination(void *userdata, const struct nsh_walk_step *s)
                 explain_lack(e, s->chain, why, sizeof why));
     if (s->what != NSH_WALK_TAKES)
         return;
+    ahead = explain_ahead(e, false, &e->first, s->chain);
+    if (ahead)
+        explain_say(e, "A rule of others may take it before: %s.", ahead->text);
     explain_set(e, "policy", json_string(s->chain->policy));
     explain_set_place(e, s->chain->origin);
     explain_say(e, "%s takes it: it goes on to %s.", policy,

@@ -50,9 +50,17 @@ static int look_at_wanted(struct explain *e)
 
 /* ---- what stands of it ---- */
 
+struct look {
+    struct explain *e;
+    struct nsh_firewall_plan *plan;
+};
+
 static int observe_chain(void *userdata, const struct nsh_chain_seen *seen)
 {
-    return nsh_firewall_plan_observe(userdata, seen);
+    struct look *look = userdata;
+
+    explain_ahead_see(look->e, seen);
+    return nsh_firewall_plan_observe(look->plan, seen);
 }
 
 static void note_chains(
@@ -80,7 +88,8 @@ static int look_at_table(struct explain *e, int family, enum nsh_table table)
     if (q < 0)
         return q;
     nsh_firewall_plan_begin(plan);
-    if (fw->ops->observe(fw, family, table, observe_chain, plan) != 0)
+    if (fw->ops->observe(fw, family, table, observe_chain, &(struct look){.e = e, .plan = plan}) !=
+            0)
         return 0;
     q = nsh_firewall_plan_finish(plan, NSH_PHASE_UP);
     if (q == 0)
@@ -96,13 +105,16 @@ static int look_at_chains(struct explain *e)
 
     e->lacks = calloc(e->desired->n_chains + 1, sizeof *e->lacks);
     e->chains = calloc(e->desired->n_chains + 1, sizeof *e->chains);
-    if (!e->lacks || !e->chains)
+    e->ahead = calloc(NSH_AHEAD_MAX, sizeof *e->ahead);
+    if (!e->lacks || !e->chains || !e->ahead)
         return -ENOMEM;
     if (fw->ops->open(fw, NSH_FIREWALL_READ) != NSH_FIREWALL_OK)
         return 0;
     for (int t = 0; q == 0 && t < NSH_TABLE_COUNT; t++)
         q = look_at_table(e, e->first.family, (enum nsh_table)t);
     fw->ops->close(fw);
+    explain_ahead_ask(e, "PREROUTING");
+    explain_ahead_ask(e, "POSTROUTING");
     return q;
 }
 
@@ -337,6 +349,7 @@ void explain_done(struct explain *e)
     free(e->reasons);
     free(e->lacks);
     free(e->chains);
+    free(e->ahead);
     free(e->addresses);
     nsh_ways_done(&e->ways);
     nsh_firewalls_done(&e->firewalls);

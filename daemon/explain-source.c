@@ -145,6 +145,30 @@ static void translate(
     e->now.src = after.src;
 }
 
+/* True: a rule of others translates it, for certain, or lets it go as it is. */
+static bool is_taken_before(struct explain *e, const struct nsh_chain *chain)
+{
+    const struct nsh_ahead_seen *a = explain_ahead(e, true, &e->now, chain);
+    union nsh_addr own = {0};
+    char source[NSH_ADDR_TEXT];
+
+    if (!a)
+        return false;
+    explain_set(e, "ahead", json_string(a->text));
+    explain_say(
+            e, "A rule of others comes before%s: %s.", chain ? " the file's policy" : "", a->text);
+    if (a->needs.action == NSH_PACKET_OTHER || a->needs.action == NSH_PACKET_RETURN ||
+            (a->needs.action == NSH_PACKET_MASQUERADE && !find_own(e, &own))) {
+        explain_say(e, "What it makes of the source can't be told for certain.");
+        explain_set(e, "source", json_null());
+        return true;
+    }
+    nsh_walk_translate(&a->needs, &own, &e->now);
+    explain_set_address(e, "source", &e->now.src);
+    explain_say(e, "So it appears as %s.", nsh_addr_format(e->now.family, &e->now.src, source));
+    return true;
+}
+
 void explain_source(struct explain *e)
 {
     const struct nsh_chain *chain = NULL;
@@ -156,6 +180,8 @@ void explain_source(struct explain *e)
     explain_step(e, "source");
     rule = nsh_walk(
             e->desired, NSH_TABLE_NAT, "POSTROUTING", &e->now, e->lacks, tell_step, e, &chain);
+    if (is_taken_before(e, chain))
+        return;
     if (rule) {
         translate(e, rule, chain);
         return;

@@ -15,8 +15,15 @@
 
 /* Whether a wanted chain stands in the kernel. */
 struct explain_chain {
-    bool looked; /* false: it can't be seen */
+    bool looked;   /* false: it can't be seen */
+    uint32_t jump; /* on iptables: where its jump stands */
     char reason[128];
+};
+
+/* A rule of others that translates before ours do. */
+struct explain_ahead {
+    bool out; /* in POSTROUTING; else in PREROUTING */
+    struct nsh_ahead_seen rule;
 };
 
 /* One way of a packet: as the kernel says, and as the rules and routes that were seen do. */
@@ -45,6 +52,8 @@ struct explain {
     struct nsh_ways ways;
     bool *lacks; /* of each wanted chain: it is not in force */
     struct explain_chain *chains;
+    struct explain_ahead *ahead; /* room for NSH_AHEAD_MAX */
+    size_t n_ahead;
     /* What decides before it is routed; NULL: nothing does. */
     const struct nsh_packet_rule *led_by;
     struct explain_way forth, back;
@@ -71,6 +80,18 @@ int explain_sysctl(struct explain *e, const char *format, const char *dev);
 /* Why the policy of a chain is not in force; returns buf. */
 const char *explain_lack(
         const struct explain *e, const struct nsh_chain *c, char *buf, size_t size);
+
+/* ---- explain-ahead.c ---- */
+
+/* Notes what an observed chain shows of others, or what the firewall says of a hook. */
+void explain_ahead_see(struct explain *e, const struct nsh_chain_seen *seen);
+void explain_ahead_ask(struct explain *e, const char *hook);
+/*
+ * The first rule of others that takes the packet before the chain does, as far as can be told;
+ * `chain` NULL: none of ours takes it. NULL: there is none.
+ */
+const struct nsh_ahead_seen *explain_ahead(const struct explain *e, bool out,
+        const struct nsh_packet *p, const struct nsh_chain *chain);
 
 /* ---- explain-tell.c ---- */
 

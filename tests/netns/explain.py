@@ -179,6 +179,23 @@ def _():
         equal(step(answer, "source")["policy"], "other", "who takes it")
 
 
+@case("a rule of others that translates before the file's policy")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4)
+        w.server.ip("route add 192.0.2.88/32 via 192.0.2.1 dev eth0")
+        d = Daemon(w.router, BASIC).start()
+        firewall.of(w.router).foreign_source("192.0.2.88")
+        seen = udp_peer(w.client, SERVER4)
+        equal(seen, "192.0.2.88", "who takes it")
+        source = step(said(d, CLIENT4, SERVER4, "--protocol", "udp", "--port", str(PORT)), "source")
+        contains(source["ahead"], "192.0.2.88", "the rule of others")
+        check(source["source"] in (seen, None), "what it appears as: %s" % source)
+        # Packets that it is not about are the policy's.
+        w.router.ip("addr add 203.0.113.1/24 dev eth0")
+        check("ahead" not in step(said(d, CLIENT4, "10.0.0.77"), "source"), "another interface")
+
+
 @case("lists that are sets, protocols and ports")
 def _():
     with Lan() as w:
