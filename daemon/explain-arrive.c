@@ -187,6 +187,12 @@ static void tell_destination(void *userdata, const struct nsh_walk_step *s)
 void explain_destination(struct explain *e)
 {
     explain_step(e, "destination");
+    if (e->blind) {
+        explain_set(e, "unseen", json_true());
+        explain_say(e,
+                "Which policies are in force can't be seen, which takes root: they are told of as "
+                "if all were.");
+    }
     if (e->in == 0)
         explain_say(e, "Port-forwards and network-maps are for what comes in.");
     else

@@ -71,7 +71,6 @@ static void note_chains(
 
         if (c->family != family || c->table != table)
             continue;
-        e->chains[i].looked = true;
         e->lacks[i] = nsh_firewall_plan_touches(plan, i);
         if (e->lacks[i])
             snprintf(e->chains[i].reason, sizeof e->chains[i].reason, "%s",
@@ -90,7 +89,7 @@ static int look_at_table(struct explain *e, int family, enum nsh_table table)
     nsh_firewall_plan_begin(plan);
     if (fw->ops->observe(fw, family, table, observe_chain, &(struct look){.e = e, .plan = plan}) !=
             0)
-        return 0;
+        return -EACCES;
     q = nsh_firewall_plan_finish(plan, NSH_PHASE_UP);
     if (q == 0)
         note_chains(e, plan, family, table);
@@ -108,14 +107,17 @@ static int look_at_chains(struct explain *e)
     e->ahead = calloc(NSH_AHEAD_MAX, sizeof *e->ahead);
     if (!e->lacks || !e->chains || !e->ahead)
         return -ENOMEM;
-    if (fw->ops->open(fw, NSH_FIREWALL_READ) != NSH_FIREWALL_OK)
+    if (fw->ops->open(fw, NSH_FIREWALL_READ) != NSH_FIREWALL_OK) {
+        e->blind = true;
         return 0;
+    }
     for (int t = 0; q == 0 && t < NSH_TABLE_COUNT; t++)
         q = look_at_table(e, e->first.family, (enum nsh_table)t);
     fw->ops->close(fw);
+    e->blind = q == -EACCES;
     explain_ahead_ask(e, "PREROUTING");
     explain_ahead_ask(e, "POSTROUTING");
-    return q;
+    return e->blind ? 0 : q;
 }
 
 static bool is_object(json_t *o, const char *noun, const char *policy)

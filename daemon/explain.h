@@ -15,7 +15,6 @@
 
 /* Whether a wanted chain stands in the kernel. */
 struct explain_chain {
-    bool looked;   /* false: it can't be seen */
     uint32_t jump; /* on iptables: where its jump stands */
     char reason[128];
 };
@@ -52,6 +51,7 @@ struct explain {
     struct nsh_ways ways;
     bool *lacks; /* of each wanted chain: it is not in force */
     struct explain_chain *chains;
+    bool blind;                  /* what stands of them can't be seen */
     struct explain_ahead *ahead; /* room for NSH_AHEAD_MAX */
     size_t n_ahead;
     /* What decides before it is routed; NULL: nothing does. */

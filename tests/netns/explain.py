@@ -379,6 +379,7 @@ def _():
                               d.binary, "explain", *d.options(), CLIENT4, SERVER4, check=False)
         check(result.returncode in (0, 3), "without root: " + result.stderr)
         contains(result.stdout, "It leaves by eth1", "without root")
+        contains(result.stdout, "can't be seen", "without root")
 
 
 @case("words that make no packet")
