@@ -3,13 +3,18 @@
  * What the running daemon may do, against what it has to: a drop-in of its unit, a container or
  * another service manager may leave it too little.
  */
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
+#include <linux/xattr.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "cleanup.h"
 #include "doctor.h"
@@ -137,31 +142,75 @@ static bool in_group(const struct rights *r, gid_t group)
     return r->gid == group;
 }
 
-static bool can_read(const struct rights *r, const struct stat *st)
+struct list {
+    struct posix_acl_xattr_header header;
+    struct posix_acl_xattr_entry entries[64];
+};
+
+/* What an entry of that kind, and of that user, lets one do; `otherwise`: there is none. */
+static unsigned permissions(
+        const struct list *l, size_t n, uint16_t tag, uid_t uid, unsigned otherwise)
 {
-    if (may(r, CAP_DAC_OVERRIDE) || may(r, CAP_DAC_READ_SEARCH))
-        return true;
-    if (r->uid == st->st_uid)
-        return st->st_mode & S_IRUSR;
-    return st->st_mode & (in_group(r, st->st_gid) ? S_IRGRP : S_IROTH);
+    for (size_t i = 0; i < n; i++)
+        if (le16toh(l->entries[i].e_tag) == tag &&
+                (tag != ACL_USER || le32toh(l->entries[i].e_id) == uid))
+            return le16toh(l->entries[i].e_perm);
+    return otherwise;
 }
 
-/* As the daemon sees it; a file that is not there yet, root's daemon makes. */
+/* Whether a list beside the mode (acl(5), as the kernel gives it) lets a user read. */
+static bool is_listed(const char *path, uid_t uid)
+{
+    struct list l;
+    ssize_t size = getxattr(path, XATTR_NAME_POSIX_ACL_ACCESS, &l, sizeof l);
+    size_t n;
+
+    if (size < (ssize_t)sizeof l.header)
+        return size < 0 && errno == ERANGE; /* a long one: nobody knows */
+    n = ((size_t)size - sizeof l.header) / sizeof l.entries[0];
+    return permissions(&l, n, ACL_USER, uid, 0) & permissions(&l, n, ACL_MASK, 0, ACL_READ) &
+           ACL_READ;
+}
+
+/* True as well of what is not there. */
+static bool can_read(const struct rights *r, const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || may(r, CAP_DAC_OVERRIDE) || may(r, CAP_DAC_READ_SEARCH))
+        return true;
+    if (r->uid == st.st_uid)
+        return st.st_mode & S_IRUSR;
+    if (is_listed(path, r->uid))
+        return true;
+    return st.st_mode & (in_group(r, st.st_gid) ? S_IRGRP : S_IROTH);
+}
+
+/* What is delivered says whose these are; elsewhere a list has to. */
+static const char *reading_fix(
+        const struct doctor *d, const struct rights *r, const char *path, char *buf, size_t size)
+{
+    char word[512];
+
+    snprintf(buf, size, "%s/usr/lib/tmpfiles.d/netshared.conf", d->root);
+    if (access(buf, F_OK) == 0)
+        return "run: systemd-tmpfiles --create netshared.conf";
+    snprintf(buf, size, "run: setfacl -m u:%u:r %s", r->uid, doctor_quote(path, word, sizeof word));
+    return buf;
+}
+
+/* The lock, as the daemon sees it; one that is not there root's daemon makes. */
 static void look_at_lock(struct doctor *d, unsigned pid, const struct rights *r)
 {
     const char *path = getenv("XTABLES_LOCKFILE");
-    char full[512], fix[640], word[512];
-    struct stat st;
+    char full[512], fix[640];
 
     path = path && *path ? path : "/run/xtables.lock";
     snprintf(full, sizeof full, "%s/proc/%u/root%s", d->root, pid, path);
-    if (stat(full, &st) < 0 || can_read(r, &st))
-        return;
-    snprintf(fix, sizeof fix, "run: chgrp %u %s && chmod 0640 %s", r->gid,
-            doctor_quote(path, word, sizeof word), word);
-    doctor_find(d, NSH_ORIGIN_NONE, fix,
-            "the daemon (user %u) can't open %s, the lock that users of iptables share", r->uid,
-            path);
+    if (!can_read(r, full))
+        doctor_find(d, NSH_ORIGIN_NONE, reading_fix(d, r, path, fix, sizeof fix),
+                "the daemon (user %u) can't open %s, the lock that users of iptables share", r->uid,
+                path);
 }
 
 static bool needs_sysctls(const struct nsh_desired *d)

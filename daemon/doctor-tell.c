@@ -117,8 +117,10 @@ bool doctor_has_status(struct doctor *d)
 {
     if (d->status_error == -ENOENT || d->status_error == -ECONNREFUSED)
         doctor_idle(d, "no daemon runs");
-    else if (!d->status)
+    else if (d->status_error == -EACCES || d->status_error == -EPERM)
         doctor_unseen(d, "the daemon answers root only");
+    else if (!d->status)
+        doctor_unseen(d, "the daemon does not answer");
     return d->status != NULL;
 }
 

@@ -549,6 +549,27 @@ says_who_may_not_read() {
     return $code
 }
 
+# The sandbox as delivered is enough, and what it says is what helps.
+doctor_finds_nothing() {
+    systemctl disable $unit
+    running && has 'nothing starts it at the next boot' netshared doctor &&
+        has 'run: systemctl enable netshared$' netshared doctor && expect 3 netshared doctor &&
+        expect 0 systemctl enable netshared && expect 0 netshared doctor &&
+        expect 0 systemctl stop $unit &&
+        has 'run: systemctl enable --now netshared$' netshared doctor &&
+        expect 0 systemctl enable --now netshared && expect 0 netshared doctor
+}
+
+doctor_sees_the_sandbox() {
+    running && expect 0 systemctl enable $unit && expect 0 netshared doctor &&
+        drop_in $'CapabilityBoundingSet=~CAP_NET_RAW\nProtectKernelTunables=yes\nReadWritePaths=' &&
+        expect 0 systemctl restart $unit &&
+        has 'the daemon lacks CAP_NET_RAW' netshared doctor &&
+        has '/proc/sys/net is read-only for the daemon' netshared doctor &&
+        rm -r /run/systemd/system/netshared.service.d && expect 0 systemctl daemon-reload &&
+        expect 0 systemctl restart $unit && expect 0 netshared doctor
+}
+
 is_enabled() {
     expect 0 systemctl enable $unit && expect 0 systemctl is-enabled $unit
 }
@@ -561,7 +582,8 @@ cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered sta
     bad_start_with_nothing_accepted needs_no_lock_file a_second_one_is_refused
     checks_ask metrics_become_a_file runs_as_its_user changes_no_process names_who_did_it works_with_two_rights
     lock_is_its_alone lists_the_tables takes_over_from_root
-    commands_of_root_go_with_it says_who_may_not_read messages_are_in_the_catalog is_enabled)
+    commands_of_root_go_with_it says_who_may_not_read messages_are_in_the_catalog
+    doctor_finds_nothing doctor_sees_the_sandbox is_enabled)
 
 rm -rf /var/lib/netshared /etc/netshared.d $config
 echo "1..${#cases[@]}"
