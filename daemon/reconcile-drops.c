@@ -33,17 +33,24 @@ static bool may_have_changed(struct nsh_firewall *fw)
 bool nsh_reconciler_wants_other(const struct nsh_reconciler *r)
 {
     for (size_t i = 0; r->desired && i < r->desired->n_chains; i++)
-        if (r->desired->chains[i].kind == NSH_POLICY_MASQUERADE ||
-                r->desired->chains[i].kind == NSH_POLICY_SHARE ||
+        if (r->desired->chains[i].kind == NSH_POLICY_SHARE ||
                 r->desired->chains[i].kind == NSH_POLICY_PORT_FORWARD)
             return true;
     return false;
 }
 
+/* What is only told can wait for a look. */
+static bool tells(const struct nsh_reconciler *r)
+{
+    for (size_t i = 0; r->desired && i < r->desired->n_chains; i++)
+        if (r->desired->chains[i].kind == NSH_POLICY_MASQUERADE)
+            return true;
+    return nsh_reconciler_wants_other(r);
+}
+
 void reconcile_poll_drops(struct nsh_reconciler *r)
 {
-    if (nsh_reconciler_wants_other(r) &&
-            (may_have_changed(r->firewall) || may_have_changed(r->other)))
+    if (tells(r) && (may_have_changed(r->firewall) || may_have_changed(r->other)))
         r->drops_dirty = true;
 }
 
