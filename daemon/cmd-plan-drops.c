@@ -40,8 +40,8 @@ static int look(struct nsh_firewall *fw, const struct nsh_desired *want, int fam
     return q;
 }
 
-/* What stands goes on, as in the daemon. */
-static int take_out(struct planner *p, size_t chain)
+/* Whether the chain is there with rules that are, or were, `c->rules`; 1, 0 or negative errno. */
+static int is_there(struct planner *p, size_t chain, bool *ret_same)
 {
     NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
     const struct nsh_chain *c = &p->desired->chains[chain];
@@ -49,9 +49,25 @@ static int take_out(struct planner *p, size_t chain)
 
     if (q < 0)
         return q;
-    for (size_t i = 0; strcmp(nsh_firewall_plan_reason(plan, chain), "missing") == 0 &&
-                       i < p->desired->n_chains;
-            i++)
+    *ret_same = nsh_firewall_plan_reason(plan, chain)[0] == '\0';
+    return strcmp(nsh_firewall_plan_reason(plan, chain), "missing") != 0;
+}
+
+/* What stands, and is more than a guard, goes on, as in the daemon. */
+static int take_out(struct planner *p, size_t chain)
+{
+    struct nsh_chain *c = &p->desired->chains[chain];
+    bool same = false, guards = false;
+    int q = is_there(p, chain, &same);
+
+    if (q > 0 && !same && c->guard) {
+        c->rules = c->guard;
+        q = is_there(p, chain, &guards);
+        c->rules = c->whole;
+    }
+    if (q < 0)
+        return q;
+    for (size_t i = 0; (q == 0 || guards) && i < p->desired->n_chains; i++)
         if (p->desired->chains[i].family == c->family &&
                 strcmp(p->desired->chains[i].policy, c->policy) == 0)
             p->desired->chains[i].blocked = true;

@@ -54,6 +54,10 @@ static void print_wanted_chains(struct planner *p, const struct nsh_firewall_pla
         missing = strcmp(reason, "missing") == 0;
         if (c->policy[0] == '\0')
             plan_line(p, "%c conntrack %s", missing ? '+' : '~', plan_family(c->family));
+        else if (nsh_chain_guards(c))
+            plan_line(p, "%c what %s %s drops%s%s", missing ? '+' : '~', nsh_policy_noun(c->kind),
+                    nsh_desired_policy_name(p->desired, i, name, sizeof name), missing ? "" : ": ",
+                    missing ? "" : reason);
         else
             plan_line(p, "%c %s %s%s%s%s", missing ? '+' : '~', nsh_policy_noun(c->kind),
                     nsh_desired_policy_name(p->desired, i, name, sizeof name),

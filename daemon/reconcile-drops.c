@@ -54,20 +54,36 @@ void reconcile_poll_drops(struct nsh_reconciler *r)
         r->drops_dirty = true;
 }
 
-/* Only a look, at what another run may have left. */
-static bool stands(struct nsh_reconciler *r, size_t chain)
+/* What is wrong with the chain as it is wanted; "missing" also where it can't be seen. */
+static void look_at(struct nsh_reconciler *r, size_t chain, char *ret, size_t size)
 {
     NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
     const struct nsh_chain *c = &r->desired->chains[chain];
-    bool missing = true;
 
-    if (c->standby || nsh_firewall_plan_new(r->desired, c->family, c->table, &plan) < 0 ||
+    snprintf(ret, size, "missing");
+    if (nsh_firewall_plan_new(r->desired, c->family, c->table, &plan) < 0 ||
             r->firewall->ops->open(r->firewall, NSH_FIREWALL_READ) != NSH_FIREWALL_OK)
-        return false;
+        return;
     if (reconcile_look(r, plan, c->family, c->table, NSH_PHASE_UP) >= 0)
-        missing = strcmp(nsh_firewall_plan_reason(plan, chain), "missing") == 0;
+        snprintf(ret, size, "%s", nsh_firewall_plan_reason(plan, chain));
     r->firewall->ops->close(r->firewall);
-    return !missing;
+}
+
+/* Only a look, at what another run may have left: more than a guard. */
+static bool stands(struct nsh_reconciler *r, size_t chain)
+{
+    struct nsh_chain *c = &r->desired->chains[chain];
+    char found[64];
+
+    if (c->standby)
+        return false;
+    look_at(r, chain, found, sizeof found);
+    if (found[0] == '\0' || strcmp(found, "missing") == 0 || !c->guard)
+        return strcmp(found, "missing") != 0;
+    c->rules = c->guard;
+    look_at(r, chain, found, sizeof found);
+    c->rules = c->whole;
+    return found[0] != '\0';
 }
 
 /* A gate is closed: that is why it is not there. */

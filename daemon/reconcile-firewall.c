@@ -77,7 +77,8 @@ static void table_failed(
         bool all = table == NSH_TABLE_COUNT;
         bool news;
 
-        if (!in_table(c, family, all ? c->table : table) || (all && c->policy[0] == '\0'))
+        if (!in_table(c, family, all ? c->table : table) || c->blocked ||
+                (all && c->policy[0] == '\0'))
             continue;
         news = nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, why) != 0;
         if ((r->chain_states[i] != NSH_OBJECT_WRONG || news) &&
@@ -104,8 +105,10 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
         reconcile_note_drift(r, i, NSH_REPORT_RESTORED, reason);
     } else if (before != NSH_OBJECT_STANDBY || r->settling) {
         /* Back from standby is told with what it depends on. */
-        reconcile_note_news(
-                r, i, strcmp(reason, "missing") == 0 ? NSH_REPORT_ADDED : NSH_REPORT_CHANGED);
+        reconcile_note_news(r, i,
+                strcmp(reason, "missing") == 0 || before == NSH_OBJECT_PENDING
+                        ? NSH_REPORT_ADDED
+                        : NSH_REPORT_CHANGED);
     }
 }
 
@@ -138,13 +141,14 @@ static void look_for_culprit(struct nsh_reconciler *r, int family)
     r->firewall_culprit_pid = (pid_t)who.pid;
 }
 
+/* Of a guard nothing is told, and its policy is pending as before. */
 static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table, bool wrote)
 {
     if (wrote && !r->settling && !is_own_change(r, plan, family, table))
         reconcile_repaired(r, table_id(family, table));
     for (size_t i = 0; i < r->desired->n_chains; i++) {
-        if (!in_table(&r->desired->chains[i], family, table))
+        if (!in_table(&r->desired->chains[i], family, table) || r->desired->chains[i].blocked)
             continue;
         if (wrote && nsh_firewall_plan_touches(plan, i))
             chain_mended(r, plan, i);
@@ -212,7 +216,8 @@ static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *
     if (fight)
         look_for_culprit(r, family);
     for (size_t i = 0; i < r->desired->n_chains; i++) {
-        if (!in_table(&r->desired->chains[i], family, table) || !nsh_firewall_plan_touches(plan, i))
+        if (!in_table(&r->desired->chains[i], family, table) || r->desired->chains[i].blocked ||
+                !nsh_firewall_plan_touches(plan, i))
             continue;
         if (fight && !fight_is_known(r, i))
             reconcile_note_drift(r, i, NSH_REPORT_FIGHT, text);
@@ -292,6 +297,8 @@ static void block(struct nsh_reconciler *r, size_t chain, const char *why)
     snprintf(text, sizeof text, "its %s rules: %s", nsh_table_name(r->desired->chains[chain].table),
             why);
     reconcile_block(r, chain, text);
+    if (r->desired->chains[chain].table == NSH_TABLE_FILTER)
+        reconcile_strip(r, chain);
     reconcile_failed(r, nsh_family_index(r->desired->chains[chain].family));
 }
 
@@ -322,8 +329,10 @@ static int split_table(struct nsh_reconciler *r, int family, enum nsh_table tabl
 
     for (size_t i = 0; left_out && i < r->desired->n_chains; i++) {
         left_out[i] = may_block(r, i, family, table);
-        if (left_out[i])
+        if (left_out[i]) {
             reconcile_set_blocked(r, i, true);
+            reconcile_strip(r, i);
+        }
     }
     if (left_out)
         q = reconcile_uses_table(r, family, table)
@@ -344,12 +353,32 @@ static int split_table(struct nsh_reconciler *r, int family, enum nsh_table tabl
     return q;
 }
 
+/* Guards are the first to be given up. True if there are any. */
+static bool strip_guards(struct nsh_reconciler *r, int family, enum nsh_table table)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (in_table(&r->desired->chains[i], family, table) &&
+                nsh_chain_guards(&r->desired->chains[i])) {
+            reconcile_strip(r, i);
+            any = true;
+        }
+    if (any)
+        reconcile_failed(r, nsh_family_index(family));
+    return any;
+}
+
 /* 1: holds, as far as it is wanted now. */
 static int up_table(struct nsh_reconciler *r, int family, enum nsh_table table, bool *ret_raced)
 {
     char why[WHY_SIZE];
     int q = try_table(r, family, table, ret_raced, why, sizeof why);
 
+    if (q < 0 && strip_guards(r, family, table))
+        q = reconcile_uses_table(r, family, table)
+                    ? try_table(r, family, table, ret_raced, why, sizeof why)
+                    : 1;
     for (size_t i = 0; q < 0 && i < r->desired->n_chains; i++)
         if (may_block(r, i, family, table))
             return split_table(r, family, table, ret_raced, why, sizeof why);
@@ -364,6 +393,7 @@ static void up_family(struct nsh_reconciler *r, int family)
     bool raced = false;
 
     r->firewall_ready[f] = true;
+    r->guards_dirty[f] = false;
     if (r->unwanted_dirty && r->firewall->ops->one_look)
         look_at_the_rest(r, family);
     for (size_t t = 0; t < NSH_ARRAY_SIZE(tables_up); t++) {
@@ -373,6 +403,10 @@ static void up_family(struct nsh_reconciler *r, int family)
         if (up_table(r, family, tables_up[t], &raced) <= 0 && tables_up[t] != NSH_TABLE_RAW)
             r->firewall_ready[f] = false;
     }
+    /* One that was blocked on the way drops yet what it is to drop, and accepts no more. */
+    if (r->guards_dirty[f] && reconcile_uses_table(r, family, NSH_TABLE_FILTER))
+        up_table(r, family, NSH_TABLE_FILTER, &raced);
+    r->guards_dirty[f] = false;
     reconcile_hold(r->firewall, family, true);
     if (r->firewall_again[f] == 0 && !r->firewall_retried[f])
         r->firewall_failures[f] = 0;
@@ -417,7 +451,7 @@ void reconcile_open_failed(struct nsh_reconciler *r, int error)
 static void waiting_for_lock(struct nsh_reconciler *r)
 {
     for (size_t i = 0; i < r->desired->n_chains; i++) {
-        if (r->desired->chains[i].standby ||
+        if (r->desired->chains[i].standby || r->desired->chains[i].blocked ||
                 !r->firewall_dirty[nsh_family_index(r->desired->chains[i].family)])
             continue;
         if (r->chain_states[i] == NSH_OBJECT_HELD)
@@ -467,11 +501,12 @@ static bool rules_are_due(struct nsh_reconciler *r, int f, uint64_t now)
 {
     int family = nsh_family_of(f);
 
-    if (!r->firewall_dirty[f] || r->firewall_wait[f] > now)
+    if ((!r->firewall_dirty[f] && !r->guards_dirty[f]) || r->firewall_wait[f] > now)
         return false;
     if (reconcile_has_chains(r, family) && family_can(r, family))
         return true;
     r->firewall_ready[f] = false;
+    r->guards_dirty[f] = false;
     r->firewall_dirty[f] = false; /* a kernel that can't will not learn it by itself */
     r->firewall_again[f] = 0;
     return false;

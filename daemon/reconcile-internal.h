@@ -255,13 +255,14 @@ struct nsh_reconciler {
     size_t n_rule_marks;
     uint64_t rules_wait; /* a rule is backing off until then; NSH_NEVER: none */
     bool firewall_dirty[NSH_FAMILIES];
-    bool firewall_told[NSH_FAMILIES];        /* that is because a look has shown a change */
-    bool drops_dirty;                        /* others' rules are to be looked at */
-    bool guests_dirty;                       /* jumps of ours in them are to be written */
-    bool drops_unjudged;                     /* by the last look */
-    char unjudged_host[160];                 /* where; told; "": nowhere */
-    bool ahead_dirty;                        /* for those that take packets before ours */
-    uint8_t unjudged[NSH_FAMILIES];          /* not all of those were: bits of a hook, told */
+    bool guards_dirty[NSH_FAMILIES];  /* of a policy that is blocked now, its guard is to stand */
+    bool firewall_told[NSH_FAMILIES]; /* that is because a look has shown a change */
+    bool drops_dirty;                 /* others' rules are to be looked at */
+    bool guests_dirty;                /* jumps of ours in them are to be written */
+    bool drops_unjudged;              /* by the last look */
+    char unjudged_host[160];          /* where; told; "": nowhere */
+    bool ahead_dirty;                 /* for those that take packets before ours */
+    uint8_t unjudged[NSH_FAMILIES];   /* not all of those were: bits of a hook, told */
     uint64_t firewall_again[NSH_FAMILIES];   /* it failed and is tried again then; 0: it did not */
     uint8_t firewall_failures[NSH_FAMILIES]; /* in a row */
     bool firewall_retried[NSH_FAMILIES];     /* what had failed is tried again in this pass */
@@ -514,6 +515,8 @@ bool reconcile_was_complete(const struct nsh_reconciler *r, size_t chain);
 /* Out without a word, or in again. */
 void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked);
 void reconcile_block(struct nsh_reconciler *r, size_t chain, const char *why);
+/* Blocked, and not even its guard can be. */
+void reconcile_strip(struct nsh_reconciler *r, size_t chain);
 /* What blocked it is over. */
 void reconcile_admit(struct nsh_reconciler *r, size_t chain);
 /* Forwarding can't be switched on: neither is what it is switched on for. */

@@ -123,13 +123,27 @@ bool reconcile_was_complete(const struct nsh_reconciler *r, size_t chain)
 bool reconcile_may_block(const struct nsh_reconciler *r, size_t chain)
 {
     return r->desired->chains[chain].kind > NSH_POLICY_MASQUERADE &&
-           !r->desired->chains[chain].standby && (r->settling || !reconcile_was_complete(r, chain));
+           !r->desired->chains[chain].standby && !r->desired->chains[chain].blocked &&
+           (r->settling || !reconcile_was_complete(r, chain));
+}
+
+static void set_bare(struct nsh_reconciler *r, size_t chain, bool bare)
+{
+    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
+        r->desired->chains[i].bare = bare;
+}
+
+void reconcile_strip(struct nsh_reconciler *r, size_t chain)
+{
+    set_bare(r, chain, true);
+    nsh_desired_settle(r->desired);
 }
 
 void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked)
 {
     for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
         r->desired->chains[i].blocked = blocked;
+    set_bare(r, chain, false);
     nsh_desired_settle(r->desired);
     memset(r->tidy, 0, sizeof r->tidy);
     r->forwarding_dirty = r->unwanted_dirty = true;
@@ -144,6 +158,7 @@ void reconcile_block(struct nsh_reconciler *r, size_t chain, const char *why)
     bool news = nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + lead, why) != 0 || !known;
 
     reconcile_set_blocked(r, chain, true);
+    r->guards_dirty[nsh_family_index(r->desired->chains[chain].family)] = true;
     for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
         r->chain_states[i] = NSH_OBJECT_PENDING;
         r->chain_news[i] = 0;
@@ -161,8 +176,11 @@ bool reconcile_unblock(struct nsh_reconciler *r, int family)
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         struct nsh_chain *c = &r->desired->chains[i];
 
+        if (c->family != family || !c->blocked)
+            continue;
+        c->bare = false;
         /* What others drop waits for them. */
-        if (c->family != family || !c->blocked || reconcile_drop_reason(r, reconcile_lead(r, i)))
+        if (reconcile_drop_reason(r, reconcile_lead(r, i)))
             continue;
         c->blocked = false;
         r->chain_news[i] |= CHAIN_RETRIED;

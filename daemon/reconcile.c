@@ -225,7 +225,7 @@ static int pass_down(struct nsh_reconciler *r)
 static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
 {
     for (int f = 0; f < NSH_FAMILIES; f++)
-        if (r->firewall_dirty[f] && r->firewall_wait[f] <= now)
+        if ((r->firewall_dirty[f] || r->guards_dirty[f]) && r->firewall_wait[f] <= now)
             return true;
     return false;
 }

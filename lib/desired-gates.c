@@ -147,17 +147,25 @@ static bool any_policy(const struct nsh_desired *d, int family)
 {
     for (size_t i = 0; i < d->n_chains; i++)
         if (d->chains[i].family == family && d->chains[i].policy[0] != '\0' &&
-                !d->chains[i].standby)
+                !d->chains[i].standby && !d->chains[i].blocked)
             return true;
     return false;
+}
+
+static void settle_chain(const struct nsh_desired *d, struct nsh_chain *c)
+{
+    bool guards = c->guard && c->blocked && !c->bare;
+
+    if (c->guard)
+        c->rules = guards ? c->guard : c->whole;
+    c->standby = (c->blocked && !guards) || !nsh_desired_is_open(d, c->when);
 }
 
 void nsh_desired_settle(struct nsh_desired *d)
 {
     for (size_t i = 0; i < d->n_chains; i++)
         if (d->chains[i].policy[0] != '\0')
-            d->chains[i].standby =
-                    d->chains[i].blocked || !nsh_desired_is_open(d, d->chains[i].when);
+            settle_chain(d, &d->chains[i]);
     for (size_t i = 0; i < d->n_chains; i++)
         if (d->chains[i].policy[0] == '\0')
             d->chains[i].standby = !any_policy(d, d->chains[i].family);

@@ -4,9 +4,11 @@
  * packet between its devices: an accept behind a foreign drop, or a drop behind a foreign accept,
  * would be none.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "desired-build.h"
+#include "intern.h"
 
 /* A name that ends in '+' stands for several devices, and what is between them is isolated too. */
 static bool is_one_device(const char *name)
@@ -46,6 +48,28 @@ static void from_wan(struct nsh_builder *b, const struct nsh_share *s)
     between(b, &s->wan, &s->lan, 0, s->allow_inbound ? NSH_PACKET_ACCEPT : NSH_PACKET_DROP);
 }
 
+/*
+ * What is accepted is left to other rules then. So while a share can't be, the world stays out of
+ * its LANs, whatever switches forwarding on.
+ */
+static void add_guard(struct nsh_builder *b)
+{
+    struct nsh_chain *c = b->error == 0 ? &b->d->chains[b->d->n_chains - 1] : NULL;
+    struct nsh_packet_rule *guard =
+            c ? nsh_arena_alloc(b->d->arena, c->n_rules * sizeof(*guard)) : NULL;
+
+    if (!guard) {
+        b->error = b->error < 0 ? b->error : -ENOMEM;
+        return;
+    }
+    memcpy(guard, c->rules, c->n_rules * sizeof(*guard));
+    for (size_t i = 0; i < c->n_rules; i++)
+        if (guard[i].action == NSH_PACKET_ACCEPT)
+            guard[i].action = NSH_PACKET_RETURN;
+    c->whole = c->rules;
+    c->guard = guard;
+}
+
 static void filter(struct nsh_builder *b, const struct nsh_share *s)
 {
     b->position = NSH_POSITION_FIRST;
@@ -55,6 +79,7 @@ static void filter(struct nsh_builder *b, const struct nsh_share *s)
     between(b, &s->lan, &s->wan, 0, NSH_PACKET_ACCEPT);
     from_wan(b, s);
     nsh_build_chain(b, NSH_TABLE_FILTER, 0, "FORWARD");
+    add_guard(b);
 }
 
 static void translate(struct nsh_builder *b, const struct nsh_share *s)

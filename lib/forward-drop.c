@@ -242,12 +242,14 @@ static bool is_answered(const struct nsh_forward_path *paths, size_t n, const ch
     return false;
 }
 
+/* Also of one that only guards now. */
 static size_t share_paths(const struct nsh_chain *chain, struct nsh_forward_path *ret, size_t max)
 {
+    const struct nsh_packet_rule *rules = chain->whole ? chain->whole : chain->rules;
     size_t n = 0;
 
     for (size_t i = 0; i < chain->n_rules && n < max; i++) {
-        const struct nsh_packet_rule *r = &chain->rules[i];
+        const struct nsh_packet_rule *r = &rules[i];
         bool reply = r->states & NSH_STATE_ESTABLISHED;
 
         if (r->action != NSH_PACKET_ACCEPT || r->in[0] == '\0' || r->out[0] == '\0' ||

@@ -138,9 +138,21 @@ struct nsh_chain {
     nsh_gate_id when;
     bool standby; /* changes: it is not wanted now, because `when` is closed or it is blocked */
     bool blocked; /* changes: a step of its policy failed, and none of it is until the next try */
-    const struct nsh_packet_rule *rules;
+    bool bare;    /* changes: blocked, and not even its guard can be */
+    const struct nsh_packet_rule *rules; /* changes: `whole`, or while it is blocked its guard */
     size_t n_rules;
+    /*
+     * Of a share's filter, else NULL: all its rules, and as many that only drop what it drops.
+     * These stand while the policy is wanted, also when it can't be.
+     */
+    const struct nsh_packet_rule *whole, *guard;
 };
+
+/* Its rules are those that only drop. */
+static inline bool nsh_chain_guards(const struct nsh_chain *c)
+{
+    return c->guard && c->rules == c->guard;
+}
 
 /*
  * A set of prefixes that is wanted: of one family, none of them holding another, sorted by

@@ -42,7 +42,7 @@ static void add_passage(struct nsh_passages *p, const struct nsh_desired *d, siz
             .paths = paths,
             .n_paths = nsh_forward_paths(
                     &d->chains[chain], entry_of(d, chain), paths, NSH_PASSAGE_PATHS),
-            .barred = d->chains[chain].standby,
+            .barred = d->chains[chain].standby || d->chains[chain].blocked,
     };
     p->chains[p->n++] = chain;
 }
