@@ -101,8 +101,8 @@ void nsh_xt_words(const struct nsh_xt *xt, enum nsh_table table, const char *cha
                 xt->title, name);
     else if (moment == NSH_XT_OPENING && e == ENOPROTOOPT)
         snprintf(buf, size,
-                "the kernel has no legacy iptables for %s (module %s); nftables is not supported "
-                "yet",
+                "the kernel has no legacy iptables for %s: load the module %s, or say 'firewall: "
+                "nftables'",
                 xt->title, xt->modules);
     else if (moment == NSH_XT_OPENING && e == ENOENT)
         snprintf(buf, size, "the kernel has no legacy %s table %s; load the module %s%s", xt->title,
