@@ -55,7 +55,7 @@ static void stop_strict(
     char fix[256], other[IFNAMSIZ];
 
     snprintf(fix, sizeof fix,
-            "a route to %s by %s, or the loose filter: sysctl -w net.ipv4.conf.%s.rp_filter=2",
+            "a route to %s by %s, or the loose filter: sysctl -w net/ipv4/conf/%s/rp_filter=2",
             source, dev, dev);
     explain_stop(e, fix,
             "the reverse-path filter of %s is strict, and the way back to %s leaves by %s, not by "
@@ -110,7 +110,7 @@ static bool is_martian(struct explain *e)
     if (e->first.family != AF_INET || !explain_is_own(e, &e->first.src, 0) ||
             effective(e, "net/ipv4/conf/*/accept_local", e->first.in) > 0)
         return false;
-    snprintf(fix, sizeof fix, "sysctl -w net.ipv4.conf.%s.accept_local=1", e->first.in);
+    snprintf(fix, sizeof fix, "sysctl -w net/ipv4/conf/%s/accept_local=1", e->first.in);
     nsh_addr_format(e->first.family, &e->first.src, source);
     explain_say(e, "%s is an address of this machine itself.", source);
     explain_stop(e, fix, "what comes in by %s from %s, an address of this machine, is dropped",

@@ -39,7 +39,7 @@ static bool is_forwarding(struct explain *e, const char *in)
         snprintf(key, sizeof key, "net.ipv4.%s",
                 explain_sysctl(e, "net/ipv4/conf/*/forwarding", "all") == 0 ? "ip_forward" : "");
         if (strcmp(key, "net.ipv4.") == 0)
-            snprintf(key, sizeof key, "net.ipv4.conf.%s.forwarding", in);
+            snprintf(key, sizeof key, "net/ipv4/conf/%s/forwarding", in);
     } else {
         value = explain_sysctl(e, "net/ipv6/conf/*/forwarding", "all");
         snprintf(key, sizeof key, "net.ipv6.conf.all.forwarding");

@@ -52,7 +52,7 @@ static bool is_forwarded_back(struct explain *e)
     if (e->now.family != AF_INET ||
             explain_sysctl(e, "net/ipv4/conf/*/forwarding", e->forth.dev) != 0)
         return true;
-    snprintf(fix, sizeof fix, "sysctl -w net.ipv4.conf.%s.forwarding=1", e->forth.dev);
+    snprintf(fix, sizeof fix, "sysctl -w net/ipv4/conf/%s/forwarding=1", e->forth.dev);
     explain_say(e, "Forwarding is off on %s.", e->forth.dev);
     explain_stop(e, fix, "forwarding is off on %s, by which the answer comes", e->forth.dev);
     return false;

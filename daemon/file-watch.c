@@ -165,6 +165,23 @@ static struct name *find(
     return NULL;
 }
 
+static bool is_used(const struct nsh_file_watch *w, int wd)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->names[i].kept && w->names[i].watch == wd)
+            return true;
+    return false;
+}
+
+/* Another directory has its name now, and it has another one. */
+static void forget(struct nsh_file_watch *w, int watch)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->names[i].watch == watch)
+            return;
+    (void)inotify_rm_watch(w->fd, watch);
+}
+
 /* The directory may be another one by now, so the kernel is asked each time. */
 static int add(struct nsh_file_watch *w, const char *directory, const char *text, bool ending)
 {
@@ -174,9 +191,13 @@ static int add(struct nsh_file_watch *w, const char *directory, const char *text
     if (watch < 0)
         return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
     if (known) {
-        known->fresh = known->fresh || known->watch != watch;
+        int before = known->watch;
+
+        known->fresh = known->fresh || before != watch;
         known->watch = watch;
         known->kept = true;
+        if (before != watch)
+            forget(w, before);
         return 0;
     }
     if (w->n == NAMES_MAX)
@@ -316,14 +337,6 @@ void nsh_file_watch_add_names(struct nsh_file_watch *w, const char *directory, c
 
     if (start(&k, directory) && walk(w, &k))
         watch(w, k.at, ending, true);
-}
-
-static bool is_used(const struct nsh_file_watch *w, int wd)
-{
-    for (size_t i = 0; i < w->n; i++)
-        if (w->names[i].kept && w->names[i].watch == wd)
-            return true;
-    return false;
 }
 
 static void drop(struct name *name)

@@ -3,8 +3,10 @@
  * When packet rules are looked at: once a second while there is something to look for, and soon
  * after a firewall hints that somebody may have changed them.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "common.h"
 #include "manager.h"
@@ -44,11 +46,15 @@ static void take_hints(struct manager *m)
  */
 static bool has_lost_lock(struct manager *m)
 {
+    int q;
+
     if (m->firewall != m->firewalls.iptables || !getenv("NOTIFY_SOCKET"))
         return false;
-    if (nsh_firewall_iptc_lockable() == 0)
+    q = nsh_firewall_iptc_lockable();
+    if (q == 0)
         m->lockable = true;
-    return m->lockable && nsh_firewall_iptc_lockable() < 0;
+    /* Root makes it anew by locking it. */
+    return m->lockable && (q == -EACCES || (q == -ENOENT && geteuid() != 0));
 }
 
 static int start_anew(struct manager *m)

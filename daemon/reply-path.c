@@ -147,12 +147,14 @@ static int change_routes(struct comparison *c)
 
 /* ---- rules as they would be ---- */
 
-/* The kernel puts a rule behind those of the same priority. */
+/* The kernel puts a rule behind those of the same priority. Here each family has its own part. */
 static void insert_rule(struct nsh_ways *w, const struct nsh_rule *rule)
 {
     size_t at = w->n_rules - 1;
 
-    for (; at > 0 && w->rules[at - 1].priority > rule->priority; at--)
+    for (; at > 0 &&
+            (w->rules[at - 1].family != rule->family || w->rules[at - 1].priority > rule->priority);
+            at--)
         w->rules[at] = w->rules[at - 1];
     w->rules[at] = *rule;
 }

@@ -7,9 +7,13 @@
 
 #include <jansson.h>
 
+/* With more than that they are not gone through. */
+#define NSH_STATUS_CONNECTIONS_MAX 250000UL
+
 /*
  * An array with an object for each address: "address", "connections" (of protocols with ports), and
  * "fullest", the place to which most of its ports are in use: "protocol" (a name or number), "to",
- * "port", "ports". Sorted by connections, the most first. NULL: it can't be seen.
+ * "port", "ports". Sorted by connections, the most first. NULL: it can't be
+ * seen, or would take long.
  */
 json_t *nsh_status_ports(void);

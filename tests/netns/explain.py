@@ -288,7 +288,7 @@ def _():
                           str(PORT))
             if where == "arrival":
                 equal(stops(answer), "arrival", "where it stops: " + words(answer))
-                contains(answer["fix"], "net.ipv4.conf.eth0.rp_filter=2", "what helps")
+                contains(answer["fix"], "net/ipv4/conf/eth0/rp_filter=2", "what helps")
             else:
                 equal(step(answer, "return").get("out"), "eth7", "where the answer goes")
         del stub

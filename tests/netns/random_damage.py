@@ -141,7 +141,7 @@ class Random(World):
         plan = self.daemon.plan()
         self.left = plan.stdout + plan.stderr
         return plan.returncode == 0 and all(
-            o["state"] in ("held", "standby") or "drops forwarded packets" in o.get("reason", "")
+            o["state"] in ("held", "standby", "disabled") or "drops forwarded packets" in o.get("reason", "")
             for o in self.daemon.objects())
 
     def quiet(self):

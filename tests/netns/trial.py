@@ -91,6 +91,9 @@ def _():
                     "rules:\n  - {from: %s, table: 77, priority: 100}\n" % LAN6)
         contains(told, "the way back to %s" % CLIENT6, "a rule")
         contains(told, "then: default via %s dev eth1 table 77" % SERVER6, "where it would lead")
+        told = said(away % ("default", SERVER4, ", table: 77") +
+                    "rules:\n  - {from: %s, table: 77, priority: 100}\n" % LAN4)
+        contains(told, "then: default via %s dev eth1 table 77" % SERVER4, "the same in IPv4")
         told = said("version: 1\nroutes:\n  - {to: %s, type: blackhole}\n" % CLIENT4)
         contains(told, "then: blackhole %s" % CLIENT4, "nowhere")
         # The same by another port, where sshd says so.
