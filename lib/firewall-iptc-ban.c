@@ -4,15 +4,24 @@
  * FORWARD to keep some packets out, "-I FORWARD -s 192.0.2.7 -j DROP", or a jump to a chain of such
  * rules. A ban takes less than what our policies let through, and it would mean nothing behind
  * them: so it stays before them. A rule that drops without a name for what it drops, and one that
- * may accept, is no ban.
+ * may accept, is no ban. "All but these" is no name: that may be all that our policies are for.
  *
  * A chain that has nothing in it yet but a RETURN is one of bans too: these are to come.
  */
 #include "firewall-iptc-chain.h"
 
 #include <errno.h>
+#include <linux/netfilter/ipset/ip_set.h>
+#include <linux/netfilter/xt_connmark.h>
+#include <linux/netfilter/xt_iprange.h>
+#include <linux/netfilter/xt_mac.h>
+#include <linux/netfilter/xt_mark.h>
+#include <linux/netfilter/xt_multiport.h>
+#include <linux/netfilter/xt_recent.h>
+#include <linux/netfilter/xt_set.h>
 #include <linux/netfilter/xt_tcpudp.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +63,8 @@ static bool head_names(const struct nsh_xt *xt, const struct nsh_xt_head *head)
 {
     size_t size = nsh_addr_size(xt->family);
 
-    return is_set(head->from_mask, size) || is_set(head->to_mask, size) ||
+    return (is_set(head->from_mask, size) && !(head->inverted & IPT_INV_SRCIP)) ||
+           (is_set(head->to_mask, size) && !(head->inverted & IPT_INV_DSTIP)) ||
            (head->protocol != 0 && !has_ports((uint8_t)head->protocol) &&
                    !(head->inverted & IPT_INV_PROTO));
 }
@@ -64,27 +74,80 @@ static bool is_any(const uint16_t ports[2])
     return ports[0] == 0 && ports[1] == UINT16_MAX;
 }
 
-/* The matches tcp and udp begin alike. */
-static bool names_ports(const struct xt_entry_match *m)
+static bool range_names(const uint16_t ports[2], bool inverted)
+{
+    return !inverted && !is_any(ports);
+}
+
+static bool tcp_names(const struct xt_entry_match *m)
+{
+    struct xt_tcp t;
+
+    if (m->u.match_size < sizeof *m + sizeof t)
+        return false;
+    memcpy(&t, m->data, sizeof t);
+    return range_names(t.spts, t.invflags & XT_TCP_INV_SRCPT) ||
+           range_names(t.dpts, t.invflags & XT_TCP_INV_DSTPT);
+}
+
+static bool udp_names(const struct xt_entry_match *m)
 {
     struct xt_udp u;
 
     if (m->u.match_size < sizeof *m + sizeof u)
         return false;
     memcpy(&u, m->data, sizeof u);
-    return !is_any(u.spts) || !is_any(u.dpts);
+    return range_names(u.spts, u.invflags & XT_UDP_INV_SRCPT) ||
+           range_names(u.dpts, u.invflags & XT_UDP_INV_DSTPT);
+}
+
+/* Where a match says that it is meant the other way round. */
+struct inversion {
+    const char *name;
+    uint8_t first, last; /* revisions that have it there */
+    uint8_t mask;
+    size_t at, size;
+};
+
+#define FIELD(type, field) offsetof(type, field), sizeof(((type *)0)->field)
+
+#define GEOIP_INVERTED 0x04 /* of xtables-addons; its flags come first */
+
+static const struct inversion inversions[] = {
+        {"set", 1, 4, IPSET_INV_MATCH, FIELD(struct xt_set_info, flags)},
+        {"iprange", 1, 1, IPRANGE_SRC_INV | IPRANGE_DST_INV,
+                FIELD(struct xt_iprange_mtinfo, flags)},
+        {"mac", 0, 0, UINT8_MAX, FIELD(struct xt_mac_info, invert)},
+        {"recent", 0, 1, UINT8_MAX, FIELD(struct xt_recent_mtinfo, invert)},
+        {"geoip", 0, UINT8_MAX, GEOIP_INVERTED, 0, 1},
+        {"multiport", 1, 1, UINT8_MAX, FIELD(struct xt_multiport_v1, invert)},
+        {"mark", 1, 1, UINT8_MAX, FIELD(struct xt_mark_mtinfo1, invert)},
+        {"connmark", 1, 1, UINT8_MAX, FIELD(struct xt_connmark_mtinfo1, invert)},
+};
+
+static bool is_inverted(const struct xt_entry_match *m, const struct inversion *v)
+{
+    for (size_t i = 0; i < v->size; i++)
+        if (m->data[v->at + i] & v->mask)
+            return true;
+    return false;
+}
+
+static bool has_name(const struct xt_entry_match *m, const char *name)
+{
+    return strcmp(m->u.user.name, name) == 0;
 }
 
 static bool match_names(const struct xt_entry_match *m)
 {
-    static const char *const names[] = {
-            "set", "iprange", "mac", "recent", "geoip", "multiport", "mark", "connmark"};
-    const char *name = m->u.user.name;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(inversions); i++) {
+        const struct inversion *v = &inversions[i];
 
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(names); i++)
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    return (strcmp(name, "tcp") == 0 || strcmp(name, "udp") == 0) && names_ports(m);
+        if (has_name(m, v->name))
+            return m->u.user.revision >= v->first && m->u.user.revision <= v->last &&
+                   m->u.match_size >= sizeof *m + v->at + v->size && !is_inverted(m, v);
+    }
+    return (has_name(m, "tcp") && tcp_names(m)) || (has_name(m, "udp") && udp_names(m));
 }
 
 static bool names_something(

@@ -145,8 +145,10 @@ def no_ban(way):
     way("-I FORWARD -s {client} -d 198.51.100.9 -j DROP" if way.family == 4 else
         "-I FORWARD -s {client} -d 2001:db8:9::9 -j DROP")
     way.d.start()
-    for words in ("FORWARD -j DROP", "FORWARD -i eth0 -j DROP",
-                  "FORWARD -i eth0 -o eth1 -j REJECT"):
+    # Of nftables a judge of packets decides, which does not know who the client is.
+    but = ["FORWARD ! -s 198.51.100.9 -j DROP"] if "legacy" in way.program else []
+    for words in ["FORWARD -j DROP", "FORWARD -i eth0 -j DROP",
+                  "FORWARD -i eth0 -o eth1 -j REJECT"] + but:
         way.restored_after("-I " + words.replace("FORWARD", "FORWARD 2"))
         way.expect(ALL, ["DROP", "*", words.split()[-1], "ACCEPT"], words)
         way("-D " + words)

@@ -28,11 +28,15 @@ static const struct {
 } cases[] = {
         /* what is named */
         {{"-A FORWARD -s @ -j DROP", "-A FORWARD -d @ -j REJECT", "-A FORWARD -j ACCEPT"}, 2, 2},
-        {{"-A FORWARD ! -s @ -i eth0 -j DROP"}, 1, 1},
+        {{"-A FORWARD -s @ ! -d @ -j DROP"}, 1, 1},
+        {{"-A FORWARD -p tcp -m tcp --dport 25 ! --sport 25 -j DROP"}, 1, 1},
         {{"-A FORWARD -p tcp -m tcp --dport 25 -j DROP"}, 1, 1},
         {{"-A FORWARD -p udp -m udp --sport 53 -j DROP"}, 1, 1},
         {{"-A FORWARD -p tcp -m multiport --dports 22,23 -j REJECT"}, 1, 1},
         {{"-A FORWARD -m mark --mark 7 -j DROP"}, 1, 1},
+        {{"-A FORWARD -m connmark --mark 7 -j DROP"}, 1, 1},
+        {{"-A FORWARD -m iprange --src-range @-@ -j DROP"}, 1, 1},
+        {{"-A FORWARD -m recent --rcheck --name seen -j DROP"}, 1, 1},
         {{"-A FORWARD -m mac --mac-source 02:00:00:00:00:01 -j DROP"}, 1, 1},
         {{"-A FORWARD -m conntrack --ctstate NEW -m mark --mark 7 -j DROP"}, 1, 1},
         {{"-A FORWARD -p 47 -j DROP"}, 1, 1},
@@ -42,6 +46,16 @@ static const struct {
         {{"-A FORWARD -p tcp -j DROP"}, 0, 0},
         {{"-A FORWARD -p tcp -m tcp --syn -j DROP"}, 0, 0},
         {{"-A FORWARD ! -p 47 -j DROP"}, 0, 0},
+        {{"-A FORWARD ! -s @ -i eth0 -j DROP"}, 0, 0},
+        {{"-A FORWARD ! -d @ -j DROP"}, 0, 0},
+        {{"-A FORWARD -p tcp -m tcp ! --dport 25 -j DROP"}, 0, 0},
+        {{"-A FORWARD -p udp -m udp ! --sport 53 -j DROP"}, 0, 0},
+        {{"-A FORWARD -p tcp -m multiport ! --dports 22,23 -j REJECT"}, 0, 0},
+        {{"-A FORWARD -m mark ! --mark 7 -j DROP"}, 0, 0},
+        {{"-A FORWARD -m connmark ! --mark 7 -j DROP"}, 0, 0},
+        {{"-A FORWARD -m mac ! --mac-source 02:00:00:00:00:01 -j DROP"}, 0, 0},
+        {{"-A FORWARD -m iprange ! --src-range @-@ -j DROP"}, 0, 0},
+        {{"-A FORWARD -m recent ! --rcheck --name seen -j DROP"}, 0, 0},
         {{"-A FORWARD -m conntrack --ctstate INVALID -j DROP"}, 0, 0},
         {{"-A FORWARD -s @ -j ACCEPT", "-A FORWARD -s @ -j DROP"}, 0, 0},
         {{"-A FORWARD -s @ -j RETURN"}, 0, 0},
@@ -73,14 +87,13 @@ static const struct {
 
 static void do_command(int family, const char *command)
 {
-    const char *at = strchr(command, '@');
+    const char *address = family == AF_INET ? "192.0.2.7" : "2001:db8::7";
     char words[256];
+    size_t n = 0;
 
-    if (at)
-        snprintf(words, sizeof words, "%.*s%s%s", (int)(at - command), command,
-                family == AF_INET ? "192.0.2.7" : "2001:db8::7", at + 1);
-    else
-        snprintf(words, sizeof words, "%s", command);
+    for (; *command; command++)
+        n += (size_t)(*command == '@' ? snprintf(words + n, sizeof words - n, "%s", address)
+                                      : snprintf(words + n, sizeof words - n, "%c", *command));
     assert_int_equal(try_ipt(family, words), 0);
 }
 
@@ -127,6 +140,8 @@ static void test_sets(void **state)
     assert_int_equal(run("ipset", "create banned hash:ip", NULL, 0), 0);
     ipt("-A FORWARD -m set --match-set banned src -j DROP");
     assert_int_equal(look(AF_INET).behind_bans, 1);
+    ipt("-R FORWARD 1 -m set ! --match-set banned src -j DROP");
+    assert_int_equal(look(AF_INET).behind_bans, 0);
 }
 
 /* What is no matter of a look at others is not told of either. */
