@@ -38,7 +38,7 @@ masquerade:
   - {name: lan-out, from: 10.0.0.0/24, out: eth1, when: {address: 10.0.0.254}}
   - {name: lan-out6, from: "2001:db8:a::/64", out: eth1, when: {address: "2001:db8:a::fe"}}
 """
-OBJECTS = ("198.51.100.0/24", "2001:db8:c::/48", "from 10.0.0.0/24", "lan-out (", "lan-out6 (")
+OBJECTS = ("198.51.100.0/24", "2001:db8:c::/48", "from 10.0.0.0/24", "lan-out", "lan-out6")
 VRRP = """
 global_defs {
     router_id %(name)s
@@ -147,7 +147,7 @@ class Pair(World):
 def in_force(d, there):
     """All of it is there, or nothing, in status and in the kernel."""
     states = {name: o["state"] for o in d.objects() for name in OBJECTS
-              if o["name"].startswith(name)}
+              if (o["name"] + " ").startswith(name + " ")}
     return (states == dict.fromkeys(OBJECTS, "held" if there else "standby") and
             bool(d.ns.routes(4)) == bool(d.ns.routes(6)) == bool(d.ns.nat_ours(4)) ==
             bool(d.ns.nat_ours(6)) == ("lookup 100" in d.ns.ip("rule")) == there)
