@@ -61,18 +61,33 @@ static uint32_t bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uint
 
 /* ---- loads ---- */
 
+/* A lower end whose upper end did not come. */
+static void end_range(struct reader *r)
+{
+    if (r->has_low)
+        nsh_foreign_doubt(r->f, "its ports");
+    r->has_low = false;
+}
+
 static void load(struct reader *r, enum field field, uint32_t size)
 {
+    end_range(r);
     r->field = field;
     r->size = size;
     r->mask_size = 0;
-    r->has_low = false;
 }
 
 static void read_load(struct reader *r, const struct nftnl_expr *x)
 {
     load(r, OTHER, 0);
     (void)snprintf(r->what, sizeof r->what, "%s", text(x, NFTNL_EXPR_NAME));
+}
+
+static void read_ct(struct reader *r, const struct nftnl_expr *x)
+{
+    read_load(r, x);
+    if (!nftnl_expr_is_set(x, NFTNL_EXPR_CT_DREG))
+        nsh_foreign_doubt(r->f, "the statement 'ct ... set'");
 }
 
 static void read_meta(struct reader *r, const struct nftnl_expr *x)
@@ -108,7 +123,9 @@ static void read_payload(struct reader *r, const struct nftnl_expr *x)
     bool six = r->f->family == AF_INET6;
 
     read_load(r, x);
-    if (base == NFT_PAYLOAD_TRANSPORT_HEADER && size == 2 && (offset == 0 || offset == 2))
+    if (!nftnl_expr_is_set(x, NFTNL_EXPR_PAYLOAD_DREG))
+        nsh_foreign_doubt(r->f, "what it writes into the packet");
+    else if (base == NFT_PAYLOAD_TRANSPORT_HEADER && size == 2 && (offset == 0 || offset == 2))
         load(r, offset == 0 ? SPORT : DPORT, 2);
     else if (base == NFT_PAYLOAD_NETWORK_HEADER && size <= nsh_addr_size(r->f->family) &&
              (offset == (six ? 8U : 12U) || offset == (six ? 24U : 16U)))
@@ -549,7 +566,7 @@ static const struct {
 } expressions[] = {
         {"meta", read_meta},
         {"payload", read_payload},
-        {"ct", read_load},
+        {"ct", read_ct},
         {"fib", read_load},
         {"rt", read_load},
         {"socket", read_load},
@@ -606,6 +623,7 @@ bool nsh_nft_foreign_rule(const struct nftnl_rule *rule, nsh_nft_read_set *read_
 
     while (iter && r.fits && (x = nftnl_expr_iter_next(iter)))
         read_expression(&r, x);
+    end_range(&r);
     if (!iter)
         nsh_foreign_doubt(f, "anything of it");
     if (r.fits)

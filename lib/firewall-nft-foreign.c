@@ -37,14 +37,17 @@ struct looking {
     void *buf; /* of a request */
     int family;
     struct list tables, chains; /* struct place */
-    struct list rules;          /* struct nftnl_rule *, of the chain `at` */
+    struct list rules; /* struct nftnl_rule *, of the chain `at`; NULL: libnftnl can't read it */
     const struct place *at;
 };
 
 static void forget_rules(struct looking *l)
 {
+    struct nftnl_rule *const *rules = l->rules.items;
+
     for (size_t i = 0; i < l->rules.n; i++)
-        nftnl_rule_free(((struct nftnl_rule **)l->rules.items)[i]);
+        if (rules[i])
+            nftnl_rule_free(rules[i]);
     l->rules.n = 0;
 }
 
@@ -167,12 +170,10 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
 
     if (!rule)
         return -ENOMEM;
-    if (nftnl_rule_nlmsg_parse(answer, rule) < 0)
-        return 0;
     one = add(&l->rules, sizeof(struct nftnl_rule *));
     if (!one)
         return -ENOMEM;
-    *one = NSH_TAKE_PTR(rule);
+    *one = nftnl_rule_nlmsg_parse(answer, rule) < 0 ? NULL : NSH_TAKE_PTR(rule);
     return 0;
 }
 
@@ -198,12 +199,16 @@ static int tell(struct looking *l, const struct nftnl_rule *rule, uint32_t chain
             .chain = chain,
             .needs.action = NSH_PACKET_OTHER};
     const char *family = family_word(l->at->family);
-    uint64_t handle = nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE);
 
     (void)snprintf(
             f.place, sizeof f.place, "nft chain %s %s %s", family, l->at->table, l->at->chain);
+    if (!rule) {
+        nsh_foreign_doubt(&f, "all of it");
+        nsh_foreign_say(&f, "...");
+        return seen(userdata, &f);
+    }
     (void)snprintf(f.remove, sizeof f.remove, "nft delete rule %s %s %s handle %" PRIu64, family,
-            l->at->table, l->at->chain, handle);
+            l->at->table, l->at->chain, nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE));
     return nsh_nft_foreign_rule(rule, read_set, l, &f) ? seen(userdata, &f) : 0;
 }
 

@@ -11,6 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
+import nftrule
 import rtnl
 from daemon import Daemon
 from netns import differences
@@ -341,6 +342,35 @@ def _():
         d.start()
         equal(w.router.sysctl("net.ipv4.ip_forward"), "0", "forwarding")
         d.stop()
+
+
+@case("rules of nft that say more than a policy can are left, and hold up what is behind them")
+def _():
+    with Router() as w:
+        w.router.run("nft", "-f", "-", stdin="""
+table ip mine {
+    chain pre { type nat hook prerouting priority dstnat; }
+    chain post {
+        type nat hook postrouting priority srcnat;
+        tcp dport >= 1024 masquerade
+        udp sport >= 1024 udp dport 53 masquerade
+        oifname "eth1" ct mark set 0x10 masquerade
+        oifname "eth1" ip dscp set cs1 masquerade
+    }
+}
+""")
+        equal(nftrule.append_inner(w.router, "mine", "pre"), 0, "errno of a rule for a tunnel")
+        w.router.run("nft", "add rule ip mine pre iifname eth1 tcp dport 7000 dnat to 10.0.0.2")
+        d = Daemon(w.router, EMPTY)
+        text = imported(w, d)
+        equal(re.findall("^# not taken: nft chain ip mine (.*?): .*: (.*?)$", text, re.M), [
+            ("pre", "all of it is not understood"),
+            ("pre", "what stands before it and is not taken (...) would come too late"),
+            ("post", "its ports is not understood"),
+            ("post", "its ports is not understood"),
+            ("post", "the statement 'ct ... set' is not understood"),
+            ("post", "what it writes into the packet is not understood")], "left in\n" + text)
+        equal(removals(text), [], "commands")
 
 
 @case("nothing there: nothing comes into use; and a file is written whole")
