@@ -256,7 +256,7 @@ def _():
 
 def knows(d, name):
     """The daemon has taken a configuration with this policy, whether it is applied or not."""
-    return any(o["name"].startswith(name + " ") for o in d.objects())
+    return any((o["name"] + " ").startswith(name + " ") for o in d.objects())
 
 
 @case("a bad file while a good one waits for the xtables lock: each its own verdict",
