@@ -173,16 +173,52 @@ static int write_iptables(struct nsh_reconciler *r, char *why, size_t size)
 
 /* ---- looking ---- */
 
-/* Once, as long as it is the same one. */
+static struct unjudged_mark *find_unjudged(const struct nsh_reconciler *r, const char *where)
+{
+    for (size_t i = 0; i < r->n_unjudged_marks; i++)
+        if (strcmp(r->unjudged_marks[i].where, where) == 0)
+            return &r->unjudged_marks[i];
+    return NULL;
+}
+
+/* NULL: it is known already, or can't be kept. */
+static struct unjudged_mark *add_unjudged(struct nsh_reconciler *r, const char *where)
+{
+    struct unjudged_mark *m = find_unjudged(r, where);
+
+    if (m) {
+        m->seen = true;
+        return NULL;
+    }
+    m = reallocarray(r->unjudged_marks, r->n_unjudged_marks + 1, sizeof *m);
+    if (!m)
+        return NULL;
+    r->unjudged_marks = m;
+    m = &m[r->n_unjudged_marks++];
+    *m = (struct unjudged_mark){.seen = true};
+    snprintf(m->where, sizeof m->where, "%s", where);
+    return m;
+}
+
+/* What is all judged now, or gone, is told again when it is not. */
+static void drop_judged(struct nsh_reconciler *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n_unjudged_marks; i++)
+        if (r->unjudged_marks[i].seen)
+            r->unjudged_marks[n++] = r->unjudged_marks[i];
+    r->n_unjudged_marks = n;
+}
+
+/* Once of each. */
 static void note_unjudged(struct nsh_reconciler *r, const struct nsh_guest_seen *seen)
 {
     struct report_args args = {.kind = NSH_REPORT_WARNING};
     char text[256];
 
-    r->drops_unjudged = true;
-    if (strcmp(r->unjudged_host, seen->where) == 0)
+    if (!add_unjudged(r, seen->where))
         return;
-    snprintf(r->unjudged_host, sizeof r->unjudged_host, "%s", seen->where);
     snprintf(text, sizeof text, "whether it drops what policies let through is not all judged: %s",
             seen->reason);
     args.detail = text;
@@ -251,7 +287,8 @@ int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p)
 {
     int q;
 
-    r->drops_unjudged = false;
+    for (size_t i = 0; i < r->n_unjudged_marks; i++)
+        r->unjudged_marks[i].seen = false;
     for (size_t i = 0; i < r->n_guest_marks; i++)
         r->guest_marks[i].seen = r->guest_marks[i].wrong = false;
     q = nsh_passages_ask(p, r->firewall, r->other, NSH_FIREWALL_READ, note, r);
@@ -263,8 +300,8 @@ int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p)
         drop_unseen(r);
     remember_hosted(r, p);
     look_for_culprits(r);
-    if (q == 0 && !r->drops_unjudged)
-        r->unjudged_host[0] = '\0';
+    if (q == 0)
+        drop_judged(r);
     return q;
 }
 

@@ -152,11 +152,17 @@ struct set_mark {
 
 /* A chain of others in which a jump of ours stands. */
 struct guest_mark {
-    char where[192];
+    char where[NSH_GUEST_WHERE];
     bool seen;         /* by the look that is being taken */
     bool wrong;        /* it stood there, and does not as it should any more */
     pid_t culprit_pid; /* who did that; 0: not certain */
     char culprit[NSH_COMM_LEN * 4];
+};
+
+/* Others' chain of which it is told that not all of it is judged. */
+struct unjudged_mark {
+    char where[NSH_GUEST_WHERE];
+    bool seen; /* by the look that is being taken */
 };
 
 /* The set that is being read or written, across passes. */
@@ -259,8 +265,6 @@ struct nsh_reconciler {
     bool firewall_told[NSH_FAMILIES]; /* that is because a look has shown a change */
     bool drops_dirty;                 /* others' rules are to be looked at */
     bool guests_dirty;                /* jumps of ours in them are to be written */
-    bool drops_unjudged;              /* by the last look */
-    char unjudged_host[160];          /* where; told; "": nowhere */
     bool ahead_dirty;                 /* for those that take packets before ours */
     uint8_t unjudged[NSH_FAMILIES];   /* not all of those were: bits of a hook, told */
     uint64_t firewall_again[NSH_FAMILIES];   /* it failed and is tried again then; 0: it did not */
@@ -271,6 +275,8 @@ struct nsh_reconciler {
     struct nsh_guests guests; /* wanted of the firewall that does not hold the policies */
     struct guest_mark *guest_marks;
     size_t n_guest_marks;
+    struct unjudged_mark *unjudged_marks;
+    size_t n_unjudged_marks;
     size_t *hosted; /* policies, by their first chains, whose packets need one */
     size_t n_hosted;
     int guests_failure;      /* why they could not be written, as it was told; 0: they could */

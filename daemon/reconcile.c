@@ -69,6 +69,7 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     reconcile_drop_set_work(r);
     free(r->known);
     free(r->guest_marks);
+    free(r->unjudged_marks);
     free(r->hosted);
     nsh_guests_done(&r->guests);
     free(r->keys);

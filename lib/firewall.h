@@ -155,6 +155,9 @@ enum nsh_guest_verb {
 };
 
 /* What becomes of a jump of ours in a chain of others, or with NSH_FIREWALL_READ would. */
+/* Names of nftables tables and chains have up to 255 characters, and tell them apart. */
+#define NSH_GUEST_WHERE 576
+
 struct nsh_guest_seen {
     enum nsh_guest_verb verb;
     const char *where;  /* "nftables chain ip filter FORWARD" */

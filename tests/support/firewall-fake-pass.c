@@ -40,6 +40,14 @@ static void tell(
         told(userdata, &seen);
 }
 
+static void tell_unjudged(const struct nsh_firewall_fake *f, nsh_guest_told *told, void *userdata)
+{
+    for (size_t i = 0; told && i < NSH_ARRAY_SIZE(f->unjudged) && f->unjudged[i]; i++)
+        told(userdata, &(struct nsh_guest_seen){.verb = NSH_GUEST_UNJUDGED,
+                               .where = f->unjudged[i],
+                               .reason = "too many rules"});
+}
+
 int fake_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
         struct nsh_passage *passages, size_t n, nsh_guest_told *told, void *userdata)
 {
@@ -62,6 +70,7 @@ int fake_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool holds,
     if (rc < 0)
         return rc;
     tell(f, want, told, userdata);
+    tell_unjudged(f, told, userdata);
     if (mode == NSH_FIREWALL_WRITE)
         snprintf(f->guest, sizeof(f->guest), "%s", want);
     h->drops_known = f->drops;
@@ -80,6 +89,13 @@ void nsh_firewall_fake_drop(
     f->drop = how;
     if (where[0] == '\0')
         f->guest[0] = '\0'; /* it went with it */
+    f->drops++;
+}
+
+void nsh_firewall_fake_unjudged(struct nsh_firewall_fake *f, const char *one, const char *another)
+{
+    f->unjudged[0] = one;
+    f->unjudged[1] = another;
     f->drops++;
 }
 

@@ -62,6 +62,7 @@ struct nsh_firewall_fake {
     char dropper[64]; /* the chain of others; "": none */
     enum nsh_firewall_fake_drop drop;
     char guest[256];                    /* whom the jump there lets through */
+    const char *unjudged[2];            /* others' chains that are not all judged; NULL: none */
     unsigned drops;                     /* changes of these three by others */
     unsigned int set_delay, set_delays; /* how often a step of a set is not over yet */
     bool set_writing, set_dropped, sets_told;

@@ -91,6 +91,8 @@ void nsh_firewall_fake_drop(
 const char *nsh_firewall_fake_guest(const struct nsh_firewall_fake *f);
 /* Somebody takes it away. */
 void nsh_firewall_fake_take_guest(struct nsh_firewall_fake *f);
+/* Chains that have too many rules for a look; NULL: none. The text is not copied. */
+void nsh_firewall_fake_unjudged(struct nsh_firewall_fake *f, const char *one, const char *another);
 /* The nth write of one from now fails. */
 void nsh_firewall_fake_fail_pass(struct nsh_firewall_fake *f, unsigned nth, int error);
 /* From now on each change of a set is told. */

@@ -144,6 +144,34 @@ static void test_somebody_takes_it_away(void **state)
     assert_stable(w);
 }
 
+/* Of each once, however often they are looked at, and again when it was all judged meanwhile. */
+static void test_too_many_rules(void **state)
+{
+    struct world *w = world_new();
+    const char *a = "nftables chain ip a passing", *b = "nftables chain ip b passing";
+
+    (void)state;
+    want_desired(w, share(), NSH_OCCASION_START);
+    run(w);
+    forget(w);
+    nsh_firewall_fake_unjudged(w->tables, a, b);
+    for (int i = 0; i < 3; i++) {
+        poll_tables(w);
+        the_told(w, NSH_REPORT_WARNING, "the", a);
+        the_told(w, NSH_REPORT_WARNING, "the", b);
+        assert_told(w, 2);
+        nsh_firewall_fake_unjudged(w->tables, a, b);
+    }
+    nsh_firewall_fake_unjudged(w->tables, b, NULL);
+    poll_tables(w);
+    assert_told(w, 2);
+    forget(w);
+    nsh_firewall_fake_unjudged(w->tables, a, b);
+    poll_tables(w);
+    the_told(w, NSH_REPORT_WARNING, "the", a);
+    assert_told(w, 1);
+}
+
 static void test_none_can_stand(void **state)
 {
     struct world *w = world_new();
@@ -466,6 +494,7 @@ int main(void)
             rw_test(test_whom_it_is_for),
             rw_test(test_the_others_come_later),
             rw_test(test_somebody_takes_it_away),
+            rw_test(test_too_many_rules),
             rw_test(test_none_can_stand),
             rw_test(test_beside_another_failure),
             rw_test(test_what_stood_stays),
