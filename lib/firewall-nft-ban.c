@@ -11,24 +11,28 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Chains that lead to chains: with more than that it is not taken for bans. */
+/* Chains that lead to chains: with more than that it is not taken for bans, nor without an end. */
 #define DEPTH 4
 
 NSH_DEFINE_CLEANUP(struct nftnl_expr_iter *, nftnl_expr_iter_destroy)
 
-static enum nsh_nft_ban kind_of(
-        struct nsh_nft_judge *j, const struct nftnl_rule *rule, unsigned int depth);
+struct look {
+    struct nsh_nft_judge *judge;
+    size_t *left; /* rules that may be looked at yet, the same one as often as it is come to */
+};
+
+static enum nsh_nft_ban kind_of(struct look *l, const struct nftnl_rule *rule, unsigned int depth);
 
 /* A RETURN at the end, or none yet, is what a program begins such a chain with. */
-static bool has_only_bans(struct nsh_nft_judge *j, const char *chain, unsigned int depth)
+static bool has_only_bans(struct look *l, const char *chain, unsigned int depth)
 {
     struct nftnl_rule *const *rules;
     size_t n;
 
-    if (depth > DEPTH || nsh_nft_judge_rules(j, chain, &rules, &n) < 0)
+    if (depth > DEPTH || nsh_nft_judge_rules(l->judge, chain, &rules, &n) != 0)
         return false;
     for (size_t i = 0; i < n; i++)
-        if (kind_of(j, rules[i], depth) == NSH_NFT_NO_BAN)
+        if (kind_of(l, rules[i], depth) == NSH_NFT_NO_BAN)
             return false;
     return true;
 }
@@ -58,7 +62,7 @@ static enum nsh_nft_ban kind_of_target(const struct nftnl_expr *x)
 }
 
 static enum nsh_nft_ban kind_of_immediate(
-        struct nsh_nft_judge *j, const struct nftnl_expr *x, unsigned int depth)
+        struct look *l, const struct nftnl_expr *x, unsigned int depth)
 {
     const char *chain = nftnl_expr_get_str(x, NFTNL_EXPR_IMM_CHAIN);
 
@@ -72,21 +76,21 @@ static enum nsh_nft_ban kind_of_immediate(
     case NSH_NFT_RETURN: /* of a base chain it is the end, and its policy may accept */
         return depth > 0 ? NSH_NFT_NEUTRAL : NSH_NFT_NO_BAN;
     case NSH_NFT_JUMP:
-        return chain && has_only_bans(j, chain, depth + 1) ? NSH_NFT_BAN : NSH_NFT_NO_BAN;
+        return chain && has_only_bans(l, chain, depth + 1) ? NSH_NFT_BAN : NSH_NFT_NO_BAN;
     default:
         return NSH_NFT_NO_BAN;
     }
 }
 
 static enum nsh_nft_ban kind_of_expression(
-        struct nsh_nft_judge *j, const struct nftnl_expr *x, unsigned int depth)
+        struct look *l, const struct nftnl_expr *x, unsigned int depth)
 {
     const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_NAME);
 
     if (!name)
         return NSH_NFT_NO_BAN;
     if (strcmp(name, "immediate") == 0)
-        return kind_of_immediate(j, x, depth);
+        return kind_of_immediate(l, x, depth);
     if (strcmp(name, "target") == 0)
         return kind_of_target(x);
     if (strcmp(name, "reject") == 0)
@@ -97,16 +101,19 @@ static enum nsh_nft_ban kind_of_expression(
     return is_harmless(name) ? NSH_NFT_NEUTRAL : NSH_NFT_NO_BAN;
 }
 
-static enum nsh_nft_ban kind_of(
-        struct nsh_nft_judge *j, const struct nftnl_rule *rule, unsigned int depth)
+static enum nsh_nft_ban kind_of(struct look *l, const struct nftnl_rule *rule, unsigned int depth)
 {
-    NSH_CLEANUP(nftnl_expr_iter_destroyp)
-    struct nftnl_expr_iter *iter = nftnl_expr_iter_create(rule);
-    enum nsh_nft_ban kind = iter ? NSH_NFT_NEUTRAL : NSH_NFT_NO_BAN;
+    NSH_CLEANUP(nftnl_expr_iter_destroyp) struct nftnl_expr_iter *iter = NULL;
+    enum nsh_nft_ban kind;
     struct nftnl_expr *x;
 
+    if (*l->left == 0)
+        return NSH_NFT_NO_BAN;
+    --*l->left;
+    iter = nftnl_expr_iter_create(rule);
+    kind = iter ? NSH_NFT_NEUTRAL : NSH_NFT_NO_BAN;
     while (kind != NSH_NFT_NO_BAN && iter && (x = nftnl_expr_iter_next(iter))) {
-        enum nsh_nft_ban one = kind_of_expression(j, x, depth);
+        enum nsh_nft_ban one = kind_of_expression(l, x, depth);
 
         if (one != NSH_NFT_NEUTRAL)
             kind = one;
@@ -114,7 +121,10 @@ static enum nsh_nft_ban kind_of(
     return kind;
 }
 
-enum nsh_nft_ban nsh_nft_ban_of(struct nsh_nft_judge *j, const struct nftnl_rule *rule)
+enum nsh_nft_ban nsh_nft_ban_of(
+        struct nsh_nft_judge *j, const struct nftnl_rule *rule, size_t *left)
 {
-    return kind_of(j, rule, 0);
+    struct look l = {.judge = j, .left = left};
+
+    return kind_of(&l, rule, 0);
 }

@@ -400,7 +400,7 @@ int nsh_nft_judge_rules(
         return at;
     *ret = j->chains[at].rules;
     *ret_n = j->chains[at].n;
-    return 0;
+    return j->chains[at].cut;
 }
 
 /* ---- base chains ---- */

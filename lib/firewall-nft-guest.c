@@ -326,15 +326,16 @@ static int drops_all(
 static int find_place(struct nsh_nft_passing *p, struct nsh_nft_host *h)
 {
     struct nftnl_rule *const *rules;
-    size_t n = 0;
+    size_t n = 0, left = NSH_NFT_STEPS_MAX;
     bool plain;
     int r = nsh_nft_judge_rules(h->judge, h->base->name, &rules, &n);
 
+    r = r < 0 ? r : 0; /* bans come first, among those that were read */
     h->behind = 0;
     for (size_t i = 0; r == 0 && i < n; i++) {
         enum nsh_nft_ban kind = leads_to_guest(rules[i], &plain)
                                         ? NSH_NFT_NEUTRAL
-                                        : nsh_nft_ban_of(h->judge, rules[i]);
+                                        : nsh_nft_ban_of(h->judge, rules[i], &left);
 
         if (kind == NSH_NFT_BAN)
             r = drops_all(p, h, rules[i]);

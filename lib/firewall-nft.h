@@ -385,7 +385,7 @@ int nsh_nft_judge_path(
 /* 1: this rule alone, with the chain that it may lead to, drops it for certain. */
 int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
         const struct nftnl_rule *rule);
-/* Of a chain in the base chain's table; the judge keeps them. */
+/* Of a chain in the base chain's table; the judge keeps them. 1: it has more than were read. */
 int nsh_nft_judge_rules(
         struct nsh_nft_judge *j, const char *chain, struct nftnl_rule *const **ret, size_t *ret_n);
 
@@ -397,8 +397,9 @@ enum nsh_nft_ban {
     NSH_NFT_BAN,
 };
 
-/* Of a rule in the base chain. */
-enum nsh_nft_ban nsh_nft_ban_of(struct nsh_nft_judge *j, const struct nftnl_rule *rule);
+/* Of a rule in the base chain. `left`: rules that may be looked at yet. */
+enum nsh_nft_ban nsh_nft_ban_of(
+        struct nsh_nft_judge *j, const struct nftnl_rule *rule, size_t *left);
 
 /* As drops() of the contract (firewall-nft-drops.c). */
 int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *path,

@@ -255,4 +255,32 @@ def _():
         d.stop()
 
 
+@case("chains that can't be looked at as a whole are not taken for bans")
+def _():
+    with Lan() as w:
+        w.serve()
+        jump = "    iifname eth7 jump %s\n"
+        ways = {
+            "many ways": "  chain d {\n%s  }\n" % ("    iifname eth7 drop\n" * 150) + "".join(
+                "  chain %s {\n%s  }\n" % (one, jump % behind * 150) for one, behind in ("cd", "bc", "ab")),
+            "many rules": "  chain a {\n%s    accept\n  }\n" % ("    ip saddr 198.51.100.7 drop\n" * 2100),
+            "few rules": "  chain a {\n    ip saddr 198.51.100.7 drop\n  }\n",
+        }
+        d = Daemon(w.router, SHARE % ("nftables", "ipv4")).start()
+        for what, text in ways.items():
+            w.router.run("nft", "-f", "-", stdin="table ip mine {\n" + text +
+                         "  chain passing {\n    type filter hook forward priority 0; policy drop;\n" +
+                         jump % "a" + "  }\n}\n")
+
+            def rules():
+                lines = w.router.run("nft", "-s", "list chain ip mine passing").stdout.splitlines()
+                return [line.split()[-1] if "comment" not in line else "*" for line in lines[3:-2]]
+
+            wait_until(lambda: "*" in rules(), "the jump, with " + what)
+            equal(rules(), ["a", "*"] if what == "few rules" else ["*", "a"], what)
+            equal(tcp_peer(w.client, SERVER4), WAN4, "seen from, with " + what)
+            w.router.run("nft", "delete table ip mine")
+        d.stop()
+
+
 main()
