@@ -516,13 +516,14 @@ int nsh_nft_bases_take(struct nsh_nft_channel *channel, struct nsh_nft_bases *re
 
 /* ---- words ---- */
 
+static const char *family_name(const struct nsh_nft_base *b)
+{
+    return b->family == NFPROTO_INET ? "inet" : b->family == NFPROTO_IPV6 ? "ip6" : "ip";
+}
+
 const char *nsh_nft_base_format(const struct nsh_nft_base *b, char *buf, size_t size)
 {
-    const char *family = b->family == NFPROTO_INET   ? "inet"
-                         : b->family == NFPROTO_IPV6 ? "ip6"
-                                                     : "ip";
-
-    snprintf(buf, size, "nftables chain %s %.60s %.60s", family, b->table, b->name);
+    snprintf(buf, size, "nftables chain %s %s %s", family_name(b), b->table, b->name);
     return buf;
 }
 
@@ -541,10 +542,12 @@ void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward
         size_t n, struct nsh_forward_drop *ret)
 {
     enum nsh_forward_tool tool = NSH_FORWARD_NFT;
-    char where[280];
+    char where[NSH_GUEST_WHERE];
 
-    nsh_nft_base_format(b, ret->what, sizeof ret->what);
-    snprintf(where, sizeof where, "%s", ret->what + strlen("nftables chain "));
+    /* To be read: as much of it as is enough for that. The commands have all of it. */
+    snprintf(ret->what, sizeof ret->what, "nftables chain %s %.60s %.60s", family_name(b), b->table,
+            b->name);
+    snprintf(where, sizeof where, "%s %s %s", family_name(b), b->table, b->name);
     if (nsh_nft_base_is_firewalld(b)) {
         tool = NSH_FORWARD_FIREWALLD;
     } else if (b->owner != 0) {

@@ -21,7 +21,6 @@
 #include <string.h>
 
 #define TRIES 5
-#define WHERE 192
 
 static void rules_done(struct nftnl_rule **rules, size_t n)
 {
@@ -119,7 +118,7 @@ static int judge_host(struct nsh_nft_passing *p, struct nsh_nft_host *h)
 
 static void tell_unjudged(struct nsh_nft_passing *p, const struct nsh_nft_base *base)
 {
-    char where[sizeof(((struct nsh_forward_drop *)NULL)->what)];
+    char where[NSH_GUEST_WHERE];
     const struct nsh_guest_seen seen = {
             .verb = NSH_GUEST_UNJUDGED,
             .where = nsh_nft_base_format(base, where, sizeof where),
@@ -390,7 +389,7 @@ static void refuse(struct nsh_nft_passing *p, const struct nsh_nft_guest *g, int
             if (!h->dropped[i] || one->dropped || explain(h, one) < 0)
                 continue;
             memcpy(help, one->drop.fix, sizeof help);
-            snprintf(one->drop.fix, sizeof one->drop.fix, "no jump can be put there: %s; %.560s",
+            snprintf(one->drop.fix, sizeof one->drop.fix, "no jump can be put there: %s; %.640s",
                     strerror(-error), help);
         }
     }
@@ -399,7 +398,7 @@ static void refuse(struct nsh_nft_passing *p, const struct nsh_nft_guest *g, int
 static void tell(struct nsh_nft_passing *p, const struct nsh_nft_base *b, enum nsh_guest_verb verb,
         const char *reason)
 {
-    char where[WHERE];
+    char where[NSH_GUEST_WHERE];
     struct nsh_guest_seen seen = {.verb = verb, .reason = reason};
 
     seen.where = nsh_nft_base_format(b, where, sizeof where);

@@ -354,7 +354,7 @@ struct nsh_nft_bases {
 
 int nsh_nft_bases_take(struct nsh_nft_channel *channel, struct nsh_nft_bases *ret);
 void nsh_nft_bases_done(struct nsh_nft_bases *b);
-/* "nftables chain ip filter FORWARD" */
+/* "nftables chain ip filter FORWARD", with whole names where there is NSH_GUEST_WHERE for it */
 const char *nsh_nft_base_format(const struct nsh_nft_base *b, char *buf, size_t size);
 /* What stands there iptables-nft wrote, and has to be able to read. */
 bool nsh_nft_base_is_iptables(const struct nsh_nft_base *b);

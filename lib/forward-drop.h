@@ -37,7 +37,7 @@ struct nsh_forward_path {
 struct nsh_forward_drop {
     bool hosts;     /* a jump of ours can stand there, which a share would have */
     char what[160]; /* "nftables chain ip filter FORWARD" */
-    char fix[640];  /* "run: " and the commands that let it through, or who has to */
+    char fix[768];  /* "run: " and the commands that let it through, or who has to */
 };
 
 /* How what accepts a path is written. */

@@ -501,6 +501,25 @@ for firewall in BOTH:
     case("a pending share keeps the world out, netshared on %s" % firewall)(_)
 
 
+@case("long names that only end differently")
+def _():
+    with Lan() as w:
+        w.serve()
+        table = "t" * 90
+        names = ["c" * 90 + end for end in ("one", "two")]
+        nft(w, "table ip %s { chain %s { type filter hook forward priority 0; policy drop; }\n"
+            "chain %s { type filter hook forward priority 1; policy drop; } }" % (table, *names))
+        d = Daemon(w.router, SHARE % "nftables").start()
+        equal((d.object("home", "share")["state"], shared(w)), ("held", (WAN4, WAN4)), "the share")
+        for name in names:
+            d.wait_log("jump in nftables chain ip %s %s added" % (table, name))
+            mark = d.mark()
+            w.router.run("nft", "flush", "chain", "ip", table, name)
+            d.wait_log("jump in nftables chain ip %s %s .*restored" % (table, name), since=mark)
+            equal(shared(w), (WAN4, WAN4), "seen from, after that")
+        d.stop()
+
+
 @case("a family is judged by what drops its own packets")
 def _():
     with Lan() as w:

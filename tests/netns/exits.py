@@ -205,4 +205,18 @@ def _():
         d.stop()
 
 
+@case("commands have names as they are, however long")
+def _():
+    with Lan() as w:
+        w.serve()
+        table, name = "t" * 100, "c" * 100
+        w.router.run("nft", "-f", "-", stdin="table ip %s {\n  chain %s {\n    type filter hook "
+                     "forward priority 0; policy drop;\n  }\n}\n" % (table, name))
+        d = Daemon(w.router, LAN_OUT % "nftables").start()
+        told(d, "nftables chain ip " + table[:60])
+        run_fix(w, d)
+        equal(tcp_peer(w.client, SERVER4), WAN4, "seen from")
+        d.stop()
+
+
 main()
