@@ -355,17 +355,51 @@ static int consider_all(struct work *w)
     return q;
 }
 
-/* From the end: what is behind has been decided. */
+/* True if it stays and would take packets: what leads to a program's chains is not known to. */
+static bool would_take(const struct item *i)
+{
+    return !i->goes && (i->fate != OWNED || (i->f->why[0] == '\0' && !spares(i->f)));
+}
+
+/* One rule of an inet table is two here, one of each family. */
+static bool is_same_rule(const struct nsh_foreign_rule *a, const struct nsh_foreign_rule *b)
+{
+    return a->family != b->family && strcmp(a->remove, b->remove) == 0;
+}
+
+static bool is_held(const struct work *w, size_t at)
+{
+    const struct nsh_foreign_rule *f = w->items[at].f;
+
+    for (size_t k = 0; k < w->n; k++) {
+        const struct item *other = &w->items[k];
+
+        if (!other->goes && is_same_rule(other->f, f))
+            return true;
+        if (k > at && same_hook(f, other->f) && would_take(other) && nsh_foreign_meet(other->f, f))
+            return true;
+    }
+    return false;
+}
+
+/* What stays holds what stands before it, and that the same rule of the other family. */
 static void decide_removals(struct work *w)
 {
-    for (size_t i = w->n; i-- > 0;) {
+    bool changed = true;
+
+    for (size_t i = 0; i < w->n; i++) {
         struct item *item = &w->items[i];
 
         item->goes = (item->fate == TAKEN || item->fate == SPARING) && !item->needed &&
                      item->f->remove[0] != '\0';
-        for (size_t k = i + 1; item->goes && k < w->n; k++)
-            item->goes = !same_hook(item->f, w->items[k].f) || w->items[k].fate == OWNED ||
-                         w->items[k].goes || !nsh_foreign_meet(w->items[k].f, item->f);
+    }
+    while (changed) {
+        changed = false;
+        for (size_t i = w->n; i-- > 0;)
+            if (w->items[i].goes && is_held(w, i)) {
+                w->items[i].goes = false;
+                changed = true;
+            }
     }
 }
 
@@ -385,13 +419,22 @@ static void write_kind(const struct work *w, enum nsh_policy_kind kind, FILE *to
     }
 }
 
+/* True if the same rule was told for the other family. */
+static bool is_told(const struct work *w, size_t at)
+{
+    for (size_t k = at + 1; k < w->n; k++)
+        if (w->items[k].goes && is_same_rule(w->items[k].f, w->items[at].f))
+            return true;
+    return false;
+}
+
 /* The last rule first: what one of them spares no other takes then, not even for a moment. */
 static void write_removals(const struct work *w, FILE *to)
 {
     bool any = false;
 
     for (size_t i = w->n; i-- > 0;) {
-        if (!w->items[i].goes)
+        if (!w->items[i].goes || is_told(w, i))
             continue;
         if (!any)
             (void)fputs("\n# netshared's chains stand beside the rules that were there, and do the "

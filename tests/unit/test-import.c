@@ -811,6 +811,74 @@ static void test_names(void **state)
     nsh_import_done(&m);
 }
 
+/* ---- what goes ---- */
+
+static struct nsh_foreign_rule *add_out(struct nsh_import *m, uint8_t family, const char *remove)
+{
+    struct nsh_foreign_rule *f = add_foreign(m);
+
+    f->family = family;
+    f->needs.action = NSH_PACKET_MASQUERADE;
+    put(f->needs.out, "eth0");
+    (void)snprintf(f->remove, sizeof f->remove, "%s", remove);
+    put(f->place, "nft chain inet a post");
+    return f;
+}
+
+/* A rule of an inet table goes for both families, and is told once. */
+static void test_rule_of_two_families(void **state)
+{
+    for (int odd = 0; odd < 2; odd++) {
+        struct nsh_import m;
+        char *text;
+
+        (void)state;
+        begin(&m);
+        (void)add_out(&m, AF_INET, "rm 1");
+        if (odd)
+            put(add_out(&m, AF_INET6, "rm 1")->why, "something");
+        else
+            (void)add_out(&m, AF_INET6, "rm 1");
+        text = written(&m);
+        assert_int_equal(count(text, "\n#   rm 1\n"), odd ? 0 : 1);
+        assert_int_equal(count(text, "# to stay for now: "), odd);
+        free(text);
+        nsh_import_done(&m);
+    }
+}
+
+/* What a program keeps takes packets, too. */
+static void test_exemption_before_a_program(void **state)
+{
+    for (int docker = 0; docker < 2; docker++) {
+        struct nsh_foreign_rule *f;
+        struct nsh_import m;
+        char *text;
+
+        (void)state;
+        begin(&m);
+        f = add_foreign(&m);
+        f->legacy = true;
+        f->needs.action = NSH_PACKET_ACCEPT;
+        f->needs.to = (struct nsh_prefix){.family = AF_INET, .length = 8, .addr.bytes = {10}};
+        put(f->remove, "rm 1");
+        f = add_foreign(&m);
+        f->legacy = true;
+        f->needs.from =
+                (struct nsh_prefix){.family = AF_INET, .length = 16, .addr.bytes = {172, 17}};
+        f->needs.action = NSH_PACKET_MASQUERADE;
+        put(f->spares.out, docker ? "docker0" : "other0");
+        put(f->remove, "rm 2");
+        f = add_out(&m, AF_INET, "rm 3");
+        f->legacy = true;
+        text = written(&m);
+        assert_int_equal(count(text, "\n#   rm 1\n"), docker ? 0 : 1);
+        assert_int_equal(count(text, "\n#   rm 3\n"), 1);
+        free(text);
+        nsh_import_done(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -820,6 +888,8 @@ int main(void)
             cmocka_unit_test(test_rules_of_others),
             cmocka_unit_test(test_policies_random),
             cmocka_unit_test(test_names),
+            cmocka_unit_test(test_rule_of_two_families),
+            cmocka_unit_test(test_exemption_before_a_program),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
