@@ -247,9 +247,26 @@ static int word(int family)
     return family == AF_INET6 ? 6 : 4;
 }
 
+/* The kernel takes any name of a device; so they come last, each as one word for a shell. */
+static void write_removal(const struct nsh_rule *r, FILE *to)
+{
+    nsh_autofree char *iif = nsh_foreign_quote(r->iif), *oif = nsh_foreign_quote(r->oif);
+    struct nsh_rule rest = *r;
+    char text[NSH_RULE_TEXT], protocol[24] = "";
+
+    if (!iif || !oif)
+        return;
+    rest.iif[0] = rest.oif[0] = '\0';
+    nsh_rule_format(&rest, text, sizeof text);
+    if (r->protocol != RTPROT_UNSPEC)
+        (void)snprintf(protocol, sizeof protocol, " protocol %u", r->protocol);
+    nsh_import_comment(to, "  ip -%d rule del %s%s%s%s%s%s", word(r->family), text, protocol,
+            r->iif[0] ? " iif " : "", r->iif[0] ? iif : "", r->oif[0] ? " oif " : "",
+            r->oif[0] ? oif : "");
+}
+
 static void write_removals(const struct nsh_import *m, const bool *taken, FILE *to)
 {
-    char text[NSH_RULE_TEXT];
     bool any = false;
 
     for (size_t i = 0; i < m->n_rules; i++) {
@@ -263,12 +280,7 @@ static void write_removals(const struct nsh_import *m, const bool *taken, FILE *
                     "Once it holds them\n# (netshared status), the old ones can go:\n",
                     to);
         any = true;
-        nsh_rule_format(r, text, sizeof text);
-        if (r->protocol != RTPROT_UNSPEC)
-            nsh_import_comment(
-                    to, "  ip -%d rule del %s protocol %u", word(r->family), text, r->protocol);
-        else
-            nsh_import_comment(to, "  ip -%d rule del %s", word(r->family), text);
+        write_removal(r, to);
     }
 }
 

@@ -204,7 +204,7 @@ def _():
             "rule add from 10.0.0.0/24 table 100",
             "rule add fwmark 0x10/0xff table 100 priority 500",
             "rule add to 10.1.0.0/16 ipproto tcp dport 80-90 table 100 priority 501 protocol static",
-            "rule add from 10.2.0.0/24 prohibit priority 502",
+            "rule add from 10.2.0.0/24 prohibit iif a;$(b)'c priority 502",
             "rule add from all goto 32766 iif eth0 priority 503",
             "rule add from all table main suppress_prefixlength 0 priority 504",
             "-6 rule add from 2001:db8:a::/64 table 100 priority 500",
