@@ -71,6 +71,7 @@ def _():
             d.write(FILE % ("10.1%02d.0.0/16" % i))
         d.write(FILE % B)
         become(w, [B], "the last of them")
+        d.wait_log("reloaded", since=mark)  # said once it stands
         check(1 <= reloads(d, mark) <= 2, "reloads: %d" % reloads(d, mark))
         mark = d.mark()
         put(os.path.join(d.base, "notes.yaml"), "still none")
