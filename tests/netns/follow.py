@@ -2,13 +2,14 @@
 """`settings: watch: true`: a change of the files is a reload, whatever way they were changed."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 from daemon import Daemon
 from netns import wait_until
-from tap import case, check, contains, equal, main
+from tap import case, check, equal, main
 from topology import Router
 
 FILE = """version: 1
@@ -45,7 +46,7 @@ def _():
         mark = d.mark()
         d.write(FILE % B)
         become(w, [B], "renamed into place")
-        contains("\n".join(d.log_lines(mark)), "file %s changed" % d.config, "why, in the journal")
+        d.wait_log("file %s changed" % re.escape(d.config), since=mark)
         put(d.config, FILE % C)
         become(w, [C], "written into")
         # vim, with a backup: the old one goes aside, a new one is made.
