@@ -460,6 +460,15 @@ static void write_proposal(const struct item *i, FILE *to)
     }
 }
 
+static const char *why_it_stays(const struct item *item)
+{
+    if (item->needed)
+        return "what it spares a policy below has no exception for";
+    if (item->f->remove[0] == '\0')
+        return "the name of its table or chain does not belong in a command; delete it by hand";
+    return "a rule behind it, which was not taken, would take its packets";
+}
+
 static void write_left(const struct work *w, FILE *to)
 {
     for (size_t i = 0; i < w->n; i++) {
@@ -473,8 +482,7 @@ static void write_left(const struct work *w, FILE *to)
         }
         if (item->fate != LEFT && item->fate != OWNED && !item->goes)
             nsh_import_comment(to, "to stay for now: %s: %s: %s", item->f->place, item->f->text,
-                    item->needed ? "what it spares a policy below has no exception for"
-                                 : "a rule behind it, which was not taken, would take its packets");
+                    why_it_stays(item));
     }
 }
 

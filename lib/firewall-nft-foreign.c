@@ -207,8 +207,9 @@ static int tell(struct looking *l, const struct nftnl_rule *rule, uint32_t chain
         nsh_foreign_say(&f, "...");
         return seen(userdata, &f);
     }
-    (void)snprintf(f.remove, sizeof f.remove, "nft delete rule %s %s %s handle %" PRIu64, family,
-            l->at->table, l->at->chain, nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE));
+    if (nsh_forward_is_plain(l->at->table) && nsh_forward_is_plain(l->at->chain))
+        (void)snprintf(f.remove, sizeof f.remove, "nft delete rule %s %s %s handle %" PRIu64,
+                family, l->at->table, l->at->chain, nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE));
     return nsh_nft_foreign_rule(rule, read_set, l, &f) ? seen(userdata, &f) : 0;
 }
 

@@ -559,6 +559,8 @@ void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward
         tool = NSH_FORWARD_IPTABLES;
         snprintf(where, sizeof where, "%s -I FORWARD",
                 b->family == NFPROTO_IPV6 ? "ip6tables-nft" : "iptables-nft");
+    } else if (!nsh_forward_is_plain(b->table) || !nsh_forward_is_plain(b->name)) {
+        tool = NSH_FORWARD_BY_HAND;
     }
     nsh_forward_fix(tool, where, paths, n, ret->fix, sizeof ret->fix);
 }

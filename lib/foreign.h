@@ -49,7 +49,7 @@ struct nsh_foreign_rule {
     char leads[NSH_FOREIGN_NAME];  /* to this chain of others; "": to none */
     char place[NSH_FOREIGN_PLACE]; /* "iptables-legacy -t nat", "nft chain ip nat post" */
     char text[NSH_FOREIGN_TEXT];   /* as its program shows it, as far as that is known */
-    char remove[NSH_FOREIGN_TEXT]; /* the command that deletes it; "": not known */
+    char remove[NSH_FOREIGN_TEXT]; /* the command that deletes it; "": no safe one */
 };
 
 /* Non-zero ends the look with that. */

@@ -196,12 +196,33 @@ static void one_fix(enum nsh_forward_tool tool, const char *where, const struct 
         snprintf(buf, size, "'%s'", rule);
 }
 
+bool nsh_forward_is_plain(const char *name)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "_./:@+-";
+
+    return name[0] != '-' && name[strspn(name, plain)] == '\0';
+}
+
+static bool are_plain(const struct nsh_forward_path *paths, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!nsh_forward_is_plain(paths[i].in) || !nsh_forward_is_plain(paths[i].out))
+            return false;
+    return true;
+}
+
 void nsh_forward_fix(enum nsh_forward_tool tool, const char *where,
         const struct nsh_forward_path *paths, size_t n, char *buf, size_t size)
 {
     bool owner = tool == NSH_FORWARD_OWNER;
     char one[1024];
 
+    if (tool == NSH_FORWARD_BY_HAND || !are_plain(paths, n)) {
+        snprintf(buf, size,
+                "accept it there by hand: a name has characters that do not belong in a command");
+        return;
+    }
     if (owner)
         snprintf(buf, size, "only %s can change it, which has to add", where);
     else

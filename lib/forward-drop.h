@@ -45,12 +45,21 @@ enum nsh_forward_tool {
     NSH_FORWARD_FIREWALLD,
     NSH_FORWARD_NFT,
     NSH_FORWARD_IPTABLES,
-    NSH_FORWARD_OWNER, /* nobody else can: the rules alone */
+    NSH_FORWARD_OWNER,   /* nobody else can: the rules alone */
+    NSH_FORWARD_BY_HAND, /* its name is no plain word: no command */
 };
+
+/*
+ * Whether a name of the kernel's, which is anybody's bytes, may stand in a command that somebody is
+ * told to run as root: letters, digits and "_./:@+-", and no "-" at its beginning. No shell reads
+ * anything else in that, and nft takes nothing else for the name of a table or chain.
+ */
+bool nsh_forward_is_plain(const char *name);
 
 /*
  * What helps for all the paths, as much as there is room for. `where`: for nft family, table and
  * chain, for iptables program and chain, as "iptables-nft -I FORWARD"; for an owner who it is.
+ * Where a device's name is no plain word no command is told, but what to do.
  */
 void nsh_forward_fix(enum nsh_forward_tool tool, const char *where,
         const struct nsh_forward_path *paths, size_t n, char *buf, size_t size);

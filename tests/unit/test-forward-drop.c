@@ -70,6 +70,29 @@ static void test_what_helps_a_share(void **state)
             "accept'");
 }
 
+/* Names are anybody's bytes, and somebody is told to run it as root. */
+static void test_what_does_not_belong_in_a_command(void **state)
+{
+    static const char *const names[] = {
+            "a;b", "$(a)", "a'b", "a b", "-a", "`a`", "a\nb", "\xc3\xa4"};
+    static const char by_hand[] =
+            "accept it there by hand: a name has characters that do not belong in a command";
+
+    (void)state;
+    assert_fix(NSH_FORWARD_BY_HAND, "", &out_of_lan, 1, by_hand);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(names); i++)
+        for (int tool = NSH_FORWARD_FIREWALLD; tool <= NSH_FORWARD_OWNER; tool++) {
+            struct nsh_forward_path paths[] = {out_of_lan, back_in};
+
+            assert_false(nsh_forward_is_plain(names[i]));
+            memset(paths[1].out, 0, sizeof paths[1].out);
+            memcpy(paths[1].out, names[i], strlen(names[i]));
+            assert_fix((enum nsh_forward_tool)tool, "x", paths, 2, by_hand);
+        }
+    assert_true(nsh_forward_is_plain("br-lan.7"));
+    assert_true(nsh_forward_is_plain("wan+"));
+}
+
 /* The devices by which it comes in are no part of what helps, and not to be trusted. */
 static void test_what_helps_a_port_forward(void **state)
 {
@@ -229,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_what_helps_a_share),
+            cmocka_unit_test(test_what_does_not_belong_in_a_command),
             cmocka_unit_test(test_what_helps_a_port_forward),
             cmocka_unit_test(test_there_is_no_room),
             cmocka_unit_test(test_paths_of_a_port_forward),

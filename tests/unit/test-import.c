@@ -847,6 +847,22 @@ static void test_rule_of_two_families(void **state)
     }
 }
 
+/* No command, where a name in it would not be one word. */
+static void test_rule_without_a_command(void **state)
+{
+    struct nsh_import m;
+    char *text;
+
+    (void)state;
+    begin(&m);
+    (void)add_out(&m, AF_INET, "");
+    text = written(&m);
+    assert_null(strstr(text, "in this order"));
+    assert_non_null(strstr(text, "does not belong in a command; delete it by hand"));
+    free(text);
+    nsh_import_done(&m);
+}
+
 /* What a program keeps takes packets, too. */
 static void test_exemption_before_a_program(void **state)
 {
@@ -889,6 +905,7 @@ int main(void)
             cmocka_unit_test(test_policies_random),
             cmocka_unit_test(test_names),
             cmocka_unit_test(test_rule_of_two_families),
+            cmocka_unit_test(test_rule_without_a_command),
             cmocka_unit_test(test_exemption_before_a_program),
     };
 
