@@ -29,29 +29,6 @@ void nsh_nft_put(struct nsh_nft_teller *t, const char *format, ...)
     t->at = n > 0 && (size_t)n < room ? t->at + (size_t)n : sizeof t->ret->text - 1;
 }
 
-uint32_t nsh_nft_number(const struct nftnl_expr *x, uint16_t attr)
-{
-    return nftnl_expr_is_set(x, attr) ? nftnl_expr_get_u32(x, attr) : 0;
-}
-
-const char *nsh_nft_text(const struct nftnl_expr *x, uint16_t attr)
-{
-    const char *s = nftnl_expr_is_set(x, attr) ? nftnl_expr_get_str(x, attr) : NULL;
-
-    return s ? s : "";
-}
-
-uint32_t nsh_nft_bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uint32_t size)
-{
-    uint32_t length = 0;
-    const void *data = nftnl_expr_is_set(x, attr) ? nftnl_expr_get(x, attr, &length) : NULL;
-
-    length = !data ? 0 : length < size ? length : size;
-    if (length > 0)
-        memcpy(ret, data, length);
-    return length;
-}
-
 static bool loaded(const struct nsh_nft_teller *t, const char *what)
 {
     return t->loaded && strcmp(nsh_nft_text(t->loaded, NFTNL_EXPR_NAME), what) == 0;

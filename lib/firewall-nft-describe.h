@@ -6,8 +6,6 @@
 
 #include "firewall-nft.h"
 
-#define NSH_NFT_REGISTERS 4
-
 struct nsh_nft_teller {
     int family;
     bool inet; /* its table is of both families */
@@ -31,10 +29,6 @@ struct nsh_nft_teller {
 
 void nsh_nft_put(struct nsh_nft_teller *t, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
-/* Of an expression; 0, "" where it is not set. */
-uint32_t nsh_nft_number(const struct nftnl_expr *x, uint16_t attr);
-const char *nsh_nft_text(const struct nftnl_expr *x, uint16_t attr);
-uint32_t nsh_nft_bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uint32_t size);
 
 /* ---- what it does with a packet (firewall-nft-describe-nat.c) ---- */
 

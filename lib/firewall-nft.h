@@ -297,7 +297,16 @@ size_t nsh_nft_describe(const struct nftnl_rule *rule, int family, nsh_nft_read_
         void *userdata, struct nsh_ahead_seen *ret, size_t max,
         char ret_chain[static NFT_NAME_MAXLEN]);
 
-/* ---- rules of others as values (firewall-nft-foreign.c, firewall-nft-foreign-rule.c) ---- */
+/* ---- expressions of others (firewall-nft-expression.c) ---- */
+
+/* Those of 16 bytes, of which rules that translate need no others. */
+#define NSH_NFT_REGISTERS 4
+/* 0, "" where it is not set. */
+uint32_t nsh_nft_number(const struct nftnl_expr *x, uint16_t attr);
+const char *nsh_nft_text(const struct nftnl_expr *x, uint16_t attr);
+uint32_t nsh_nft_bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uint32_t size);
+
+/* ---- rules of others as values (firewall-nft-foreign*.c) ---- */
 
 /* As foreign() of the contract. */
 int nsh_nft_foreign(struct nsh_firewall *fw, int family, nsh_foreign_seen *seen, void *userdata);
