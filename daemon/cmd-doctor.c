@@ -96,19 +96,12 @@ static void done(struct doctor *d)
 
 /* ---- text ---- */
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-
-    return text ? text : "";
-}
-
 static void print_finding(const json_t *finding)
 {
-    const char *file = text_of(finding, "file"), *fix = text_of(finding, "fix");
+    const char *file = doctor_text_of(finding, "file"), *fix = doctor_text_of(finding, "fix");
     json_int_t line = json_integer_value(json_object_get(finding, "line"));
 
-    printf("       %s", text_of(finding, "what"));
+    printf("       %s", doctor_text_of(finding, "what"));
     if (*file && line > 0)
         printf(" (%s:%lld)", file, (long long)line);
     else if (*file)
@@ -128,16 +121,19 @@ static void print_result(const json_t *result, bool colour)
             {"unseen", "?", "\x1b[33m"},
             {"found", "FOUND", "\x1b[31m"},
     };
-    const char *why = text_of(result, "why");
-    const json_t *finding;
+    const char *why = doctor_text_of(result, "why");
+    const json_t *finding, *note;
     size_t i, k = 0;
 
-    while (k + 1 < NSH_ARRAY_SIZE(states) && strcmp(states[k].state, text_of(result, "state")) != 0)
+    while (k + 1 < NSH_ARRAY_SIZE(states) &&
+            strcmp(states[k].state, doctor_text_of(result, "state")) != 0)
         k++;
     printf("%s%-6s %-15s %s%s%s%s%s\n", colour ? states[k].colour : "", states[k].word,
-            text_of(result, "name"), text_of(result, "about"), *why ? " (" : "", why,
+            doctor_text_of(result, "name"), doctor_text_of(result, "about"), *why ? " (" : "", why,
             *why ? ")" : "", colour ? "\x1b[0m" : "");
     json_array_foreach(json_object_get(result, "findings"), i, finding) print_finding(finding);
+    json_array_foreach(json_object_get(result, "notes"), i, note)
+            printf("       note: %s\n", json_string_value(note));
 }
 
 /* ---- all of them ---- */
@@ -149,8 +145,9 @@ struct sums {
 static void count(struct sums *sums, const json_t *result)
 {
     sums->looked++;
-    sums->found += strcmp(text_of(result, "state"), "found") == 0;
-    sums->unseen += json_object_get(result, "why") && strcmp(text_of(result, "state"), "idle") != 0;
+    sums->found += strcmp(doctor_text_of(result, "state"), "found") == 0;
+    sums->unseen +=
+            json_object_get(result, "why") && strcmp(doctor_text_of(result, "state"), "idle") != 0;
 }
 
 static void print_text(const json_t *results, const struct sums *sums)
@@ -223,12 +220,12 @@ int nsh_command_doctor(const struct nsh_options *o)
 
 static void add_warning(struct nsh_diags *diags, const json_t *finding)
 {
-    const char *path = text_of(finding, "file"), *fix = text_of(finding, "fix");
+    const char *path = doctor_text_of(finding, "file"), *fix = doctor_text_of(finding, "fix");
     uint32_t line = (uint32_t)json_integer_value(json_object_get(finding, "line"));
     nsh_autoclose int fd = -1;
 
     nsh_diag_add(diags, NSH_DIAG_WARNING, *path ? path : NULL, line, 0, *fix ? fix : NULL, "%s",
-            text_of(finding, "what"));
+            doctor_text_of(finding, "what"));
     if (*path && line > 0)
         fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd >= 0)

@@ -43,18 +43,41 @@ static bool wants_anything(const struct nsh_desired *d)
     return d && d->n_routes + d->n_rules + d->n_chains > 0;
 }
 
+/* What is to be done before there is one. */
+static const char *how_to_begin(const struct doctor *d, char *buf, size_t size)
+{
+    char run[1024];
+    const char *start = has_unit(d) ? "run: systemctl enable --now netshared"
+                                    : doctor_command(d, "run", run, sizeof run);
+
+    if (d->desired)
+        snprintf(buf, size, "%s", start);
+    else
+        snprintf(buf, size, "%s the file (see below), then %s",
+                d->loaded && d->loaded->error != -ENOENT ? "mend" : "write", start);
+    return buf;
+}
+
+static void tell_of_none(struct doctor *d)
+{
+    char fix[1200], idle[1280];
+
+    how_to_begin(d, fix, sizeof fix);
+    if (!d->desired || wants_anything(d->desired)) {
+        doctor_find(d, NSH_ORIGIN_NONE, fix,
+                "no daemon runs for this network namespace: nothing is kept");
+        return;
+    }
+    snprintf(idle, sizeof idle, "none runs, and the file wants nothing; to have one, %s", fix);
+    doctor_idle(d, idle);
+}
+
 void doctor_daemon(struct doctor *d)
 {
-    char fix[1024];
-
     if (d->status_error == -EACCES || d->status_error == -EPERM) {
         doctor_unseen(d, "it answers root only");
     } else if (d->status_error == -ENOENT || d->status_error == -ECONNREFUSED) {
-        if (wants_anything(d->desired))
-            doctor_find(d, NSH_ORIGIN_NONE,
-                    has_unit(d) ? "run: systemctl enable --now netshared"
-                                : doctor_command(d, "run", fix, sizeof fix),
-                    "no daemon runs for this network namespace: nothing is kept");
+        tell_of_none(d);
     } else if (d->status_error < 0) {
         doctor_find(d, NSH_ORIGIN_NONE, "run: journalctl -u netshared -e",
                 "the daemon does not answer: %s", strerror(-d->status_error));
@@ -64,32 +87,20 @@ void doctor_daemon(struct doctor *d)
     }
 }
 
-static uint64_t number_of(const json_t *o, const char *key)
-{
-    const json_t *value = json_object_get(o, key);
-
-    return json_is_integer(value) && json_integer_value(value) > 0
-                   ? (uint64_t)json_integer_value(value)
-                   : 0;
-}
-
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-
-    return text ? text : "";
-}
-
 /* ---- the file ---- */
 
 static void tell_errors(struct doctor *d)
 {
+    static const char absent[] = "write into it what is to be kept, as netshared.yaml(5) tells, or "
+                                 "name another one with --config";
     const struct nsh_diags *diags = d->loaded->diags;
     const struct nsh_diag *diag;
 
     for (size_t i = 0; diags && (diag = nsh_diags_get(diags, i)); i++)
         if (diag->severity == NSH_DIAG_ERROR)
-            doctor_find_at(d, diag->path, diag->line, diag->hint, "%s", diag->text);
+            doctor_find_at(d, diag->path, diag->line,
+                    !diag->hint && d->loaded->error == -ENOENT ? absent : diag->hint, "%s",
+                    diag->text);
     if (!diags || nsh_diags_errors(diags) == 0)
         doctor_find_at(d, d->options->config, 0, NULL, "it can't be read: %s",
                 strerror(-d->loaded->error));
@@ -124,7 +135,7 @@ void doctor_file(struct doctor *d)
         doctor_unseen(d, "no memory");
     else if (d->loaded->error < 0)
         tell_errors(d);
-    else if (d->status && number_of(d->status, "trial_left_usec") == 0)
+    else if (d->status && doctor_number_of(d->status, "trial_left_usec") == 0)
         compare(d);
 }
 
@@ -135,7 +146,7 @@ void doctor_trial(struct doctor *d)
 
     if (!doctor_has_status(d))
         return;
-    usec = number_of(d->status, "trial_left_usec");
+    usec = doctor_number_of(d->status, "trial_left_usec");
     if (usec > 0)
         doctor_find(d, NSH_ORIGIN_NONE, doctor_command(d, "confirm", fix, sizeof fix),
                 "a configuration is on trial, and goes back in %s unless it is confirmed",
@@ -146,20 +157,16 @@ void doctor_trial(struct doctor *d)
 
 #define OBJECTS_MAX 20 /* are told of one by one */
 
-static bool is_undone(const json_t *object)
-{
-    return strstr(text_of(object, "reason"), "keeps undoing") != NULL;
-}
-
 /* A reason has the command that helps behind it, if one is known. */
 static void tell_object(struct doctor *d, const json_t *o)
 {
-    const char *reason = text_of(o, "reason"), *run = strstr(reason, "; run: ");
+    const char *reason = doctor_text_of(o, "reason"), *run = strstr(reason, "; run: ");
     int n = run ? (int)(run - reason) : (int)strlen(reason);
 
-    doctor_find_at(d, json_string_value(json_object_get(o, "file")), (uint32_t)number_of(o, "line"),
-            run ? run + strlen("; ") : NULL, "%s %s is %s%s%.*s", text_of(o, "kind"),
-            text_of(o, "name"), text_of(o, "state"), n > 0 ? ": " : "", n, reason);
+    doctor_find_at(d, json_string_value(json_object_get(o, "file")),
+            (uint32_t)doctor_number_of(o, "line"), run ? run + strlen("; ") : NULL,
+            "%s %s is %s%s%.*s", doctor_text_of(o, "kind"), doctor_text_of(o, "name"),
+            doctor_text_of(o, "state"), n > 0 ? ": " : "", n, reason);
 }
 
 void doctor_objects(struct doctor *d)
@@ -170,13 +177,14 @@ void doctor_objects(struct doctor *d)
 
     if (!doctor_has_status(d))
         return;
-    if (*text_of(d->status, "problem"))
+    if (*doctor_text_of(d->status, "problem"))
         doctor_find(d, NSH_ORIGIN_NONE, NULL, "the daemon has a problem: %s",
-                text_of(d->status, "problem"));
+                doctor_text_of(d->status, "problem"));
     json_array_foreach(json_object_get(d->status, "objects"), i, o)
     {
         for (size_t k = 0; k < NSH_ARRAY_SIZE(bad); k++)
-            if (strcmp(text_of(o, "state"), bad[k]) == 0 && !is_undone(o) && told++ < OBJECTS_MAX)
+            if (strcmp(doctor_text_of(o, "state"), bad[k]) == 0 && !doctor_is_undone(o) &&
+                    told++ < OBJECTS_MAX)
                 tell_object(d, o);
     }
     if (told > OBJECTS_MAX)
@@ -186,8 +194,28 @@ void doctor_objects(struct doctor *d)
 
 /* ---- fights ---- */
 
-#define FIGHT_REPAIRS NSH_BACKOFF_FREE /* so many, the last one not long ago */
-#define FIGHT_USEC (5ULL * 60 * 1000000)
+#define FIGHT_REPAIRS NSH_BACKOFF_FREE
+#define FIGHT_USEC (60ULL * 1000000)        /* since the last repair: it goes on */
+#define FIGHT_PAST_USEC (3600ULL * 1000000) /* it may come again */
+
+static void tell_fight(struct doctor *d, const json_t *o, bool goes_on)
+{
+    unsigned long long repairs = doctor_number_of(o, "repairs");
+    char duration[NSH_DURATION_TEXT];
+
+    nsh_duration_format(doctor_number_of(o, "last_repair_ago_usec"), duration);
+    if (goes_on)
+        doctor_find_at(d, json_string_value(json_object_get(o, "file")),
+                (uint32_t)doctor_number_of(o, "line"),
+                "find out who it is ('netshared watch' says it where that is certain), and stop "
+                "that program from changing it, or take it out of the file",
+                "%s %s was repaired %llu times, the last time %s ago, and something undoes it "
+                "again",
+                doctor_text_of(o, "kind"), doctor_text_of(o, "name"), repairs, duration);
+    else
+        doctor_note(d, "%s %s was repaired %llu times, the last time %s ago; it stands since",
+                doctor_text_of(o, "kind"), doctor_text_of(o, "name"), repairs, duration);
+}
 
 void doctor_fights(struct doctor *d)
 {
@@ -198,17 +226,12 @@ void doctor_fights(struct doctor *d)
         return;
     json_array_foreach(json_object_get(d->status, "objects"), i, o)
     {
-        uint64_t repairs = number_of(o, "repairs"), ago = number_of(o, "last_repair_ago_usec");
-        char duration[NSH_DURATION_TEXT];
+        uint64_t ago = doctor_number_of(o, "last_repair_ago_usec");
+        bool often = doctor_number_of(o, "repairs") >= FIGHT_REPAIRS;
 
-        if (!is_undone(o) && (repairs < FIGHT_REPAIRS || ago > FIGHT_USEC))
-            continue;
-        doctor_find_at(d, json_string_value(json_object_get(o, "file")),
-                (uint32_t)number_of(o, "line"),
-                "find out who it is ('netshared watch' says it where that is certain), and stop "
-                "that program from changing it, or take it out of the file",
-                "%s %s was repaired %llu times, %s ago last, and something undoes it again",
-                text_of(o, "kind"), text_of(o, "name"), (unsigned long long)repairs,
-                nsh_duration_format(ago, duration));
+        if (doctor_is_undone(o) || (often && ago <= FIGHT_USEC))
+            tell_fight(d, o, true);
+        else if (often && ago <= FIGHT_PAST_USEC && strcmp(doctor_text_of(o, "state"), "held") == 0)
+            tell_fight(d, o, false);
     }
 }

@@ -30,16 +30,41 @@ static bool is_missing(const struct doctor *d, int family)
     return (left || d->status) && doctor_sysctl(d, forwarding_keys[nsh_family_index(family)]) == 0;
 }
 
+/*
+ * What keeps the daemon from switching it on, and what helps: it has another file, it waits for the
+ * policies, somebody switches it off again; or it may not write, and then who may has to.
+ */
+static const char *judge_auto(const struct doctor *d, int family, char *fix, size_t size)
+{
+    const json_t *o = doctor_object(d, "forwarding", family == AF_INET6 ? "ipv6" : "ipv4");
+    const char *reason = doctor_text_of(o, "reason");
+
+    if (!o || *reason == '\0') {
+        doctor_command(d, "reload", fix, size);
+        return o ? "the daemon is about to" : "the daemon does as soon as it has this file";
+    }
+    if (doctor_is_undone(o))
+        snprintf(fix, size, "stop what switches it off (see 'fights')");
+    else if (strcmp(doctor_text_of(o, "state"), "pending") == 0)
+        snprintf(fix, size, "do what is said of the policies (see 'objects')");
+    else
+        doctor_sysctl_fix(forwarding_keys[nsh_family_index(family)], 1, fix, size);
+    return reason;
+}
+
 static void look_for_forwarding(struct doctor *d, int family)
 {
-    bool left = d->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE;
-    char fix[256];
+    const char *name = family == AF_INET6 ? "IPv6" : "IPv4", *why;
+    char fix[1024];
 
-    doctor_find(d, NSH_ORIGIN_NONE,
-            doctor_sysctl_fix(forwarding_keys[nsh_family_index(family)], 1, fix, sizeof fix),
-            "policies need %s to be forwarded, and the kernel does not%s",
-            family == AF_INET6 ? "IPv6" : "IPv4",
-            left ? ": the settings say 'forwarding: leave'" : "");
+    if (d->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE) {
+        why = "the settings say 'forwarding: leave'";
+        doctor_sysctl_fix(forwarding_keys[nsh_family_index(family)], 1, fix, sizeof fix);
+    } else {
+        why = judge_auto(d, family, fix, sizeof fix);
+    }
+    doctor_find(d, NSH_ORIGIN_NONE, fix,
+            "policies need %s to be forwarded, and the kernel does not: %s", name, why);
 }
 
 /* IPv4 has a switch for each device, too, which the common one sets only when it changes. */

@@ -75,6 +75,17 @@ void doctor_find_at(
     va_end(args);
 }
 
+void doctor_note(struct doctor *d, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    json_array_append_new(json_object_get(d->result, "notes"), json_text(text));
+}
+
 void doctor_unseen(struct doctor *d, const char *format, ...)
 {
     char text[512];
@@ -105,7 +116,8 @@ void doctor_unseen_error(struct doctor *d, int error)
 bool doctor_can_judge(struct doctor *d)
 {
     if (!d->desired)
-        doctor_unseen(d, "the file is not right");
+        doctor_unseen(d, d->loaded && d->loaded->error == -ENOENT ? "there is no file"
+                                                                  : "the file is not right");
     else if (d->survey_error < 0)
         doctor_unseen_error(d, d->survey_error);
     else
@@ -126,8 +138,8 @@ bool doctor_has_status(struct doctor *d)
 
 json_t *doctor_look(struct doctor *d, const struct doctor_check *check)
 {
-    json_t *result = json_pack("{s:s, s:s, s:s, s:[]}", "name", check->name, "about", check->about,
-            "state", "ok", "findings");
+    json_t *result = json_pack("{s:s, s:s, s:s, s:[], s:[]}", "name", check->name, "about",
+            check->about, "state", "ok", "findings", "notes");
 
     if (!result)
         return NULL;
@@ -135,6 +147,43 @@ json_t *doctor_look(struct doctor *d, const struct doctor_check *check)
     check->look(d);
     d->result = NULL;
     return result;
+}
+
+/* ---- what the daemon says ---- */
+
+const char *doctor_text_of(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+
+    return text ? text : "";
+}
+
+uint64_t doctor_number_of(const json_t *o, const char *key)
+{
+    const json_t *value = json_object_get(o, key);
+
+    return json_is_integer(value) && json_integer_value(value) > 0
+                   ? (uint64_t)json_integer_value(value)
+                   : 0;
+}
+
+const json_t *doctor_object(const struct doctor *d, const char *kind, const char *name)
+{
+    const json_t *o;
+    size_t i;
+
+    json_array_foreach(json_object_get(d->status, "objects"), i, o)
+    {
+        if (strcmp(doctor_text_of(o, "kind"), kind) == 0 &&
+                strcmp(doctor_text_of(o, "name"), name) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+bool doctor_is_undone(const json_t *object)
+{
+    return strstr(doctor_text_of(object, "reason"), "keeps undoing") != NULL;
 }
 
 /* ---- commands ---- */

@@ -65,12 +65,22 @@ __attribute__((format(printf, 4, 5))) void doctor_find(
 /* The same at another place. */
 __attribute__((format(printf, 5, 6))) void doctor_find_at(struct doctor *d, const char *path,
         uint32_t line, const char *fix, const char *format, ...);
+/* All is well, and this is worth knowing all the same. */
+__attribute__((format(printf, 2, 3))) void doctor_note(struct doctor *d, const char *format, ...);
 /* It can't be seen. */
 __attribute__((format(printf, 2, 3))) void doctor_unseen(struct doctor *d, const char *format, ...);
 /* There is nothing to look at. */
 void doctor_idle(struct doctor *d, const char *why);
 /* "only root may see it", or what else the error says. */
 void doctor_unseen_error(struct doctor *d, int error);
+
+/* What the daemon says of an object; NULL: it does not, or holds none of the kind and name. */
+const json_t *doctor_object(const struct doctor *d, const char *kind, const char *name);
+/* Of what the daemon says: "" for a text that is not there, 0 for a number. */
+const char *doctor_text_of(const json_t *o, const char *key);
+uint64_t doctor_number_of(const json_t *o, const char *key);
+/* It waits before it repairs the object again. */
+bool doctor_is_undone(const json_t *object);
 
 /* As a word of a shell's; returns buf. */
 const char *doctor_quote(const char *text, char *buf, size_t size);

@@ -367,6 +367,100 @@ static void test_port_range(void **state)
     assert_int_equal(n, 64512);
 }
 
+/* ---- what the daemon says ---- */
+
+static json_t *look_with(struct doctor *d, void (*look)(struct doctor *d))
+{
+    const struct doctor_check check = {.name = "it", .about = "it", .look = look};
+
+    return doctor_look(d, &check);
+}
+
+/* A route that was repaired so often, so long ago. */
+static json_t *look_at_fight(int repairs, int seconds, const char *state, const char *reason)
+{
+    struct doctor d = {.root = root};
+    json_t *result;
+
+    d.status = json_pack("{s:[{s:s, s:s, s:s, s:s, s:i, s:I}]}", "objects", "kind", "route", "name",
+            "default", "state", state, "reason", reason, "repairs", repairs, "last_repair_ago_usec",
+            (json_int_t)seconds * 1000000);
+    result = look_with(&d, doctor_fights);
+    json_decref(d.status);
+    return result;
+}
+
+static void test_fights(void **state)
+{
+    static const char waits[] = "something keeps undoing the repair; backing off";
+    static const struct {
+        int repairs, seconds;
+        const char *state, *reason, *told;
+        size_t notes;
+    } cases[] = {
+            {7, 1, "held", "", "ok", 0},
+            {8, 59, "held", "", "found", 0},
+            {8, 61, "held", "", "ok", 1},
+            {8, 3599, "held", "", "ok", 1},
+            {8, 3601, "held", "", "ok", 0},
+            {9, 290, "wrong", waits, "found", 0}, /* it is undone, and waits for its turn */
+            {9, 290, "wrong", "cannot write", "ok", 0},
+    };
+    json_t *result;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        result = look_at_fight(cases[i].repairs, cases[i].seconds, cases[i].state, cases[i].reason);
+        assert_string_equal(state_of(result), cases[i].told);
+        assert_int_equal(json_array_size(json_object_get(result, "notes")), cases[i].notes);
+        json_decref(result);
+    }
+    result = look_at_fight(12, 125, "held", "");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(result, "notes"), 0)),
+            "route default was repaired 12 times, the last time 2 min 5 s ago; it stands since");
+    json_decref(result);
+}
+
+static void test_no_daemon(void **state)
+{
+    static const struct nsh_options options = {.config = "/etc/netshared.yaml",
+            .runtime_directory = "/run/netshared",
+            .state_directory = "/var/lib/netshared"};
+    struct nsh_desired nothing = {0}, something = {.n_rules = 1};
+    struct nsh_loaded absent = {.error = -ENOENT}, bad = {.error = -EINVAL};
+    struct doctor d = {
+            .options = &options, .root = root, .status_error = -ENOENT, .loaded = &absent};
+    const struct nsh_settings settings = {0};
+    json_t *result = look_with(&d, doctor_daemon);
+
+    (void)state;
+    assert_int_equal(nsh_config_new_empty(&settings, &something.config), 0);
+    assert_string_equal(
+            first(result, "what"), "no daemon runs for this network namespace: nothing is kept");
+    assert_string_equal(
+            first(result, "fix"), "write the file (see below), then run: netshared run");
+    json_decref(result);
+    d.loaded = &bad;
+    put("/run/systemd/system/x", "");
+    put("/usr/lib/systemd/system/netshared.service", "");
+    result = look_with(&d, doctor_daemon);
+    assert_string_equal(first(result, "fix"),
+            "mend the file (see below), then run: systemctl enable --now netshared");
+    json_decref(result);
+    d.desired = &something;
+    result = look_with(&d, doctor_daemon);
+    assert_string_equal(first(result, "command"), "systemctl enable --now netshared");
+    json_decref(result);
+    d.desired = &nothing;
+    result = look_with(&d, doctor_daemon);
+    assert_string_equal(state_of(result), "idle");
+    assert_string_equal(json_string_value(json_object_get(result, "why")),
+            "none runs, and the file wants nothing; to have one, run: systemctl enable --now "
+            "netshared");
+    json_decref(result);
+    nsh_config_free(something.config);
+}
+
 /* ---- commands ---- */
 
 static void test_quote(void **state)
@@ -409,6 +503,8 @@ int main(void)
             cmocka_unit_test(test_conntrack),
             cmocka_unit_test(test_port_uses),
             cmocka_unit_test(test_port_range),
+            cmocka_unit_test(test_fights),
+            cmocka_unit_test_teardown(test_no_daemon, clear),
             cmocka_unit_test(test_quote),
             cmocka_unit_test(test_sysctl_names),
     };

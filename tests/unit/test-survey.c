@@ -185,6 +185,47 @@ static void test_policies(void **state)
     end(&m);
 }
 
+static void test_forwarding(void **state)
+{
+    static const char share[] = "share: [{name: a, lan: eth0, wan: eth1, family: ipv4}]\n";
+    static const char leave[] = "settings: {forwarding: leave}\n"
+                                "share: [{name: a, lan: eth0, wan: eth1, family: ipv4}]\n";
+    static const struct {
+        const char *state, *reason, *part;
+    } cases[] = {
+            {"wrong", "something keeps undoing the repair; backing off",
+                    "stop what switches it off"},
+            {"pending", "it waits until the masquerade rules hold",
+                    "it waits until the masquerade rules hold; do what is said of the policies"},
+            {"wrong", "cannot write /proc/sys/net/ipv4/ip_forward: Read-only file system",
+                    "Read-only file system; run: sysctl -w net.ipv4.ip_forward=1 "},
+            {"held", "", "run: netshared reload"},
+    };
+    static const struct nsh_options options = {0};
+    struct machine m;
+
+    (void)state;
+    begin(&m);
+    m.d.options = &options;
+    assert_int_equal(m.d.fib->ops->sysctl_set(m.d.fib, "net/ipv4/ip_forward", 0), 0);
+    take(&m, share);
+    assert_well(&m, doctor_forwarding); /* whoever starts a daemon has it on */
+    take(&m, leave);
+    assert_finds(
+            &m, doctor_forwarding, "'forwarding: leave'; run: sysctl -w net.ipv4.ip_forward=1 ");
+    take(&m, share);
+    m.d.status = json_pack("{s:[]}", "objects");
+    assert_finds(&m, doctor_forwarding, "as soon as it has this file; run: netshared reload");
+    json_decref(m.d.status);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
+        m.d.status = json_pack("{s:[{s:s, s:s, s:s, s:s}]}", "objects", "kind", "forwarding",
+                "name", "ipv4", "state", cases[i].state, "reason", cases[i].reason);
+        assert_finds(&m, doctor_forwarding, cases[i].part);
+        json_decref(m.d.status);
+    }
+    end(&m);
+}
+
 static void test_without(void **state)
 {
     const struct doctor_check check = {.name = "it", .about = "it", .look = doctor_gateways};
@@ -204,6 +245,7 @@ int main(void)
             cmocka_unit_test(test_gateways),
             cmocka_unit_test(test_rivals),
             cmocka_unit_test(test_policies),
+            cmocka_unit_test(test_forwarding),
             cmocka_unit_test(test_without),
     };
 
