@@ -34,7 +34,7 @@ static void look_out(struct doctor *d, const struct nsh_policy *p,
     }
 }
 
-static bool in_force(const struct doctor *d, const struct nsh_policy *p)
+bool doctor_in_force(const struct doctor *d, const struct nsh_policy *p)
 {
     return !p->disabled && nsh_desired_is_open(d->desired, p->when);
 }
@@ -47,24 +47,24 @@ void doctor_ways_out(struct doctor *d)
         return;
     c = d->desired->config;
     for (size_t i = 0; i < c->n_masquerades; i++)
-        if (in_force(d, &c->masquerades[i].policy))
+        if (doctor_in_force(d, &c->masquerades[i].policy))
             look_out(d, &c->masquerades[i].policy, &c->masquerades[i].out,
                     c->masquerades[i].to.items != NULL);
     for (size_t i = 0; i < c->n_shares; i++)
-        if (in_force(d, &c->shares[i].policy))
+        if (doctor_in_force(d, &c->shares[i].policy))
             look_out(d, &c->shares[i].policy, &c->shares[i].wan, false);
 }
 
 /* ---- two sides with one subnet ---- */
 
-static bool overlap(const struct nsh_prefix *a, const struct nsh_prefix *b)
+bool doctor_overlap(const struct nsh_prefix *a, const struct nsh_prefix *b)
 {
     return a->family == b->family &&
            (a->length <= b->length ? nsh_prefix_contains(a, b->family, &b->addr)
                                    : nsh_prefix_contains(b, a->family, &a->addr));
 }
 
-static bool is_side(
+bool doctor_is_side(
         const struct nsh_survey *s, const struct nsh_device_list *side, uint32_t ifindex)
 {
     for (size_t i = 0; i < s->n_links; i++)
@@ -83,9 +83,9 @@ static void look_at_share(struct doctor *d, const struct nsh_share *share)
         for (size_t k = 0; k < s->n_subnets; k++) {
             const struct nsh_survey_subnet *lan = &s->subnets[i], *wan = &s->subnets[k];
 
-            if (lan->ifindex == wan->ifindex || !overlap(&lan->prefix, &wan->prefix) ||
-                    !is_side(s, &share->lan, lan->ifindex) ||
-                    !is_side(s, &share->wan, wan->ifindex))
+            if (lan->ifindex == wan->ifindex || !doctor_overlap(&lan->prefix, &wan->prefix) ||
+                    !doctor_is_side(s, &share->lan, lan->ifindex) ||
+                    !doctor_is_side(s, &share->wan, wan->ifindex))
                 continue;
             doctor_find(d, share->policy.origin,
                     "give one side another subnet: the LAN's is the one that is yours to choose",
@@ -103,7 +103,7 @@ void doctor_subnets(struct doctor *d)
     if (!doctor_can_judge(d))
         return;
     for (size_t i = 0; i < d->desired->config->n_shares; i++)
-        if (in_force(d, &d->desired->config->shares[i].policy))
+        if (doctor_in_force(d, &d->desired->config->shares[i].policy))
             look_at_share(d, &d->desired->config->shares[i]);
 }
 
@@ -118,7 +118,7 @@ static const struct nsh_survey_link *smallest(
     const struct nsh_survey_link *found = NULL;
 
     for (size_t i = 0; i < s->n_links; i++)
-        if (s->links[i].mtu > 0 && is_side(s, side, s->links[i].ifindex) &&
+        if (s->links[i].mtu > 0 && doctor_is_side(s, side, s->links[i].ifindex) &&
                 (!found || s->links[i].mtu < found->mtu))
             found = &s->links[i];
     return found;
@@ -132,7 +132,8 @@ void doctor_segments(struct doctor *d)
         const struct nsh_share *share = &d->desired->config->shares[i];
         const struct nsh_survey_link *wan = smallest(&d->survey, &share->wan);
 
-        if (!share->keep_mss || !wan || wan->mtu >= ETHERNET_MTU || !in_force(d, &share->policy))
+        if (!share->keep_mss || !wan || wan->mtu >= ETHERNET_MTU ||
+                !doctor_in_force(d, &share->policy))
             continue;
         doctor_find(d, share->policy.origin, "leave 'clamp-mss: false' out",
                 "packets of at most %u bytes fit through '%s', and share '%s' does not clamp TCP's "

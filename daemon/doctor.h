@@ -104,12 +104,13 @@ void doctor_objects(struct doctor *d); /* doctor-daemon.c */
 void doctor_fights(struct doctor *d);  /* doctor-daemon.c */
 void doctor_sandbox(struct doctor *d); /* doctor-sandbox.c */
 
-void doctor_interfaces(struct doctor *d); /* doctor-file.c */
-void doctor_gateways(struct doctor *d);   /* doctor-file.c */
-void doctor_rivals(struct doctor *d);     /* doctor-file.c */
-void doctor_ways_out(struct doctor *d);   /* doctor-policies.c */
-void doctor_subnets(struct doctor *d);    /* doctor-policies.c */
-void doctor_segments(struct doctor *d);   /* doctor-policies.c */
+void doctor_interfaces(struct doctor *d);   /* doctor-file.c */
+void doctor_gateways(struct doctor *d);     /* doctor-file.c */
+void doctor_rivals(struct doctor *d);       /* doctor-file.c */
+void doctor_ways_out(struct doctor *d);     /* doctor-policies.c */
+void doctor_subnets(struct doctor *d);      /* doctor-policies.c */
+void doctor_segments(struct doctor *d);     /* doctor-policies.c */
+void doctor_network_maps(struct doctor *d); /* doctor-network-maps.c */
 
 void doctor_forwarding(struct doctor *d);     /* doctor-sysctls.c */
 void doctor_reverse_path(struct doctor *d);   /* doctor-reverse-path.c */
@@ -123,6 +124,12 @@ void doctor_conntrack(struct doctor *d); /* doctor-conntrack.c */
 void doctor_ports(struct doctor *d);     /* doctor-conntrack.c */
 
 /* ---- judging, apart from looking ---- */
+
+bool doctor_in_force(const struct doctor *d, const struct nsh_policy *p);
+bool doctor_overlap(const struct nsh_prefix *a, const struct nsh_prefix *b);
+/* The device is one of the list's, under one of its names. */
+bool doctor_is_side(
+        const struct nsh_survey *s, const struct nsh_device_list *side, uint32_t ifindex);
 
 /* What systemd-networkd's files below `root` say of a switch of [Network]; `otherwise`: nothing. */
 bool doctor_networkd_says(const char *root, const char *key, bool otherwise);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "cleanup.h"
@@ -178,6 +179,23 @@ static bool is_drop_in(const char *name)
     return name[0] != '.' && n > suffix && strcmp(name + n - suffix, SUFFIX) == 0;
 }
 
+/* It looks like one, and whoever wrote it thinks that it counts. */
+static void warn_of_suffix(struct nsh_loader *l, const char *directory, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    nsh_autofree char *path = NULL;
+    char hint[NSH_HINT_TEXT], shown[256];
+
+    if (name[0] == '.' || !dot || (strcasecmp(dot, ".yml") != 0 && strcasecmp(dot, SUFFIX) != 0))
+        return;
+    if (asprintf(&path, "%s/%s", directory, name) < 0)
+        path = NULL;
+    (void)snprintf(hint, sizeof(hint), "name it %s" SUFFIX,
+            nsh_printable(name, (size_t)(dot - name), shown, sizeof(shown)));
+    nsh_diag_add(l->diags, NSH_DIAG_WARNING, path, 0, 0, hint,
+            "this file is not read: the name of a drop-in ends in " SUFFIX);
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -205,8 +223,10 @@ static int list_drop_ins(struct nsh_loader *l, int fd, const char *directory, st
         return -ENOMEM;
     }
     while ((errno = 0, e = readdir(dir))) {
-        if (!is_drop_in(e->d_name))
+        if (!is_drop_in(e->d_name)) {
+            warn_of_suffix(l, directory, e->d_name);
             continue;
+        }
         if (list->n >= NSH_DROP_INS_MAX) {
             nsh_diag_add(l->diags, NSH_DIAG_ERROR, directory, 0, 0, NULL,
                     "it holds more than %d drop-ins", NSH_DROP_INS_MAX);

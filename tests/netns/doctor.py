@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from daemon import Daemon
 from netns import wait_until
 from tap import case, check, contains, equal, main
-from topology import SERVER4, Lan, Router, Uplinks
+from topology import CLIENT4, SERVER4, Lan, Router, Uplinks
 from traffic import UdpEcho, udp_peer
 
 DEFAULT = "routes:\n  - {to: default, via: 192.0.2.2, dev: eth1}\n"
@@ -220,6 +220,31 @@ def _():
         d = Daemon(w.router, SHARE.replace("ipv4}", "ipv4, clamp-mss: false}")).start()
         contains(one(d, "segment-size")["what"], "at most 1492 bytes fit through 'eth1'", "what")
         d.reload(SHARE)
+        well(d)
+        d.stop()
+
+
+@case("outside addresses that nobody answers for")
+def _():
+    with Lan() as w:
+        text = """version: 1
+routes:
+  - {to: default, via: 192.0.2.2, dev: eth1}%s
+network-map:
+  - {name: m%d, dev: eth1, inside: '%s', outside: '%s'}
+"""
+        d = Daemon(w.router, text % ("", 4, "10.0.0.0/29", "192.0.2.8/29")).start()
+        finding = one(d, "network-maps")
+        contains(finding["what"], "nobody answers for 192.0.2.8 at 'eth1'", "what")
+        route = "\n  - " + finding["fix"].split("the route ")[1].split("}")[0] + "}"
+        UdpEcho(w.client, CLIENT4)
+        equal(udp_peer(w.server, "192.0.2.10", timeout=0.5), None, "seen from")
+        d.reload(text % (route, 4, "10.0.0.0/29", "192.0.2.8/29"))
+        well(d)
+        equal(udp_peer(w.server, "192.0.2.10"), SERVER4, "seen from, with its route")
+        d.reload(text % ("", 6, "2001:db8:a::/125", "2001:db8:b::8/125"))
+        finding = one(d, "network-maps")
+        w.router.run("sh", "-c", finding["fix"].split("each address: ")[1])
         well(d)
         d.stop()
 

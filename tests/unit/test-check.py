@@ -111,6 +111,21 @@ def _():
         contains(said[0]["hint"], "'home' is at %s:3" % path, "the other place")
 
 
+@case("a drop-in whose name does not end as it should")
+def _():
+    with Folder() as f:
+        path = f.write(GOOD)
+        other = f.write("rules: [", "netshared.d/lan.yml")
+        f.write("", "netshared.d/.hidden.yml")
+        f.write("", "netshared.d/lan.yaml.bak")
+        said = f.json("--strict", path, code=1)["diagnostics"]
+        equal(said, [{"severity": "warning", "file": other, "hint": "name it lan.yaml",
+                      "message": "this file is not read: the name of a drop-in ends in .yaml"}],
+              "what is told")
+        os.rename(other, f.path + "/netshared.d/lan.YAML")
+        equal(f.json(path)["warnings"], 1, "in capital letters")
+
+
 @case("what is disabled is counted")
 def _():
     with Folder() as f:

@@ -25,10 +25,9 @@ struct advice {
     const char *text;  /* of the warning of b; NULL: none */
 };
 
-/* In lines 4 and 5; what is not about two of them was judged elsewhere. */
-static void load(const char *section, const char *a, const char *b, struct nsh_diags *d)
+static void load_text(const char *text, struct nsh_diags *d)
 {
-    char text[1024];
+    int n = (int)strlen(text);
     nsh_autoclose int fd = memfd_create("advice", MFD_CLOEXEC);
     struct nsh_config_source source = {.path = "advice.yaml",
             .trust = NSH_TRUST_ADVISE,
@@ -36,17 +35,25 @@ static void load(const char *section, const char *a, const char *b, struct nsh_d
             .fd = fd,
             .archive_fd = -1};
     struct nsh_config *c = NULL;
-    int n = snprintf(text, sizeof(text),
-            "version: 1\nsettings: {forwarding: leave}\n%s:\n- {name: a, %s}\n- {name: b, %s}\n",
-            section, a, b);
 
-    assert_true(n > 0 && (size_t)n < sizeof(text));
     assert_int_equal(fchmod(fd, 0600), 0);
     assert_int_equal(write(fd, text, (size_t)n), n);
     if (nsh_config_load(&source, d, &c) < 0)
         nsh_diags_print(d, stderr);
     assert_non_null(c);
     nsh_config_free(c);
+}
+
+/* In lines 4 and 5; what is not about two of them was judged elsewhere. */
+static void load(const char *section, const char *a, const char *b, struct nsh_diags *d)
+{
+    char text[1024];
+    int n = snprintf(text, sizeof(text),
+            "version: 1\nsettings: {forwarding: leave}\n%s:\n- {name: a, %s}\n- {name: b, %s}\n",
+            section, a, b);
+
+    assert_true(n > 0 && (size_t)n < sizeof(text));
+    load_text(text, d);
 }
 
 static bool is_of_one(const struct nsh_diag *diag)
@@ -251,6 +258,133 @@ static void test_position(void **state)
     assert_advice(&narrow, 4);
 }
 
+/* ---- of different kinds ---- */
+
+/* The text of the one warning, with its line; "": there is none. */
+static void assert_sides(const char *yaml, unsigned line, const char *text, const char *hint)
+{
+    struct nsh_diags *d = nsh_diags_new();
+    const struct nsh_diag *said = NULL;
+    char all[2048];
+
+    (void)snprintf(all, sizeof(all), "version: 1\n%s", yaml);
+    load_text(all, d);
+    for (size_t i = 0; i < nsh_diags_count(d); i++) {
+        const struct nsh_diag *diag = nsh_diags_get(d, i);
+
+        if (is_of_one(diag))
+            continue;
+        if (said || !text)
+            fail_msg("%s: %s", yaml, diag->text);
+        said = diag;
+    }
+    if (text && !said)
+        fail_msg("%s: nothing was said", yaml);
+    if (said) {
+        assert_string_equal(said->text, text);
+        assert_int_equal(said->severity, NSH_DIAG_WARNING);
+        assert_int_equal(said->line, line);
+        assert_non_null(strstr(said->hint, hint));
+    }
+    nsh_diags_free(d);
+}
+
+#define SHARE "share: [{name: home, lan: [eth1, vlan+], wan: eth0}]\n"
+#define LEAVE "settings: {forwarding: leave}\n"
+
+static void test_inside(void **state)
+{
+    static const char in[] =
+            "port-forwards: [{name: b, protocol: tcp, port: 80, to: 10.0.0.2, %s}]";
+    static const struct {
+        const char *keys, *text, *hint;
+    } cases[] = {
+            {"in: eth0", NULL, NULL},
+            {"in: eth1, enabled: false", NULL, NULL},
+            {"in: eth1", "'b' takes what comes in by eth1, the 'lan' of 'home'",
+                    "'home' is at advice.yaml:2: 'in' is where they come from outside; was "
+                    "'hairpin: true' meant"},
+            {"in: [eth0, vlan7], hairpin: true",
+                    "'b' takes what comes in by vlan7, the 'lan' of 'home'", "already"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
+        char forward[256], yaml[512];
+
+        (void)snprintf(forward, sizeof(forward), in, cases[i].keys);
+        (void)snprintf(yaml, sizeof(yaml), "%s%s", SHARE, forward);
+        assert_sides(yaml, 3, cases[i].text, cases[i].hint);
+    }
+}
+
+static void test_sides(void **state)
+{
+    static const char leads_in[] =
+            "'b' is for what leaves by eth1, the 'lan' of 'home': for nothing that goes out to the "
+            "world";
+
+    (void)state;
+    assert_sides(LEAVE SHARE "masquerade: [{name: b, out: eth1}]", 4, leads_in, "its 'wan'");
+    assert_sides(LEAVE SHARE "masquerade: [{name: b, out: [eth1, eth0]}]", 0, NULL, NULL);
+    assert_sides(LEAVE SHARE "masquerade: [{name: b, out: eth1, to: 10.0.0.7}]", 0, NULL, NULL);
+    assert_sides(LEAVE "share: [{name: home, lan: eth1, wan: eth0, allow-inbound: true}]\n"
+                       "masquerade: [{name: b, out: eth1}]",
+            0, NULL, NULL);
+    assert_sides(SHARE "network-map: [{name: b, dev: eth1, inside: 10.0.0.0/24, outside: "
+                       "10.9.0.0/24}]\nsettings: {forwarding: leave}",
+            3, "'b' is known by its outside addresses at eth1, the 'lan' of 'home'",
+            "was the 'wan' meant?");
+    assert_sides("share: [{name: b, lan: eth1, wan: eth0, isolate: true}]", 2,
+            "'b' has one 'lan', and nothing to isolate it from", "leave 'isolate' out");
+    assert_sides("share: [{name: b, lan: vlan+, wan: eth0, isolate: true}]", 0, NULL, NULL);
+    assert_sides("share: [{name: b, lan: [eth1, eth2], wan: eth0, isolate: true}]", 0, NULL, NULL);
+}
+
+static void test_filter(void **state)
+{
+    static const char map[] = "network-map: [{name: b, dev: eth0, inside: 10.0.0.0/24, outside: "
+                              "10.9.0.0/24}]\n";
+    static const char open[] = "'b' switches forwarding on, and nothing here keeps neighbours "
+                               "outside from the networks inside";
+    char yaml[512];
+
+    (void)state;
+    assert_sides(map, 2, open, "a 'share' with this device as its 'wan'");
+    (void)snprintf(yaml, sizeof(yaml), "%s%s", map, SHARE);
+    assert_sides(yaml, 0, NULL, NULL);
+    (void)snprintf(yaml, sizeof(yaml), "%s%s", map, LEAVE);
+    assert_sides(yaml, 0, NULL, NULL);
+}
+
+static void test_mapped(void **state)
+{
+    static const char text[] =
+            "'b' can never act: the network-map 'm' comes before it and takes all";
+    static const struct {
+        const char *keys, *text;
+    } cases[] = {
+            {"from: 10.0.0.0/25, out: eth0", text},
+            {"from: [10.0.0.0/25, 10.0.0.128/25], out: [eth0, eth2]", text},
+            {"from: 10.0.0.0/25, out: [eth0, eth1]", NULL},
+            {"from: 10.0.0.0/16, out: eth0", NULL},
+            {"out: eth0", NULL},
+            {"from: 10.0.0.0/25, out: eth0, position: first", NULL},
+            {"from: 10.0.0.0/25, out: eth0, enabled: false", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
+        char yaml[512];
+
+        (void)snprintf(yaml, sizeof(yaml),
+                LEAVE "network-map: [{name: m, dev: [eth0, eth2], inside: 10.0.0.0/24, outside: "
+                      "10.9.0.0/24}]\nmasquerade: [{name: b, %s}]",
+                cases[i].keys);
+        assert_sides(yaml, 4, cases[i].text, "'m' is at advice.yaml:3:");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +393,10 @@ int main(void)
             cmocka_unit_test(test_shares),
             cmocka_unit_test(test_masquerades),
             cmocka_unit_test(test_position),
+            cmocka_unit_test(test_inside),
+            cmocka_unit_test(test_sides),
+            cmocka_unit_test(test_filter),
+            cmocka_unit_test(test_mapped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

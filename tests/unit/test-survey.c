@@ -185,6 +185,51 @@ static void test_policies(void **state)
     end(&m);
 }
 
+static void test_network_maps(void **state)
+{
+    static const char map[] = "network-map: [{name: a, dev: eth1, inside: 10.0.0.0/29, outside: "
+                              "192.0.2.8/29}]\n";
+    static const char six[] = "network-map: [{name: a, dev: 'eth+', inside: 'fd00::/125', outside: "
+                              "'2001:db8::8/125'}]\n";
+    static const char private[] = "network-map: [{name: a, dev: eth1, inside: 10.0.0.0/29, "
+                                  "outside: 10.99.1.0/29}]\n";
+    char words[64], routed[512];
+    struct machine m;
+
+    (void)state;
+    begin(&m);
+    take(&m, map);
+    assert_finds(&m, doctor_network_maps,
+            "nobody answers for 192.0.2.8 at 'eth1': the outside addresses of 'a' are of that "
+            "link's own subnet, and this machine does not have them; write the route {to: "
+            "192.0.2.8/29, type: local, dev: lo}, and this machine answers");
+    (void)snprintf(routed, sizeof routed, "%s%s",
+            "routes: [{to: 192.0.2.8/29, type: local, dev: lo}]\n", map);
+    take(&m, routed);
+    assert_well(&m, doctor_network_maps);
+    for (unsigned i = 8; i < 15; i++) {
+        (void)snprintf(words, sizeof words, "addr add 192.0.2.%u/32 dev eth1", i);
+        ip(&m, words);
+    }
+    take(&m, map);
+    assert_finds(&m, doctor_network_maps, "nobody answers for 192.0.2.15 at 'eth1'");
+    ip(&m, "addr add 192.0.2.15/32 dev eth0");
+    take(&m, map);
+    assert_well(&m, doctor_network_maps);
+    ip(&m, "addr add 2001:db8::1/64 dev eth1");
+    take(&m, six);
+    assert_finds(&m, doctor_network_maps, "have the router there route 2001:db8::8/125 to this");
+
+    take(&m, private);
+    assert_well(&m, doctor_network_maps); /* who is behind eth1 may route it */
+    ip(&m, "route add default via 192.0.2.2 dev eth1");
+    take(&m, private);
+    assert_finds(&m, doctor_network_maps,
+            "'eth1' leads to the Internet, where nobody routes 10.99.1.0/29: what 'a' translates "
+            "gets no answer");
+    end(&m);
+}
+
 static void test_forwarding(void **state)
 {
     static const char share[] = "share: [{name: a, lan: eth0, wan: eth1, family: ipv4}]\n";
@@ -245,6 +290,7 @@ int main(void)
             cmocka_unit_test(test_gateways),
             cmocka_unit_test(test_rivals),
             cmocka_unit_test(test_policies),
+            cmocka_unit_test(test_network_maps),
             cmocka_unit_test(test_forwarding),
             cmocka_unit_test(test_without),
     };
