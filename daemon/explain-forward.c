@@ -118,26 +118,45 @@ static struct nsh_forward_path path_of(const struct nsh_packet *p, bool reply)
     return path;
 }
 
+/* What somebody bans by name is no mistake to be mended: it is told of, and left to whoever did. */
+static const char *fix_others(const struct nsh_packet *p, const struct nsh_forward_drop *drop,
+        bool reply, bool accepted, char *buf, size_t size)
+{
+    char share[128] = "";
+
+    if (drop->named) {
+        snprintf(buf, size,
+                "nothing, if that is meant: the rule names what it drops; else whoever wrote it "
+                "has "
+                "to spare this packet");
+        return buf;
+    }
+    if (!accepted && !p->translated)
+        snprintf(share, sizeof share,
+                "a share between %s and %s in the file, which keeps it let through; or ",
+                reply ? p->out : p->in, reply ? p->in : p->out);
+    snprintf(buf, size, "%s%s", share, drop->fix);
+    return buf;
+}
+
 static bool ask_others(struct explain *e, struct nsh_firewall *fw, const struct nsh_packet *p,
         bool reply, bool accepted)
 {
     const struct nsh_forward_path path = path_of(p, reply);
     struct nsh_forward_drop drop;
-    char fix[896], share[128] = "";
-    int r = fw->ops->drops ? fw->ops->drops(fw, p->family, &path, accepted, &drop) : 0;
+    char fix[896], how[320];
+    int r = fw->ops->drops ? fw->ops->drops(fw, p->family, &path, &drop) : 0;
 
     if (r < 0)
         explain_say(e, "What rules of others in %s do with it can't be seen: %s.", fw->ops->name,
                 strerror(-r));
     if (r <= 0)
         return true;
-    if (!accepted && !p->translated)
-        snprintf(share, sizeof share,
-                "a share between %s and %s in the file, which keeps it let through; or ",
-                reply ? p->out : p->in, reply ? p->in : p->out);
-    snprintf(fix, sizeof fix, "%s%s", share, drop.fix);
-    explain_say(e, "%s drops it.", drop.what);
-    explain_stop(e, fix, "%s drops %s", drop.what, reply ? "the answer" : "what is forwarded so");
+    snprintf(how, sizeof how, drop.rule[0] ? "by the rule %s" : "by its policy%s", drop.rule);
+    explain_say(e, "%s drops it, %s.", drop.what, how);
+    explain_set(e, "dropped_by", json_string(drop.rule[0] ? drop.rule : drop.what));
+    explain_stop(e, fix_others(p, &drop, reply, accepted, fix, sizeof fix), "%s drops %s, %s",
+            drop.what, reply ? "the answer" : "what is forwarded so", how);
     return false;
 }
 

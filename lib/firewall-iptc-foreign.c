@@ -356,6 +356,15 @@ static void get_rule(struct nsh_foreign_rule *f, const struct nsh_xt *xt, const 
     say_removal(f, program);
 }
 
+void nsh_xt_rule_format(const struct nsh_xt *xt, struct xtc_handle *h, const char *chain,
+        const void *rule, char *buf, size_t size)
+{
+    struct nsh_foreign_rule f = {.hook = chain};
+
+    get_rule(&f, xt, rule, xt->target(rule, h), h);
+    snprintf(buf, size, "%s", f.text);
+}
+
 static int get_rules(
         const struct nsh_xt *xt, struct xtc_handle *h, nsh_foreign_seen *seen, void *userdata)
 {

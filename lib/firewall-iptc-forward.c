@@ -25,7 +25,10 @@ struct judge {
     const struct nsh_xt *xt;
     struct xtc_handle *h;
     const struct nsh_forward_path *path;
-    bool ours; /* our chains accept it */
+    bool ours; /* our chains have their say */
+    /* The last rule that dropped it for certain, and its chain. */
+    const void *dropper;
+    const char *chain;
 };
 
 _Static_assert(IPT_INV_VIA_IN == IP6T_INV_VIA_IN && IPT_INV_VIA_OUT == IP6T_INV_VIA_OUT &&
@@ -143,10 +146,9 @@ static enum nsh_certainty match_rule(
 
 /* ---- chains ---- */
 
-static enum verdict judge_chain(const struct judge *j, const char *chain, unsigned int depth);
+static enum verdict judge_chain(struct judge *j, const char *chain, unsigned int depth);
 
-static enum verdict verdict_of(
-        const struct judge *j, const char *target, bool leaves, unsigned int depth)
+static enum verdict verdict_of(struct judge *j, const char *target, bool leaves, unsigned int depth)
 {
     enum verdict v;
 
@@ -157,9 +159,7 @@ static enum verdict verdict_of(
         return RETURN;
     if (nsh_forward_xt_drops(target))
         return DROP;
-    if (nsh_chain_is_ours(target))
-        return j->ours ? ACCEPT : CONTINUE;
-    if (!j->xt->is_chain(target, j->h))
+    if (!j->xt->is_chain(target, j->h) || (!j->ours && nsh_chain_is_ours(target)))
         return CONTINUE;
     v = judge_chain(j, target, depth + 1);
     return v == CONTINUE && leaves ? RETURN : v;
@@ -185,7 +185,7 @@ const void **nsh_xt_rules(
 /* ACCEPT, DROP, or CONTINUE behind what led to it. A rule that may match is only believed to
  * accept.
  */
-static enum verdict judge_chain(const struct judge *j, const char *chain, unsigned int depth)
+static enum verdict judge_chain(struct judge *j, const char *chain, unsigned int depth)
 {
     size_t n = 0;
     nsh_autofree const void **rules = depth > DEPTH ? NULL : nsh_xt_rules(j->xt, j->h, chain, &n);
@@ -198,6 +198,10 @@ static enum verdict judge_chain(const struct judge *j, const char *chain, unsign
         const char *target = c == NSH_NO ? NULL : j->xt->target(rules[i], j->h);
         enum verdict v = target ? verdict_of(j, target, r.leaves, depth) : CONTINUE;
 
+        if (c == NSH_YES && nsh_forward_xt_drops(target)) {
+            j->dropper = rules[i];
+            j->chain = chain;
+        }
         if (v == ACCEPT || (c == NSH_YES && v == DROP))
             return v;
         if (c == NSH_YES && v == RETURN)
@@ -206,13 +210,43 @@ static enum verdict judge_chain(const struct judge *j, const char *chain, unsign
     return CONTINUE;
 }
 
-int nsh_xt_judge(const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path,
-        bool ours)
+static bool judge(struct judge *j)
 {
-    const struct judge j = {.xt = xt, .h = h, .path = path, .ours = ours};
     struct xt_counters counters;
-    enum verdict v = judge_chain(&j, "FORWARD", 0);
-    const char *policy = v == CONTINUE ? xt->policy("FORWARD", &counters, h) : NULL;
+    enum verdict v = judge_chain(j, "FORWARD", 0);
+    const char *policy = v == CONTINUE ? j->xt->policy("FORWARD", &counters, j->h) : NULL;
 
+    if (v != DROP)
+        j->dropper = NULL;
     return v == DROP || (policy && strcmp(policy, "DROP") == 0);
+}
+
+bool nsh_xt_judge(
+        const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path)
+{
+    return judge(&(struct judge){.xt = xt, .h = h, .path = path});
+}
+
+/* The same rule would not have been the one, had less been known of the packet. */
+static bool is_named(const struct judge *j)
+{
+    struct nsh_forward_path general[2];
+    struct judge wide = {.xt = j->xt, .h = j->h, .ours = j->ours};
+
+    nsh_forward_general(j->path, general);
+    wide.path = &general[j->path->reply];
+    return j->dropper && (!judge(&wide) || wide.dropper != j->dropper);
+}
+
+bool nsh_xt_drops(const struct nsh_xt *xt, struct xtc_handle *h,
+        const struct nsh_forward_path *path, struct nsh_forward_drop *ret)
+{
+    struct judge j = {.xt = xt, .h = h, .path = path, .ours = true};
+
+    if (!judge(&j))
+        return false;
+    *ret = (struct nsh_forward_drop){.named = is_named(&j)};
+    if (j.dropper)
+        nsh_xt_rule_format(xt, h, j.chain, j.dropper, ret->rule, sizeof ret->rule);
+    return true;
 }

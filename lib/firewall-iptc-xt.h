@@ -107,12 +107,12 @@ void nsh_xt_decode(const struct nsh_xt *xt, struct nsh_xt_names *names, const vo
 
 /* ---- what others do with a packet (firewall-iptc-forward.c, firewall-iptc-ban.c) ---- */
 
-/*
- * 1: the filter table's FORWARD drops a packet of the path; 0, -errno. `ours`: where one of our
- * jumps stands, that accepts it; else they are passed over.
- */
-int nsh_xt_judge(const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path,
-        bool ours);
+/* The filter table's FORWARD drops a packet of the path; our own jumps are passed over. */
+bool nsh_xt_judge(
+        const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path);
+/* The same as things stand, our own chains among them; then `ret` has the rule. */
+bool nsh_xt_drops(const struct nsh_xt *xt, struct xtc_handle *h,
+        const struct nsh_forward_path *path, struct nsh_forward_drop *ret);
 
 /*
  * Bans: rules of others that drop or reject what they name by address, set, port or mark, or by a
@@ -135,6 +135,9 @@ bool nsh_xt_describe(const struct nsh_xt *xt, struct nsh_xt_names *names, const 
 
 /* As foreign() of the contract (firewall-iptc-foreign.c). */
 int nsh_xt_foreign(struct nsh_firewall *fw, int family, nsh_foreign_seen *seen, void *userdata);
+/* A rule of a chain as `iptables -S` shows it, as far as is known here. */
+void nsh_xt_rule_format(const struct nsh_xt *xt, struct xtc_handle *h, const char *chain,
+        const void *rule, char *buf, size_t size);
 
 /* ---- what a table looked like (firewall-iptc-poll.c) ---- */
 

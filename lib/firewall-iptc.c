@@ -370,7 +370,7 @@ static void explain_drop(const struct nsh_xt *xt, const struct nsh_forward_path 
 }
 
 static int iptc_drops(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
-        bool accepted, struct nsh_forward_drop *ret)
+        struct nsh_forward_drop *ret)
 {
     const struct nsh_xt *xt = nsh_xt_of(family);
     struct nsh_forward_path general[2];
@@ -382,7 +382,7 @@ static int iptc_drops(struct nsh_firewall *fw, int family, const struct nsh_forw
         return r;
     r = take_handle(xt, NSH_TABLE_FILTER, &t);
     if (r >= 0)
-        r = nsh_xt_judge(xt, t.handle, path, accepted);
+        r = nsh_xt_drops(xt, t.handle, path, ret);
     if (r > 0)
         explain_drop(xt, general, nsh_forward_general(path, general), ret);
     forget_handle(xt, &t);
@@ -397,7 +397,7 @@ static void judge_passage(const struct nsh_xt *xt, struct xtc_handle *h, struct 
     size_t n;
 
     for (size_t i = 0; i < p->n_paths; i++)
-        dropped[i] = nsh_xt_judge(xt, h, &p->paths[i], false) > 0;
+        dropped[i] = nsh_xt_judge(xt, h, &p->paths[i]);
     n = nsh_passage_dropped(p, dropped, told);
     if (n == 0)
         return;

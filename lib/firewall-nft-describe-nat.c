@@ -65,12 +65,21 @@ bool nsh_nft_may_translate(const struct nlmsghdr *rule)
 
 /* ---- statements ---- */
 
+/* Of those that end it: others have a chain with them. */
+static void put_verdict(struct nsh_nft_teller *t, enum nsh_nft_verdict verdict)
+{
+    if (verdict == NSH_NFT_ACCEPT || verdict == NSH_NFT_DROP)
+        nsh_nft_put(t, verdict == NSH_NFT_DROP ? "drop " : "accept ");
+}
+
 void nsh_nft_tell_immediate(struct nsh_nft_teller *t, const struct nftnl_expr *x)
 {
     uint32_t reg = nsh_nft_number(x, NFTNL_EXPR_IMM_DREG);
     enum nsh_nft_verdict verdict =
             nsh_nft_verdict_of((int)nsh_nft_number(x, NFTNL_EXPR_IMM_VERDICT));
 
+    if (t->verdicts && nftnl_expr_is_set(x, NFTNL_EXPR_IMM_VERDICT))
+        put_verdict(t, verdict);
     if (nftnl_expr_is_set(x, NFTNL_EXPR_IMM_VERDICT) &&
             (verdict == NSH_NFT_JUMP || verdict == NSH_NFT_GOTO))
         snprintf(t->chain, NFT_NAME_MAXLEN, "%s", nsh_nft_text(x, NFTNL_EXPR_IMM_CHAIN));

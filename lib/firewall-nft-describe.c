@@ -427,6 +427,13 @@ static void tell_nothing(struct nsh_nft_teller *t, const struct nftnl_expr *x)
     (void)x;
 }
 
+static void tell_reject(struct nsh_nft_teller *t, const struct nftnl_expr *x)
+{
+    (void)x;
+    tell_protocol(t);
+    nsh_nft_put(t, "reject ");
+}
+
 static const struct {
     const char *name;
     bool statement; /* what was untold of the matches is told before */
@@ -444,6 +451,7 @@ static const struct {
         {"lookup", false, tell_lookup},
         {"immediate", false, nsh_nft_tell_immediate},
         {"counter", false, tell_nothing},
+        {"reject", false, tell_reject},
         {"masq", true, nsh_nft_tell_masquerade},
         {"nat", true, nsh_nft_tell_nat},
         {"redir", true, nsh_nft_tell_redirect},
@@ -478,6 +486,27 @@ static bool translates(const struct nftnl_rule *rule)
                     strcmp(nsh_nft_text(x, NFTNL_EXPR_NAME), expressions[i].name) == 0)
                 return true;
     return false;
+}
+
+void nsh_nft_rule_format(const struct nftnl_rule *rule, int family, char *buf, size_t size)
+{
+    NSH_CLEANUP(nftnl_expr_iter_destroyp)
+    struct nftnl_expr_iter *iter = nftnl_expr_iter_create(rule);
+    struct nsh_ahead_seen seen = {0};
+    char chain[NFT_NAME_MAXLEN] = "";
+    struct nsh_nft_teller t = {
+            .family = family, .ret = &seen, .fits = true, .chain = chain, .verdicts = true};
+    const struct nftnl_expr *x;
+
+    while (iter && (x = nftnl_expr_iter_next(iter))) {
+        if (nftnl_expr_is_set(x, NFTNL_EXPR_IMM_VERDICT) &&
+                strcmp(nsh_nft_text(x, NFTNL_EXPR_NAME), "immediate") == 0)
+            tell_protocol(&t);
+        tell(&t, x);
+    }
+    if (t.at > 0 && seen.text[t.at - 1] == ' ')
+        seen.text[t.at - 1] = '\0';
+    snprintf(buf, size, "%s", seen.text);
 }
 
 size_t nsh_nft_describe(const struct nftnl_rule *rule, int family, nsh_nft_read_set *read_set,

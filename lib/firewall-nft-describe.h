@@ -12,6 +12,7 @@ struct nsh_nft_teller {
     struct nsh_ahead_seen *ret;
     size_t at; /* in its text */
     bool takes, fits;
+    bool verdicts;                   /* are told of */
     char *chain;                     /* where it leads */
     const struct nftnl_expr *loaded; /* what is compared next */
     uint8_t mask[16];

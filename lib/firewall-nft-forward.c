@@ -2,7 +2,8 @@
 /*
  * Whether base chains of others drop what is forwarded. Each one at the hook has its say, whatever
  * the others accept, so each is gone through by itself, with the chains it leads to. Our own jump
- * in one is looked through, to see what would be without it, or taken for the accept it leads to.
+ * in one is looked through, to see what would be without it, taken for the accept it leads to, or
+ * followed as any other.
  */
 #include "firewall-nft.h"
 
@@ -45,8 +46,9 @@ struct nsh_nft_judge {
     const struct nsh_nft_base *base;
     int family;
     const struct nsh_forward_path *path;
-    enum nsh_nft_verdict guest; /* what our jump is taken for */
-    bool met, ended;            /* by the path: our jump; the end of what was looked at */
+    enum nsh_nft_guest_view guest;    /* what our jump is taken for */
+    bool met, ended;                  /* by the path: our jump; the end of what was looked at */
+    const struct nftnl_rule *dropper; /* the last that dropped it for certain */
     struct chain *chains;
     size_t n_chains;
     struct set *sets;
@@ -321,12 +323,14 @@ static int judge_rule(struct nsh_nft_judge *j, const struct nftnl_rule *rule, un
     *ret = NSH_NFT_CONTINUE;
     if (r < 0 || judgement.matches == NSH_NO)
         return r;
-    if ((judgement.verdict == NSH_NFT_JUMP || leaves) &&
+    if ((judgement.verdict == NSH_NFT_JUMP || leaves) && j->guest != NSH_NFT_GUEST_STANDS &&
             strcmp(judgement.chain, NSH_CHAIN_GUEST) == 0) {
         j->met = j->met || sure;
-        *ret = sure ? j->guest : NSH_NFT_CONTINUE;
+        *ret = sure && j->guest == NSH_NFT_GUEST_ACCEPTS ? NSH_NFT_ACCEPT : NSH_NFT_CONTINUE;
         return 0;
     }
+    if (sure && judgement.verdict == NSH_NFT_DROP)
+        j->dropper = rule;
     if (judgement.verdict == NSH_NFT_JUMP || leaves) {
         r = judge_chain(j, judgement.chain, depth + 1, &judgement.verdict);
         if (r == 0 && judgement.verdict == NSH_NFT_CONTINUE && leaves)
@@ -361,21 +365,29 @@ static int judge_chain(
     return r;
 }
 
-int nsh_nft_judge_path(
-        struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path, bool guest)
+int nsh_nft_judge_path(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
+        enum nsh_nft_guest_view guest)
 {
     enum nsh_nft_verdict v = NSH_NFT_CONTINUE;
     int r;
 
     j->family = family;
     j->path = path;
-    j->guest = guest ? NSH_NFT_ACCEPT : NSH_NFT_CONTINUE;
+    j->guest = guest;
     j->met = j->ended = false;
+    j->dropper = NULL;
     r = judge_chain(j, j->base->name, 0, &v);
     if (r < 0)
         return r;
+    if (v != NSH_NFT_DROP)
+        j->dropper = NULL;
     /* A jump that stands was needed once; that it is so no more nobody knows. */
     return v == NSH_NFT_DROP || (v == NSH_NFT_CONTINUE && j->base->drops) || (j->ended && j->met);
+}
+
+const struct nftnl_rule *nsh_nft_judge_dropper(const struct nsh_nft_judge *j)
+{
+    return j->dropper;
 }
 
 int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
@@ -386,7 +398,7 @@ int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_for
 
     j->family = family;
     j->path = path;
-    j->guest = NSH_NFT_CONTINUE;
+    j->guest = NSH_NFT_GUEST_ABSENT;
     r = judge_rule(j, rule, 0, &v);
     return r < 0 ? r : v == NSH_NFT_DROP;
 }

@@ -55,8 +55,8 @@ static bool concerns(const struct nsh_nft_base *b, const struct nsh_passage *p)
 }
 
 /* 1: it is dropped. By which paths is put into `ret`, if that is not NULL. */
-static int judge_passage(struct nsh_nft_host *h, const struct nsh_passage *p, bool guest,
-        struct nsh_forward_path *ret, size_t *ret_n)
+static int judge_passage(struct nsh_nft_host *h, const struct nsh_passage *p,
+        enum nsh_nft_guest_view guest, struct nsh_forward_path *ret, size_t *ret_n)
 {
     struct nsh_forward_path told[NSH_PASSAGE_PATHS];
     bool dropped[NSH_PASSAGE_PATHS] = {false};
@@ -84,7 +84,7 @@ static int explain(struct nsh_nft_host *h, struct nsh_passage *p)
 {
     nsh_autofree struct nsh_forward_path *paths = calloc(p->n_paths + 1, sizeof(*paths));
     size_t n = 0;
-    int r = paths ? judge_passage(h, p, false, paths, &n) : -ENOMEM;
+    int r = paths ? judge_passage(h, p, NSH_NFT_GUEST_ABSENT, paths, &n) : -ENOMEM;
 
     if (r < 0 || p->dropped)
         return r < 0 ? r : 0; /* the first one is told of */
@@ -106,7 +106,7 @@ static int judge_host(struct nsh_nft_passing *p, struct nsh_nft_host *h)
 
         if (h->base->dormant || !concerns(h->base, one))
             continue;
-        r = judge_passage(h, one, false, NULL, NULL);
+        r = judge_passage(h, one, NSH_NFT_GUEST_ABSENT, NULL, NULL);
         h->dropped[i] = r > 0;
         if (r > 0 && (one->exit || !may_host(h->base)))
             r = explain(h, one);
@@ -298,7 +298,7 @@ static int is_in_time(struct nsh_nft_passing *p, struct nsh_nft_host *h)
 {
     for (size_t i = 0; i < p->n; i++) {
         int r = h->dropped[i] && !p->passages[i].barred
-                        ? judge_passage(h, &p->passages[i], true, NULL, NULL)
+                        ? judge_passage(h, &p->passages[i], NSH_NFT_GUEST_ACCEPTS, NULL, NULL)
                         : 0;
 
         if (r != 0)

@@ -222,14 +222,14 @@ static int nft_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool h
 }
 
 static int nft_drops(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
-        bool accepted, struct nsh_forward_drop *ret)
+        struct nsh_forward_drop *ret)
 {
     struct nsh_nft *f = nsh_nft_of(fw);
     int r = nsh_nft_in_use() ? nsh_nft_channel_open(&f->channel) : 0;
 
     if (r < 0 || f->channel.fd < 0)
         return r;
-    return nsh_nft_drops(&f->channel, family, path, accepted, ret);
+    return nsh_nft_drops(&f->channel, family, path, ret);
 }
 
 static bool nft_pass_culprit(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret)

@@ -288,6 +288,8 @@ int nsh_nft_set_ranges(
 typedef int nsh_nft_read_set(void *userdata, const char *set, struct nsh_nft_range *ret);
 /* False: a rule as the kernel lists it translates nothing, and leads to no other chain. */
 bool nsh_nft_may_translate(const struct nlmsghdr *rule);
+/* All of it as nft(8) lists it, as far as is known here. */
+void nsh_nft_rule_format(const struct nftnl_rule *rule, int family, char *buf, size_t size);
 /*
  * How many ways there are into the rule, `max` at most: a set in it makes some. 0: it translates
  * nothing of that family. `ret_chain`: where it leads instead, with what is needed for that in
@@ -388,9 +390,18 @@ int nsh_nft_judge_new(
 bool nsh_nft_judge_is_cut(const struct nsh_nft_judge *j);
 void nsh_nft_judge_free(struct nsh_nft_judge *j);
 NSH_DEFINE_CLEANUP(struct nsh_nft_judge *, nsh_nft_judge_free)
-/* 1: the base chain drops it, 0, negative errno. `guest`: what our jump leads to accepts it. */
-int nsh_nft_judge_path(
-        struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path, bool guest);
+/* What our jump in a base chain of others is taken for. */
+enum nsh_nft_guest_view {
+    NSH_NFT_GUEST_ABSENT,
+    NSH_NFT_GUEST_ACCEPTS, /* all */
+    NSH_NFT_GUEST_STANDS,  /* what its chain does with the path, as it stands */
+};
+
+/* 1: the base chain drops it, 0, negative errno. */
+int nsh_nft_judge_path(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
+        enum nsh_nft_guest_view guest);
+/* The rule that did, kept by the judge; NULL: the chain's policy. */
+const struct nftnl_rule *nsh_nft_judge_dropper(const struct nsh_nft_judge *j);
 /* 1: this rule alone, with the chain that it may lead to, drops it for certain. */
 int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
         const struct nftnl_rule *rule);
@@ -412,7 +423,7 @@ enum nsh_nft_ban nsh_nft_ban_of(
 
 /* As drops() of the contract (firewall-nft-drops.c). */
 int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *path,
-        bool accepted, struct nsh_forward_drop *ret);
+        struct nsh_forward_drop *ret);
 
 /* ---- chains of ours in tables of others (firewall-nft-guest.c) ---- */
 

@@ -275,12 +275,12 @@ struct nsh_firewall_ops {
     int (*pass_changed)(struct nsh_firewall *fw);
     /*
      * Whether rules of others drop a packet of the path as it is forwarded, as things stand: 1,
-     * with what drops it and what helps, or 0. `accepted`: the chains of ours among them accept it.
-     * In a session or without. Negative errno: it can't be seen. Nothing comes into use by asking.
-     * NULL: it can't tell.
+     * with what drops it and what helps, or 0. Chains of ours among them have their say. In a
+     * session or without. Negative errno: it can't be seen. Nothing comes into use by asking. NULL:
+     * it can't tell.
      */
     int (*drops)(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
-            bool accepted, struct nsh_forward_drop *ret);
+            struct nsh_forward_drop *ret);
     /*
      * Who took away what the last pass() of NSH_FIREWALL_READ missed of ours in chains of others.
      * false, or NULL: it can't tell.

@@ -138,9 +138,35 @@ def _():
                      ("nft", "table inet mine { chain passing { type filter hook forward priority "
                       "0; ip saddr %s udp dport %d drop; }; }" % (CLIENT4, PORT))):
             w.router.run(*rule)
-            agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
+            answer = agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
+            contains(answer["reason"], "-A FORWARD -s 10.0.0.2/32 -p udp" if rule[0] != "nft" else
+                     "nftables chain inet mine passing drops what is forwarded so, by the rule "
+                     "ip saddr 10.0.0.2 udp dport %d drop (chain passing" % PORT, "the reason")
+            check("share" not in answer["fix"] and "run:" not in answer["fix"], answer["fix"])
+            contains(answer["fix"], "if that is meant", "what helps")
             agree(d, w.client, CLIENT4, SERVER4, port=PORT + 1)
             w.router.iptables("-F FORWARD")
+
+
+@case("our chain among others' is followed, not believed")
+def _():
+    for program in ("iptables-legacy", "iptables-nft"):
+        with Lan() as w:
+            w.serve(SERVER4)
+            w.router.run(program, "-P", "FORWARD", "DROP")
+            d = Daemon(w.router, SHARE % "").start()
+            agree(d, w.client, CLIENT4, SERVER4)
+            # What it does not accept is dropped behind it.
+            UdpEcho(w.client, CLIENT4)
+            d.reload("version: 1\nport-forwards:\n  - {name: web, in: eth1, protocol: udp, "
+                     "port: 7000, to: %s, to-port: %d}\n" % (CLIENT4, PORT))
+            agree(d, w.server, SERVER4, WAN4, port=7000)
+            agree(d, w.server, SERVER4, CLIENT4, where="forwarding")
+            d.stop()
+            chain = "web" if (firewall.NAME, program) == ("iptables", "iptables-legacy") else "forward"
+            w.router.run(program, "-F", "NETSHARED-" + chain)
+            answer = agree(d, w.server, SERVER4, WAN4, port=7000, where="forwarding")
+            contains(answer["reason"], "by its policy", "the reason")
 
 
 @case("only the answers are dropped")
