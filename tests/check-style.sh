@@ -12,8 +12,7 @@ CLANG=14
 
 mapfile -t sources < <(find lib daemon conf tests -name '*.c' | sort)
 mapfile -t headers < <(find lib daemon tests -name '*.h' | sort)
-mapfile -t scripts < <(grep -lE '^#!/bin/(ba)?sh' -r tests conf .ci | sort)
-scripts+=(tests/support/setup.sh)
+mapfile -t scripts < <(grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell=' -r tests conf .ci | sort)
 mapfile -t pythons < <(find tests -name '*.py' | sort)
 
 n=0 failed=0

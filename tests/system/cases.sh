@@ -1,166 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# cases.sh - runs inside the container as root: /tree is what `meson install` made. Each case is a
-# function; it fails when one of its commands does, and says what it found. TAP.
+# cases.sh [CASE...] - runs inside the container as root: /tree is what `meson install` made. Each
+# case is a function; it fails when one of its commands does, and says what it found. TAP.
 set -u
 exec </dev/null
 
 config=/etc/netshared.yaml
 unit=netshared.service
 
-#### what the cases are made of
-
-# wait_for COMMAND...: polls a condition for ten seconds.
-wait_for() {
-    local end=$((SECONDS + 11))
-    until "$@" >/dev/null 2>&1; do
-        if [ $SECONDS -ge $end ]; then
-            echo "never came true: $*"
-            return 1
-        fi
-        sleep 0.05
-    done
-}
-
-# expect WANTED COMMAND...: runs it and compares the exit code.
-expect() {
-    local want=$1 got out
-    shift
-    out=$("$@" 2>&1)
-    got=$?
-    [ "$got" = "$want" ] && return
-    echo "exit code $got instead of $want: $*"
-    printf '%s\n' "$out"
-    return 1
-}
-
-# has PATTERN COMMAND...: its output has a line like that.
-has() {
-    local pattern=$1 out
-    shift
-    out=$("$@" 2>&1)
-    grep -qE -- "$pattern" <<<"$out" && return
-    echo "no line like \"$pattern\" from: $*"
-    printf '%s\n' "$out"
-    return 1
-}
-
-lacks() {
-    local pattern=$1 out
-    shift
-    out=$("$@" 2>&1)
-    grep -qE -- "$pattern" <<<"$out" || return 0
-    echo "a line like \"$pattern\" from: $*"
-    printf '%s\n' "$out"
-    return 1
-}
-
-property() {
-    systemctl show --value -p "$1" $unit
-}
-
-# The journal since mark(), as JSON.
-mark() {
-    cursor=$(journalctl -n 0 --show-cursor --no-pager | sed -n 's/^-- cursor: //p')
-}
-journal() {
-    journalctl --no-pager -u $unit ${cursor:+--after-cursor="$cursor"} -o json
-}
-
-# entry FIELD=PATTERN...: an entry since mark() has all of these.
-entry() {
-    journal | python3 -c '
-import json, re, sys
-wanted = [w.split("=", 1) for w in sys.argv[1:]]
-for line in sys.stdin:
-    found = json.loads(line)
-    if all(re.search(p, str(found.get(f, ""))) for f, p in wanted):
-        sys.exit(0)
-sys.exit(1)' "$@"
-}
-
-write_config() {
-    printf 'version: 1\n' >$config
-    cat >>$config
-}
-
-usual_config() {
-    write_config <<'YAML'
-routes:
-  - to: 10.20.0.0/16
-    via: 203.0.113.1
-    dev: wan0
-  - to: "2001:db8:20::/48"
-    via: "2001:db8:1::1"
-    dev: wan0
-masquerade:
-  - name: lan-out
-    from: [10.0.0.0/24, "2001:db8:2::/64"]
-    out: [wan0]
-YAML
-}
-
-route4() { ip -4 route show 10.20.0.0/16 proto 110; }
-route6() { ip -6 route show 2001:db8:20::/48 proto 110; }
-nat4() { iptables-legacy -w -t nat -S; }
-nat6() { ip6tables-legacy -w -t nat -S; }
-forwarding() { cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding | tr -d '\n'; }
-
-# All that the usual configuration wants is there.
-holds() {
-    has 'via 203.0.113.1 dev wan0' route4 && has 'via 2001:db8:1::1 dev wan0' route6 &&
-        has '-s 10.0.0.0/24 -o wan0 -j MASQUERADE' nat4 &&
-        has '-A POSTROUTING -j NETSHARED-' nat4 &&
-        has '-s 2001:db8:2::/64 -o wan0 -j MASQUERADE' nat6 && has '^11$' forwarding
-}
-
-# None of it is.
-clean() {
-    lacks . route4 && lacks . route6 && lacks NETSHARED nat4 && lacks NETSHARED nat6 &&
-        has '^00$' forwarding
-}
-
-# Routes and rules, and the counters of those that only the client's packets meet.
-snapshot() {
-    local save
-    ip route show table all
-    ip -6 route show table all
-    for save in iptables-legacy-save ip6tables-legacy-save; do
-        $save | sed 's/^\(:[^ ]* [^ ]*\).*/\1/' | grep -v '^#'
-        $save -c | grep MASQUERADE
-    done
-}
-
-# unchanged SNAPSHOT: nothing changed since.
-unchanged() {
-    local now
-    now=$(snapshot)
-    [ "$1" = "$now" ] && return
-    echo "the kernel changed:"
-    diff <(printf '%s\n' "$1") <(printf '%s\n' "$now")
-    return 1
-}
-
-fresh() {
-    systemctl stop $unit
-    systemctl reset-failed $unit 2>/dev/null
-    netshared remove >/dev/null 2>&1
-    rm -rf /var/lib/netshared /etc/netshared.d
-    rm -rf /etc/systemd/system/netshared.service.d /run/systemd/system/netshared.service.d
-    systemctl daemon-reload
-    sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
-    mark
-}
-
-running() {
-    fresh && usual_config && expect 0 systemctl start $unit && holds
-}
-
-drop_in() {
-    mkdir -p /run/systemd/system/netshared.service.d
-    printf '[Service]\n%s\n' "$1" >/run/systemd/system/netshared.service.d/test.conf
-    systemctl daemon-reload
-}
+here=$(cd "$(dirname "$0")" && pwd)
+for part in support commands newcomer; do
+    # shellcheck source=/dev/null
+    . "$here/$part.sh"
+done
 
 #### the cases
 
@@ -391,24 +243,7 @@ a_second_one_is_refused() {
     running && expect 1 netshared run && has '^active$' property ActiveState && holds
 }
 
-status_is_answered() {
-    running && has 'lan-out' netshared status && expect 0 netshared plan &&
-        expect 0 sh -c 'netshared status --json | python3 -m json.tool'
-}
-
 # The sandbox lets probes out and their answers in.
-metrics_become_a_file() {
-    local file=/var/lib/prometheus/node-exporter/netshared.prom
-    mkdir -p "${file%/*}" && rm -f "$file" || return 1
-    expect 0 systemctl start netshared-metrics.service && has '^netshared_build_info' cat "$file" &&
-        expect 0 systemctl start netshared-metrics.timer && rm "$file" &&
-        wait_for test -s "$file"
-    local code=$?
-    systemctl stop netshared-metrics.timer
-    [ $code = 0 ] || systemctl status netshared-metrics.service
-    return $code
-}
-
 checks_ask() {
     fresh && write_config <<'YAML' && expect 0 systemctl start $unit || return
 routes:
@@ -530,13 +365,6 @@ takes_over_from_root() {
         has '^netshared netshared$' stat -c '%U %G' /var/lib/netshared/accepted /run/netshared/*.lock
 }
 
-commands_of_root_go_with_it() {
-    running && expect 0 netshared apply && expect 0 systemctl stop $unit &&
-        expect 0 netshared remove && clean && expect 0 netshared apply && holds &&
-        lacks '^root' stat -c '%U' /var/lib/netshared/* && expect 0 systemctl start $unit &&
-        expect 0 systemctl reload $unit && holds
-}
-
 says_who_may_not_read() {
     running || return
     chmod 600 $config
@@ -549,41 +377,20 @@ says_who_may_not_read() {
     return $code
 }
 
-# The sandbox as delivered is enough, and what it says is what helps.
-doctor_finds_nothing() {
-    systemctl disable $unit
-    running && has 'nothing starts it at the next boot' netshared doctor &&
-        has 'run: systemctl enable netshared$' netshared doctor && expect 3 netshared doctor &&
-        expect 0 systemctl enable netshared && expect 0 netshared doctor &&
-        expect 0 systemctl stop $unit &&
-        has 'run: systemctl enable --now netshared$' netshared doctor &&
-        expect 0 systemctl enable --now netshared && expect 0 netshared doctor
-}
-
-doctor_sees_the_sandbox() {
-    running && expect 0 systemctl enable $unit && expect 0 netshared doctor &&
-        drop_in $'CapabilityBoundingSet=~CAP_NET_RAW\nProtectKernelTunables=yes\nReadWritePaths=' &&
-        expect 0 systemctl restart $unit &&
-        has 'the daemon lacks CAP_NET_RAW' netshared doctor &&
-        has '/proc/sys/net is read-only for the daemon' netshared doctor &&
-        rm -r /run/systemd/system/netshared.service.d && expect 0 systemctl daemon-reload &&
-        expect 0 systemctl restart $unit && expect 0 netshared doctor
-}
-
 is_enabled() {
     expect 0 systemctl enable $unit && expect 0 systemctl is-enabled $unit
 }
 
-cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered starts_and_holds
-    packets_are_masqueraded journal_has_fields status_is_answered reload_takes_a_good_file
+cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered "${newcomer_cases[@]}"
+    starts_and_holds packets_are_masqueraded journal_has_fields reload_takes_a_good_file
     reload_refuses_a_bad_file reload_by_signal follows_its_file repairs_a_route repairs_after_link_down
     repairs_the_nat_table sees_iptables_used repairs_forwarding restart_has_no_gap survives_kill
     watchdog_restarts_it stop_keeps stop_removes bad_start_runs_the_accepted
     bad_start_with_nothing_accepted needs_no_lock_file a_second_one_is_refused
-    checks_ask metrics_become_a_file runs_as_its_user changes_no_process names_who_did_it works_with_two_rights
-    lock_is_its_alone lists_the_tables takes_over_from_root
-    commands_of_root_go_with_it says_who_may_not_read messages_are_in_the_catalog
-    doctor_finds_nothing doctor_sees_the_sandbox is_enabled)
+    checks_ask runs_as_its_user changes_no_process names_who_did_it works_with_two_rights
+    lock_is_its_alone lists_the_tables takes_over_from_root says_who_may_not_read
+    "${command_cases[@]}" messages_are_in_the_catalog is_enabled)
+[ $# = 0 ] || cases=(install_tree make_network "$@")
 
 rm -rf /var/lib/netshared /etc/netshared.d $config
 echo "1..${#cases[@]}"

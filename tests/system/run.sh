@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# run.sh BUILD-DIR - the installed unit under a real systemd: installs the build into a folder of
-# its own, boots a container (boot-systemd.sh) and runs cases.sh in it. TAP.
+# run.sh BUILD-DIR [CASE...] - the installed unit under a real systemd: installs the build into a folder of
+# its own, boots a container (boot-systemd.sh) and runs cases.sh in it, all or the named cases. TAP.
 set -u
-build=$(cd "${1:?usage: run.sh BUILD-DIR}" && pwd) || exit 1
+build=$(cd "${1:?usage: run.sh BUILD-DIR [CASE...]}" && pwd) || exit 1
+shift
 here=$(cd "$(dirname "$0")" && pwd)
 
 skip() {
@@ -30,7 +31,8 @@ if ! out=$(DESTDIR=$tree meson install -C "$build" --no-rebuild 2>&1); then
     tail -n 20 <<<"$out" | sed 's/^/# /'
     exit 1
 fi
-"$here/boot-systemd.sh" -t 300 -b "$tree:/tree" -b "$here:/cases" -- /cases/cases.sh
+"$here/boot-systemd.sh" -t 300 -b "$tree:/tree" -b "$here/../..:/source" -- \
+    /source/tests/system/cases.sh "$@"
 code=$?
 # 1: a case failed, and said so. Anything else broke off.
 [ $code -le 1 ] || echo "Bail out! the container ended with $code"
