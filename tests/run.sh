@@ -11,7 +11,7 @@ need_root
 
 TEST_PACKAGES=(libcmocka-dev clang clang-format clang-tidy shellcheck
     python3-yaml python3-jsonschema zsh fish
-    iproute2 iptables nftables ufw conntrack keepalived iputils-ping procps util-linux
+    checksec iproute2 iptables nftables ufw conntrack keepalived iputils-ping procps util-linux
     systemd systemd-container dbus python3-prometheus-client)
 
 step() {
@@ -27,6 +27,10 @@ must_build() {
     exit 1
 }
 
+# The tests in namespaces wait for packets and events most of their time: more of them than there
+# are processors.
+TESTS_AT_ONCE=$((3 * $(nproc)))
+
 # suites BUILD-DIR SUITE...: what failed is shown at the end, from the log.
 suites() {
     local dir=$1 suite args=()
@@ -37,8 +41,8 @@ suites() {
     step "testing: $*"
     logs+=("$top/$dir/meson-logs/$1.json")
     rm -f "$top/$dir/meson-logs/$1.json"
-    ${wrap:-} meson test -C "$dir" --no-rebuild --logbase "$1" "${args[@]}" \
-        </dev/null >"$dir/meson-logs/$1.console" 2>&1 ||
+    ${wrap:-} meson test -C "$dir" --no-rebuild --num-processes "$TESTS_AT_ONCE" \
+        --logbase "$1" "${args[@]}" </dev/null >"$dir/meson-logs/$1.console" 2>&1 ||
         grep -qE '^(Fail|Timeout|Ok):' "$dir/meson-logs/$1.console" ||
         tail -n 20 "$dir/meson-logs/$1.console" >&2
 }
@@ -49,7 +53,8 @@ step "packages are there"
 
 logs=()
 must_build "gcc" build-gcc --werror -Dtests=enabled
-CC=clang must_build "clang" build-clang --werror -Dtests=enabled
+# What clang says of the sources, it says without optimizing.
+CC=clang must_build "clang" build-clang --werror -Dtests=enabled -Dbuildtype=debug
 must_build "gcc with AddressSanitizer and UBSan" build-asan --werror -Dtests=enabled \
     -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined
 
@@ -60,7 +65,7 @@ export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:log_path=$top/build-asan
 wrap=isolated suites build-asan unit netns
 wrap=isolated_network suites build-asan pids
 unset ASAN_OPTIONS UBSAN_OPTIONS
-suites build-gcc system
+suites build-gcc system binary
 suites build-clang style
 
 step "done"
