@@ -134,11 +134,11 @@ static void tell_of_trial(struct manager *m, const struct nsh_trial *trial)
 static void settle_trial(struct manager *m, const struct nsh_loaded *l)
 {
     if (l->what == NSH_LOAD_ACCEPTED) {
-        manager_trial_reverted(m, m->trial_why);
+        manager_trial_reverted(m, NULL);
         return;
     }
-    manager_set_problem(m, NULL);
     if (l->trial.timeout == 0) {
+        manager_set_problem(m, NULL);
         manager_trial_end(m);
         return;
     }

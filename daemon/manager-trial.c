@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "config-archive.h"
 #include "manager.h"
 #include "text.h"
 
@@ -37,7 +38,12 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source;
     (void)usec;
-    manager_trial_revert(userdata, "it was not confirmed in time");
+    struct manager *m = userdata;
+    char duration[NSH_DURATION_TEXT], why[sizeof m->trial_why];
+
+    (void)snprintf(why, sizeof(why), "its time of %s was over",
+            nsh_duration_format(m->trial.timeout, duration));
+    manager_trial_revert(m, why);
     return 0;
 }
 
@@ -51,16 +57,31 @@ static int arm(struct manager *m, uint64_t usec)
     return e < 0 ? e : sd_event_source_set_enabled(m->trial_timer, SD_EVENT_ONESHOT);
 }
 
+static void forget_why(struct manager *m)
+{
+    m->trial_unwanted = false;
+    m->trial_why[0] = '\0';
+}
+
 void manager_trial_begin(struct manager *m, const struct nsh_trial *trial)
 {
     uint64_t left = nsh_trial_left(trial);
+    const struct nsh_origins *origins = nsh_reconciler_desired(m->reconciler)->config->origins;
     char text[NSH_TRIAL_TEXT];
 
+    if (!m->trial_runs) { /* else it is that of before the first of them */
+        free(m->problem_before);
+        m->problem_before = NSH_TAKE_PTR(m->problem);
+    }
+    manager_set_problem(m, NULL);
+    free(m->trial_file);
+    m->trial_file = strdup(
+            nsh_origins_files(origins) > 0 ? nsh_origins_file(origins, 0) : m->options->config);
     m->trial = *trial;
-    m->trial_why[0] = '\0';
+    forget_why(m);
     m->trial_runs = true;
     m->trial_ends = nsh_clock(NULL) + left;
-    manager_report(m, NSH_REPORT_TRIAL, nsh_trial_text(left, text));
+    manager_report_of(m, NSH_REPORT_TRIAL, m->trial_file, nsh_trial_text(left, text));
     if (arm(m, left) < 0)
         manager_trial_revert(m, "no timer could be had");
 }
@@ -68,7 +89,7 @@ void manager_trial_begin(struct manager *m, const struct nsh_trial *trial)
 void manager_trial_end(struct manager *m)
 {
     m->trial_runs = false;
-    m->trial_why[0] = '\0';
+    forget_why(m);
     if (m->trial_timer)
         (void)sd_event_source_set_enabled(m->trial_timer, SD_EVENT_OFF);
 }
@@ -79,7 +100,10 @@ void manager_trial_revert(struct manager *m, const char *why)
 
     if (!m->trial_runs)
         return;
-    (void)snprintf(m->trial_why, sizeof(m->trial_why), "%s", why);
+    if (!why)
+        m->trial_unwanted = true;
+    else
+        (void)snprintf(m->trial_why, sizeof(m->trial_why), "%s", why);
     if (!m->loader || m->loading || manager_begin_load(m, &request) < 0)
         (void)arm(m, REVERT_AGAIN_USEC);
 }
@@ -94,11 +118,38 @@ void manager_trial_failed(struct manager *m, const struct nsh_loaded *l)
         (void)nsh_state_trial_forget(m->state);
 }
 
-/* The accepted one has come back. */
+/* The name of what an earlier run tried, as it stored it; NULL: that can't be read. */
+static char *stored_file(struct nsh_state *state)
+{
+    NSH_CLEANUP(nsh_archive_free) struct nsh_archive archive = {0};
+    struct nsh_trial trial;
+
+    if (!state || nsh_state_trial_load(state, &trial) < 0)
+        return NULL;
+    nsh_autoclose int fd = nsh_state_archive_open(state, trial.archive);
+    if (fd < 0 || nsh_archive_read(fd, &archive) < 0)
+        return NULL;
+    return strdup(archive.files[0].path);
+}
+
+static void reverted(struct manager *m, enum nsh_report_kind kind, const char *why)
+{
+    nsh_autofree char *stored = m->trial_file ? NULL : stored_file(m->state);
+    const char *file = m->trial_file ? m->trial_file : stored;
+
+    manager_report_of(m, kind, file ? file : m->options->config, why);
+    manager_trial_end(m);
+}
+
+/* The accepted one has come back. Who asked for that has no problem that was not there before. */
 void manager_trial_reverted(struct manager *m, const char *why)
 {
-    manager_report(m, NSH_REPORT_REVERTED, why); /* it may be trial_why */
-    manager_trial_end(m);
+    if (m->trial_unwanted) {
+        reverted(m, NSH_REPORT_WITHDRAWN, NULL);
+        manager_set_problem(m, m->problem_before);
+        return;
+    }
+    reverted(m, NSH_REPORT_REVERTED, why ? why : m->trial_why);
     manager_set_problem(m, "error: what was tried was not confirmed, the last accepted "
                            "configuration runs");
 }
@@ -137,7 +188,7 @@ void manager_confirm(void *userdata, struct nsh_control_reply *reply)
         return;
     }
     manager_trial_end(m);
-    manager_report(m, NSH_REPORT_CONFIRMED, NULL);
+    manager_report_of(m, NSH_REPORT_CONFIRMED, m->trial_file, NULL);
     manager_notify(m, "");
     nsh_control_reply_reload(reply, true, "");
 }
@@ -153,7 +204,7 @@ void manager_revert(void *userdata, struct nsh_control_reply *reply)
         return;
     }
     m->loading_replies.items[m->loading_replies.n++] = reply;
-    manager_trial_revert(m, "somebody asked to go back");
+    manager_trial_revert(m, NULL);
 }
 
 /* ---- at start ---- */

@@ -45,16 +45,22 @@ static void on_report(void *userdata, const struct nsh_report *report)
     manager_tell(userdata, report);
 }
 
-void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail)
+void manager_report_of(
+        struct manager *m, enum nsh_report_kind kind, const char *file, const char *detail)
 {
     struct nsh_report report = {
             .kind = kind,
             .object = "configuration",
-            .name = m->options->config,
+            .name = file,
             .detail = detail,
     };
 
     manager_tell(m, &report);
+}
+
+void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail)
+{
+    manager_report_of(m, kind, m->options->config, detail);
 }
 
 /* ---- status ---- */
@@ -423,6 +429,8 @@ static void manager_done(struct manager *m)
     nsh_journal_free(m->journal);
     sd_event_unref(m->event);
     free(m->problem);
+    free(m->trial_file);
+    free(m->problem_before);
     free(m->warnings);
     nsh_writer_done(&m->writer);
 }

@@ -68,8 +68,11 @@ struct manager {
     uint64_t traffic_at;
     struct nsh_trial trial;
     bool trial_runs;
-    uint64_t trial_ends; /* CLOCK_BOOTTIME */
-    char trial_why[64];  /* it is being gone back from */
+    uint64_t trial_ends;  /* CLOCK_BOOTTIME */
+    char *trial_file;     /* the name of what is tried */
+    char *problem_before; /* the problem that there was before it */
+    bool trial_unwanted;  /* somebody asked to go back */
+    char trial_why[64];   /* it is being gone back from */
     sd_event_source *trial_timer;
     struct asked asked[ASKED_MAX];
     size_t n_asked;
@@ -96,6 +99,9 @@ struct manager {
 /* manager.c */
 /* Tells the journal, and who watches. */
 void manager_tell(struct manager *m, const struct nsh_report *report);
+void manager_report_of(
+        struct manager *m, enum nsh_report_kind kind, const char *file, const char *detail);
+/* The same of the main file. */
 void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail);
 /* "READY=1\n" or "" before the status line. */
 void manager_notify(struct manager *m, const char *state);
@@ -132,13 +138,15 @@ uint64_t nsh_trial_left(const struct nsh_trial *t);
 #define NSH_TRIAL_TEXT 128
 /* How it is kept, and when it ends: in `left` microseconds. Returns buf. */
 const char *nsh_trial_text(uint64_t left, char buf[static NSH_TRIAL_TEXT]);
-/* What was just taken is on trial. */
+/* What was just taken is on trial, in place of what ran with m->problem. */
 void manager_trial_begin(struct manager *m, const struct nsh_trial *trial);
 /* Nothing is on trial any more. */
 void manager_trial_end(struct manager *m);
+/* `why` NULL: somebody asks for it. */
 void manager_trial_revert(struct manager *m, const char *why);
 /* A load failed: going back is tried again; what was stored as on trial did not come into force. */
 void manager_trial_failed(struct manager *m, const struct nsh_loaded *l);
+/* `why` NULL: that of the trial that runs. */
 void manager_trial_reverted(struct manager *m, const char *why);
 void manager_try(void *userdata, int fd, uint64_t timeout, struct nsh_control_reply *reply);
 void manager_confirm(void *userdata, struct nsh_control_reply *reply);

@@ -388,6 +388,12 @@ static void say_reverted(FILE *to, const struct nsh_report *r)
     put_detail(to, r->detail);
 }
 
+static void say_withdrawn(FILE *to, const struct nsh_report *r)
+{
+    put_subject(to, r);
+    fputs(" was withdrawn as asked, the last accepted one runs", to);
+}
+
 /* ---- the table ---- */
 
 static const struct kind {
@@ -422,6 +428,7 @@ static const struct kind {
         [NSH_REPORT_TRIAL] = {"trial", NSH_ID_TRIAL, LOG_NOTICE, false, say_trial},
         [NSH_REPORT_CONFIRMED] = {"confirmed", NSH_ID_CONFIRMED, LOG_NOTICE, false, say_confirmed},
         [NSH_REPORT_REVERTED] = {"reverted", NSH_ID_REVERTED, LOG_ERR, false, say_reverted},
+        [NSH_REPORT_WITHDRAWN] = {"withdrawn", NSH_ID_WITHDRAWN, LOG_NOTICE, false, say_withdrawn},
         [NSH_REPORT_FLOWS] = {"flows", NSH_ID_FLOWS, LOG_NOTICE, false, say_flows},
         [NSH_REPORT_DROPPED] = {"dropped", NSH_ID_DROPPED, LOG_NOTICE, false, say_dropped},
 };
