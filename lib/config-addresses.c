@@ -25,13 +25,13 @@ static int mask_length(const char *text)
     return bits == 0 ? 0 : 32 - __builtin_ctz(bits);
 }
 
-/* "address/255.255.255.0": says how it is written. */
+/* "address/255.255.255.0", or with a blank between: says how it is written. */
 static bool hint_mask(const char *text, char *hint, size_t size)
 {
-    const char *slash = strchr(text, '/');
+    const char *slash = strpbrk(text, "/ ");
     struct nsh_prefix p = {0};
     char address[INET_ADDRSTRLEN], shown[NSH_PREFIX_TEXT];
-    int length = slash ? mask_length(slash + 1) : -1;
+    int length = slash ? mask_length(slash + 1 + strspn(slash + 1, " /")) : -1;
 
     if (length < 0 || (size_t)(slash - text) >= sizeof(address))
         return false;
@@ -76,13 +76,32 @@ static bool hint_short(const char *text, char *hint, size_t size)
     return true;
 }
 
+/* Four numbers, one of which is none of a byte: "192.0.2.256". */
+static bool has_large_number(const char *text)
+{
+    unsigned a, b, c, d;
+    int n = 0;
+
+    return sscanf(text, "%5u.%5u.%5u.%5u%n", &a, &b, &c, &d, &n) == 4 &&
+           (text[n] == '\0' || text[n] == '/') && (a > 255 || b > 255 || c > 255 || d > 255);
+}
+
 /* What is meant by something that is no address. */
-static void hint_address(const char *text, const char *otherwise, char *hint, size_t size)
+static void hint_address(
+        const struct nsh_key *key, const char *text, const char *otherwise, char *hint, size_t size)
 {
     const char *zone = strchr(text, '%');
     char shown[IFNAMSIZ + 8];
 
-    if (has_leading_zero(text))
+    if (nsh_hint_several(key, text, hint, size) || hint_mask(text, hint, size))
+        return;
+    if (has_large_number(text))
+        (void)snprintf(hint, size, "each of its numbers is 0 to 255");
+    else if (strchr(text, ' '))
+        (void)snprintf(hint, size,
+                "write the address alone; what follows it belongs to keys of their own, such as "
+                "via: 192.0.2.1");
+    else if (has_leading_zero(text))
         (void)snprintf(hint, size, "write its numbers without leading zeros");
     else if (hint_short(text, hint, size))
         return;
@@ -107,11 +126,15 @@ static void refuse_bits(
     nsh_loader_error(l, value->mark, hint, "%s has host bits set", nsh_loader_show(l, value->text));
 }
 
-static void refuse_length(struct nsh_loader *l, const struct nsh_yaml_event *value)
+static void refuse_length(
+        struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
 {
     char hint[NSH_HINT_TEXT];
 
-    if (hint_mask(value->text, hint, sizeof(hint)))
+    if (nsh_hint_several(key, value->text, hint, sizeof(hint)))
+        nsh_loader_error(
+                l, value->mark, hint, "'%s' is not one prefix", nsh_loader_show(l, value->text));
+    else if (hint_mask(value->text, hint, sizeof(hint)))
         nsh_loader_error(l, value->mark, hint, "'%s' has a mask where its length belongs",
                 nsh_loader_show(l, value->text));
     else
@@ -141,30 +164,34 @@ static bool means_default(const char *text)
  * Parses a prefix; false: reported, with `everything` as the hint where all addresses are meant,
  * and `example` where it can't be told what is.
  */
-static bool parse_prefix(struct nsh_loader *l, const struct nsh_yaml_event *value,
-        const char *everything, const char *example, struct nsh_prefix *ret)
+static bool parse_prefix(struct nsh_loader *l, const struct nsh_key *key,
+        const struct nsh_yaml_event *value, const char *everything, const char *example,
+        struct nsh_prefix *ret)
 {
     char hint[NSH_HINT_TEXT];
     struct nsh_prefix p;
 
     switch (nsh_prefix_parse(value->text, &p)) {
     case NSH_PREFIX_OK:
+        if (l->advise && nsh_addr_is_zero(&p.addr) && p.length == nsh_addr_bits(p.family))
+            nsh_loader_warning(l, value->mark, everything, "%s is a single address that nobody has",
+                    value->text);
         *ret = p;
         return true;
     case NSH_PREFIX_HOST_BITS:
         refuse_bits(l, value, &p);
         return false;
     case NSH_PREFIX_LENGTH:
-        refuse_length(l, value);
+        refuse_length(l, key, value);
         return false;
     case NSH_PREFIX_BAD:
     default:
         if (nsh_diags_errors(l->diags) >= NSH_DIAG_MAX)
             hint[0] = '\0';
-        else if (means_default(value->text))
+        else if (!strchr(value->text, ' ') && means_default(value->text))
             (void)snprintf(hint, sizeof(hint), "%s", everything);
         else
-            hint_address(value->text, example, hint, sizeof(hint));
+            hint_address(key, value->text, example, hint, sizeof(hint));
         nsh_loader_error(l, value->mark, hint, "'%s' is not an address or prefix",
                 nsh_loader_show(l, value->text));
         return false;
@@ -177,10 +204,9 @@ static void read_to(struct nsh_loader *l, const struct nsh_key *key, void *field
     struct nsh_config *c = l->config;
     struct nsh_prefix p = {0};
 
-    (void)key;
     (void)field;
     if (strcmp(value->text, "default") != 0 &&
-            !parse_prefix(l, value, "write default",
+            !parse_prefix(l, key, value, "write default",
                     "write default, 10.0.0.0/8, 192.0.2.1 or \"2001:db8::/32\"", &p))
         return;
     if (!nsh_loader_grow(l, &c->routes, c->n_routes, &l->routes_room, sizeof(*c->routes)))
@@ -205,8 +231,7 @@ static void read_prefix(struct nsh_loader *l, const struct nsh_key *key, void *f
     struct nsh_prefixes *list = field;
     struct nsh_prefix p;
 
-    (void)key;
-    if (!parse_prefix(l, value, "leave the key out to mean any",
+    if (!parse_prefix(l, key, value, "leave the key out to mean any",
                 "write a prefix such as 10.0.0.0/8 or \"2001:db8::/32\"", &p))
         return;
     if (list->n >= NSH_PREFIXES_MAX) {
@@ -236,8 +261,7 @@ static void read_one_prefix(struct nsh_loader *l, const struct nsh_key *key, voi
 {
     struct nsh_prefix p;
 
-    (void)key;
-    if (parse_prefix(l, value, "write the network's prefix",
+    if (parse_prefix(l, key, value, "write the network's prefix",
                 "write a prefix such as 10.0.0.0/24 or \"2001:db8:1::/48\"", &p))
         *(struct nsh_prefix *)field = p;
 }
@@ -276,7 +300,7 @@ static void read_address(struct nsh_loader *l, const struct nsh_key *key, void *
         nsh_loader_error(l, value->mark, hint, "'%s' wants an address without a length", key->name);
         return;
     }
-    hint_address(value->text, "write an address; names are not looked up", hint, sizeof(hint));
+    hint_address(key, value->text, "write an address; names are not looked up", hint, sizeof(hint));
     nsh_loader_error(
             l, value->mark, hint, "'%s' is not an address", nsh_loader_show(l, value->text));
 }

@@ -44,7 +44,7 @@ static void advise_filter_for(struct nsh_loader *l, const struct nsh_policy *p,
         if (!guard)
             break;
     }
-    if (p->disabled || (guard && has_sources))
+    if (p->disabled || (guard && !has_sources))
         return;
     if (guard)
         (void)snprintf(text, sizeof(text),
@@ -73,7 +73,7 @@ static void advise_filter(struct nsh_loader *l)
         advise_filter_for(l, &c->masquerades[i].policy, &c->masquerades[i].out,
                 c->masquerades[i].from.items != NULL);
     for (size_t i = 0; i < c->n_network_maps; i++)
-        advise_filter_for(l, &c->network_maps[i].policy, &c->network_maps[i].devices, true);
+        advise_filter_for(l, &c->network_maps[i].policy, &c->network_maps[i].devices, false);
 }
 
 /* ---- on the wrong side of a share ---- */

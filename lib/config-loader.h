@@ -158,6 +158,10 @@ void nsh_read_file(struct nsh_loader *l, const struct nsh_source *source, const 
  * been meant, or n_keys.
  */
 size_t nsh_hint_key(const struct nsh_object *object, const char *text, char *buf, size_t size);
+/* The key that `text` begins with, and `between` behind it; or n_keys. */
+size_t nsh_hint_glued(const struct nsh_object *object, const char *text, char between);
+/* Commas in one value: how a list is written, or that it takes one; false: there are none. */
+bool nsh_hint_several(const struct nsh_key *key, const char *text, char *buf, size_t size);
 /* "did you mean 'blackhole'?", or "one of: ...". */
 void nsh_hint_word(const struct nsh_word *words, const char *text, char *buf, size_t size);
 

@@ -157,8 +157,10 @@ const struct nsh_key_type nsh_type_congestion_control = {.what = "an algorithm's
 static const char *impossible(const char *text, size_t n, const char **ret_hint)
 {
     *ret_hint = NULL;
-    if (n >= IFNAMSIZ)
+    if (n >= IFNAMSIZ) {
+        *ret_hint = "'ip link' lists the names that there are";
         return "it is longer than 15 bytes";
+    }
     if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
         return "it is a directory's name";
     for (size_t i = 0; i < n; i++) {
@@ -180,13 +182,46 @@ static const char *impossible(const char *text, size_t n, const char **ret_hint)
     return NULL;
 }
 
+/* A name that a device could have, and that something else is meant by; NULL: none. */
+static const char *other_meaning(const struct nsh_key *key, const char *text)
+{
+    bool list = key->flags & NSH_KEY_LIST;
+    union nsh_addr address;
+    uint8_t family;
+
+    if (strchr(text, ','))
+        return list ? "several devices are written as a list: [eth0, eth1]"
+                    : "it takes one device; make an entry of its own for each";
+    if (strchr(text, '*'))
+        return list ? "a '+' at the end stands for any ending, as in wan+"
+                    : "write the whole name of the device";
+    if (strcmp(text, "all") == 0)
+        return key->type == &nsh_type_out ? "every device is written any"
+                                          : "name the devices that are meant";
+    if (nsh_addr_parse(text, &family, &address))
+        return "'ip link' lists the names of devices; an address is written with another key";
+    return NULL;
+}
+
+static void advise_device(
+        struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
+{
+    const char *meaning = l->advise ? other_meaning(key, value->text) : NULL;
+
+    if (meaning)
+        nsh_loader_warning(l, value->mark, meaning, "'%s' is taken for the name of one device",
+                nsh_loader_show(l, value->text));
+}
+
 static bool check_device(
         struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
 {
     const char *hint, *why = impossible(value->text, value->length, &hint);
 
-    if (!why)
+    if (!why) {
+        advise_device(l, key, value);
         return true;
+    }
     if (hint && !(key->flags & NSH_KEY_LIST) && strpbrk(value->text, " \t\r\n"))
         hint = NULL;
     nsh_loader_error(l, value->mark, hint, "no device can have the name '%s': %s",

@@ -152,12 +152,11 @@ static void refuse_item(
 
     if (item->refused || l->failure != 0)
         return;
-    for (size_t i = 0; i < object->n_keys && item->type == NSH_YAML_SCALAR; i++) {
-        size_t n = strlen(object->keys[i].name);
-
-        if (strncmp(item->text, object->keys[i].name, n) == 0 && item->text[n] == ':')
-            hint = "put a space behind the colon";
-    }
+    if (item->type == NSH_YAML_SCALAR && nsh_hint_glued(object, item->text, ':') < object->n_keys)
+        hint = "put a space behind the colon";
+    else if (item->type == NSH_YAML_SCALAR &&
+             nsh_hint_glued(object, item->text, ' ') < object->n_keys)
+        hint = "put a colon behind the key, as in 'to: default'";
     nsh_loader_error(l, item->mark, hint, "a %s is a mapping of keys", object->noun);
 }
 
@@ -182,6 +181,23 @@ static void read_objects(struct nsh_loader *l, const struct nsh_key *key, struct
         nsh_loader_error(l, at, empty_hint(key), "'%s' is an empty list", key->name);
 }
 
+/* One object where a list of them is wanted: "-to: default" is a key with a dash. */
+static void refuse_single(
+        struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
+{
+    const char *hint = key->type->hint;
+    struct nsh_yaml_mark at = value->mark;
+    struct nsh_yaml_event first;
+
+    nsh_yaml_next(l->yaml, &first);
+    if (first.type == NSH_YAML_SCALAR && first.text[0] == '-')
+        hint = "put a space behind the dash";
+    nsh_loader_error(l, at, hint, "'%s' wants %s", key->name, key->type->what);
+    nsh_yaml_skip(l->yaml, &first);
+    if (first.type != NSH_YAML_MAPPING_END && first.type != NSH_YAML_END)
+        nsh_yaml_skip(l->yaml, value);
+}
+
 /* A key whose value is one object, or a list of them. */
 static void read_compound(
         struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
@@ -197,6 +213,8 @@ static void read_compound(
         read_objects(l, key, value->mark);
     } else if (!list && value->type == NSH_YAML_MAPPING) {
         nsh_read_object(l, key->type->object, value->mark);
+    } else if (list && value->type == NSH_YAML_MAPPING) {
+        refuse_single(l, key, value);
     } else {
         nsh_loader_error(
                 l, value->mark, key->type->hint, "'%s' wants %s", key->name, key->type->what);

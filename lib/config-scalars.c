@@ -43,6 +43,19 @@ static uint64_t to_number(const char *text, size_t n)
     return value;
 }
 
+/* "1,000" and "1_000" are numbers to some. */
+static bool has_thousands(const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+
+    if (n == 0 || n > 3)
+        return false;
+    for (text += n; *text == ',' || *text == '_'; text += 4)
+        if (strspn(text + 1, "0123456789") != 3)
+            return false;
+    return *text == '\0';
+}
+
 static void refuse_number(
         struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
 {
@@ -64,8 +77,10 @@ static void refuse_number(
         if (*p >= '0' && *p <= '9')
             digits[n++] = *p;
     digits[n] = '\0';
-    if (n > 0 && value->text[strspn(value->text, "0123456789_,")] == '\0')
+    if (has_thousands(value->text) && to_number(digits, n) <= key->max)
         (void)snprintf(hint, sizeof(hint), "write %s", digits);
+    else
+        (void)nsh_hint_several(key, value->text, hint, sizeof(hint));
     nsh_loader_error(l, value->mark, hint, "'%s' wants a number, not '%s'", key->name,
             nsh_loader_show(l, value->text));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,52 @@ const char *nsh_printable(const char *text, size_t n, char *buf, size_t size)
     }
     buf[used] = '\0';
     return buf;
+}
+
+/* What word processors, web pages and some keyboards put in the place of plain characters. */
+static const struct {
+    uint32_t first, last;
+    const char *plain; /* NULL: it has no width */
+} lookalikes[] = {
+        {0xa0, 0xa0, "a space"},
+        {0xab, 0xab, "a quote"},
+        {0xad, 0xad, NULL},
+        {0xbb, 0xbb, "a quote"},
+        {0x2000, 0x200a, "a space"},
+        {0x200b, 0x200f, NULL},
+        {0x2010, 0x2015, "'-'"},
+        {0x2018, 0x201f, "a quote"},
+        {0x202f, 0x202f, "a space"},
+        {0x2060, 0x2060, NULL},
+        {0x2212, 0x2212, "'-'"},
+        {0x3000, 0x3000, "a space"},
+        {0xff0c, 0xff0c, "','"},
+        {0xff1a, 0xff1a, "':'"},
+};
+
+bool nsh_diag_lookalike(const char *text, size_t n, char *buf, size_t size)
+{
+    for (size_t i = 0, length; i < n; i += length) {
+        uint32_t c = 0;
+
+        if (text[i] == '#' && (i == 0 || text[i - 1] == ' ' || text[i - 1] == '\t'))
+            break;
+        length = decode((const unsigned char *)text + i, n - i, &c);
+        length = length > 0 ? length : 1;
+        for (size_t k = 0; k < NSH_ARRAY_SIZE(lookalikes); k++) {
+            const char *plain = lookalikes[k].plain;
+
+            if (c < lookalikes[k].first || c > lookalikes[k].last)
+                continue;
+            if (plain)
+                (void)snprintf(buf, size, "U+%04X in this line looks like %s and is not: type %s",
+                        c, plain, plain);
+            else
+                (void)snprintf(buf, size, "U+%04X in this line can't be seen: delete it", c);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* As show_one, but a tab is \t: it is the one control character that is common in files. */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,3 +17,8 @@
  * malloc'd; NULL when memory is out.
  */
 char *nsh_diag_render(const char *text, size_t n, uint32_t column, int *ret_caret);
+/*
+ * What to do about the line's first character that looks like a plain one and is another, or that
+ * can't be seen; what stands in a comment does not count. false: there is none.
+ */
+bool nsh_diag_lookalike(const char *text, size_t n, char *buf, size_t size);

@@ -152,6 +152,19 @@ static uint32_t first_word(const char *text, size_t n)
     return i < n ? (uint32_t)i + 1 : 0;
 }
 
+/* A character that looks like another is seen by nobody, and the rest follows from it. */
+static void explain(struct nsh_diag *d, const char *text, size_t n)
+{
+    char hint[96];
+    char *copy;
+
+    if (d->severity != NSH_DIAG_ERROR || !nsh_diag_lookalike(text, n, hint, sizeof(hint)) ||
+            !(copy = strdup(hint)))
+        return;
+    free(d->hint);
+    d->hint = copy;
+}
+
 static bool attach_line(void *userdata, uint32_t line, const char *text, size_t n)
 {
     struct attach *a = userdata;
@@ -165,6 +178,7 @@ static bool attach_line(void *userdata, uint32_t line, const char *text, size_t 
             continue;
         if (e->diag.column == 0)
             e->diag.column = first_word(text, n);
+        explain(&e->diag, text, n);
         e->diag.source = nsh_diag_render(text, n, e->diag.column, &e->caret);
     }
     find_next(a, line);

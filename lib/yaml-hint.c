@@ -62,6 +62,7 @@ static size_t find_tab(const char *text, size_t n)
 
 struct look {
     uint32_t first, last;
+    bool found; /* there is such a line */
     struct nsh_yaml_hint *hint;
 };
 
@@ -72,6 +73,7 @@ static bool look_at(void *userdata, uint32_t line, const char *text, size_t n)
 
     if (line < look->first)
         return true;
+    look->found = true;
     at = find_tab(text, n);
     if (at != SIZE_MAX) {
         *look->hint = (struct nsh_yaml_hint){.problem = "a tab where YAML wants spaces",
@@ -105,13 +107,16 @@ static const struct {
         {"could not find expected ':'", "this is no key with its value",
                 "a key is followed by a colon and a space", true},
         {"found unexpected end of stream", "a quote that is never closed", "close it", true},
-        {"mapping values are not allowed", NULL,
-                "is a quote missing, or is the line indented too far?", false},
-        {"did not find expected key", NULL, "the keys of one block stand at the same column",
-                false},
-        {"did not find expected '-' indicator", NULL,
+        {"mapping values are not allowed", "a colon where no key can be",
+                "is a quote missing, are two keys in one line, or is it indented too far?", false},
+        {"did not find expected key", "this line belongs to no block above it",
+                "the keys of one block stand at the same column", false},
+        {"did not find expected '-' indicator",
+                "this line belongs neither to the list above it nor to an entry of that",
                 "the keys of one entry, and the entries of one list, stand at the same column",
                 false},
+        {"did not find expected <document start>", "this is no key at the left margin",
+                "the file's keys, as in 'routes:', begin there, and all else is indented", false},
         {"did not find expected ',' or ']'", NULL, "is a comma or the closing ']' missing?", false},
         {"did not find expected ',' or '}'", NULL, "is a comma or the closing '}' missing?", false},
         {"block sequence entries are not allowed", NULL, "a list begins on the line below its key",
@@ -143,14 +148,20 @@ void nsh_yaml_find_hint(const struct nsh_source *source, const struct nsh_yaml_p
     struct nsh_yaml_hint hint = {0};
     struct look look = {.first = line, .last = line, .hint = &hint};
 
-    (void)nsh_source_lines(source, look_at, &look);
+    /* A quote that is not closed takes all that follows it, whatever that is. */
+    if (!strstr(problem->text, "unexpected end of stream"))
+        (void)nsh_source_lines(source, look_at, &look);
     /* Nothing there: where it began, if that is near. A block's beginning tells nothing. */
-    if (!hint.problem && from > 0 && from < line && line - from <= 2) {
+    if (!hint.problem && look.found && from > 0 && from < line && line - from <= 2) {
         look.first = from;
         (void)nsh_source_lines(source, look_at, &look);
     }
     if (!hint.problem)
         use_known(problem->text, from, problem->context_column, &hint);
+    if (hint.line == 0 && !look.found && from > 0) { /* behind the end: where it began */
+        hint.line = from;
+        hint.column = problem->context_column;
+    }
     if (hint.line == 0) {
         hint.line = line;
         hint.column = problem->column;

@@ -20,7 +20,9 @@ struct nsh_yaml {
     const char *path;
     struct nsh_diags *diags;
     unsigned depth;
-    bool in_document; /* the first has begun */
+    unsigned flow_depth; /* of it, in brackets */
+    uint32_t long_line;  /* the last one of a value that was refused for its lines; 0: none */
+    bool in_document;    /* the first has begun */
     bool ended;
     bool failed;
 };
@@ -104,14 +106,14 @@ static void report_tag(struct nsh_yaml *y, struct nsh_yaml_mark at, const char *
         report(y, at, hint, "tags", "", tag);
 }
 
-/* The value at that place was wrong already: for the same reason, as the user sees it. */
-static bool is_reported(const struct nsh_yaml *y, const struct nsh_yaml_hint *at)
+/* What is there was wrong already, for the same reason as the user sees it. Column 0: any. */
+static bool is_reported(const struct nsh_yaml *y, uint32_t line, uint32_t column)
 {
     for (size_t i = 0; i < nsh_diags_count(y->diags); i++) {
         const struct nsh_diag *d = nsh_diags_get(y->diags, i);
 
-        if (d->path && strcmp(d->path, y->path) == 0 && d->line == at->line &&
-                d->column == at->column)
+        if (d->severity == NSH_DIAG_ERROR && d->path && strcmp(d->path, y->path) == 0 &&
+                d->line == line && (column == 0 || d->column == column))
             return true;
     }
     return false;
@@ -132,7 +134,8 @@ static void report_syntax(struct nsh_yaml *y)
     }
     nsh_yaml_find_hint(&y->reader.source, &problem, &found);
     hint = found.text[0] != '\0' ? found.text : NULL;
-    if (is_reported(y, &found))
+    if (is_reported(y, found.line, found.column) ||
+            (y->long_line > 0 && found.line == y->long_line))
         return;
     if (!found.problem && p->context && from.line < at.line)
         nsh_diag_add(y->diags, NSH_DIAG_ERROR, y->path, found.line, found.column, hint,
@@ -166,6 +169,28 @@ static void refuse_decorations(struct nsh_yaml *y, struct nsh_yaml_mark at,
         report_tag(y, at, (const char *)tag);
 }
 
+/*
+ * No value here has more than one word; YAML joins the next line to one that has no colon, or if
+ * it is indented further. What the parser stumbles over there next has the same reason.
+ */
+static void refuse_lines(struct nsh_yaml *y, struct nsh_yaml_event *ret)
+{
+    const uint32_t last = to_mark(&y->event.end_mark).line;
+    char hint[128];
+
+    ret->refused = true;
+    y->long_line = last;
+    if (y->flow_depth > 0)
+        (void)snprintf(hint, sizeof(hint), "is a comma or the closing bracket missing?");
+    else
+        (void)snprintf(hint, sizeof(hint),
+                "is a colon or the space behind it missing, or is line %u indented too far?",
+                ret->mark.line + 1);
+    if (!is_reported(y, ret->mark.line, 0))
+        nsh_diag_add(y->diags, NSH_DIAG_ERROR, y->path, ret->mark.line, ret->mark.column, hint,
+                "YAML joins the next line to this value");
+}
+
 static void take_scalar(struct nsh_yaml *y, struct nsh_yaml_event *ret)
 {
     ret->type = NSH_YAML_SCALAR;
@@ -173,6 +198,8 @@ static void take_scalar(struct nsh_yaml *y, struct nsh_yaml_event *ret)
     ret->length = y->event.data.scalar.length;
     ret->plain = y->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     refuse_decorations(y, ret->mark, y->event.data.scalar.anchor, y->event.data.scalar.tag);
+    if (ret->plain && to_mark(&y->event.end_mark).line > ret->mark.line)
+        refuse_lines(y, ret);
     if (memchr(ret->text, '\0', ret->length)) {
         ret->refused = true;
         nsh_diag_add(y->diags, NSH_DIAG_ERROR, y->path, ret->mark.line, ret->mark.column, NULL,
@@ -181,10 +208,12 @@ static void take_scalar(struct nsh_yaml *y, struct nsh_yaml_event *ret)
 }
 
 static void take_opening(struct nsh_yaml *y, struct nsh_yaml_event *ret, enum nsh_yaml_type type,
-        const yaml_char_t *anchor, const yaml_char_t *tag)
+        bool flow, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
     refuse_decorations(y, ret->mark, anchor, tag);
     ret->type = type;
+    if (flow || y->flow_depth > 0)
+        y->flow_depth++;
     if (++y->depth <= NSH_CONFIG_DEPTH_MAX)
         return;
     nsh_diag_add(y->diags, NSH_DIAG_ERROR, y->path, ret->mark.line, ret->mark.column, NULL,
@@ -233,16 +262,20 @@ static bool take(struct nsh_yaml *y, struct nsh_yaml_event *ret)
         report(y, ret->mark, "write the value out again", "aliases", "*", e->data.alias.anchor);
         return true;
     case YAML_MAPPING_START_EVENT:
-        take_opening(
-                y, ret, NSH_YAML_MAPPING, e->data.mapping_start.anchor, e->data.mapping_start.tag);
+        take_opening(y, ret, NSH_YAML_MAPPING,
+                e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE,
+                e->data.mapping_start.anchor, e->data.mapping_start.tag);
         return true;
     case YAML_SEQUENCE_START_EVENT:
-        take_opening(y, ret, NSH_YAML_SEQUENCE, e->data.sequence_start.anchor,
-                e->data.sequence_start.tag);
+        take_opening(y, ret, NSH_YAML_SEQUENCE,
+                e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE,
+                e->data.sequence_start.anchor, e->data.sequence_start.tag);
         return true;
     case YAML_MAPPING_END_EVENT:
     case YAML_SEQUENCE_END_EVENT:
         y->depth--;
+        if (y->flow_depth > 0)
+            y->flow_depth--;
         ret->type =
                 e->type == YAML_MAPPING_END_EVENT ? NSH_YAML_MAPPING_END : NSH_YAML_SEQUENCE_END;
         return true;

@@ -341,6 +341,35 @@ static void test_sides(void **state)
     assert_sides("share: [{name: b, lan: [eth1, eth2], wan: eth0, isolate: true}]", 0, NULL, NULL);
 }
 
+/* What a device can be named, and what can be routed to, and nobody means. */
+static void test_values(void **state)
+{
+    static const struct {
+        const char *value, *text, *hint;
+    } cases[] = {
+            {"'eth0,eth1'", "'eth0,eth1' is taken for the name of one device",
+                    "several devices are written as a list: [eth0, eth1]"},
+            {"[eth*]", "'eth*' is taken for the name of one device", "as in wan+"},
+            {"all", "'all' is taken for the name of one device", "every device is written any"},
+            {"192.0.2.1", "'192.0.2.1' is taken for the name of one device", "'ip link'"},
+            {"allow0", NULL, NULL},
+            {"any", NULL, NULL},
+    };
+    char yaml[512];
+
+    (void)state;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
+        (void)snprintf(
+                yaml, sizeof(yaml), LEAVE "masquerade: [{name: b, out: %s}]", cases[i].value);
+        assert_sides(yaml, 3, cases[i].text, cases[i].hint);
+    }
+    assert_sides("routes: [{to: 0.0.0.0, via: 192.0.2.1}]", 2,
+            "0.0.0.0 is a single address that nobody has", "write default");
+    assert_sides(LEAVE "masquerade: [{name: b, out: eth0, from: '::'}]", 3,
+            ":: is a single address that nobody has", "leave the key out to mean any");
+    assert_sides("routes: [{to: 0.0.0.0/0, via: 192.0.2.1}]", 0, NULL, NULL);
+}
+
 static void test_filter(void **state)
 {
     static const char map[] = "network-map: [{name: b, dev: eth0, inside: 10.0.0.0/24, outside: "
@@ -395,6 +424,7 @@ int main(void)
             cmocka_unit_test(test_position),
             cmocka_unit_test(test_inside),
             cmocka_unit_test(test_sides),
+            cmocka_unit_test(test_values),
             cmocka_unit_test(test_filter),
             cmocka_unit_test(test_mapped),
     };
