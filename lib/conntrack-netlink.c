@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 
 #include "cleanup.h"
+#include "netlink.h"
 
 #define CANDIDATES_MAX 65536 /* looked up in one pass */
 #define LOOPBACK 1           /* index of `lo` in every network namespace */
@@ -35,11 +36,14 @@
 
 static int open_socket(int *fd, int protocol)
 {
-    int one = 1;
+    int one = 1, r;
 
     *fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (*fd < 0)
         return errno == EPROTONOSUPPORT || errno == EAFNOSUPPORT ? -EOPNOTSUPP : -errno;
+    r = nsh_netlink_connect(*fd);
+    if (r < 0)
+        return r;
     /* Answers to a deletion without a copy of the request. */
     (void)setsockopt(*fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
     return 0;
@@ -64,18 +68,12 @@ static int send_all(int fd, const void *data, size_t size)
  */
 static int receive(int fd, void *buf, size_t size)
 {
-    struct sockaddr_nl from = {0};
-    struct iovec iov = {.iov_base = buf, .iov_len = size};
-    struct msghdr msg = {
-            .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1};
     ssize_t n;
 
     do
-        n = recvmsg(fd, &msg, MSG_DONTWAIT);
-    while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
-    if (n < 0)
-        return -errno;
-    return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : (int)n;
+        n = nsh_netlink_receive(fd, buf, size, MSG_DONTWAIT);
+    while (n == 0);
+    return (int)n;
 }
 
 int nsh_ct_receive(struct nsh_conntrack *ct)

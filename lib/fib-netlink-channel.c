@@ -14,6 +14,7 @@
 #include <sys/time.h>
 
 #include "fib-netlink.h"
+#include "netlink.h"
 
 /* The kernel answers a request before its send returns; this is for what nobody foresaw. */
 #define ANSWER_TIMEOUT_SECONDS 10
@@ -21,6 +22,7 @@
 int nsh_fibnl_channel_open(struct nsh_fibnl_channel *c, size_t rx_size)
 {
     const struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_SECONDS};
+    int r;
 
     if (!c->rx) {
         c->rx = malloc(rx_size);
@@ -37,6 +39,9 @@ int nsh_fibnl_channel_open(struct nsh_fibnl_channel *c, size_t rx_size)
         return errno > 0 ? -errno : -EIO;
     c->fd = nl_socket_get_fd(c->sock);
     c->port = nl_socket_get_local_port(c->sock);
+    r = nsh_netlink_connect(c->fd);
+    if (r < 0)
+        return r;
     if (setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
         return -errno;
     return 0;
@@ -80,20 +85,5 @@ int nsh_fibnl_channel_send(struct nsh_fibnl_channel *c, const void *data, size_t
 
 ssize_t nsh_fibnl_channel_receive(struct nsh_fibnl_channel *c, int flags)
 {
-    struct sockaddr_nl from = {0};
-    struct iovec iov = {.iov_base = c->rx, .iov_len = c->rx_size};
-    struct msghdr mh = {
-            .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1};
-    ssize_t n;
-
-    do
-        n = recvmsg(c->fd, &mh, flags);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return -errno;
-    if (mh.msg_namelen != sizeof(from) || from.nl_pid != 0)
-        return 0;
-    if (mh.msg_flags & MSG_TRUNC)
-        return -EMSGSIZE;
-    return n;
+    return nsh_netlink_receive(c->fd, c->rx, c->rx_size, flags);
 }

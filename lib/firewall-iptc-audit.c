@@ -25,6 +25,7 @@
 #include <linux/netlink.h>
 
 #include "cleanup.h"
+#include "netlink.h"
 
 #define RECORD_MAX 2048
 #define RECORDS_AT_ONCE 64
@@ -63,12 +64,16 @@ int nsh_xt_audit_fd(struct nsh_xt_audit *a)
     struct sockaddr_nl address = {
             .nl_family = AF_NETLINK, .nl_groups = 1U << (AUDIT_NLGRP_READLOG - 1)};
     nsh_autoclose int fd = -1;
+    int r;
 
     if (a->fd >= 0)
         return a->fd;
     fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_AUDIT);
     if (fd < 0 || filter(fd) < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
         return -errno;
+    r = nsh_netlink_connect(fd);
+    if (r < 0)
+        return r;
     a->fd = NSH_TAKE_FD(fd);
     return a->fd;
 }
@@ -202,17 +207,14 @@ void nsh_xt_audit_take(struct nsh_xt_audit *a)
     } m;
 
     for (int i = 0; a->fd >= 0 && i < RECORDS_AT_ONCE; i++) {
-        struct sockaddr_nl from = {0};
-        socklen_t size = sizeof from;
-        ssize_t n =
-                recvfrom(a->fd, m.bytes, sizeof m.bytes - 1, 0, (struct sockaddr *)&from, &size);
+        ssize_t n = nsh_netlink_receive(a->fd, m.bytes, sizeof m.bytes - 1, 0);
         struct nsh_xt_record record;
 
-        if (n < 0 && errno == ENOBUFS)
+        if (n == -ENOBUFS || n == -EMSGSIZE)
             lose(a);
-        if (n < 0 && errno != ENOBUFS)
+        else if (n < 0)
             return;
-        if (n < (ssize_t)NLMSG_HDRLEN || from.nl_pid != 0)
+        if (n < (ssize_t)NLMSG_HDRLEN)
             continue;
         m.bytes[n] = '\0';
         if (nsh_xt_audit_parse(m.bytes + NLMSG_HDRLEN, &record))

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netlink.h"
+
 /* A message with one attribute of the largest size, and some more. */
 #define ROOM (80U << 10)
 #define RECEIVE 65536
@@ -190,21 +192,18 @@ static void take_failure(const struct nsh_nft_batch *b, const struct nlmsghdr *m
 static int take_verdict(
         const struct nsh_nft_channel *c, const struct nsh_nft_batch *b, struct nsh_nft_failure *f)
 {
-    struct sockaddr_nl from = {0};
-    socklen_t from_size = sizeof from;
     bool done = false;
 
     for (;;) {
-        ssize_t n = recvfrom(
-                c->fd, c->buf, RECEIVE, MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
+        ssize_t n = nsh_netlink_receive(c->fd, c->buf, RECEIVE, MSG_DONTWAIT);
         const struct nlmsghdr *m = (const struct nlmsghdr *)c->buf;
         int left = (int)n;
 
-        if (n < 0 && (errno == EINTR || errno == ENOBUFS))
+        if (n == -ENOBUFS || n == -EMSGSIZE)
             continue;
         if (n < 0)
             break;
-        for (; from.nl_pid == 0 && mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+        for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
             const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
 
             if (m->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(m) < sizeof *e)

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <sys/time.h>
 
+#include "netlink.h"
+
 #define RECEIVE 65536
 /* For what nobody foresaw. */
 #define ANSWER_TIMEOUT_SECONDS 10
@@ -22,11 +24,14 @@ int nsh_nft_socket(int flags, uint32_t *ret_port)
     nsh_autoclose int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_NETFILTER);
     struct sockaddr_nl addr = {.nl_family = AF_NETLINK};
     socklen_t size = sizeof addr;
+    int r;
 
     if (fd < 0)
         return errno == EPROTONOSUPPORT ? -EOPNOTSUPP : -errno;
-    if (bind(fd, (const struct sockaddr *)&addr, sizeof addr) < 0 ||
-            getsockname(fd, (struct sockaddr *)&addr, &size) < 0)
+    r = nsh_netlink_connect(fd); /* which binds it too */
+    if (r < 0)
+        return r;
+    if (getsockname(fd, (struct sockaddr *)&addr, &size) < 0)
         return -errno;
     *ret_port = addr.nl_pid;
     return NSH_TAKE_FD(fd);
@@ -103,18 +108,12 @@ static int take_message(const struct nlmsghdr *m, struct answers *a)
 /* One receive. 1: more is to come. */
 static int take_answers(struct nsh_nft_channel *c, uint32_t seq, struct answers *a, bool *ret_end)
 {
-    struct sockaddr_nl from = {0};
-    socklen_t from_size = sizeof from;
-    ssize_t n = recvfrom(c->fd, c->buf, RECEIVE, MSG_TRUNC, (struct sockaddr *)&from, &from_size);
+    ssize_t n = nsh_netlink_receive(c->fd, c->buf, RECEIVE, 0);
     const struct nlmsghdr *m = (const struct nlmsghdr *)c->buf;
     int left = (int)n;
 
     if (n < 0)
-        return errno == EINTR ? 0 : errno == EAGAIN ? -ETIMEDOUT : -errno;
-    if (n > RECEIVE)
-        return -EMSGSIZE;
-    if (from.nl_pid != 0)
-        return 0;
+        return n == -EAGAIN ? -ETIMEDOUT : (int)n;
     for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
         int r;
 

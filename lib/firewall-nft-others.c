@@ -15,8 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netlink.h"
+
 /* So often others may write while their chains are looked at. */
 #define TRIES 4
+/* Messages; the rest keeps the socket readable. */
+#define AT_ONCE 4096
 
 void nsh_nft_others_init(struct nsh_nft_others *o)
 {
@@ -95,9 +99,13 @@ static void take(struct nsh_nft_others *o)
 {
     char byte;
 
-    while (o->fd >= 0 &&
-            (recv(o->fd, &byte, sizeof byte, 0) >= 0 || errno == ENOBUFS || errno == EINTR))
-        o->heard = true;
+    for (int i = 0; o->fd >= 0 && i < AT_ONCE; i++) {
+        ssize_t n = nsh_netlink_receive(o->fd, &byte, sizeof byte, 0);
+
+        if (n < 0 && n != -ENOBUFS && n != -EMSGSIZE)
+            return;
+        o->heard = o->heard || n != 0;
+    }
 }
 
 /* To hear of the chains that are empty now. */

@@ -22,9 +22,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netlink.h"
+
 #define RECEIVE 65536
 /* A foreign program may load some 100,000 elements at once; it is only room, not memory in use. */
 #define QUEUE (8 << 20)
+/* What the kernel counts for a message at least. */
+#define MESSAGE_MIN 512
 #define WAIT_MS 100
 #define ALL_TABLES ((1U << NSH_TABLE_COUNT) - 1)
 
@@ -293,25 +297,21 @@ static void take_message(struct nsh_nft_watch *w, const struct nlmsghdr *m)
         take_change(w, m, g->nfgen_family);
 }
 
+/* At most what the queue holds: whoever writes as fast as this reads does not keep it here. */
 void nsh_nft_watch_take(struct nsh_nft_watch *w)
 {
-    while (w->fd >= 0) {
-        struct sockaddr_nl from = {0};
-        socklen_t from_size = sizeof from;
-        ssize_t n =
-                recvfrom(w->fd, w->buf, RECEIVE, MSG_TRUNC, (struct sockaddr *)&from, &from_size);
+    for (int i = 0; w->fd >= 0 && i < QUEUE / MESSAGE_MIN; i++) {
+        ssize_t n = nsh_netlink_receive(w->fd, w->buf, RECEIVE, 0);
         const struct nlmsghdr *m = (const struct nlmsghdr *)w->buf;
         int left = (int)n;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno != ENOBUFS)
+        if (n < 0 && n != -ENOBUFS && n != -EMSGSIZE)
             return;
-        if (n < 0 || n > RECEIVE) {
+        if (n < 0) {
             take_loss(w);
             continue;
         }
-        for (; from.nl_pid == 0 && mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
+        for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
             take_message(w, m);
     }
 }

@@ -13,6 +13,7 @@
 #include <linux/xfrm.h>
 
 #include "cleanup.h"
+#include "netlink.h"
 
 /* The kernel's own socket of that protocol stands in the table while its module is there. */
 static int has_protocol(uint32_t wanted)
@@ -39,8 +40,7 @@ static int64_t count_policies(void)
                          .nlmsg_type = XFRM_MSG_GETSPDINFO,
                          .nlmsg_flags = NLM_F_REQUEST}};
     alignas(struct nlmsghdr) char answer[1024];
-    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK}, from = {0};
-    socklen_t size = sizeof from;
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     nsh_autoclose int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
     const size_t at = NLMSG_HDRLEN + sizeof request.flags;
     struct xfrmu_spdinfo info;
@@ -48,14 +48,14 @@ static int64_t count_policies(void)
     struct nlmsghdr h;
     ssize_t n;
 
-    if (fd < 0 ||
+    if (fd < 0 || nsh_netlink_connect(fd) < 0 ||
             sendto(fd, &request, sizeof request, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
         return -errno;
     /* The answer is there when the request was sent. */
-    n = recvfrom(fd, answer, sizeof answer, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
+    n = nsh_netlink_receive(fd, answer, sizeof answer, MSG_DONTWAIT);
     if (n < 0)
-        return -errno;
-    if (from.nl_pid != 0 || n < (ssize_t)(at + sizeof attr + sizeof info))
+        return n;
+    if (n < (ssize_t)(at + sizeof attr + sizeof info))
         return -EPROTO;
     memcpy(&h, answer, sizeof h);
     memcpy(&attr, answer + at, sizeof attr);

@@ -12,6 +12,7 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include "cleanup.h"
+#include "netlink.h"
 
 #define TYPE "hash:net"
 /* One message with elements: the length of an attribute has 16 bits. */
@@ -54,16 +55,17 @@ static void talk_done(struct talk *t)
 
 static int open_socket(struct nsh_ipset *s)
 {
-    int on = 1;
+    int on = 1, r;
 
     if (s->socket)
         return 0;
     s->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
     if (!s->socket)
         return -errno;
-    if (mnl_socket_bind(s->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-        int r = -errno;
-
+    r = mnl_socket_bind(s->socket, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : 0;
+    if (r == 0)
+        r = nsh_netlink_connect(mnl_socket_get_fd(s->socket));
+    if (r < 0) {
         nsh_ipset_done(s);
         return r;
     }
@@ -104,15 +106,16 @@ static int begin(
 static int transact(struct talk *t)
 {
     unsigned int port = mnl_socket_get_portid(t->set->socket);
+    int fd = mnl_socket_get_fd(t->set->socket);
     ssize_t n;
     int r;
 
     if (mnl_socket_sendto(t->set->socket, t->request, t->request->nlmsg_len) < 0)
         return -errno;
     do {
-        n = mnl_socket_recvfrom(t->set->socket, t->answer, ANSWER_BUFFER);
+        n = nsh_netlink_answer(fd, t->answer, ANSWER_BUFFER, t->set->seq);
         if (n < 0)
-            return -errno;
+            return (int)n;
         r = mnl_cb_run(t->answer, (size_t)n, t->set->seq, port, t->seen, t->userdata);
     } while (r > 0);
     return r < 0 ? -errno : 0;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "netlink.h"
 
 static void close_socket(struct mnl_socket **s)
 {
@@ -93,12 +94,10 @@ static int ask(struct mnl_socket *s, uint8_t family, struct look *l)
     if (mnl_socket_sendto(s, m, m->nlmsg_len) < 0)
         return -errno;
     while (r == MNL_CB_OK) {
-        ssize_t n = mnl_socket_recvfrom(s, buf, sizeof buf);
+        ssize_t n = nsh_netlink_answer(mnl_socket_get_fd(s), buf, sizeof buf, family);
 
-        if (n < 0 && errno == EINTR)
-            continue;
         if (n < 0)
-            return -errno;
+            return (int)n;
         r = mnl_cb_run(buf, (size_t)n, family, mnl_socket_get_portid(s), see, l);
     }
     return r < 0 ? -errno : 0;
@@ -111,9 +110,13 @@ int nsh_tcp_peers(
     NSH_CLEANUP(close_socket)
     struct mnl_socket *s = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
     struct look l = {.peers = ret, .most = most, .port = port};
+    int r;
 
     if (!s || mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
         return -errno;
+    r = nsh_netlink_connect(mnl_socket_get_fd(s));
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < NSH_ARRAY_SIZE(families); i++) {
         int q = ask(s, families[i], &l);
 
