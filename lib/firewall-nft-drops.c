@@ -38,7 +38,7 @@ static int is_named(struct nsh_nft_judge *judge, int family, const struct nsh_fo
 static int ask_base(const struct nsh_nft_base *b, int family, const struct nsh_forward_path *path,
         struct nsh_forward_drop *ret)
 {
-    struct nsh_nft_work work = {.rules = NSH_NFT_JUDGED_MAX, .steps = NSH_NFT_STEPS_MAX};
+    struct nsh_nft_work work = NSH_NFT_WORK;
     NSH_CLEANUP(nsh_nft_judge_freep) struct nsh_nft_judge *judge = NULL;
     struct nsh_forward_path general[2];
     const struct nftnl_rule *rule;

@@ -7,21 +7,13 @@
  */
 #include "firewall-nft.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <libnftnl/set.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The kernel's own limit of jumps, and what a look is worth: more is taken for an accept. */
 #define DEPTH 16
 #define CHAINS_MAX 256
-
-NSH_DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free)
-NSH_DEFINE_CLEANUP(struct nftnl_set_elems_iter *, nftnl_set_elems_iter_destroy)
 
 /* A chain that has been read, or `cut`, the first part of it. */
 struct chain {
@@ -30,12 +22,6 @@ struct chain {
     size_t n, max;
     bool cut;
     size_t *left; /* rules that may be read yet */
-};
-
-/* A set that a rule looks into. */
-struct set {
-    char name[NFT_NAME_MAXLEN];
-    uint32_t key_length; /* bytes; 0: not known */
 };
 
 struct nsh_nft_judge {
@@ -51,8 +37,7 @@ struct nsh_nft_judge {
     const struct nftnl_rule *dropper; /* the last that dropped it for certain */
     struct chain *chains;
     size_t n_chains;
-    struct set *sets;
-    size_t n_sets;
+    struct nsh_nft_finder finder;
 };
 
 void nsh_nft_judge_free(struct nsh_nft_judge *j)
@@ -65,9 +50,9 @@ void nsh_nft_judge_free(struct nsh_nft_judge *j)
         free(j->chains[i].rules);
         free(j->chains[i].name);
     }
+    nsh_nft_finder_done(&j->finder);
     nsh_nft_channel_done(&j->channel);
     free(j->chains);
-    free(j->sets);
     free(j->buf);
     free(j);
 }
@@ -86,13 +71,15 @@ int nsh_nft_judge_new(
     j->buf = malloc((size_t)MNL_SOCKET_BUFFER_SIZE);
     if (!j->buf)
         return -ENOMEM;
+    j->finder = (struct nsh_nft_finder){
+            .channel = &j->channel, .base = base, .work = work, .buf = j->buf};
     *ret = NSH_TAKE_PTR(j);
     return 0;
 }
 
 bool nsh_nft_judge_is_cut(const struct nsh_nft_judge *j)
 {
-    return j->cut;
+    return j->cut || j->finder.cut;
 }
 
 /* ---- reading ---- */
@@ -166,139 +153,6 @@ static int find_chain(struct nsh_nft_judge *j, const char *name)
     return r < 0 ? r : (int)j->n_chains - 1;
 }
 
-/* ---- sets ---- */
-
-static void take_verdict(struct nftnl_set_elem *e, struct nsh_nft_judgement *j)
-{
-    const char *chain = NULL;
-
-    if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_VERDICT))
-        j->verdict = nsh_nft_verdict_of((int)nftnl_set_elem_get_u32(e, NFTNL_SET_ELEM_VERDICT));
-    if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_CHAIN))
-        chain = nftnl_set_elem_get_str(e, NFTNL_SET_ELEM_CHAIN);
-    if (chain)
-        snprintf(j->chain, sizeof(j->chain), "%s", chain);
-}
-
-static int take_set(const struct nlmsghdr *answer, void *userdata)
-{
-    NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
-
-    if (!s)
-        return -ENOMEM;
-    if (nftnl_set_nlmsg_parse(answer, s) == 0 && nftnl_set_is_set(s, NFTNL_SET_KEY_LEN))
-        *(uint32_t *)userdata = nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN);
-    return 0;
-}
-
-/* Of its keys, in bytes; 0: that can't be known. */
-static int key_length(struct nsh_nft_judge *j, const char *name, uint32_t *ret)
-{
-    struct set *sets, one = {.key_length = 0};
-    struct nlmsghdr *m;
-    int r;
-
-    for (size_t i = 0; i < j->n_sets; i++) {
-        if (strcmp(j->sets[i].name, name) == 0) {
-            *ret = j->sets[i].key_length;
-            return 0;
-        }
-    }
-    r = nsh_nft_channel_open(&j->channel);
-    if (r < 0)
-        return r;
-    m = nsh_nft_request(
-            &j->channel, j->buf, (int)j->base->family, NFT_MSG_GETSET, NLM_F_REQUEST | NLM_F_ACK);
-    mnl_attr_put_strz(m, NFTA_SET_TABLE, j->base->table);
-    mnl_attr_put_strz(m, NFTA_SET_NAME, name);
-    r = nsh_nft_ask(&j->channel, m, take_set, &one.key_length);
-    if (r < 0)
-        return r;
-    sets = reallocarray(j->sets, j->n_sets + 1, sizeof(*sets));
-    if (!sets)
-        return -ENOMEM;
-    snprintf(one.name, sizeof(one.name), "%s", name);
-    j->sets = sets;
-    sets[j->n_sets++] = one;
-    *ret = one.key_length;
-    return 0;
-}
-
-/* What an answer to the question for one element holds. */
-struct element {
-    bool there;
-    struct nsh_nft_judgement *verdict; /* NULL: it is not asked for */
-};
-
-static int take_element(const struct nlmsghdr *answer, void *userdata)
-{
-    NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
-    NSH_CLEANUP(nftnl_set_elems_iter_destroyp) struct nftnl_set_elems_iter *iter = NULL;
-    struct element *element = userdata;
-    struct nftnl_set_elem *e;
-
-    element->there = true;
-    if (!element->verdict)
-        return 0;
-    if (!s || nftnl_set_elems_nlmsg_parse(answer, s) < 0)
-        return s ? -EPROTO : -ENOMEM;
-    iter = nftnl_set_elems_iter_create(s);
-    e = iter ? nftnl_set_elems_iter_next(iter) : NULL;
-    if (e)
-        take_verdict(e, element->verdict);
-    return 0;
-}
-
-/* `key` NULL: what is there for all other keys. 1: it is there, 0, negative errno. */
-static int ask_element(struct nsh_nft_judge *j, const char *name, const uint8_t *key,
-        uint32_t length, struct nsh_nft_judgement *ret_verdict)
-{
-    NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
-    struct nftnl_set_elem *e = nftnl_set_elem_alloc();
-    struct element element = {.verdict = ret_verdict};
-    struct nlmsghdr *m;
-    int r = nsh_nft_channel_open(&j->channel);
-
-    if (r < 0 || !s || !e) {
-        nftnl_set_elem_free(e);
-        return r < 0 ? r : -ENOMEM;
-    }
-    if (key)
-        nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key, length);
-    else
-        nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_FLAGS, NFT_SET_ELEM_CATCHALL);
-    nftnl_set_elem_add(s, e);
-    nftnl_set_set_str(s, NFTNL_SET_TABLE, j->base->table);
-    nftnl_set_set_str(s, NFTNL_SET_NAME, name);
-    m = nsh_nft_request(&j->channel, j->buf, (int)j->base->family, NFT_MSG_GETSETELEM,
-            NLM_F_REQUEST | NLM_F_ACK);
-    nftnl_set_elems_nlmsg_build_payload(m, s);
-    r = nsh_nft_ask(&j->channel, m, take_element, &element);
-    return r == -ENOENT ? 0 : r < 0 ? r : element.there;
-}
-
-/*
- * Whether it holds an element, and of a map the verdict. It may be large: the kernel looks it up,
- * as it does for a packet.
- */
-static int find_element(void *userdata, const char *set, bool map, const uint8_t *key, size_t size,
-        struct nsh_nft_judgement *ret)
-{
-    struct nsh_nft_judge *j = userdata;
-    uint32_t length = 0;
-    int r = key_length(j, set, &length);
-
-    ret->matches = NSH_MAYBE;
-    if (r < 0 || length == 0 || length > size)
-        return r;
-    r = ask_element(j, set, key, length, map ? ret : NULL);
-    if (r == 0)
-        r = ask_element(j, set, NULL, 0, map ? ret : NULL);
-    if (r >= 0)
-        ret->matches = r > 0 ? NSH_YES : NSH_NO;
-    return r == -ENOMEM || r == -ETIMEDOUT ? r : 0; /* else it can't tell: it may */
-}
-
 /* ---- judging ---- */
 
 static int judge_chain(
@@ -317,10 +171,11 @@ static int judge_rule(struct nsh_nft_judge *j, const struct nftnl_rule *rule, un
         enum nsh_nft_verdict *ret)
 {
     struct nsh_nft_judgement judgement;
-    int r = nsh_nft_judge(rule, j->family, j->path, find_element, j, &judgement);
+    int r = nsh_nft_judge(rule, j->family, j->path, nsh_nft_find_element, &j->finder, &judgement);
     bool sure = judgement.matches == NSH_YES, leaves = judgement.verdict == NSH_NFT_GOTO;
 
     *ret = NSH_NFT_CONTINUE;
+    j->ended = j->ended || j->finder.cut;
     if (r < 0 || judgement.matches == NSH_NO)
         return r;
     if ((judgement.verdict == NSH_NFT_JUMP || leaves) && j->guest != NSH_NFT_GUEST_STANDS &&
@@ -376,13 +231,16 @@ int nsh_nft_judge_path(struct nsh_nft_judge *j, int family, const struct nsh_for
     j->guest = guest;
     j->met = j->ended = false;
     j->dropper = NULL;
+    j->cut = nsh_nft_judge_is_cut(j);
+    j->finder.cut = false;
     r = judge_chain(j, j->base->name, 0, &v);
     if (r < 0)
         return r;
     if (v != NSH_NFT_DROP)
         j->dropper = NULL;
     /* A jump that stands was needed once; that it is so no more nobody knows. */
-    return v == NSH_NFT_DROP || (v == NSH_NFT_CONTINUE && j->base->drops) || (j->ended && j->met);
+    return v == NSH_NFT_DROP || (v == NSH_NFT_CONTINUE && j->base->drops) ||
+           (j->ended && j->met && guest != NSH_NFT_GUEST_ACCEPTS);
 }
 
 const struct nftnl_rule *nsh_nft_judge_dropper(const struct nsh_nft_judge *j)
@@ -413,166 +271,4 @@ int nsh_nft_judge_rules(
     *ret = j->chains[at].rules;
     *ret_n = j->chains[at].n;
     return j->chains[at].cut;
-}
-
-/* ---- base chains ---- */
-
-void nsh_nft_bases_done(struct nsh_nft_bases *b)
-{
-    free(b->items);
-    free(b->guests);
-    *b = (struct nsh_nft_bases){0};
-}
-
-static const char *text_of(const struct nftnl_chain *c, uint16_t attr)
-{
-    const char *s = nftnl_chain_is_set(c, attr) ? nftnl_chain_get_str(c, attr) : NULL;
-
-    return s ? s : "";
-}
-
-static int push(struct nsh_nft_base **array, size_t *n, const struct nsh_nft_base *one)
-{
-    struct nsh_nft_base *items = reallocarray(*array, *n + 1, sizeof(*items));
-
-    if (!items)
-        return -ENOMEM;
-    *array = items;
-    items[(*n)++] = *one;
-    return 0;
-}
-
-static int take_chain(const struct nlmsghdr *answer, void *userdata)
-{
-    struct nsh_nft_bases *b = userdata;
-    NSH_CLEANUP(nftnl_chain_freep) struct nftnl_chain *c = nftnl_chain_alloc();
-    struct nsh_nft_base one = {0};
-
-    if (!c)
-        return -ENOMEM;
-    if (nftnl_chain_nlmsg_parse(answer, c) < 0)
-        return 0;
-    one.family = nftnl_chain_get_u32(c, NFTNL_CHAIN_FAMILY);
-    if (strcmp(text_of(c, NFTNL_CHAIN_TABLE), NSH_NFT_TABLE) == 0 && one.family != NFPROTO_INET)
-        return 0;
-    snprintf(one.table, sizeof one.table, "%s", text_of(c, NFTNL_CHAIN_TABLE));
-    snprintf(one.name, sizeof one.name, "%s", text_of(c, NFTNL_CHAIN_NAME));
-    if (!nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM))
-        return strcmp(one.name, NSH_CHAIN_GUEST) == 0 ? push(&b->guests, &b->n_guests, &one) : 0;
-    one.drops = nftnl_chain_get_u32(c, NFTNL_CHAIN_POLICY) == NF_DROP;
-    if (nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD ||
-            (!one.drops && nftnl_chain_get_u32(c, NFTNL_CHAIN_USE) == 0))
-        return 0;
-    return push(&b->items, &b->n, &one);
-}
-
-struct table_flags {
-    uint32_t flags, owner;
-};
-
-static int take_flags(const struct nlmsghdr *answer, void *userdata)
-{
-    struct table_flags *f = userdata;
-    const struct nlattr *attr;
-
-    mnl_attr_for_each(attr, answer, sizeof(struct nfgenmsg))
-    {
-        if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
-            continue;
-        if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
-            f->flags = ntohl(mnl_attr_get_u32(attr));
-        if (mnl_attr_get_type(attr) == NFTA_TABLE_OWNER)
-            f->owner = ntohl(mnl_attr_get_u32(attr));
-    }
-    return 0;
-}
-
-/* A table that is switched off drops nothing; one that has an owner is changed by nobody else. */
-static int look_at_table(struct nsh_nft_channel *channel, struct nsh_nft_base *b)
-{
-    struct table_flags f = {0};
-    char buf[512];
-    struct nlmsghdr *m = nsh_nft_request(
-            channel, buf, (int)b->family, NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_ACK);
-    int r;
-
-    mnl_attr_put_strz(m, NFTA_TABLE_NAME, b->table);
-    r = nsh_nft_ask(channel, m, take_flags, &f);
-    b->dormant = f.flags & NFT_TABLE_F_DORMANT;
-    b->owner = f.flags & NFT_TABLE_F_OWNER ? f.owner : 0;
-    return r;
-}
-
-int nsh_nft_bases_take(struct nsh_nft_channel *channel, struct nsh_nft_bases *ret)
-{
-    static const int families[] = {NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET};
-    struct nsh_nft_bases b = {0};
-    char buf[256];
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < NSH_ARRAY_SIZE(families); i++) {
-        r = nsh_nft_ask(channel,
-                nsh_nft_request(channel, buf, families[i], NFT_MSG_GETCHAIN, NLM_F_DUMP),
-                take_chain, &b);
-        if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT)
-            r = 0;
-    }
-    for (size_t i = 0; r == 0 && i < b.n; i++)
-        r = look_at_table(channel, &b.items[i]);
-    if (r < 0)
-        nsh_nft_bases_done(&b);
-    else
-        *ret = b;
-    return r;
-}
-
-/* ---- words ---- */
-
-static const char *family_name(const struct nsh_nft_base *b)
-{
-    return b->family == NFPROTO_INET ? "inet" : b->family == NFPROTO_IPV6 ? "ip6" : "ip";
-}
-
-const char *nsh_nft_base_format(const struct nsh_nft_base *b, char *buf, size_t size)
-{
-    snprintf(buf, size, "nftables chain %s %s %s", family_name(b), b->table, b->name);
-    return buf;
-}
-
-bool nsh_nft_base_is_iptables(const struct nsh_nft_base *b)
-{
-    return b->family != NFPROTO_INET && strcmp(b->table, "filter") == 0 &&
-           strcmp(b->name, "FORWARD") == 0;
-}
-
-bool nsh_nft_base_is_firewalld(const struct nsh_nft_base *b)
-{
-    return strcmp(b->table, "firewalld") == 0;
-}
-
-void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward_path *paths,
-        size_t n, struct nsh_forward_drop *ret)
-{
-    enum nsh_forward_tool tool = NSH_FORWARD_NFT;
-    char where[NSH_GUEST_WHERE];
-
-    /* To be read: as much of it as is enough for that. The commands have all of it. */
-    snprintf(ret->what, sizeof ret->what, "nftables chain %s %.60s %.60s", family_name(b), b->table,
-            b->name);
-    snprintf(where, sizeof where, "%s %s %s", family_name(b), b->table, b->name);
-    if (nsh_nft_base_is_firewalld(b)) {
-        tool = NSH_FORWARD_FIREWALLD;
-    } else if (b->owner != 0) {
-        tool = NSH_FORWARD_OWNER;
-        snprintf(where, sizeof where, "the program that owns the table, with the port id %u,",
-                b->owner);
-    } else if (nsh_nft_base_is_iptables(b)) {
-        /* What iptables writes it also has to read. */
-        tool = NSH_FORWARD_IPTABLES;
-        snprintf(where, sizeof where, "%s -I FORWARD",
-                b->family == NFPROTO_IPV6 ? "ip6tables-nft" : "iptables-nft");
-    } else if (!nsh_forward_is_plain(b->table) || !nsh_forward_is_plain(b->name)) {
-        tool = NSH_FORWARD_BY_HAND;
-    }
-    nsh_forward_fix(tool, where, paths, n, ret->fix, sizeof ret->fix);
 }

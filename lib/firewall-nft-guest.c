@@ -134,7 +134,7 @@ static int judge_hosts(struct nsh_nft_passing *p)
     struct nsh_nft_work *work = &p->work;
     int r = 0;
 
-    *work = (struct nsh_nft_work){.rules = NSH_NFT_JUDGED_MAX, .steps = NSH_NFT_STEPS_MAX};
+    *work = NSH_NFT_WORK;
     p->hosts = calloc(p->bases.n + 1, sizeof(*p->hosts));
     if (!p->hosts)
         return -ENOMEM;
@@ -325,7 +325,7 @@ static int drops_all(
 static int find_place(struct nsh_nft_passing *p, struct nsh_nft_host *h)
 {
     struct nftnl_rule *const *rules;
-    size_t n = 0, left = NSH_NFT_STEPS_MAX;
+    size_t n = 0, left = NSH_NFT_WORK.steps;
     bool plain;
     int r = nsh_nft_judge_rules(h->judge, h->base->name, &rules, &n);
 

@@ -316,7 +316,7 @@ int nsh_nft_foreign(struct nsh_firewall *fw, int family, nsh_foreign_seen *seen,
 bool nsh_nft_foreign_rule(const struct nftnl_rule *rule, nsh_nft_read_set *read_set, void *userdata,
         struct nsh_foreign_rule *f);
 
-/* ---- what others do with a packet (firewall-nft-packet.c, firewall-nft-forward.c) ---- */
+/* ---- what a rule of others does with a packet (firewall-nft-packet.c) ---- */
 
 enum nsh_nft_verdict {
     NSH_NFT_CONTINUE,
@@ -347,7 +347,8 @@ typedef int nsh_nft_find(void *userdata, const char *set, bool map, const uint8_
 int nsh_nft_judge(const struct nftnl_rule *rule, int family, const struct nsh_forward_path *path,
         nsh_nft_find *find, void *userdata, struct nsh_nft_judgement *ret);
 
-/* A base chain of others at the hook forward. */
+/* ---- base chains of others at the hook forward (firewall-nft-bases.c) ---- */
+
 struct nsh_nft_base {
     uint32_t family; /* NFPROTO_*, of its table */
     char table[NFT_NAME_MAXLEN], name[NFT_NAME_MAXLEN];
@@ -373,17 +374,35 @@ bool nsh_nft_base_is_firewalld(const struct nsh_nft_base *b);
 void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward_path *paths,
         size_t n, struct nsh_forward_drop *ret);
 
-/* Keeps what it has read of the base chain's table. */
-struct nsh_nft_judge;
+/* ---- what is in sets of others (firewall-nft-find.c) ---- */
+
 /*
  * What a look may take, of all base chains together: rules that are read, some 8 microseconds each,
- * and how often one is judged, some 0.3.
+ * how often one is judged, some 0.3, and what is asked of sets, some 25 each.
  */
 struct nsh_nft_work {
-    size_t rules, steps;
+    size_t rules, steps, questions;
 };
-#define NSH_NFT_JUDGED_MAX 2048U
-#define NSH_NFT_STEPS_MAX 98304U
+#define NSH_NFT_WORK ((struct nsh_nft_work){.rules = 2048, .steps = 98304, .questions = 512})
+
+struct nsh_nft_finder {
+    struct nsh_nft_channel *channel;
+    const struct nsh_nft_base *base; /* any of the table */
+    struct nsh_nft_work *work;
+    void *buf;     /* of a request */
+    void *answers; /* of tsearch(3) */
+    bool cut;      /* that was not enough: what is not known may be there */
+};
+
+void nsh_nft_finder_done(struct nsh_nft_finder *f);
+/* An nsh_nft_find, of a finder. */
+int nsh_nft_find_element(void *userdata, const char *set, bool map, const uint8_t *key, size_t size,
+        struct nsh_nft_judgement *ret);
+
+/* ---- what a base chain of others does with a packet (firewall-nft-forward.c) ---- */
+
+/* Keeps what it has read of the base chain's table. */
+struct nsh_nft_judge;
 int nsh_nft_judge_new(
         const struct nsh_nft_base *base, struct nsh_nft_work *work, struct nsh_nft_judge **ret);
 /* That was not enough: what is left is taken to accept. */

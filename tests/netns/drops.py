@@ -307,6 +307,14 @@ def _():
         contains(d.plan().stdout, "# nftables chain ip mine passing is not all judged",
                  "the plan")
         equal((guests(w)[0], d.count_log(told)), ([], 1), "no jump comes, and it is told once")
+        sets = 'add rule ip mine passing iifname { "eth6", "eth7" } counter accept\n'
+        nft(w, "flush chain ip mine passing\n" + sets * 200)
+        wait_until(lambda: guests(w)[0], "the jump, behind what 200 sets accept")
+        nft(w, sets * 400)
+        contains(d.plan().stdout, "# nftables chain ip mine passing is not all judged",
+                 "the plan, with 600 sets")
+        equal((guests(w)[0], tcp_peer(w.client, SERVER4)), (["ip mine passing: " + JUMP], WAN4),
+              "the jump that stands, and seen from, with 600 sets")
         d.stop()
 
 
