@@ -11,17 +11,7 @@
 #include "firewall-iptc-chain.h"
 
 #include <errno.h>
-#include <linux/netfilter/ipset/ip_set.h>
-#include <linux/netfilter/xt_connmark.h>
-#include <linux/netfilter/xt_iprange.h>
-#include <linux/netfilter/xt_mac.h>
-#include <linux/netfilter/xt_mark.h>
-#include <linux/netfilter/xt_multiport.h>
-#include <linux/netfilter/xt_recent.h>
-#include <linux/netfilter/xt_set.h>
-#include <linux/netfilter/xt_tcpudp.h>
 #include <netinet/in.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,87 +59,6 @@ static bool head_names(const struct nsh_xt *xt, const struct nsh_xt_head *head)
                    !(head->inverted & IPT_INV_PROTO));
 }
 
-static bool is_any(const uint16_t ports[2])
-{
-    return ports[0] == 0 && ports[1] == UINT16_MAX;
-}
-
-static bool range_names(const uint16_t ports[2], bool inverted)
-{
-    return !inverted && !is_any(ports);
-}
-
-static bool tcp_names(const struct xt_entry_match *m)
-{
-    struct xt_tcp t;
-
-    if (m->u.match_size < sizeof *m + sizeof t)
-        return false;
-    memcpy(&t, m->data, sizeof t);
-    return range_names(t.spts, t.invflags & XT_TCP_INV_SRCPT) ||
-           range_names(t.dpts, t.invflags & XT_TCP_INV_DSTPT);
-}
-
-static bool udp_names(const struct xt_entry_match *m)
-{
-    struct xt_udp u;
-
-    if (m->u.match_size < sizeof *m + sizeof u)
-        return false;
-    memcpy(&u, m->data, sizeof u);
-    return range_names(u.spts, u.invflags & XT_UDP_INV_SRCPT) ||
-           range_names(u.dpts, u.invflags & XT_UDP_INV_DSTPT);
-}
-
-/* Where a match says that it is meant the other way round. */
-struct inversion {
-    const char *name;
-    uint8_t first, last; /* revisions that have it there */
-    uint8_t mask;
-    size_t at, size;
-};
-
-#define FIELD(type, field) offsetof(type, field), sizeof(((type *)0)->field)
-
-#define GEOIP_INVERTED 0x04 /* of xtables-addons; its flags come first */
-
-static const struct inversion inversions[] = {
-        {"set", 1, 4, IPSET_INV_MATCH, FIELD(struct xt_set_info, flags)},
-        {"iprange", 1, 1, IPRANGE_SRC_INV | IPRANGE_DST_INV,
-                FIELD(struct xt_iprange_mtinfo, flags)},
-        {"mac", 0, 0, UINT8_MAX, FIELD(struct xt_mac_info, invert)},
-        {"recent", 0, 1, UINT8_MAX, FIELD(struct xt_recent_mtinfo, invert)},
-        {"geoip", 0, UINT8_MAX, GEOIP_INVERTED, 0, 1},
-        {"multiport", 1, 1, UINT8_MAX, FIELD(struct xt_multiport_v1, invert)},
-        {"mark", 1, 1, UINT8_MAX, FIELD(struct xt_mark_mtinfo1, invert)},
-        {"connmark", 1, 1, UINT8_MAX, FIELD(struct xt_connmark_mtinfo1, invert)},
-};
-
-static bool is_inverted(const struct xt_entry_match *m, const struct inversion *v)
-{
-    for (size_t i = 0; i < v->size; i++)
-        if (m->data[v->at + i] & v->mask)
-            return true;
-    return false;
-}
-
-static bool has_name(const struct xt_entry_match *m, const char *name)
-{
-    return strcmp(m->u.user.name, name) == 0;
-}
-
-static bool match_names(const struct xt_entry_match *m)
-{
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(inversions); i++) {
-        const struct inversion *v = &inversions[i];
-
-        if (has_name(m, v->name))
-            return m->u.user.revision >= v->first && m->u.user.revision <= v->last &&
-                   m->u.match_size >= sizeof *m + v->at + v->size && !is_inverted(m, v);
-    }
-    return (has_name(m, "tcp") && tcp_names(m)) || (has_name(m, "udp") && udp_names(m));
-}
-
 static bool names_something(
         const struct nsh_xt *xt, const void *rule, const struct nsh_xt_head *head)
 {
@@ -163,7 +72,8 @@ static bool names_something(
 
         if (m->u.match_size < sizeof *m || m->u.match_size > end - at)
             return false;
-        if (match_names(m))
+        if (nsh_forward_xt_names(
+                    m->u.user.name, m->u.user.revision, m->data, m->u.match_size - sizeof *m))
             return true;
         at += m->u.match_size;
     }

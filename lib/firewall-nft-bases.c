@@ -52,11 +52,12 @@ static int take_chain(const struct nlmsghdr *answer, void *userdata)
         return 0;
     snprintf(one.table, sizeof one.table, "%s", text_of(c, NFTNL_CHAIN_TABLE));
     snprintf(one.name, sizeof one.name, "%s", text_of(c, NFTNL_CHAIN_NAME));
+    one.uses = nftnl_chain_get_u32(c, NFTNL_CHAIN_USE);
     if (!nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM))
         return strcmp(one.name, NSH_CHAIN_GUEST) == 0 ? push(&b->guests, &b->n_guests, &one) : 0;
     one.drops = nftnl_chain_get_u32(c, NFTNL_CHAIN_POLICY) == NF_DROP;
     if (nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD ||
-            (!one.drops && nftnl_chain_get_u32(c, NFTNL_CHAIN_USE) == 0))
+            (!one.drops && one.uses == 0))
         return 0;
     return push(&b->items, &b->n, &one);
 }

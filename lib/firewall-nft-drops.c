@@ -30,7 +30,7 @@ static void tell_rule(const struct nftnl_rule *rule, int family, const struct ns
 static int is_named(struct nsh_nft_judge *judge, int family, const struct nsh_forward_path *general)
 {
     const struct nftnl_rule *rule = nsh_nft_judge_dropper(judge);
-    int r = rule ? nsh_nft_judge_path(judge, family, general, NSH_NFT_GUEST_STANDS) : 0;
+    int r = rule ? nsh_nft_judge_path(judge, family, general, NSH_NFT_GUEST_STANDS, false) : 0;
 
     return r < 0 ? r : rule && (r == 0 || nsh_nft_judge_dropper(judge) != rule);
 }
@@ -45,7 +45,7 @@ static int ask_base(const struct nsh_nft_base *b, int family, const struct nsh_f
     int r = nsh_nft_judge_new(b, &work, &judge);
 
     if (r == 0)
-        r = nsh_nft_judge_path(judge, family, path, NSH_NFT_GUEST_STANDS);
+        r = nsh_nft_judge_path(judge, family, path, NSH_NFT_GUEST_STANDS, false);
     if (r <= 0)
         return r;
     *ret = (struct nsh_forward_drop){.named = false};

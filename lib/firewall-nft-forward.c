@@ -32,12 +32,15 @@ struct nsh_nft_judge {
     const struct nsh_nft_base *base;
     int family;
     const struct nsh_forward_path *path;
-    enum nsh_nft_guest_view guest;    /* what our jump is taken for */
+    enum nsh_nft_guest_view guest; /* what our jump is taken for */
+    bool behind_bans;
     bool met, ended;                  /* by the path: our jump; the end of what was looked at */
     const struct nftnl_rule *dropper; /* the last that dropped it for certain */
     struct chain *chains;
     size_t n_chains;
     struct nsh_nft_finder finder;
+    enum nsh_nft_ban *bans; /* NULL: they have not been looked at */
+    size_t n_bans;
 };
 
 void nsh_nft_judge_free(struct nsh_nft_judge *j)
@@ -53,6 +56,7 @@ void nsh_nft_judge_free(struct nsh_nft_judge *j)
     nsh_nft_finder_done(&j->finder);
     nsh_nft_channel_done(&j->channel);
     free(j->chains);
+    free(j->bans);
     free(j->buf);
     free(j);
 }
@@ -208,6 +212,8 @@ static int judge_chain(
     if (at < 0)
         return at == -E2BIG ? 0 : at;
     for (size_t i = 0; r == 0 && *ret == NSH_NFT_CONTINUE && i < j->chains[at].n && !stopped; i++) {
+        if (depth == 0 && j->behind_bans && i < j->n_bans && j->bans[i] == NSH_NFT_NAMED_BAN)
+            continue;
         stopped = is_out_of_work(j);
         r = stopped ? 0 : judge_rule(j, j->chains[at].rules[i], depth, ret);
     }
@@ -220,20 +226,47 @@ static int judge_chain(
     return r;
 }
 
+int nsh_nft_judge_bans(struct nsh_nft_judge *j, const enum nsh_nft_ban **ret, size_t *ret_n)
+{
+    size_t n, left = NSH_NFT_WORK.steps;
+    struct nftnl_rule *const *rules;
+    int r = nsh_nft_judge_rules(j, j->base->name, &rules, &n); /* among those that were read */
+
+    if (r >= 0 && !j->bans) {
+        j->bans = calloc(n + 1, sizeof(*j->bans));
+        if (!j->bans)
+            return -ENOMEM;
+        while (j->n_bans < n) {
+            enum nsh_nft_ban kind = nsh_nft_ban_of(j, rules[j->n_bans], &left);
+
+            if (kind == NSH_NFT_NO_BAN)
+                break;
+            j->bans[j->n_bans++] = kind;
+        }
+    }
+    *ret = j->bans;
+    *ret_n = j->n_bans;
+    return r < 0 ? r : 0;
+}
+
 int nsh_nft_judge_path(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
-        enum nsh_nft_guest_view guest)
+        enum nsh_nft_guest_view guest, bool behind_bans)
 {
     enum nsh_nft_verdict v = NSH_NFT_CONTINUE;
-    int r;
+    const enum nsh_nft_ban *bans;
+    size_t n;
+    int r = behind_bans ? nsh_nft_judge_bans(j, &bans, &n) : 0;
 
     j->family = family;
     j->path = path;
     j->guest = guest;
+    j->behind_bans = behind_bans;
     j->met = j->ended = false;
     j->dropper = NULL;
     j->cut = nsh_nft_judge_is_cut(j);
     j->finder.cut = false;
-    r = judge_chain(j, j->base->name, 0, &v);
+    if (r == 0)
+        r = judge_chain(j, j->base->name, 0, &v);
     if (r < 0)
         return r;
     if (v != NSH_NFT_DROP)

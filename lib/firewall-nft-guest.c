@@ -63,7 +63,7 @@ static int judge_passage(struct nsh_nft_host *h, const struct nsh_passage *p,
     size_t n;
 
     for (size_t i = 0; i < p->n_paths; i++) {
-        int r = nsh_nft_judge_path(h->judge, p->chain->family, &p->paths[i], guest);
+        int r = nsh_nft_judge_path(h->judge, p->chain->family, &p->paths[i], guest, !p->exit);
 
         if (r < 0)
             return r;
@@ -202,88 +202,6 @@ static int want_guest(struct nsh_nft_passing *p, struct nsh_nft_guest *g)
     return r;
 }
 
-/* ---- what stands ---- */
-
-NSH_DEFINE_CLEANUP(struct nftnl_expr_iter *, nftnl_expr_iter_destroy)
-
-/* Whether the rule leads to our chain; in `ret_plain` whether that is all it does. */
-static bool leads_to_guest(const struct nftnl_rule *rule, bool *ret_plain)
-{
-    NSH_CLEANUP(nftnl_expr_iter_destroyp)
-    struct nftnl_expr_iter *iter = nftnl_expr_iter_create(rule);
-    NSH_CLEANUP(nftnl_rule_freep) struct nftnl_rule *plain = nftnl_rule_alloc();
-    struct nsh_packet_rule jump = {.action = NSH_PACKET_JUMP, .target = NSH_CHAIN_GUEST};
-    const struct nsh_nft_guest_style style = {0};
-    struct nftnl_expr *x;
-    bool leads = false;
-
-    while (iter && (x = nftnl_expr_iter_next(iter))) {
-        const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_NAME);
-        const char *chain = name && strcmp(name, "immediate") == 0
-                                    ? nftnl_expr_get_str(x, NFTNL_EXPR_IMM_CHAIN)
-                                    : NULL;
-
-        leads = leads || (chain && strcmp(chain, NSH_CHAIN_GUEST) == 0);
-    }
-    *ret_plain = plain && nsh_nft_encode_guest(&style, AF_UNSPEC, &jump, plain) == 0 &&
-                 nsh_nft_rule_same(rule, plain);
-    return leads;
-}
-
-static int note_jump(struct nsh_nft_guest *g, const struct nftnl_rule *rule, bool plain)
-{
-    struct nsh_nft_jump *jumps = reallocarray(g->jumps, g->n_jumps + 1, sizeof(*jumps));
-
-    if (!jumps)
-        return -ENOMEM;
-    g->jumps = jumps;
-    jumps[g->n_jumps] = (struct nsh_nft_jump){
-            .handle = nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE), .plain = plain};
-    snprintf(jumps[g->n_jumps].chain, sizeof jumps->chain, "%s",
-            nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN));
-    g->n_jumps++;
-    return 0;
-}
-
-static int take_rule(const struct nlmsghdr *answer, void *userdata)
-{
-    struct nsh_nft_guest *g = userdata;
-    NSH_CLEANUP(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
-    struct nftnl_rule **rules;
-    const char *chain;
-    bool plain;
-
-    if (!rule)
-        return -ENOMEM;
-    if (nftnl_rule_nlmsg_parse(answer, rule) < 0)
-        return 0;
-    chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
-    if (!chain)
-        return 0;
-    if (strcmp(chain, NSH_CHAIN_GUEST) != 0)
-        return leads_to_guest(rule, &plain) ? note_jump(g, rule, plain) : 0;
-    rules = reallocarray(g->seen, g->n_seen + 1, sizeof(struct nftnl_rule *));
-    if (!rules)
-        return -ENOMEM;
-    g->seen = rules;
-    rules[g->n_seen++] = NSH_TAKE_PTR(rule);
-    return 0;
-}
-
-static int see_guest(struct nsh_nft_passing *p, struct nsh_nft_guest *g)
-{
-    char buf[512];
-    struct nlmsghdr *m =
-            nsh_nft_request(p->channel, buf, (int)g->table->family, NFT_MSG_GETRULE, NLM_F_DUMP);
-
-    for (size_t i = 0; i < p->bases.n_guests; i++)
-        g->stands = g->stands || nsh_nft_same_table(&p->bases.guests[i], g->table);
-    if (!g->stands)
-        return 0;
-    mnl_attr_put_strz(m, NFTA_RULE_TABLE, g->table->table);
-    return nsh_nft_ask(p->channel, m, take_rule, g);
-}
-
 /* ---- comparing ---- */
 
 static void compare_rules(struct nsh_nft_guest *g)
@@ -307,7 +225,7 @@ static int is_in_time(struct nsh_nft_passing *p, struct nsh_nft_host *h)
     return 1;
 }
 
-/* Whether it drops for certain what the jump is there for: then it is none that names something. */
+/* Whether it drops for certain what the jump is there for. */
 static int drops_all(
         struct nsh_nft_passing *p, struct nsh_nft_host *h, const struct nftnl_rule *rule)
 {
@@ -325,25 +243,22 @@ static int drops_all(
 static int find_place(struct nsh_nft_passing *p, struct nsh_nft_host *h)
 {
     struct nftnl_rule *const *rules;
-    size_t n = 0, left = NSH_NFT_WORK.steps;
-    bool plain;
-    int r = nsh_nft_judge_rules(h->judge, h->base->name, &rules, &n);
+    const enum nsh_nft_ban *bans;
+    size_t n = 0, n_rules;
+    int q, r = nsh_nft_judge_bans(h->judge, &bans, &n);
 
-    r = r < 0 ? r : 0; /* bans come first, among those that were read */
     h->behind = 0;
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        enum nsh_nft_ban kind = leads_to_guest(rules[i], &plain)
-                                        ? NSH_NFT_NEUTRAL
-                                        : nsh_nft_ban_of(h->judge, rules[i], &left);
-
-        if (kind == NSH_NFT_BAN)
-            r = drops_all(p, h, rules[i]);
-        if (kind == NSH_NFT_NO_BAN || r != 0)
+    if (r < 0 || n == 0)
+        return r;
+    q = nsh_nft_judge_rules(h->judge, h->base->name, &rules, &n_rules);
+    for (size_t i = 0; q >= 0 && i < n; i++) {
+        q = bans[i] == NSH_NFT_BAN ? drops_all(p, h, rules[i]) : 0;
+        if (q > 0)
             break;
-        if (kind == NSH_NFT_BAN)
+        if (q == 0 && bans[i] != NSH_NFT_NEUTRAL)
             h->behind = nftnl_rule_get_u64(rules[i], NFTNL_RULE_HANDLE);
     }
-    return r < 0 ? r : 0;
+    return q < 0 ? q : 0;
 }
 
 static int compare_host(
@@ -451,7 +366,7 @@ static int do_table(struct nsh_nft_passing *p, const struct nsh_nft_base *table)
     int r = want_guest(p, &g);
 
     if (r == 0)
-        r = see_guest(p, &g);
+        r = nsh_nft_guest_see(p, &g);
     compare_rules(&g);
     for (size_t i = 0; r == 0 && i < p->bases.n; i++)
         if (nsh_nft_same_table(p->hosts[i].base, table))

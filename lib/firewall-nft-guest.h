@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two parts of the guests in tables of others: firewall-nft-guest.c (which are to stand, and
- * whether they do) and firewall-nft-guest-send.c (the transaction that makes it so).
+ * The parts of the guests in tables of others: firewall-nft-guest.c (which are to stand, and
+ * whether they do), firewall-nft-guest-see.c (what stands) and firewall-nft-guest-send.c (the
+ * transaction that makes it so).
  */
 #pragma once
 
@@ -54,6 +55,8 @@ static inline bool nsh_nft_same_table(const struct nsh_nft_base *a, const struct
     return a->family == b->family && strcmp(a->table, b->table) == 0;
 }
 
+/* Our chain and the jumps to it, into `g`. */
+int nsh_nft_guest_see(struct nsh_nft_passing *p, struct nsh_nft_guest *g);
 /* How what is put there is to be written. */
 struct nsh_nft_guest_style nsh_nft_style_of(
         const struct nsh_nft_passing *p, const struct nsh_nft_guest *g);

@@ -355,6 +355,7 @@ struct nsh_nft_base {
     bool drops;     /* its policy */
     bool dormant;   /* its table is switched off */
     uint32_t owner; /* port id of the program that alone can change it; 0: anybody can */
+    uint32_t uses;  /* rules in it and ways to it */
 };
 
 struct nsh_nft_bases {
@@ -403,6 +404,14 @@ int nsh_nft_find_element(void *userdata, const char *set, bool map, const uint8_
 
 /* Keeps what it has read of the base chain's table. */
 struct nsh_nft_judge;
+
+enum nsh_nft_ban {
+    NSH_NFT_NO_BAN,
+    NSH_NFT_NEUTRAL, /* lets everything go on, and may belong to the ban behind it */
+    NSH_NFT_BAN,
+    NSH_NFT_NAMED_BAN, /* it says what it drops: addresses, ports, a mark, what is in a set */
+};
+
 int nsh_nft_judge_new(
         const struct nsh_nft_base *base, struct nsh_nft_work *work, struct nsh_nft_judge **ret);
 /* That was not enough: what is left is taken to accept. */
@@ -416,11 +425,15 @@ enum nsh_nft_guest_view {
     NSH_NFT_GUEST_STANDS,  /* what its chain does with the path, as it stands */
 };
 
-/* 1: the base chain drops it, 0, negative errno. */
+/* 1: the base chain drops it, 0, negative errno. `behind_bans`: what named bans at its beginning
+ * drop is not looked at. */
 int nsh_nft_judge_path(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
-        enum nsh_nft_guest_view guest);
+        enum nsh_nft_guest_view guest, bool behind_bans);
 /* The rule that did, kept by the judge; NULL: the chain's policy. */
 const struct nftnl_rule *nsh_nft_judge_dropper(const struct nsh_nft_judge *j);
+/* What kinds of rules the base chain begins with; the judge keeps them. Up to the first that is no
+ * ban. */
+int nsh_nft_judge_bans(struct nsh_nft_judge *j, const enum nsh_nft_ban **ret, size_t *ret_n);
 /* 1: this rule alone, with the chain that it may lead to, drops it for certain. */
 int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
         const struct nftnl_rule *rule);
@@ -430,13 +443,8 @@ int nsh_nft_judge_rules(
 
 /* ---- rules that can only drop (firewall-nft-ban.c) ---- */
 
-enum nsh_nft_ban {
-    NSH_NFT_NO_BAN,
-    NSH_NFT_NEUTRAL, /* lets everything go on, and may belong to the ban behind it */
-    NSH_NFT_BAN,
-};
-
-/* Of a rule in the base chain. `left`: rules that may be looked at yet. */
+/* Of a rule in the base chain; a jump of ours is neutral. `left`: rules that may be looked at yet.
+ */
 enum nsh_nft_ban nsh_nft_ban_of(
         struct nsh_nft_judge *j, const struct nftnl_rule *rule, size_t *left);
 

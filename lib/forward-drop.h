@@ -93,10 +93,12 @@ static inline uint8_t nsh_forward_protocol(const struct nsh_forward_path *p)
     return p->protocol ? p->protocol : IPPROTO_TCP;
 }
 
-/* ---- rules of iptables, in its own tables or in nftables' (forward-xt.c) ---- */
+/* ---- rules of iptables, in its own tables or in nftables' (forward-xt*.c) ---- */
 
 /* What a match says of the first, or of a later, packet. */
 enum nsh_certainty nsh_forward_xt_match(const char *name, unsigned revision, const void *info,
         size_t size, const struct nsh_forward_path *path);
 /* DROP and REJECT. */
 bool nsh_forward_xt_drops(const char *target);
+/* It names what it takes: an address, a port or a mark, and not all but that. */
+bool nsh_forward_xt_names(const char *name, unsigned revision, const void *info, size_t size);
