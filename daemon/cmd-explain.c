@@ -9,10 +9,8 @@
 
 #include "cleanup.h"
 #include "common.h"
-#include "diag.h"
 #include "explain.h"
 #include "forward-drop.h"
-#include "reload.h"
 
 /* Numbers as in the file: decimal, or hexadecimal with 0x. */
 static bool read_mark(const char *text, uint32_t *ret)
@@ -96,11 +94,10 @@ int nsh_command_explain(const struct nsh_options *o)
 
     if (code != NSH_EXIT_OK)
         return code;
-    nsh_load_now(o->config, NSH_TRUST_WARN, NULL, &loaded);
-    if (loaded.diags && nsh_diags_errors(loaded.diags) > 0)
-        nsh_diags_print(loaded.diags, stderr);
-    if (loaded.error != 0)
-        return NSH_EXIT_FAILED;
+    e.notes = json_array();
+    code = explain_configure(&e, &loaded);
+    if (code != NSH_EXIT_OK)
+        return code;
     e.desired = loaded.desired;
     return explain_packet(&e);
 }

@@ -19,8 +19,8 @@ static void stop_off(struct explain *e, const char *key)
         snprintf(fix, sizeof fix, "sysctl -w %s=1, as the file says 'forwarding: leave'", key);
     else if (e->desired->forwarding[f])
         snprintf(fix, sizeof fix, "%s: the file's policies need it, and the daemon switches it on",
-                e->status ? "netshared status, which says why it is off"
-                          : "systemctl start netshared");
+                e->idle ? "systemctl start netshared"
+                        : "netshared status, which says why it is off");
     else
         snprintf(fix, sizeof fix,
                 "sysctl -w %s=1, or a share or masquerade in the file, which switches it on", key);

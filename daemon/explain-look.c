@@ -11,13 +11,9 @@
 
 #include "cleanup.h"
 #include "common.h"
-#include "control.h"
 #include "explain.h"
-#include "lock.h"
 #include "plan.h"
 #include "resolve.h"
-
-#define STATUS_TIMEOUT_USEC 3000000ULL
 
 NSH_DEFINE_CLEANUP(struct nsh_firewall_plan *, nsh_firewall_plan_free)
 
@@ -155,7 +151,7 @@ const char *explain_lack(const struct explain *e, const struct nsh_chain *c, cha
         snprintf(buf, size, "%s", e->reasons[c->when]);
     else if (strcmp(e->chains[i].reason, "missing") == 0)
         snprintf(buf, size, "its chain is missing in %s%s", e->firewalls.chosen->ops->name,
-                e->status ? "" : ", and no daemon runs");
+                e->idle ? ", and no daemon runs" : "");
     else
         snprintf(buf, size, "in %s: %s", e->firewalls.chosen->ops->name, e->chains[i].reason);
     return buf;
@@ -309,23 +305,12 @@ struct nsh_packet explain_answer(const struct nsh_packet *p)
 
 /* ---- all of it ---- */
 
-static void ask_daemon(struct explain *e)
-{
-    nsh_autofree char *json = NULL;
-    char path[108];
-
-    if (nsh_control_path(e->options->runtime_directory, path) == 0 &&
-            nsh_control_call_ask(path, STATUS_TIMEOUT_USEC, NSH_CONTROL_STATUS, &json) == 0)
-        e->status = json_loads(json, 0, NULL);
-}
-
 int explain_look(struct explain *e)
 {
     int q = look_at_wanted(e);
 
     if (q < 0)
         return nsh_complain("cannot ask rtnetlink for addresses and links: %s", strerror(-q)), q;
-    ask_daemon(e);
     nsh_firewalls_choose(&e->firewalls, e->desired, true);
     q = look_at_chains(e);
     if (q == 0)
@@ -358,5 +343,6 @@ void explain_done(struct explain *e)
     nsh_fib_free(e->fib);
     json_decref(e->status);
     json_decref(e->steps);
+    json_decref(e->notes);
     json_decref(e->stop);
 }

@@ -108,8 +108,7 @@ static const char *why_lacking(
         snprintf(buf, size, "another's stands in its place: %s",
                 nsh_route_format_seen(e->fib, other, text, sizeof text));
     else
-        snprintf(buf, size, "the kernel does not have it%s",
-                e->status ? "" : ", and no daemon runs");
+        snprintf(buf, size, "the kernel does not have it%s", e->idle ? ", and no daemon runs" : "");
     return buf;
 }
 

@@ -44,6 +44,17 @@ void explain_say(struct explain *e, const char *format, ...)
     json_array_append_new(json_object_get(e->step, "text"), text_json(text));
 }
 
+void explain_note(struct explain *e, const char *format, ...)
+{
+    char text[SENTENCE];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    json_array_append_new(e->notes, text_json(text));
+}
+
 void explain_set(struct explain *e, const char *key, json_t *value)
 {
     json_object_set_new(e->step, key, value);
@@ -154,6 +165,7 @@ static int print_json(const struct explain *e)
             e->stop ? json_incref(json_object_get(e->stop, "reason")) : json_null());
     json_object_set_new(
             root, "fix", e->stop ? json_incref(json_object_get(e->stop, "fix")) : json_null());
+    json_object_set(root, "notes", e->notes);
     q = json_dumpf(root, stdout, JSON_INDENT(2));
     json_decref(root);
     if (q != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
@@ -201,7 +213,7 @@ int explain_print(struct explain *e)
 {
     const struct nsh_packet *p = &e->first;
     char from[64], to[64];
-    json_t *step;
+    json_t *step, *note;
     size_t i;
 
     if (e->options->json)
@@ -212,5 +224,6 @@ int explain_print(struct explain *e)
             explain_end(p, &p->dst, p->destination_port, to, sizeof to));
     json_array_foreach(e->steps, i, step) print_step(step);
     print_verdict(e);
+    json_array_foreach(e->notes, i, note) print_clean("  note: ", json_string_value(note));
     return e->stop ? NSH_EXIT_STOPPED : NSH_EXIT_OK;
 }

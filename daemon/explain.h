@@ -10,6 +10,7 @@
 #include "firewall-choice.h"
 #include "judge.h"
 #include "options.h"
+#include "reload.h"
 #include "walk.h"
 #include "way.h"
 
@@ -41,7 +42,8 @@ struct explain {
     struct nsh_firewalls firewalls;
     struct nsh_desired *desired;
     char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */
-    json_t *status;                   /* what a daemon says; NULL: none runs */
+    json_t *status;                   /* what a daemon says; NULL: nothing */
+    bool idle;                        /* none runs */
     /* The packet: as it comes, and as it is now. */
     struct nsh_packet first, now;
     uint32_t in; /* its device; 0: it is this machine's own */
@@ -60,8 +62,14 @@ struct explain {
     bool here; /* it is for this machine */
     /* What is told. */
     json_t *steps, *step;
-    json_t *stop; /* the verdict, if a step stops it */
+    json_t *notes; /* what is to be known beside */
+    json_t *stop;  /* the verdict, if a step stops it */
 };
+
+/* ---- explain-config.c ---- */
+
+/* Asks the daemon, and loads what is in force, or the file; nsh_exit. */
+int explain_configure(struct explain *e, struct nsh_loaded *ret);
 
 /* ---- explain-look.c ---- */
 
@@ -98,6 +106,8 @@ const struct nsh_ahead_seen *explain_ahead(const struct explain *e, bool out,
 /* From now on all is told of this step. */
 void explain_step(struct explain *e, const char *name);
 __attribute__((format(printf, 2, 3))) void explain_say(struct explain *e, const char *format, ...);
+/* Of no step. */
+__attribute__((format(printf, 2, 3))) void explain_note(struct explain *e, const char *format, ...);
 /* Takes the value. */
 void explain_set(struct explain *e, const char *key, json_t *value);
 void explain_set_address(struct explain *e, const char *key, const union nsh_addr *addr);

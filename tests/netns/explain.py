@@ -375,6 +375,38 @@ def _():
                  "the steps")
 
 
+@case("while a daemon runs it is about what is in force, whatever became of the file")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4, FAR4)
+        d = Daemon(w.router, BASIC).start()
+        equal(said(d, CLIENT4, FAR4)["notes"], [], "what is noted of an unchanged file")
+        d.write("version: 1\n")
+        answer = agree(d, w.client, CLIENT4, FAR4)
+        equal(step(answer, "source")["policy"], "lan-out", "what is in force")
+        contains(answer["notes"], d.config + " has been changed since: this is about what is in "
+                 "force; 'netshared reload' puts the file in force", "what is noted")
+        d.write("version: 1\nroutes:\n  - {too: default}\n")
+        answer = agree(d, w.client, CLIENT4, FAR4)
+        contains(answer["notes"][0], "has an error and is not in force (%s:3: " % d.config,
+                 "what is noted of a bad one")
+        contains(d.cli("explain", CLIENT4, FAR4).stdout, "\n  note: " + d.config, "the text")
+        # A file that no daemon has is judged by itself.
+        other = d.write("version: 1\n" + MASQUERADE4.replace("lan-out", "next"), "other.yaml")
+        result = w.router.run(d.binary, "explain", "--runtime-directory", d.runtime, "--config",
+                              other, CLIENT4, SERVER4)
+        contains(result.stdout, "next (%s:" % other, "which one it is about")
+        contains(result.stdout, "note: this is about %s; the daemon that runs has %s" %
+                 (other, d.config), "what is noted of another")
+        # What is on trial is in force.
+        tried = d.write(BASIC.replace("lan-out", "tried"), "tried.yaml")
+        d.cli("try", tried, "--timeout", "1h", check=True)
+        answer = agree(d, w.client, CLIENT4, FAR4)
+        equal(step(answer, "source")["policy"], "tried", "what is on trial")
+        d.stop()
+        equal(d.cli("explain", CLIENT4, FAR4).returncode, 1, "a bad file and no daemon")
+
+
 @case("this machine's own packets, and those for it")
 def _():
     with Lan() as w:
