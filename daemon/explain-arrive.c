@@ -151,14 +151,12 @@ static void look_where(struct explain *e, struct nsh_packet *p)
 
 void explain_foresee(struct explain *e)
 {
-    const struct nsh_chain *chain;
-
     look_where(e, &e->first);
     e->now = e->first;
     if (e->in == 0)
         return;
     e->led_by = nsh_walk(
-            e->desired, NSH_TABLE_NAT, "PREROUTING", &e->first, e->lacks, NULL, NULL, &chain);
+            e->desired, NSH_TABLE_NAT, "PREROUTING", &e->first, e->lacks, NULL, NULL, &e->leader);
     if (e->led_by)
         nsh_walk_translate(e->led_by, NULL, &e->now);
 }
@@ -198,6 +196,8 @@ void explain_destination(struct explain *e)
     else
         nsh_walk(e->desired, NSH_TABLE_NAT, "PREROUTING", &e->first, e->lacks, tell_destination, e,
                 NULL);
+    if (e->in != 0 && !e->led_by)
+        explain_not_led(e);
     if (e->in != 0 && !e->led_by)
         explain_say(e, "No port-forward and no network-map of the file changes its destination.");
     explain_set_address(e, "destination", &e->now.dst);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "explain.h"
 
 /* ---- the switch ---- */
@@ -66,6 +67,8 @@ static void tell_policy(void *userdata, const struct nsh_walk_step *s)
     explain_policy(e, s->chain, policy, sizeof policy);
     switch (s->what) {
     case NSH_WALK_LACKS:
+        if (s->rule->action == NSH_PACKET_ACCEPT)
+            e->lacking = s->chain;
         explain_say(e, "%s would %s it, but is not in force: %s.", policy,
                 s->rule->action == NSH_PACKET_DROP ? "drop" : "let through",
                 explain_lack(e, s->chain, why, sizeof why));
@@ -85,14 +88,60 @@ static void tell_policy(void *userdata, const struct nsh_walk_step *s)
     }
 }
 
-static const char *fix_drop(const struct nsh_chain *c, const struct nsh_packet *p)
+static bool is_inside(int family, const union nsh_addr *addr)
 {
-    if (c->kind != NSH_POLICY_SHARE)
-        return "";
-    return strcmp(p->in, p->out) != 0 && p->state == NSH_STATE_NEW
-                   ? "a port-forward for it, or 'allow-inbound: true' in the share; between LANs, "
-                     "no 'isolate: true'"
-                   : "";
+    static const char *const blocks[] = {
+            "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"};
+    struct nsh_prefix p;
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(blocks); i++)
+        if (nsh_prefix_parse(blocks[i], &p) == NSH_PREFIX_OK &&
+                nsh_prefix_contains(&p, family, addr))
+            return true;
+    return false;
+}
+
+static bool has_default(const struct explain *e, const char *dev)
+{
+    uint32_t ifindex;
+
+    if (e->fib->ops->link_index(e->fib, dev, &ifindex) < 0)
+        return false;
+    for (size_t i = 0; i < e->ways.n_routes; i++)
+        if (e->ways.routes[i].dst_length == 0 && e->ways.routes[i].family == e->now.family &&
+                nsh_way_leaves_by(&e->ways.routes[i], ifindex))
+            return true;
+    return false;
+}
+
+/* What the share calls a LAN has the world behind it, and the other way round. */
+static bool looks_swapped(const struct explain *e, const struct nsh_packet *p)
+{
+    bool in = has_default(e, p->in), out = has_default(e, p->out);
+
+    if (in || out)
+        return out && !in;
+    return is_inside(p->family, &p->src) && !is_inside(p->family, &p->dst);
+}
+
+static void fix_drop(const struct explain *e, const struct nsh_chain *c, const struct nsh_packet *p,
+        char *buf, size_t size)
+{
+    char policy[576];
+
+    explain_policy(e, c, policy, sizeof policy);
+    buf[0] = '\0';
+    if (c->kind != NSH_POLICY_SHARE || strcmp(p->in, p->out) == 0 || p->state != NSH_STATE_NEW)
+        return;
+    if (looks_swapped(e, p))
+        snprintf(buf, size,
+                "'lan' and 'wan' the other way round in %s: it calls %s its WAN and %s a LAN",
+                policy, p->in, p->out);
+    else
+        snprintf(buf, size,
+                "a port-forward for it, or 'allow-inbound: true' in %s; between LANs, no 'isolate: "
+                "true'",
+                policy);
 }
 
 static struct nsh_prefix host(int family, const union nsh_addr *addr)
@@ -119,16 +168,23 @@ static struct nsh_forward_path path_of(const struct nsh_packet *p, bool reply)
 }
 
 /* What somebody bans by name is no mistake to be mended: it is told of, and left to whoever did. */
-static const char *fix_others(const struct nsh_packet *p, const struct nsh_forward_drop *drop,
-        bool reply, bool accepted, char *buf, size_t size)
+static const char *fix_others(const struct explain *e, const struct nsh_packet *p,
+        const struct nsh_forward_drop *drop, bool reply, bool accepted, char *buf, size_t size)
 {
-    char share[128] = "";
+    char share[128] = "", policy[576];
 
     if (drop->named) {
         snprintf(buf, size,
                 "nothing, if that is meant: the rule names what it drops; else whoever wrote it "
                 "has "
                 "to spare this packet");
+        return buf;
+    }
+    if (e->lacking) {
+        explain_policy(e, e->lacking, policy, sizeof policy);
+        snprintf(buf, size, "%s is in the file, and would let it through: %s", policy,
+                e->idle ? "systemctl start netshared"
+                        : "netshared status, which says why it does not");
         return buf;
     }
     if (!accepted && !p->translated)
@@ -155,7 +211,7 @@ static bool ask_others(struct explain *e, struct nsh_firewall *fw, const struct 
     snprintf(how, sizeof how, drop.rule[0] ? "by the rule %s" : "by its policy%s", drop.rule);
     explain_say(e, "%s drops it, %s.", drop.what, how);
     explain_set(e, "dropped_by", json_string(drop.rule[0] ? drop.rule : drop.what));
-    explain_stop(e, fix_others(p, &drop, reply, accepted, fix, sizeof fix), "%s drops %s, %s",
+    explain_stop(e, fix_others(e, p, &drop, reply, accepted, fix, sizeof fix), "%s drops %s, %s",
             drop.what, reply ? "the answer" : "what is forwarded so", how);
     return false;
 }
@@ -165,12 +221,13 @@ bool explain_pass(struct explain *e, const struct nsh_packet *p, bool reply)
     const struct nsh_chain *chain = NULL;
     const struct nsh_packet_rule *rule =
             nsh_walk(e->desired, NSH_TABLE_FILTER, "FORWARD", p, e->lacks, tell_policy, e, &chain);
-    char policy[576];
+    char policy[576], fix[768];
     bool accepted = rule && rule->action == NSH_PACKET_ACCEPT;
 
     if (rule && !accepted) {
-        explain_stop(e, fix_drop(chain, p), "%s drops %s",
-                explain_policy(e, chain, policy, sizeof policy), reply ? "the answer" : "it");
+        fix_drop(e, chain, p, fix, sizeof fix);
+        explain_stop(e, fix, "%s drops %s", explain_policy(e, chain, policy, sizeof policy),
+                reply ? "the answer" : "it");
         return false;
     }
     if (!ask_others(e, e->firewalls.iptables, p, reply, accepted) ||
@@ -187,7 +244,7 @@ void explain_forwarding(struct explain *e)
 {
     explain_step(e, "forwarding");
     if (e->here)
-        explain_say(e, "It is not forwarded. What rules of INPUT do with it is not looked at.");
+        explain_here(e);
     else if (e->in == 0)
         explain_say(e, "It is not forwarded. What rules of OUTPUT do with it is not looked at.");
     else if (is_forwarding(e, e->first.in))

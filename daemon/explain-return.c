@@ -30,10 +30,10 @@ static void tell_coming(struct explain *e)
 static void stop_back(struct explain *e)
 {
     const struct explain_way *w = &e->back;
-    char to[NSH_ADDR_TEXT], text[512], fix[128];
+    char to[NSH_ADDR_TEXT], text[512], fix[768];
 
     nsh_addr_format(e->first.family, &e->first.src, to);
-    snprintf(fix, sizeof fix, "a route to %s", to);
+    explain_fix_route(e, &w->found, &e->first.src, fix, sizeof fix);
     if (w->found.route && w->found.route->props->n_nexthops == 0)
         explain_stop(e, fix, "the route %s lets no answer through",
                 nsh_route_format(w->found.route, NULL, text, sizeof text));
@@ -104,6 +104,8 @@ void explain_return(struct explain *e)
     }
     before.src = e->first.src;
     answer = explain_answer(&before);
+    if (explain_is_past(e))
+        return;
     tell_coming(e);
     if (!explain_reverse_path(
                 e, e->forth.dev, e->forth.ifindex, &answer, e->in ? e->first.in : "lo"))

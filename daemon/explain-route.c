@@ -124,7 +124,16 @@ static bool is_asked(const struct explain *e, const struct nsh_way *w, uint32_t 
     return false;
 }
 
-static void tell_lacking_routes(struct explain *e, const struct nsh_way *w)
+static bool is_lacking(const struct explain *e, const struct nsh_way *w, const struct nsh_route *r,
+        const union nsh_addr *to)
+{
+    return nsh_way_route_covers(r, e->now.family, to) && is_asked(e, w, r->table) &&
+           (!w->route || nsh_way_is_better(r, w->route)) && !is_there(e, r) &&
+           !nsh_probes_route_is(e->desired->config, r);
+}
+
+static void tell_lacking_routes(
+        struct explain *e, const struct nsh_way *w, const union nsh_addr *to)
 {
     char text[512], place[512], why[640];
     unsigned n = 0;
@@ -132,9 +141,7 @@ static void tell_lacking_routes(struct explain *e, const struct nsh_way *w)
     for (size_t i = 0; n < LACKING_MAX && i < e->desired->n_routes; i++) {
         const struct nsh_route *r = &e->desired->routes[i];
 
-        if (!nsh_way_route_covers(r, e->now.family, &e->now.dst) || !is_asked(e, w, r->table) ||
-                (w->route && !nsh_way_is_better(r, w->route)) || is_there(e, r) ||
-                nsh_probes_route_is(e->desired->config, r))
+        if (!is_lacking(e, w, r, to))
             continue;
         nsh_route_format(r, e->desired->links, text, sizeof text);
         explain_say(e, "The file's route %s%s would decide, but is not there: %s.", text,
@@ -269,23 +276,38 @@ static void tell_leaving(struct explain *e, const struct explain_way *w)
 
 /* ---- what stops it ---- */
 
-static const char *fix_of(const struct explain *e, char *buf, size_t size)
+/* The file may have a route that is not there. */
+const char *explain_fix_route(const struct explain *e, const struct nsh_way *w,
+        const union nsh_addr *to, char *buf, size_t size)
 {
-    char to[NSH_ADDR_TEXT];
+    char text[NSH_ADDR_TEXT], route[128], place[512];
 
-    snprintf(buf, size, "a route to %s in the file",
-            nsh_addr_format(e->now.family, &e->now.dst, to));
+    nsh_addr_format(e->now.family, to, text);
+    snprintf(buf, size, "a route to %s in the file", text);
+    for (size_t i = 0; i < e->desired->n_routes; i++) {
+        const struct nsh_route *r = &e->desired->routes[i];
+
+        if (!is_lacking(e, w, r, to) || r->props->type != RTN_UNICAST)
+            continue;
+        snprintf(buf, size, "the file's route %s%s, which leads there: %s",
+                nsh_route_format_key(r, route, sizeof route),
+                explain_place(e, r->origin, place, sizeof place),
+                e->idle ? "systemctl start netshared"
+                        : "netshared status, which says why it is not there");
+        return buf;
+    }
     return buf;
 }
 
 static void stop_refused(struct explain *e, const struct nsh_way *w)
 {
-    char text[512], place[512], fix[128];
+    char text[512], place[512], fix[768];
 
     if (w->route) {
         tell_rule(e, w->rule);
         tell_route(e, w->route);
-        explain_stop(e, fix_of(e, fix, sizeof fix), "the route %s%s lets nothing through",
+        explain_stop(e, explain_fix_route(e, w, &e->now.dst, fix, sizeof fix),
+                "the route %s%s lets nothing through",
                 nsh_route_format_seen(e->fib, w->route, text, sizeof text),
                 explain_place(e, origin_of_route(e, w->route), place, sizeof place));
         return;
@@ -311,14 +333,15 @@ static bool is_forwarding_off(struct explain *e)
 
 static void tell_failure(struct explain *e, const struct explain_way *w)
 {
-    char fix[128], to[NSH_ADDR_TEXT];
+    char fix[768], to[NSH_ADDR_TEXT];
 
     nsh_addr_format(e->now.family, &e->now.dst, to);
     if (w->found.rule && (!w->found.route || leads_nowhere(w->found.route))) {
         stop_refused(e, &w->found);
     } else if (!w->found.rule) {
         explain_say(e, "No rule and no route leads to %s.", to);
-        explain_stop(e, fix_of(e, fix, sizeof fix), "there is no route to %s", to);
+        explain_stop(e, explain_fix_route(e, &w->found, &e->now.dst, fix, sizeof fix),
+                "there is no route to %s", to);
     } else if (is_forwarding_off(e)) {
         tell_rule(e, w->found.rule);
         tell_route(e, w->found.route);
@@ -342,7 +365,7 @@ void explain_route(struct explain *e)
     else
         tell_answer(e, w);
     tell_lacking_rules(e, &w->found);
-    tell_lacking_routes(e, &w->found);
+    tell_lacking_routes(e, &w->found, &e->now.dst);
     if (w->error != 0)
         return;
     if (e->here) {

@@ -53,13 +53,16 @@ struct explain {
     struct nsh_ways ways;
     bool *lacks; /* of each wanted chain: it is not in force */
     struct explain_chain *chains;
-    bool blind;                  /* what stands of them can't be seen */
-    struct explain_ahead *ahead; /* room for NSH_AHEAD_MAX */
+    const struct nsh_chain *lacking; /* one that would let it through */
+    bool blind;                      /* what stands of them can't be seen */
+    struct explain_ahead *ahead;     /* room for NSH_AHEAD_MAX */
     size_t n_ahead;
     /* What decides before it is routed; NULL: nothing does. */
     const struct nsh_packet_rule *led_by;
+    const struct nsh_chain *leader; /* its chain */
     struct explain_way forth, back;
-    bool here; /* it is for this machine */
+    bool here;          /* it is for this machine */
+    char here_fix[896]; /* what would have led it on; "": nothing */
     /* What is told. */
     json_t *steps, *step;
     json_t *notes; /* what is to be known beside */
@@ -126,6 +129,21 @@ const char *explain_end(const struct nsh_packet *p, const union nsh_addr *addr, 
         char *buf, size_t size);
 /* All of it; nsh_exit. */
 int explain_print(struct explain *e);
+
+/* ---- explain-route.c ---- */
+
+/* What helps where `w` does not lead to `to`; returns buf. */
+const char *explain_fix_route(const struct explain *e, const struct nsh_way *w,
+        const union nsh_addr *to, char *buf, size_t size);
+
+/* ---- explain-here.c ---- */
+
+/* Port-forwards that almost take it. */
+void explain_not_led(struct explain *e);
+/* It is not forwarded: whether anybody takes it. */
+void explain_here(struct explain *e);
+/* True: who was asked answers the asker directly. */
+bool explain_is_past(struct explain *e);
 
 /* ---- the steps ---- */
 

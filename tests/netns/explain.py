@@ -186,8 +186,17 @@ def _():
         d = Daemon(w.router, SHARE % "").start()
         answer = agree(d, w.server, SERVER4, CLIENT4, where="forwarding")
         contains(answer["reason"], "share home", "the reason")
+        contains(answer["fix"], "'allow-inbound: true' in share home (%s:3)" % d.config, "the fix")
         d.reload(SHARE % ", allow-inbound: true")
         agree(d, w.server, SERVER4, CLIENT4)
+        # LAN and WAN are the wrong way round, by the addresses, or by the default route.
+        w.serve(SERVER4)
+        d.reload((SHARE % "").replace("eth0", "eth2").replace("eth1", "eth0").replace("eth2", "eth1"))
+        for _ in range(2):
+            answer = agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
+            contains(answer["fix"], "'lan' and 'wan' the other way round in share home (%s:3): it "
+                     "calls eth0 its WAN and eth1 a LAN" % d.config, "the fix")
+            w.router.ip("route replace default via 192.0.2.2 dev eth1")
 
 
 @case("an exception of a policy, and the policy behind it")
@@ -255,9 +264,58 @@ port-forwards:
         there = step(answer, "destination")
         equal((there["policy"], there["destination"], there["destination_port"], there["line"]),
               ("web", CLIENT4, PORT, 3), "where it is led")
-        # Another port ends at the router itself, where nobody listens.
-        answer = said(d, SERVER4, WAN4, "--protocol", "udp", "--port", "7001")
+        # Another port ends at the router itself, where nobody listens, or somebody does.
+        answer = agree(d, w.server, SERVER4, WAN4, port=7001, where="forwarding")
         contains(words(answer), "is this machine itself", "another port")
+        contains(answer["reason"], "nobody listens on UDP port 7001", "the reason")
+        for address in (WAN4, "0.0.0.0"):
+            heard = UdpEcho(w.router, address, 7001)
+            agree(d, w.server, SERVER4, WAN4, port=7001)
+            heard.stop()
+
+
+def second_host(w):
+    """One more machine on the LAN, 10.0.0.3; the client's link to it and to the router is br0."""
+    web = w.ns("web")
+    w.veth(w.client, "eth9", web, "eth0")
+    w.client.ip_batch(["link add br0 type bridge", "link set br0 up", "addr flush dev eth0 scope global",
+                       "link set eth0 master br0", "link set eth9 master br0",
+                       "addr add 10.0.0.2/24 dev br0", "route add default via 10.0.0.1"])
+    web.ip_batch(["addr add 10.0.0.3/24 dev eth0", "route add default via 10.0.0.1"])
+    UdpEcho(web, "10.0.0.3")
+
+
+@case("a port-forward, asked by who stands beside the server")
+def _():
+    with Lan() as w:
+        second_host(w)
+        text = ("version: 1\nport-forwards:\n  - {name: web, in: %%s, protocol: udp, port: 7000, "
+                "to: 10.0.0.3, to-port: %d%%s}\n" % PORT)
+        d = Daemon(w.router, text % ("eth1", "")).start()
+        place = "port-forward web (%s:3)" % d.config
+        # It is not for what comes in there.
+        answer = agree(d, w.client, CLIENT4, WAN4, port=7000, where="forwarding")
+        contains(words(answer), place + " does not apply: it is for what comes in by eth1, and this "
+                 "comes in by eth0.", "the steps")
+        equal(answer["fix"], "'hairpin: true' in " + place, "what helps")
+        answer = agree(d, w.client, CLIENT4, LAN4, port=7000, where="forwarding")
+        contains(answer["fix"], "ask 10.0.0.3 port %d itself" % PORT, "what helps")
+        agree(d, w.server, SERVER4, WAN4, port=7000)
+        # It is, but the server answers past the router.
+        d.reload(text % ("[eth0, eth1]", ""))
+        answer = agree(d, w.client, CLIENT4, WAN4, port=7000, where="return")
+        contains(answer["reason"], "10.0.0.3 answers 10.0.0.2 directly", "the reason")
+        equal(answer["fix"], "'hairpin: true' in " + place, "what helps")
+        d.reload(text % ("eth1", ", hairpin: true, hairpin-from: 10.0.0.128/25"))
+        answer = agree(d, w.client, CLIENT4, WAN4, port=7000, where="forwarding")
+        equal(answer["fix"], "10.0.0.2 among 'hairpin-from' in " + place, "what helps")
+        d.reload(text % ("eth1", ", hairpin: true"))
+        agree(d, w.client, CLIENT4, WAN4, port=7000)
+        # Or it is not for the asker.
+        d.reload(text % ("eth1", ", from: 203.0.113.0/24"))
+        answer = agree(d, w.server, SERVER4, WAN4, port=7000, where="forwarding")
+        contains(words(answer), place + " does not apply: it is not for what comes from 192.0.2.2",
+                 "the steps")
 
 
 @case("no route, and routes that lead nowhere")
@@ -289,6 +347,8 @@ def _():
         answer = agree(d, w.client, CLIENT4, FAR4, where="route")
         contains(words(answer), "The file's route 198.51.100.0/24 via 172.16.9.9 (%s:3) would "
                  "decide, but is not there: " % d.config, "the steps")
+        contains(answer["fix"], "the file's route 198.51.100.0/24 (%s:3), which leads there: "
+                 "netshared status" % d.config, "what helps")
         w.router.ip("route add 198.51.0.0/16 via 192.0.2.2 dev eth1 proto static")
         answer = agree(d, w.client, CLIENT4, FAR4)
         contains(words(answer), "would decide", "the steps, with a worse one of others")
@@ -366,6 +426,10 @@ def _():
         d.stop()
         answer = agree(d, w.client, CLIENT4, SERVER4)
         equal(step(answer, "source")["source"], WAN4, "without a daemon")
+        w.router.ip("route del 198.51.100.0/24")
+        answer = agree(d, w.client, CLIENT4, FAR4, where="route")
+        equal(answer["fix"], "the file's route 198.51.100.0/24 (%s:6), which leads there: systemctl "
+              "start netshared" % d.config, "what helps")
         if firewall.NAME == "iptables":
             w.router.iptables("-t nat -F")
         else:
