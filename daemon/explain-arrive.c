@@ -136,7 +136,7 @@ void explain_arrival(struct explain *e)
                 e->first.in, nsh_addr_format(e->first.family, &e->first.src, source));
     else
         explain_say(e, "It comes in by %s.", e->first.in);
-    if (!is_martian(e))
+    if (!is_martian(e) && !explain_never_comes(e))
         explain_reverse_path(e, e->first.in, e->in, &e->now,
                 e->here || e->forth.ifindex == 0 ? "lo" : e->forth.dev);
 }

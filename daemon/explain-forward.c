@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
 #include "explain.h"
 
 /* ---- the switch ---- */
@@ -88,19 +87,6 @@ static void tell_policy(void *userdata, const struct nsh_walk_step *s)
     }
 }
 
-static bool is_inside(int family, const union nsh_addr *addr)
-{
-    static const char *const blocks[] = {
-            "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"};
-    struct nsh_prefix p;
-
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(blocks); i++)
-        if (nsh_prefix_parse(blocks[i], &p) == NSH_PREFIX_OK &&
-                nsh_prefix_contains(&p, family, addr))
-            return true;
-    return false;
-}
-
 static bool has_default(const struct explain *e, const char *dev)
 {
     uint32_t ifindex;
@@ -121,7 +107,7 @@ static bool looks_swapped(const struct explain *e, const struct nsh_packet *p)
 
     if (in || out)
         return out && !in;
-    return is_inside(p->family, &p->src) && !is_inside(p->family, &p->dst);
+    return explain_is_private(p->family, &p->src) && !explain_is_private(p->family, &p->dst);
 }
 
 static void fix_drop(const struct explain *e, const struct nsh_chain *c, const struct nsh_packet *p,

@@ -204,22 +204,14 @@ void explain_here(struct explain *e)
 
 /* ---- who answers past this machine ---- */
 
-static bool is_on_link(const struct explain *e, const union nsh_addr *addr)
-{
-    for (size_t i = 0; i < e->n_addresses; i++)
-        if (e->addresses[i].family == e->first.family && e->addresses[i].ifindex == e->in &&
-                nsh_prefix_contains(&e->addresses[i].net, e->first.family, addr))
-            return true;
-    return false;
-}
-
 bool explain_is_past(struct explain *e)
 {
     char server[NSH_ADDR_TEXT], asker[NSH_ADDR_TEXT], policy[576], fix[768];
 
     if (!e->led_by || e->in == 0 || e->forth.ifindex != e->in ||
-            nsh_addr_cmp(&e->now.src, &e->first.src) != 0 || !is_on_link(e, &e->now.src) ||
-            !is_on_link(e, &e->now.dst))
+            nsh_addr_cmp(&e->now.src, &e->first.src) != 0 ||
+            !explain_is_on_link(e, e->in, &e->now.src) ||
+            !explain_is_on_link(e, e->in, &e->now.dst))
         return false;
     nsh_addr_format(e->first.family, &e->now.dst, server);
     nsh_addr_format(e->first.family, &e->first.src, asker);

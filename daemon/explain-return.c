@@ -104,7 +104,7 @@ void explain_return(struct explain *e)
     }
     before.src = e->first.src;
     answer = explain_answer(&before);
-    if (explain_is_past(e))
+    if (explain_is_past(e) || explain_is_unanswered(e))
         return;
     tell_coming(e);
     if (!explain_reverse_path(

@@ -130,6 +130,21 @@ const char *explain_end(const struct nsh_packet *p, const union nsh_addr *addr, 
 /* All of it; nsh_exit. */
 int explain_print(struct explain *e);
 
+/* ---- explain-claim.c ---- */
+
+struct explain_link {
+    uint32_t ifindex;
+    char dev[IFNAMSIZ];
+};
+
+bool explain_is_private(int family, const union nsh_addr *addr);
+/* In a subnet of that device. */
+bool explain_is_on_link(const struct explain *e, uint32_t ifindex, const union nsh_addr *addr);
+/* True: what it was sent to is nobody's on the link by which it is to come. */
+bool explain_never_comes(struct explain *e);
+/* True: the same of the source it has got, so no answer comes. Else what is to be known of that. */
+bool explain_is_unanswered(struct explain *e);
+
 /* ---- explain-route.c ---- */
 
 /* What helps where `w` does not lead to `to`; returns buf. */

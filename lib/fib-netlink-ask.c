@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What becomes of a packet by the kernel's rules and routes: the way it would go, and the entry
- * of a table that says so.
+ * of a table that says so; and for which addresses it answers its neighbours as a proxy.
  */
 #include <errno.h>
+#include <linux/neighbour.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -163,4 +164,21 @@ int nsh_fibnl_entry(struct nsh_fib *fib, const struct nsh_fib_question *q, nsh_f
         return -ENOENT;
     route.props = nl->command.props;
     return seen(userdata, &route);
+}
+
+int nsh_fibnl_proxied(struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr)
+{
+    struct nsh_fibnl *nl = nsh_fibnl_of(fib);
+    struct ndmsg ndm = {
+            .ndm_family = (uint8_t)family, .ndm_ifindex = (int)ifindex, .ndm_flags = NTF_PROXY};
+    struct nlmsghdr *nlh;
+    int r = nsh_fibnl_message_begin(nl, RTM_GETNEIGH, 0);
+
+    if (r < 0)
+        return r;
+    if (nlmsg_append(nl->msg, &ndm, sizeof(ndm), NLMSG_ALIGNTO) < 0 ||
+            nla_put(nl->msg, NDA_DST, (int)nsh_addr_size(family), addr->bytes) < 0)
+        return -EMSGSIZE;
+    r = nsh_fibnl_ask(nl, RTM_NEWNEIGH, &nlh);
+    return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }

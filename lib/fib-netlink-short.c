@@ -169,6 +169,7 @@ static int take_link(void *userdata, struct nlmsghdr *nlh)
     link = (struct nsh_fib_link){
             .ifindex = (uint32_t)info->ifi_index,
             .up = info->ifi_flags & IFF_UP,
+            .noarp = info->ifi_flags & IFF_NOARP,
             .carrier = info->ifi_flags & IFF_RUNNING,
     };
     mtu = nlmsg_find_attr(nlh, sizeof(*info), IFLA_MTU);

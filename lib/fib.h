@@ -76,6 +76,7 @@ struct nsh_fib_link {
     uint32_t mtu; /* 0: not known */
     bool up;      /* switched on */
     bool carrier; /* and able to pass packets */
+    bool noarp;   /* nobody asks there who has an address */
 };
 typedef void nsh_fib_link_seen(void *userdata, const struct nsh_fib_link *link);
 
@@ -199,6 +200,9 @@ struct nsh_fib_ops {
     /* The entry of a table that decides so, to `seen`; what that returns. */
     int (*entry)(struct nsh_fib *fib, const struct nsh_fib_question *q, nsh_fib_route_seen *seen,
             void *userdata);
+
+    /* 1: the kernel is to answer there for that address, as a proxy; 0; negative errno. */
+    int (*proxied)(struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr);
 
     /* "net/ipv6/conf/all/forwarding", below /proc/sys; integer values. */
     int (*sysctl_get)(struct nsh_fib *fib, const char *key, int *ret);

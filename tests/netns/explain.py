@@ -209,9 +209,48 @@ def _():
         agree(d, w.client, CLIENT4, FAR4)
         d.reload(BASIC + "    except-to: [192.0.2.0/24]\n"
                  "  - {name: other, out: [eth1], to-source: 192.0.2.77}\n")
-        w.server.ip("route replace 192.0.2.77/32 via 192.0.2.1 dev eth0")
+        w.router.ip("addr add 192.0.2.77/32 dev eth1")
         answer = agree(d, w.client, CLIENT4, SERVER4)
         equal(step(answer, "source")["policy"], "other", "who takes it")
+
+
+@case("a source that nobody on the link is told of, or that must be routed here")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4, SERVER6)
+        text = "version: 1\nmasquerade:\n  - {name: own, out: [eth1], to-source: '%s'}\n"
+        d = Daemon(w.router, text % "192.0.2.77").start()
+        answer = agree(d, w.client, CLIENT4, SERVER4, where="return")
+        contains(answer["reason"], "nobody on the link of eth1 is told that 192.0.2.77 is here",
+                 "the reason")
+        command = answer["fix"].split("run: ", 1)[1].split(";")[0]
+        equal(command, "ip addr add 192.0.2.77/32 dev eth1", "what helps")
+        w.router.run("sh", "-c", command)
+        equal(agree(d, w.client, CLIENT4, SERVER4)["notes"], [], "what is noted")
+        w.router.ip("addr del 192.0.2.77/32 dev eth1")
+        d.reload(text % "192.0.2.77" + "routes:\n  - {to: 192.0.2.77, type: local, dev: lo}\n")
+        agree(d, w.client, CLIENT4, SERVER4)
+        # That it is routed here nobody can see from here.
+        w.server.ip("route add 203.0.113.5/32 via 192.0.2.1")
+        d.reload(text % "203.0.113.5")
+        answer = agree(d, w.client, CLIENT4, SERVER4)
+        contains(answer["notes"][0], "203.0.113.5 is in no subnet of eth1: answers come back only "
+                 "if whoever gives them has a route to it by this machine", "what is noted")
+        d.reload(text % "2001:db8:b::77")
+        answer = agree(d, w.client, CLIENT6, SERVER6, where="return")
+        w.router.run("sh", "-c", answer["fix"].split("or: ", 1)[1].split(";")[0])
+        agree(d, w.client, CLIENT6, SERVER6)
+        # The same of what is to be reached from outside.
+        UdpEcho(w.client, CLIENT4)
+        text = ("version: 1\nnetwork-map:\n  - {name: map, dev: eth1, inside: 10.0.0.0/28, "
+                "outside: 192.0.2.128/28}\n")
+        d.reload(text)
+        answer = agree(d, w.server, SERVER4, "192.0.2.130", where="arrival")
+        contains(answer["reason"], "the packet does not come here", "the reason")
+        agree(d, w.client, CLIENT4, SERVER4, where="return")
+        d.reload(text + "routes:\n  - {to: 192.0.2.128/28, type: local, dev: lo}\n")
+        agree(d, w.server, SERVER4, "192.0.2.130")
+        agree(d, w.client, CLIENT4, SERVER4)
 
 
 @case("a rule of others that translates before the file's policy")

@@ -471,6 +471,17 @@ static int fake_find(
     return *ret == SIZE_MAX ? -ENETUNREACH : 0;
 }
 
+/* Nobody is there to be answered. */
+static int fake_proxied(
+        struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr)
+{
+    (void)fib;
+    (void)ifindex;
+    (void)family;
+    (void)addr;
+    return 0;
+}
+
 static int fake_path(
         struct nsh_fib *fib, const struct nsh_fib_question *q, struct nsh_fib_answer *ret)
 {
@@ -577,6 +588,7 @@ static const struct nsh_fib_ops fake_ops = {
         .vrf_lookup = fake_vrf_lookup,
         .path = fake_path,
         .entry = fake_entry,
+        .proxied = fake_proxied,
         .sysctl_get = fake_sysctl_get,
         .sysctl_set = fake_sysctl_set,
         .sysctl_each_ipv6_conf = fake_each_ipv6_conf,

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The part of `explain` about who answers for an address: on a link the neighbours ask for it, and
+ * if nobody answers, nothing comes here that is sent to it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "explain.h"
+
+bool explain_is_private(int family, const union nsh_addr *addr)
+{
+    static const char *const blocks[] = {
+            "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"};
+    struct nsh_prefix p;
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(blocks); i++)
+        if (nsh_prefix_parse(blocks[i], &p) == NSH_PREFIX_OK &&
+                nsh_prefix_contains(&p, family, addr))
+            return true;
+    return false;
+}
+
+/* ---- who answers ---- */
+
+/* By ARP: for what is local, and as a proxy for what is routed elsewhere. */
+static bool is_claimed_ipv4(
+        struct explain *e, const struct explain_link *l, const union nsh_addr *a)
+{
+    struct nsh_fib_question q = {.family = AF_INET, .to = *a};
+    struct nsh_fib_answer answer;
+
+    if (e->fib->ops->path(e->fib, &q, &answer) < 0)
+        return false;
+    if (answer.type == RTN_LOCAL)
+        return true;
+    return answer.ifindex != l->ifindex &&
+           explain_sysctl(e, "net/ipv4/conf/*/forwarding", l->dev) > 0 &&
+           (explain_sysctl(e, "net/ipv4/conf/*/proxy_arp", "all") > 0 ||
+                   explain_sysctl(e, "net/ipv4/conf/*/proxy_arp", l->dev) > 0 ||
+                   e->fib->ops->proxied(e->fib, l->ifindex, AF_INET, a) > 0);
+}
+
+/* By NDP: for addresses of that very interface, and as a proxy for those that are named. */
+static bool is_claimed_ipv6(
+        struct explain *e, const struct explain_link *l, const union nsh_addr *a)
+{
+    if (explain_is_own(e, a, l->ifindex))
+        return true;
+    return explain_sysctl(e, "net/ipv6/conf/*/forwarding", "all") > 0 &&
+           (explain_sysctl(e, "net/ipv6/conf/*/proxy_ndp", "all") > 0 ||
+                   explain_sysctl(e, "net/ipv6/conf/*/proxy_ndp", l->dev) > 0) &&
+           e->fib->ops->proxied(e->fib, l->ifindex, AF_INET6, a) > 0;
+}
+
+struct neighbours {
+    uint32_t ifindex;
+    bool asked; /* they ask for addresses */
+};
+
+static void see_link(void *userdata, const struct nsh_fib_link *link)
+{
+    struct neighbours *n = userdata;
+
+    if (link->ifindex == n->ifindex)
+        n->asked = !link->noarp;
+}
+
+static bool asks(struct explain *e, uint32_t ifindex)
+{
+    struct neighbours n = {.ifindex = ifindex};
+    int q = -EAGAIN;
+
+    for (int i = 0; i < 5 && q == -EAGAIN; i++)
+        q = e->fib->ops->links(e->fib, see_link, &n);
+    return q == 0 && n.asked;
+}
+
+bool explain_is_on_link(const struct explain *e, uint32_t ifindex, const union nsh_addr *addr)
+{
+    for (size_t i = 0; i < e->n_addresses; i++)
+        if (e->addresses[i].family == e->first.family && e->addresses[i].ifindex == ifindex &&
+                nsh_prefix_contains(&e->addresses[i].net, e->first.family, addr))
+            return true;
+    return false;
+}
+
+/* It is in a subnet of the link, and nobody there is told that it is to be sent here. */
+static bool is_unclaimed(struct explain *e, const struct explain_link *l, const union nsh_addr *a)
+{
+    if (!explain_is_on_link(e, l->ifindex, a) || !asks(e, l->ifindex))
+        return false;
+    return e->first.family == AF_INET ? !is_claimed_ipv4(e, l, a) : !is_claimed_ipv6(e, l, a);
+}
+
+/* ---- telling ---- */
+
+static void stop_unclaimed(struct explain *e, const struct explain_link *l,
+        const union nsh_addr *addr, const char *consequence)
+{
+    char text[NSH_ADDR_TEXT], fix[384];
+    bool six = e->first.family == AF_INET6;
+
+    nsh_addr_format(e->first.family, addr, text);
+    if (six)
+        snprintf(fix, sizeof fix,
+                "run: ip -6 addr add %s/128 dev %s, or: sysctl -w net/ipv6/conf/%s/proxy_ndp=1 && "
+                "ip "
+                "-6 neigh add proxy %s dev %s; or a route to it by this machine, in the routers of "
+                "that link",
+                text, l->dev, l->dev, text, l->dev);
+    else
+        snprintf(fix, sizeof fix,
+                "run: ip addr add %s/32 dev %s; or, also for a whole prefix, '{to: %s, type: "
+                "local, "
+                "dev: lo}' among the routes of the file; or a route to it by this machine, in the "
+                "routers of that link",
+                text, l->dev, text);
+    explain_say(e,
+            "%s is in the subnet of %s, but this machine does not answer %s for it there: %s.",
+            text, l->dev, six ? "NDP" : "ARP", consequence);
+    explain_stop(e, fix, "nobody on the link of %s is told that %s is here: %s", l->dev, text,
+            consequence);
+}
+
+/* The packet would not come here in the first place. */
+bool explain_never_comes(struct explain *e)
+{
+    struct explain_link l = {.ifindex = e->in};
+
+    if (!e->led_by || e->first.local)
+        return false;
+    memcpy(l.dev, e->first.in, sizeof l.dev);
+    if (!is_unclaimed(e, &l, &e->first.dst))
+        return false;
+    stop_unclaimed(e, &l, &e->first.dst, "the packet does not come here");
+    return true;
+}
+
+static void note_away(struct explain *e)
+{
+    char as[NSH_ADDR_TEXT], via[NSH_ADDR_TEXT];
+    bool gateway = e->forth.answer.via_family == e->first.family;
+
+    nsh_addr_format(e->first.family, &e->now.src, as);
+    if (gateway)
+        nsh_addr_format(e->first.family, &e->forth.answer.via, via);
+    explain_note(e,
+            "%s is in no subnet of %s: answers come back only if %s%s a route to it by this "
+            "machine, "
+            "which can't be seen from here",
+            as, e->forth.dev, gateway ? via : "whoever gives them", " has");
+}
+
+static void note_private(struct explain *e)
+{
+    char source[NSH_ADDR_TEXT];
+
+    nsh_addr_format(e->first.family, &e->now.src, source);
+    explain_note(e,
+            "%s is a private address, and nothing changes it: answers come back only from who has "
+            "a "
+            "route to it by this machine; a share or masquerade out of %s would give it another",
+            source, e->forth.dev);
+}
+
+bool explain_is_unanswered(struct explain *e)
+{
+    struct explain_link l = {.ifindex = e->forth.ifindex};
+    const union nsh_addr *as = &e->now.src;
+
+    memcpy(l.dev, e->forth.dev, sizeof l.dev);
+    if (nsh_addr_cmp(as, &e->first.src) == 0) {
+        if (e->in != 0 && explain_is_private(e->first.family, as) &&
+                !explain_is_private(e->first.family, &e->now.dst))
+            note_private(e);
+        return false;
+    }
+    if (is_unclaimed(e, &l, as)) {
+        stop_unclaimed(e, &l, as, "no answer comes back");
+        return true;
+    }
+    if (!explain_is_on_link(e, l.ifindex, as) && !explain_is_own(e, as, l.ifindex))
+        note_away(e);
+    return false;
+}
