@@ -97,12 +97,12 @@ static void done(struct doctor *d)
 
 /* ---- text ---- */
 
-static void print_finding(const json_t *finding)
+static void print_finding(const json_t *finding, const char *before)
 {
     const char *file = doctor_text_of(finding, "file"), *fix = doctor_text_of(finding, "fix");
     json_int_t line = json_integer_value(json_object_get(finding, "line"));
 
-    printf("       %s", doctor_text_of(finding, "what"));
+    printf("       %s%s", before, doctor_text_of(finding, "what"));
     if (*file && line > 0)
         printf(" (%s:%lld)", file, (long long)line);
     else if (*file)
@@ -123,7 +123,7 @@ static void print_result(const json_t *result, bool colour)
             {"found", "FOUND", "\x1b[31m"},
     };
     const char *why = doctor_text_of(result, "why");
-    const json_t *finding, *note;
+    const json_t *finding;
     size_t i, k = 0;
 
     while (k + 1 < NSH_ARRAY_SIZE(states) &&
@@ -132,9 +132,9 @@ static void print_result(const json_t *result, bool colour)
     printf("%s%-6s %-15s %s%s%s%s%s\n", colour ? states[k].colour : "", states[k].word,
             doctor_text_of(result, "name"), doctor_text_of(result, "about"), *why ? " (" : "", why,
             *why ? ")" : "", colour ? "\x1b[0m" : "");
-    json_array_foreach(json_object_get(result, "findings"), i, finding) print_finding(finding);
-    json_array_foreach(json_object_get(result, "notes"), i, note)
-            printf("       note: %s\n", json_string_value(note));
+    json_array_foreach(json_object_get(result, "findings"), i, finding) print_finding(finding, "");
+    json_array_foreach(json_object_get(result, "notes"), i, finding)
+            print_finding(finding, "note: ");
 }
 
 /* ---- all of them ---- */
@@ -240,11 +240,13 @@ void nsh_doctor_advise(const struct nsh_options *o, struct nsh_loaded *loaded)
     prepare(&d, loaded);
     for (const struct doctor_check *c = doctor_checks; d.survey_error == 0 && c->name; c++) {
         NSH_CLEANUP(json_decrefp) json_t *result = c->file ? doctor_look(&d, c) : NULL;
-        const json_t *finding;
+        const json_t *told;
         size_t i;
 
-        json_array_foreach(json_object_get(result, "findings"), i, finding)
-                add_warning(loaded->diags, finding);
+        json_array_foreach(json_object_get(result, "findings"), i, told)
+                add_warning(loaded->diags, told);
+        json_array_foreach(json_object_get(result, "notes"), i, told)
+                add_warning(loaded->diags, told);
     }
     done(&d);
 }

@@ -237,6 +237,20 @@ void doctor_gateways(struct doctor *d)
 
 /* ---- routes of others ---- */
 
+/* Whether it is to stand in when the other one goes, only its owner knows: no culprit for certain.
+ */
+static void tell_shadow(struct doctor *d, const struct nsh_survey_rival *rival, const char *who)
+{
+    const struct nsh_route *r = &d->desired->routes[rival->wanted];
+    char key[128];
+
+    doctor_note_at(d, r->origin,
+            "give this one a lower 'metric', or take that route from its program; if this is to "
+            "stand in for it, all is well",
+            "the route %s has no traffic: a route of protocol %s comes before it, %s",
+            nsh_route_format_key(r, key, sizeof key), who, rival->text);
+}
+
 void doctor_rivals(struct doctor *d)
 {
     if (!doctor_can_judge(d))
@@ -247,13 +261,14 @@ void doctor_rivals(struct doctor *d)
         const char *who = nsh_route_protocol_name(rival->protocol);
         char number[16], key[128];
 
-        if (r->props->on_conflict == NSH_CONFLICT_REPLACE)
-            continue;
         snprintf(number, sizeof number, "%u", rival->protocol);
-        doctor_find(d, r->origin,
-                "take that route from its program, give this one another 'metric', or write "
-                "'on-conflict: replace'",
-                "the place of %s has a route of protocol %s: %s",
-                nsh_route_format_key(r, key, sizeof key), who ? who : number, rival->text);
+        if (rival->shadows)
+            tell_shadow(d, rival, who ? who : number);
+        else if (r->props->on_conflict != NSH_CONFLICT_REPLACE)
+            doctor_find(d, r->origin,
+                    "take that route from its program, give this one another 'metric', or write "
+                    "'on-conflict: replace'",
+                    "the place of %s has a route of protocol %s: %s",
+                    nsh_route_format_key(r, key, sizeof key), who ? who : number, rival->text);
     }
 }

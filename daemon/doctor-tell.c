@@ -37,8 +37,8 @@ static void set_fix(json_t *o, const char *fix)
         set_text(o, "command", fix + strlen(run));
 }
 
-__attribute__((format(printf, 5, 0))) static void find(struct doctor *d, const char *path,
-        uint32_t line, const char *fix, const char *format, va_list args)
+__attribute__((format(printf, 6, 0))) static void tell(struct doctor *d, const char *list,
+        const char *path, uint32_t line, const char *fix, const char *format, va_list args)
 {
     json_t *o = json_object();
     char text[1024];
@@ -49,15 +49,25 @@ __attribute__((format(printf, 5, 0))) static void find(struct doctor *d, const c
     set_text(o, "file", path);
     if (path && line > 0)
         json_object_set_new(o, "line", json_integer(line));
+    json_array_append_new(json_object_get(d->result, list), o);
+}
+
+__attribute__((format(printf, 5, 0))) static void find(struct doctor *d, const char *path,
+        uint32_t line, const char *fix, const char *format, va_list args)
+{
     json_object_set_new(d->result, "state", json_string("found"));
-    json_array_append_new(json_object_get(d->result, "findings"), o);
+    tell(d, "findings", path, line, fix, format, args);
+}
+
+static const char *place_of(const struct doctor *d, nsh_origin at, uint32_t *ret_line)
+{
+    return d->desired ? nsh_origins_resolve(d->desired->config->origins, at, ret_line) : NULL;
 }
 
 void doctor_find(struct doctor *d, nsh_origin at, const char *fix, const char *format, ...)
 {
     uint32_t line = 0;
-    const char *path =
-            d->desired ? nsh_origins_resolve(d->desired->config->origins, at, &line) : NULL;
+    const char *path = place_of(d, at, &line);
     va_list args;
 
     va_start(args, format);
@@ -77,13 +87,22 @@ void doctor_find_at(
 
 void doctor_note(struct doctor *d, const char *format, ...)
 {
-    char text[512];
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    tell(d, "notes", NULL, 0, NULL, format, args);
     va_end(args);
-    json_array_append_new(json_object_get(d->result, "notes"), json_text(text));
+}
+
+void doctor_note_at(struct doctor *d, nsh_origin at, const char *fix, const char *format, ...)
+{
+    uint32_t line = 0;
+    const char *path = place_of(d, at, &line);
+    va_list args;
+
+    va_start(args, format);
+    tell(d, "notes", path, line, fix, format, args);
+    va_end(args);
 }
 
 void doctor_unseen(struct doctor *d, const char *format, ...)

@@ -67,6 +67,8 @@ __attribute__((format(printf, 5, 6))) void doctor_find_at(struct doctor *d, cons
         uint32_t line, const char *fix, const char *format, ...);
 /* All is well, and this is worth knowing all the same. */
 __attribute__((format(printf, 2, 3))) void doctor_note(struct doctor *d, const char *format, ...);
+__attribute__((format(printf, 4, 5))) void doctor_note_at(
+        struct doctor *d, nsh_origin at, const char *fix, const char *format, ...);
 /* It can't be seen. */
 __attribute__((format(printf, 2, 3))) void doctor_unseen(struct doctor *d, const char *format, ...);
 /* There is nothing to look at. */

@@ -191,18 +191,22 @@ static void note_wanted(struct taking *t, const struct nsh_route *r)
 static int see_rival(void *userdata, const struct nsh_route *seen)
 {
     struct taking *t = userdata;
-    size_t wanted = is_ours(t, seen) ? SIZE_MAX : nsh_desired_find_route(t->desired, seen);
+    const struct nsh_desired *d = t->desired;
+    size_t wanted = is_ours(t, seen) ? SIZE_MAX : nsh_desired_find_route(d, seen);
+    bool on_key = wanted != SIZE_MAX;
     struct nsh_survey_rival *rival;
 
+    if (!on_key && !is_ours(t, seen))
+        wanted = nsh_desired_find_shadowed(d, seen, nsh_desired_lower_bound(d, seen));
     if (wanted == SIZE_MAX ||
-            nsh_desired_standing(t->desired, &t->desired->routes[wanted], NULL) !=
-                    NSH_STANDING_WANTED ||
-            nsh_desired_equal(t->desired, &t->desired->routes[wanted], seen))
+            nsh_desired_standing(d, &d->routes[wanted], NULL) != NSH_STANDING_WANTED ||
+            (on_key && nsh_desired_equal(d, &d->routes[wanted], seen)))
         return 0;
     rival = GROW(t, rivals);
     if (!rival)
         return 0;
     rival->wanted = wanted;
+    rival->shadows = !on_key;
     rival->protocol = seen->protocol;
     nsh_route_format_seen(t->fib, seen, rival->text, sizeof rival->text);
     return 0;

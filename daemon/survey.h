@@ -28,9 +28,10 @@ struct nsh_survey_address {
     union nsh_addr address;
 };
 
-/* A route of others on a key of ours that is another one. */
+/* A route of others on a key of ours that is another one, or that takes the traffic of ours. */
 struct nsh_survey_rival {
     size_t wanted; /* index into the wanted routes */
+    bool shadows;  /* it is on a key of its own, which comes first */
     uint8_t protocol;
     char text[256];
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is right in policies but unwise: each may stand by itself, and together they can't be meant.
- * Said by `check` alone.
+ * What is right in policies and routes but unwise: each may stand by itself, and together they
+ * can't be meant. Said by `check` alone.
  */
 #pragma once
 
@@ -29,6 +29,11 @@ bool nsh_advise_prefixes_overlap(const struct nsh_prefix *a, const struct nsh_pr
 /* Each prefix of `b` lies in one of `a`. A list that was not given holds everything. */
 bool nsh_advise_list_holds(const struct nsh_prefix_list *a, const struct nsh_prefix_list *b);
 bool nsh_advise_lists_overlap(const struct nsh_prefix_list *a, const struct nsh_prefix_list *b);
+
+/* ---- config-routes-advise.c ---- */
+
+/* Routes that another one hides, when all are there and sorted. */
+void nsh_advise_routes(struct nsh_loader *l);
 
 /* ---- config-advise-sides.c ---- */
 

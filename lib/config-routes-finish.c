@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "config-loader.h"
+#include "config-advise.h"
 
 static void report_double(
         struct nsh_loader *l, const struct nsh_route *first, const struct nsh_route *second)
@@ -83,6 +83,7 @@ void nsh_finish_routes(struct nsh_loader *l)
 
     nsh_routes_sort(c->routes, c->n_routes);
     find_doubles(l);
+    nsh_advise_routes(l);
     if (c->n_routes == 0) {
         free(c->routes);
         c->routes = NULL;

@@ -260,6 +260,41 @@ static void test_position(void **state)
 
 /* ---- of different kinds ---- */
 
+static void assert_sides(const char *yaml, unsigned line, const char *text, const char *hint);
+
+static void test_routes(void **state)
+{
+    static const char hidden[] = "the route default metric 9 can never act: default metric 7 has a "
+                                 "lower metric and is there whenever this is";
+    static const struct {
+        const char *a, *b, *text;
+    } cases[] = {
+            {"via: 192.0.2.1, dev: eth0, metric: 7", "via: 192.0.2.2, dev: eth0, metric: 9",
+                    hidden},
+            {"type: blackhole, family: ipv4, metric: 7", "via: 192.0.2.2, metric: 9", hidden},
+            {"via: 192.0.2.1, dev: eth0, metric: 7", "via: 192.0.2.2, dev: eth1, metric: 9", NULL},
+            {"via: 192.0.2.1, metric: 7", "via: 192.0.2.2, metric: 9", NULL},
+            {"via: 192.0.2.1, dev: eth0, metric: 7, check: {ping: 192.0.2.9}",
+                    "via: 192.0.2.2, dev: eth0, metric: 9", NULL},
+            {"via: 192.0.2.1, dev: eth0, metric: 7, when: {dev-up: eth1}",
+                    "via: 192.0.2.2, dev: eth0, metric: 9", NULL},
+            {"via: 192.0.2.1, dev: eth0, metric: 7, tos: 0x10",
+                    "via: 192.0.2.2, dev: eth0, metric: 9", NULL},
+            {"via: 192.0.2.1, dev: eth0, metric: 7, table: 5",
+                    "via: 192.0.2.2, dev: eth0, metric: 9", NULL},
+            {"type: throw, family: ipv4, metric: 7", "via: 192.0.2.2, dev: eth0, metric: 9", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
+        char yaml[512];
+
+        (void)snprintf(yaml, sizeof(yaml), "routes:\n- {to: default, %s}\n- {to: default, %s}\n",
+                cases[i].b, cases[i].a);
+        assert_sides(yaml, 3, cases[i].text, "it is at advice.yaml:4:");
+    }
+}
+
 /* The text of the one warning, with its line; "": there is none. */
 static void assert_sides(const char *yaml, unsigned line, const char *text, const char *hint)
 {
@@ -422,6 +457,7 @@ int main(void)
             cmocka_unit_test(test_shares),
             cmocka_unit_test(test_masquerades),
             cmocka_unit_test(test_position),
+            cmocka_unit_test(test_routes),
             cmocka_unit_test(test_inside),
             cmocka_unit_test(test_sides),
             cmocka_unit_test(test_values),

@@ -416,7 +416,8 @@ static void test_fights(void **state)
         json_decref(result);
     }
     result = look_at_fight(12, 125, "held", "");
-    assert_string_equal(json_string_value(json_array_get(json_object_get(result, "notes"), 0)),
+    assert_string_equal(json_string_value(json_object_get(
+                                json_array_get(json_object_get(result, "notes"), 0), "what")),
             "route default was repaired 12 times, the last time 2 min 5 s ago; it stands since");
     json_decref(result);
 }

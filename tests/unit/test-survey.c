@@ -59,6 +59,19 @@ static const char *find(struct machine *m, void (*look)(struct doctor *d), char 
     return buf;
 }
 
+/* What the first note says; NULL: there is none. */
+static const char *note(struct machine *m, void (*look)(struct doctor *d), char *buf, size_t size)
+{
+    const struct doctor_check check = {.name = "it", .about = "it", .look = look};
+    json_t *result = doctor_look(&m->d, &check);
+    const json_t *first = json_array_get(json_object_get(result, "notes"), 0);
+
+    if (first)
+        (void)snprintf(buf, size, "%s", json_string_value(json_object_get(first, "what")));
+    json_decref(result);
+    return first ? buf : NULL;
+}
+
 static void assert_finds(struct machine *m, void (*look)(struct doctor *d), const char *part)
 {
     char text[2048];
@@ -147,6 +160,7 @@ static void test_rivals(void **state)
 {
     static const char ours[] = "routes: [{to: default, via: 192.0.2.2, dev: eth1}]\n";
     struct machine m;
+    char text[512];
 
     (void)state;
     begin(&m);
@@ -161,6 +175,18 @@ static void test_rivals(void **state)
     ip(&m, "route replace default via 192.0.2.3 dev eth1 proto 110");
     take(&m, ours);
     assert_well(&m, doctor_rivals);
+    take(&m, "routes: [{to: default, via: 192.0.2.2, dev: eth1, metric: 9}]\n");
+    assert_well(&m, doctor_rivals);
+    assert_null(note(&m, doctor_rivals, text, sizeof text));
+    ip(&m, "route add default via 192.0.2.3 dev eth1 metric 7 proto 16");
+    take(&m, "routes: [{to: default, via: 192.0.2.2, dev: eth1, metric: 9}]\n");
+    assert_well(&m, doctor_rivals); /* it may be there to stand in */
+    assert_string_equal(note(&m, doctor_rivals, text, sizeof text),
+            "the route default metric 9 has no traffic: a route of protocol dhcp comes before it, "
+            "default "
+            "via 192.0.2.3 dev eth1 metric 7");
+    take(&m, "routes: [{to: default, via: 192.0.2.2, dev: eth1, metric: 6}]\n");
+    assert_null(note(&m, doctor_rivals, text, sizeof text));
     end(&m);
 }
 
