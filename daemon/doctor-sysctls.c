@@ -30,22 +30,42 @@ static bool is_missing(const struct doctor *d, int family)
     return (left || d->status) && doctor_sysctl(d, forwarding_keys[nsh_family_index(family)]) == 0;
 }
 
+/* The daemon has policies of the family, and none of them is as it should be. */
+static bool has_no_policy(const struct doctor *d, const char *family)
+{
+    const json_t *o;
+    size_t i, n = 0;
+
+    json_array_foreach(json_object_get(d->status, "objects"), i, o)
+    {
+        if (!json_object_get(o, "policy") || strcmp(doctor_text_of(o, "family"), family) != 0)
+            continue;
+        if (strcmp(doctor_text_of(o, "state"), "held") == 0)
+            return false;
+        n++;
+    }
+    return n > 0;
+}
+
 /*
  * What keeps the daemon from switching it on, and what helps: it has another file, it waits for the
  * policies, somebody switches it off again; or it may not write, and then who may has to.
  */
 static const char *judge_auto(const struct doctor *d, int family, char *fix, size_t size)
 {
-    const json_t *o = doctor_object(d, "forwarding", family == AF_INET6 ? "ipv6" : "ipv4");
+    const char *name = family == AF_INET6 ? "ipv6" : "ipv4";
+    const json_t *o = doctor_object(d, "forwarding", name);
     const char *reason = doctor_text_of(o, "reason");
 
-    if (!o || *reason == '\0') {
+    if (!o && has_no_policy(d, name))
+        reason = "the daemon waits until the policies hold";
+    if (*reason == '\0') {
         doctor_command(d, "reload", fix, size);
         return o ? "the daemon is about to" : "the daemon does as soon as it has this file";
     }
     if (doctor_is_undone(o))
         snprintf(fix, size, "stop what switches it off (see 'fights')");
-    else if (strcmp(doctor_text_of(o, "state"), "pending") == 0)
+    else if (!o || strcmp(doctor_text_of(o, "state"), "pending") == 0)
         snprintf(fix, size, "do what is said of the policies (see 'objects')");
     else
         doctor_sysctl_fix(forwarding_keys[nsh_family_index(family)], 1, fix, size);

@@ -288,6 +288,10 @@ static void test_forwarding(void **state)
     m.d.status = json_pack("{s:[]}", "objects");
     assert_finds(&m, doctor_forwarding, "as soon as it has this file; run: netshared reload");
     json_decref(m.d.status);
+    m.d.status = json_pack("{s:[{s:s, s:s, s:s, s:s, s:s}]}", "objects", "kind", "share", "name",
+            "a", "policy", "a", "family", "ipv4", "state", "pending");
+    assert_finds(&m, doctor_forwarding, "waits until the policies hold; do what is said of the");
+    json_decref(m.d.status);
     for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
         m.d.status = json_pack("{s:[{s:s, s:s, s:s, s:s}]}", "objects", "kind", "forwarding",
                 "name", "ipv4", "state", cases[i].state, "reason", cases[i].reason);
