@@ -108,7 +108,7 @@ static void hint_address(
     else if (zone && strchr(text, ':'))
         (void)snprintf(hint, size, "leave out '%%%s' and write dev: %s",
                 nsh_printable(zone + 1, strlen(zone + 1), shown, sizeof(shown)), shown);
-    else if (strlen(text) < 40 && text[strlen(text) - 1] == ':' &&
+    else if (text[0] != '\0' && strlen(text) < 40 && text[strlen(text) - 1] == ':' &&
              strspn(text, "0123456789abcdefABCDEF:") == strlen(text))
         (void)snprintf(hint, size, "quote it: \"%s:\"", text); /* YAML took the last colon */
     else if (text[0] == '[')

@@ -95,8 +95,8 @@ static void take_via(struct nlattr *tb[], int family, struct nsh_fib_answer *ret
 
     if (take_address(tb[RTA_GATEWAY], family, &ret->via)) {
         ret->via_family = (uint8_t)family;
-    } else if (via && via->rtvia_family == AF_INET6 &&
-               nla_len(tb[RTA_VIA]) >= (int)(sizeof(*via) + sizeof(ret->via.v6))) {
+    } else if (via && nla_len(tb[RTA_VIA]) >= (int)(sizeof(*via) + sizeof(ret->via.v6)) &&
+               via->rtvia_family == AF_INET6) {
         ret->via_family = AF_INET6;
         memcpy(ret->via.bytes, via->rtvia_addr, sizeof(ret->via.v6));
     }

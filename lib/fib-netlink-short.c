@@ -98,7 +98,8 @@ bool nsh_fibnl_parse_address(struct nlmsghdr *nlh, struct nsh_fib_address *ret)
     size_t size;
 
     if (nlmsg_datalen(nlh) < (int)sizeof(*addr) ||
-            (addr->ifa_family != AF_INET && addr->ifa_family != AF_INET6))
+            (addr->ifa_family != AF_INET && addr->ifa_family != AF_INET6) ||
+            addr->ifa_prefixlen > nsh_addr_bits(addr->ifa_family))
         return false;
     size = nsh_addr_size(addr->ifa_family);
     /* With a peer IFA_ADDRESS is the other end's. */
@@ -156,6 +157,13 @@ struct link_dump {
     void *userdata;
 };
 
+static const char *get_name(const struct nlattr *attr)
+{
+    const char *name = attr ? nla_data(attr) : NULL;
+
+    return name && memchr(name, '\0', (size_t)nla_len(attr)) ? name : NULL;
+}
+
 static int take_link(void *userdata, struct nlmsghdr *nlh)
 {
     const struct link_dump *d = userdata;
@@ -175,16 +183,16 @@ static int take_link(void *userdata, struct nlmsghdr *nlh)
     mtu = nlmsg_find_attr(nlh, sizeof(*info), IFLA_MTU);
     if (mtu && nla_len(mtu) >= (int)sizeof(uint32_t))
         link.mtu = nla_get_u32(mtu);
-    name = nlmsg_find_attr(nlh, sizeof(*info), IFLA_IFNAME);
-    if (name && (link.name = nla_get_string(name)))
+    link.name = get_name(nlmsg_find_attr(nlh, sizeof(*info), IFLA_IFNAME));
+    if (link.name)
         d->seen(d->userdata, &link);
     names = nlmsg_find_attr(nlh, sizeof(*info), IFLA_PROP_LIST);
     if (!names)
         return 0;
     nla_for_each_nested(name, names, left)
     {
-        link.name = nla_get_string(name);
-        if (nla_type(name) == IFLA_ALT_IFNAME)
+        link.name = get_name(name);
+        if (link.name && nla_type(name) == IFLA_ALT_IFNAME)
             d->seen(d->userdata, &link);
     }
     return 0;

@@ -90,7 +90,7 @@ static int take_table(const struct nlmsghdr *answer, void *userdata)
     if (nftnl_table_nlmsg_parse(answer, t) < 0)
         return 0;
     name = nftnl_table_get_str(t, NFTNL_TABLE_NAME);
-    if (strcmp(name, NSH_NFT_TABLE) == 0 || strcmp(name, NSH_NFT_HOLD_TABLE) == 0 ||
+    if (!name || strcmp(name, NSH_NFT_TABLE) == 0 || strcmp(name, NSH_NFT_HOLD_TABLE) == 0 ||
             nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS) & NFT_TABLE_F_DORMANT)
         return 0;
     one = add(&l->tables, sizeof *one);
@@ -127,18 +127,18 @@ static int take_chain(const struct nlmsghdr *answer, void *userdata)
     const struct nsh_nft_hook *hook;
     const struct place *table;
     struct place *one;
-    const char *type;
+    const char *type, *name;
 
     if (!c)
         return -ENOMEM;
     if (nftnl_chain_nlmsg_parse(answer, c) < 0)
         return 0;
     type = nftnl_chain_get_str(c, NFTNL_CHAIN_TYPE);
-    if (!type || strcmp(type, "nat") != 0)
+    name = nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE);
+    if (!type || !name || strcmp(type, "nat") != 0)
         return 0;
     hook = find_hook(nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM));
-    table = find_table(l, nftnl_chain_get_u32(c, NFTNL_CHAIN_FAMILY),
-            nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE));
+    table = find_table(l, nftnl_chain_get_u32(c, NFTNL_CHAIN_FAMILY), name);
     if (!hook || !table)
         return 0;
     one = add(&l->chains, sizeof *one);

@@ -176,6 +176,18 @@ static uint32_t number(const struct nlattr *a)
     return a && mnl_attr_get_payload_len(a) == sizeof(uint32_t) ? ntohl(mnl_attr_get_u32(a)) : 0;
 }
 
+static uint8_t byte(const struct nlattr *a)
+{
+    return mnl_attr_get_payload_len(a) >= 1 ? mnl_attr_get_u8(a) : 0;
+}
+
+static size_t length(const struct nlattr *text, size_t most)
+{
+    size_t size = mnl_attr_get_payload_len(text);
+
+    return strnlen(mnl_attr_get_payload(text), size < most ? size : most);
+}
+
 static void get_data(const struct nlattr *data, struct nsh_ipset_header *h)
 {
     const struct nlattr *a[ATTRS_MAX];
@@ -200,11 +212,12 @@ static int on_header(const struct nlmsghdr *n, void *userdata)
         uint16_t type = mnl_attr_get_type(a);
 
         if (type == IPSET_ATTR_SETNAME)
-            memcpy(h.name, mnl_attr_get_str(a), strnlen(mnl_attr_get_str(a), sizeof h.name - 1));
+            memcpy(h.name, mnl_attr_get_payload(a), length(a, sizeof h.name - 1));
         else if (type == IPSET_ATTR_FAMILY)
-            h.family = mnl_attr_get_u8(a);
+            h.family = byte(a);
         else if (type == IPSET_ATTR_TYPENAME)
-            h.plain = strcmp(mnl_attr_get_str(a), TYPE) == 0;
+            h.plain = mnl_attr_get_payload_len(a) == sizeof TYPE &&
+                      memcmp(mnl_attr_get_payload(a), TYPE, sizeof TYPE) == 0;
         else if (type == IPSET_ATTR_DATA)
             data = a;
     }
@@ -230,8 +243,8 @@ static struct nsh_prefix get_element(const struct nlattr *data)
     if (!address || mnl_attr_get_payload_len(address) != nsh_addr_size(p.family))
         return (struct nsh_prefix){0};
     memcpy(p.addr.bytes, mnl_attr_get_payload(address), nsh_addr_size(p.family));
-    p.length = a[IPSET_ATTR_CIDR] ? mnl_attr_get_u8(a[IPSET_ATTR_CIDR]) : nsh_addr_bits(p.family);
-    return p;
+    p.length = a[IPSET_ATTR_CIDR] ? byte(a[IPSET_ATTR_CIDR]) : nsh_addr_bits(p.family);
+    return p.length <= nsh_addr_bits(p.family) ? p : (struct nsh_prefix){0};
 }
 
 static int on_elements(const struct nlmsghdr *n, void *userdata)
@@ -298,7 +311,7 @@ static int on_type(const struct nlmsghdr *n, void *userdata)
     mnl_attr_for_each(a, n, sizeof(struct nfgenmsg))
     {
         if (mnl_attr_get_type(a) == IPSET_ATTR_REVISION)
-            s->revision = mnl_attr_get_u8(a);
+            s->revision = byte(a);
     }
     return MNL_CB_STOP;
 }
