@@ -9,8 +9,7 @@
 #
 # Packages: debhelper lintian mmdebstrap systemd-container, and what a build needs.
 set -u
-top=$(cd "$(dirname "$0")/../.." && pwd)
-here=$top/tests/package system=$top/tests/system keep='' fresh=''
+keep='' fresh=''
 while [ $# -gt 0 ]; do
     case $1 in
     -k) keep=$2 && shift ;;
@@ -19,41 +18,14 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-for tool in dpkg-buildpackage dh lintian systemd-nspawn; do
-    if ! command -v "$tool" >/dev/null; then
-        echo "1..0 # SKIP no $tool here"
-        exit 0
-    fi
-done
-
-# Not mktemp's 0700: packages take their directories' modes from here.
-work=$(mktemp -d /tmp/netshared-deb.XXXXXX) && chmod 755 "$work"
-trap 'rm -rf "$work"' EXIT
-umask 022
-n=0 failed=0
-# verdict NAME COMMAND...: its output is shown when it fails.
-verdict() {
-    local name=$1
-    shift
-    n=$((n + 1))
-    if "$@" >"$work/log" 2>&1; then
-        echo "ok $n - $name"
-        return
-    fi
-    failed=1
-    echo "not ok $n - $name"
-    tail -n 40 "$work/log" | sed 's/^/#   /'
-    return 1
-}
-
-version=$(sed -n "s/^  version: '\(.*\)',/\1/p" "$top/meson.build")
-next=${version%.*}.$((${version##*.} + 1))
+# shellcheck source=tests/package/verdict.sh
+. "$(dirname "$0")/verdict.sh"
+need dpkg-buildpackage dh lintian systemd-nspawn
 
 # A source tree with debian/ at its top, as Debian wants it.
 tree=$work/netshared-$version
 build() {
-    mkdir "$tree" && tar -C "$top" --exclude=./build* --exclude=./.git -c . | tar -C "$tree" -x &&
-        cp -r "$tree/conf/packaging/debian" "$tree/debian" &&
+    copy_tree "$tree" && cp -r "$tree/conf/packaging/debian" "$tree/debian" &&
         sed -i "1s/(.*)/($version)/" "$tree/debian/changelog" &&
         (cd "$tree" && dpkg-buildpackage -us -uc)
 }
@@ -89,10 +61,7 @@ install_fresh() {
         --hook-dir=/usr/share/mmdebstrap/hooks/file-mirror-automount "$suite" /dev/null
 }
 
-verdict "builds" build && verdict "builds the next version" build_next || {
-    echo "1..$n"
-    exit 1
-}
+verdict "builds" build && verdict "builds the next version" build_next || finish
 verdict "holds what it should" says_what_it_is
 verdict "lintian has nothing to say" judge
 [ -z "$fresh" ] || verdict "goes into an empty Debian" install_fresh
@@ -101,16 +70,5 @@ mkdir "$work/debs"
 cp "$work/netshared_${version}"_*.deb "$work/debs/old.deb"
 cp "$work/netshared_${next}"_*.deb "$work/debs/new.deb"
 [ -z "$keep" ] || cp "$work"/*.deb "$keep"
-while read -r line; do
-    case $line in
-    "ok "* | "not ok "*)
-        n=$((n + 1))
-        [ "${line#not }" = "$line" ] || failed=1
-        echo "${line%%ok *}ok $n - ${line#*- }"
-        ;;
-    *) echo "$line" ;;
-    esac
-done < <("$system/boot-systemd.sh" -t 200 -b "$work/debs:/debs" -b "$here:/package" -- \
-    /package/deb-cases.sh "$version" "$next" || echo "not ok - the container ended with $?")
-echo "1..$n"
-exit $failed
+in_systemd "$work/debs:/debs" /package/deb-cases.sh "$version" "$next"
+finish

@@ -7,43 +7,17 @@
 #
 # Packages: rpm ansible-core ansible-lint yamllint python3-yaml. What is missing is skipped.
 set -u
-top=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tests/package/verdict.sh
+. "$(dirname "$0")/verdict.sh"
 build=$(cd "${1:?usage: deploy.sh BUILD-DIR}" && pwd) || exit 1
 export ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOLOR=1 PYTHONDONTWRITEBYTECODE=1
-work=$(mktemp -d /tmp/netshared-deploy.XXXXXX) && chmod 755 "$work"
-trap 'rm -rf "$work"' EXIT
 export HOME=$work
 spec=$top/conf/packaging/rpm/netshared.spec play=$top/conf/deploy/ansible/site.yml
-n=0 failed=0
-
-# verdict NAME TOOL COMMAND...: skipped where the tool is not there.
-verdict() {
-    local name=$1 tool=$2
-    shift 2
-    n=$((n + 1))
-    if ! command -v "$tool" >/dev/null; then
-        echo "ok $n - $name # SKIP no $tool here"
-    elif "$@" >"$work/log" 2>&1; then
-        echo "ok $n - $name"
-    else
-        failed=1
-        echo "not ok $n - $name"
-        tail -n 40 "$work/log" | sed 's/^/#   /'
-    fi
-}
-
-# Macros that a distribution with RPM has; here the words they come to.
-rpm_macros=(--define '_unitdir /usr/lib/systemd/system' --define '_sysusersdir /usr/lib/sysusers.d'
-    --define '_tmpfilesdir /usr/lib/tmpfiles.d' --define '_journalcatalogdir /usr/lib/systemd/catalog'
-    --define '_sysconfdir /etc' --define '_sharedstatedir /var/lib'
-    --define 'systemd_post() true' --define 'systemd_preun() true'
-    --define 'systemd_postun_with_restart() true' --define 'sysusers_create_compat() true'
-    --define 'meson true' --define 'meson_build true' --define 'meson_install true')
 
 spec_is_sound() {
-    rpmspec "${rpm_macros[@]}" -P "$spec" >"$work/spec" && ! grep '%{' "$work/spec" &&
-        [ "$(rpmspec "${rpm_macros[@]}" -q --qf '%{version}\n' "$spec")" = \
-            "$(sed -n "s/^  version: '\(.*\)',/\1/p" "$top/meson.build")" ]
+    rpmspec --load "$here/macros.rpm" -P "$spec" >"$work/spec" && ! grep '%{' "$work/spec" &&
+        [ "$(rpmspec --load "$here/macros.rpm" -q --qf '%{version}\n' "$spec")" = \
+            "$version" ]
 }
 
 # As meson installs for a distribution with RPM: every file is listed, and every line has one.
@@ -155,16 +129,15 @@ role_writes_from_variables() {
         "$build/daemon/netshared" check "$work/other.yaml" && grep -q 'watch: true' "$work/other.yaml"
 }
 
-verdict "the RPM spec is parsed" rpmspec spec_is_sound
-verdict "the RPM spec lists what is installed" rpmspec spec_lists_all
-verdict "the manifests are YAML" yamllint yamllint -d '{extends: relaxed, rules: {line-length: {max: 110}}}' \
+with rpmspec "the RPM spec is parsed" spec_is_sound
+with rpmspec "the RPM spec lists what is installed" spec_lists_all
+with yamllint "the manifests are YAML" yamllint -d '{extends: relaxed, rules: {line-length: {max: 110}}}' \
     "$top/conf/deploy"
-verdict "the manifests say what they should" python3 manifests_are_sound
-verdict "options in the manifests are known" python3 words_are_known
-verdict "the Containerfile installs what is needed" grep container_has_all
-verdict "ansible-lint has nothing to say" ansible-lint ansible-lint --offline -q "$play"
-verdict "the role ships a good file, once" ansible-playbook role_ships_what_is_good
-verdict "the role keeps off a bad file" ansible-playbook role_keeps_off_what_is_bad
-verdict "the role writes the file from variables" ansible-playbook role_writes_from_variables
-echo "1..$n"
-exit $failed
+with python3 "the manifests say what they should" manifests_are_sound
+with python3 "options in the manifests are known" words_are_known
+with grep "the Containerfile installs what is needed" container_has_all
+with ansible-lint "ansible-lint has nothing to say" ansible-lint --offline -q "$play"
+with ansible-playbook "the role ships a good file, once" role_ships_what_is_good
+with ansible-playbook "the role keeps off a bad file" role_keeps_off_what_is_bad
+with ansible-playbook "the role writes the file from variables" role_writes_from_variables
+finish
