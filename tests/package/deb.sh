@@ -70,5 +70,5 @@ mkdir "$work/debs"
 cp "$work/netshared_${version}"_*.deb "$work/debs/old.deb"
 cp "$work/netshared_${next}"_*.deb "$work/debs/new.deb"
 [ -z "$keep" ] || cp "$work"/*.deb "$keep"
-in_systemd "$work/debs:/debs" /package/deb-cases.sh "$version" "$next"
+in_systemd "$work/debs:/debs" -- /package/deb-cases.sh "$version" "$next"
 finish

@@ -70,5 +70,5 @@ verdict "there is a tree to build" copy_tree "$unpacked" && verdict "builds" bui
     verdict "builds the next version" build "$next" new || finish
 verdict "holds what it should" holds_all
 [ -z "$keep" ] || cp "$work"/rpms/*/*.rpm "$keep"
-in_systemd "$work/packages:/packages" /package/rpm-cases.sh "$version" "$next"
+in_systemd "$work/packages:/packages" -- /package/rpm-cases.sh "$version" "$next"
 finish

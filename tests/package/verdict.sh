@@ -37,6 +37,11 @@ verdict() {
     return 1
 }
 
+skip() {
+    n=$((n + 1))
+    echo "ok $n - $1 # SKIP $2"
+}
+
 # with TOOL NAME COMMAND...: a verdict, skipped where the tool is not there.
 with() {
     local tool=$1
@@ -44,15 +49,18 @@ with() {
     if command -v "$tool" >/dev/null; then
         verdict "$@"
     else
-        n=$((n + 1))
-        echo "ok $n - $1 # SKIP no $tool here"
+        skip "$1" "no $tool here"
     fi
 }
 
-# in_systemd FOLDER:TARGET COMMAND...: runs it in a container with a real systemd, this folder at
-# /package, and takes over the cases that it tells.
+# in_systemd FOLDER:TARGET... -- COMMAND...: runs it in a container with a real systemd, this folder
+# at /package, and takes over the cases that it tells.
 in_systemd() {
-    local line bind=$1
+    local line binds=()
+    while [ "$1" != -- ]; do
+        binds+=(-b "$1")
+        shift
+    done
     shift
     while read -r line; do
         case $line in
@@ -63,7 +71,7 @@ in_systemd() {
             ;;
         *) echo "$line" ;;
         esac
-    done < <("$system/boot-systemd.sh" -t 200 -b "$bind" -b "$here:/package" -- "$@" ||
+    done < <("$system/boot-systemd.sh" -t 200 "${binds[@]}" -b "$here:/package" -- "$@" ||
         echo "not ok - the container ended with $?")
 }
 
