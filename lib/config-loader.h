@@ -93,6 +93,7 @@ struct nsh_loader {
     struct nsh_yaml *yaml;
     const char *path;
     bool main_file;
+    bool follows; /* the object to be read next is not the first of its list */
 
     size_t routes_room;
     const struct nsh_route_props *props; /* interned last */

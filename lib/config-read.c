@@ -171,6 +171,7 @@ static void read_objects(struct nsh_loader *l, const struct nsh_key *key, struct
         if (item.type == NSH_YAML_SEQUENCE_END || item.type == NSH_YAML_END)
             break;
         if (item.type == NSH_YAML_MAPPING && l->failure == 0) {
+            l->follows = n > 0;
             nsh_read_object(l, object, item.mark);
             continue;
         }
@@ -312,14 +313,24 @@ static bool is_double(struct nsh_loader *l, const struct nsh_object *object,
     return true;
 }
 
-static void check_required(
-        struct nsh_loader *l, const struct nsh_object *object, const struct nsh_draft *d)
+/* `follows`: an entry stands before it. With one key it may be meant as a part of that. */
+static void check_required(struct nsh_loader *l, const struct nsh_object *object,
+        const struct nsh_draft *d, bool follows)
 {
+    bool part = follows && d->seen != 0 && (d->seen & (d->seen - 1)) == 0;
+    char hint[NSH_HINT_TEXT];
+
     for (size_t i = 0; i < object->n_keys; i++) {
         const struct nsh_key *key = &object->keys[i];
 
-        if (key->flags & NSH_KEY_REQUIRED && nsh_absent(d, (unsigned)i))
-            nsh_loader_error(l, d->at, key->missing, "the %s has no '%s'", object->noun, key->name);
+        if (!(key->flags & NSH_KEY_REQUIRED) || !nsh_absent(d, (unsigned)i))
+            continue;
+        if (part && key->missing)
+            (void)snprintf(hint, sizeof(hint),
+                    "%s; or, if this belongs to the %s above, without '-'", key->missing,
+                    object->noun);
+        nsh_loader_error(l, d->at, part && key->missing ? hint : key->missing, "the %s has no '%s'",
+                object->noun, key->name);
     }
 }
 
@@ -370,13 +381,16 @@ void nsh_read_object(struct nsh_loader *l, const struct nsh_object *object, stru
         unsigned char bytes[NSH_DRAFT_MAX];
     } draft;
 
+    bool follows = l->follows;
+
+    l->follows = false;
     memset(draft.bytes, 0, object->size);
     draft.head.at = at;
     if (object->begin)
         object->begin(l, &draft);
     /* Half an object says nothing: what is missing may have stood behind the error. */
     if (read_keys(l, object, &draft.head) && l->failure == 0) {
-        check_required(l, object, &draft.head);
+        check_required(l, object, &draft.head, follows);
         object->finish(l, &draft);
     }
     if (object->clear)

@@ -61,10 +61,20 @@ static size_t find_tab(const char *text, size_t n)
 }
 
 struct look {
+    const struct nsh_yaml_problem *problem;
     uint32_t first, last;
     bool found; /* there is such a line */
     struct nsh_yaml_hint *hint;
 };
+
+/* Where none can be closed: the parser does not wait for the end of one. */
+static bool is_stray_bracket(const struct nsh_yaml_problem *p, const char *text, size_t n)
+{
+    size_t at = p->column - 1;
+
+    return p->column > 0 && at < n && (text[at] == '}' || text[at] == ']') &&
+           !strstr(p->text, "expected ','");
+}
 
 static bool look_at(void *userdata, uint32_t line, const char *text, size_t n)
 {
@@ -74,6 +84,13 @@ static bool look_at(void *userdata, uint32_t line, const char *text, size_t n)
     if (line < look->first)
         return true;
     look->found = true;
+    if (line == look->problem->line && is_stray_bracket(look->problem, text, n)) {
+        *look->hint = (struct nsh_yaml_hint){.problem = "a bracket is closed that was never opened",
+                .line = line,
+                .column = look->problem->column,
+                .text = "leave it out"};
+        return false;
+    }
     at = find_tab(text, n);
     if (at != SIZE_MAX) {
         *look->hint = (struct nsh_yaml_hint){.problem = "a tab where YAML wants spaces",
@@ -115,8 +132,9 @@ static const struct {
                 "this line belongs neither to the list above it nor to an entry of that",
                 "the keys of one entry, and the entries of one list, stand at the same column",
                 false},
-        {"did not find expected <document start>", "this is no key at the left margin",
-                "the file's keys, as in 'routes:', begin there, and all else is indented", false},
+        {"did not find expected <document start>", "the file's keys have ended before this",
+                "they are one block, as 'routes:', at the left margin, without '...' or brackets",
+                false},
         {"did not find expected ',' or ']'", NULL, "is a comma or the closing ']' missing?", false},
         {"did not find expected ',' or '}'", NULL, "is a comma or the closing '}' missing?", false},
         {"block sequence entries are not allowed", NULL, "a list begins on the line below its key",
@@ -146,7 +164,7 @@ void nsh_yaml_find_hint(const struct nsh_source *source, const struct nsh_yaml_p
 {
     uint32_t line = problem->line, from = problem->context_line;
     struct nsh_yaml_hint hint = {0};
-    struct look look = {.first = line, .last = line, .hint = &hint};
+    struct look look = {.problem = problem, .first = line, .last = line, .hint = &hint};
 
     /* A quote that is not closed takes all that follows it, whatever that is. */
     if (!strstr(problem->text, "unexpected end of stream"))
