@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "common.h"
 #include "duration.h"
 #include "nearest.h"
 
@@ -35,11 +36,10 @@ __attribute__((format(printf, 2, 3))) static bool usage(
 {
     va_list args;
 
-    fputs("netshared: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    nsh_complain_args(format, args);
     va_end(args);
-    fprintf(stderr, "\nTry 'netshared %s%s--help'.\n", r->command ? r->command->name : "",
+    fprintf(stderr, "Try 'netshared %s%s--help'.\n", r->command ? r->command->name : "",
             r->command ? " " : "");
     return false;
 }

@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "cli.h"
 #include "control.h"
+#include "forward-drop.h"
 #include "lock.h"
 #include "reload.h"
 
@@ -108,12 +109,14 @@ static void propose_policies(struct proposer *p)
 
 /* ---- the rest ---- */
 
+/* Shells put it into the command line as it is: no name that would be more than a word there. */
 static void propose_devices(const struct proposer *p)
 {
     struct if_nameindex *links = if_nameindex();
 
     for (size_t i = 0; links && links[i].if_index != 0; i++)
-        propose(p, links[i].if_name, NULL);
+        if (nsh_forward_is_plain(links[i].if_name))
+            propose(p, links[i].if_name, NULL);
     if_freenameindex(links);
 }
 

@@ -14,16 +14,26 @@
 
 #include "cleanup.h"
 #include "lock.h"
+#include "text.h"
+
+void nsh_complain_args(const char *format, va_list args)
+{
+    nsh_autofree char *text = NULL, *clean = NULL;
+
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    if (text)
+        clean = nsh_text_lines(text);
+    fprintf(stderr, "netshared: %s\n", clean ? clean : strerror(ENOMEM));
+}
 
 int nsh_complain(const char *format, ...)
 {
     va_list args;
 
-    fputs("netshared: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    nsh_complain_args(format, args);
     va_end(args);
-    fputc('\n', stderr);
     return NSH_EXIT_FAILED;
 }
 

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,8 +13,9 @@
 #include "options.h"
 #include "state.h"
 
-/* "netshared: TEXT" on stderr; returns NSH_EXIT_FAILED. */
+/* "netshared: TEXT" on stderr, harmless to a terminal; returns NSH_EXIT_FAILED. */
 __attribute__((format(printf, 1, 2))) int nsh_complain(const char *format, ...);
+__attribute__((format(printf, 1, 0))) void nsh_complain_args(const char *format, va_list args);
 /* Complains that the daemon could not be asked; `error` is what a call of control.h returned. */
 int nsh_no_answer(const struct nsh_options *o, int error);
 /* Standard output is a terminal that has colours, and they are not unwanted. */
