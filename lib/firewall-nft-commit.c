@@ -92,9 +92,13 @@ static int put_chain(struct edit *e, const struct nsh_nft_chain *c)
 
 static int put_chain_delete(struct edit *e, struct nsh_nft_chain *c)
 {
-    struct nlmsghdr *m =
-            nsh_nft_batch_open(e->batch, NFT_MSG_DELCHAIN, e->look->family, NLM_F_REQUEST);
+    struct nlmsghdr *m;
 
+    if (c->thing != NSH_NFT_CHAIN) {
+        c->gone = true;
+        return nsh_nft_put_thing_delete(e->batch, e->look->family, c);
+    }
+    m = nsh_nft_batch_open(e->batch, NFT_MSG_DELCHAIN, e->look->family, NLM_F_REQUEST);
     if (!m)
         return -ENOMEM;
     mnl_attr_put_strz(m, NFTA_CHAIN_TABLE, NSH_NFT_TABLE);

@@ -116,6 +116,32 @@ struct nsh_nft_chain *nsh_nft_look_add(struct nsh_nft_look *l, const char *name)
     return NSH_TAKE_PTR(c);
 }
 
+/* In the table that is cleared first, so that it lets go of chains in the others. */
+static void name_stray(struct nsh_nft_chain *c, uint64_t handle)
+{
+    c->table = NSH_TABLE_MANGLE;
+    snprintf(c->contract, sizeof c->contract, NSH_CHAIN_STRAY "%llx", (unsigned long long)handle);
+}
+
+struct nsh_nft_chain *nsh_nft_look_add_thing(
+        struct nsh_nft_look *l, enum nsh_nft_thing thing, const char *name, uint64_t handle)
+{
+    NSH_CLEANUP(free_chainp) struct nsh_nft_chain *c = calloc(1, sizeof *c);
+    struct nsh_nft_chain **chains = grow(l->chains, l->n_chains, &l->max_chains, sizeof(void *));
+
+    if (chains)
+        l->chains = chains;
+    if (c)
+        c->name = strdup(name);
+    if (!c || !c->name || !chains)
+        return NULL;
+    c->whole = true;
+    c->thing = thing;
+    name_stray(c, handle);
+    l->chains[l->n_chains++] = c;
+    return NSH_TAKE_PTR(c);
+}
+
 struct nsh_nft_rule *nsh_nft_chain_insert(struct nsh_nft_chain *c, size_t at)
 {
     struct nsh_nft_rule *rules = grow(c->rules, c->n_rules, &c->max_rules, sizeof *c->rules);
@@ -199,13 +225,6 @@ static bool is_whole(const struct nsh_nft_chain *c, const struct nftnl_chain *se
            nftnl_chain_get_s32(seen, NFTNL_CHAIN_PRIO) == c->hook->priorities[c->place] &&
            nftnl_chain_get_u32(seen, NFTNL_CHAIN_POLICY) == NF_ACCEPT &&
            is_text(seen, NFTNL_CHAIN_TYPE, c->hook->type);
-}
-
-/* In the table that is cleared first, so that it lets go of chains in the others. */
-static void name_stray(struct nsh_nft_chain *c, uint64_t handle)
-{
-    c->table = NSH_TABLE_MANGLE;
-    snprintf(c->contract, sizeof c->contract, NSH_CHAIN_STRAY "%llx", (unsigned long long)handle);
 }
 
 static int take_chain(const struct nlmsghdr *m, void *userdata)
@@ -308,15 +327,10 @@ static int take_rule(const struct nlmsghdr *m, void *userdata)
     if (nftnl_rule_nlmsg_parse(m, seen) == 0) {
         nsh_nft_decode(t->look->family, c->table, seen, &rule->value, rule->refers);
         (void)nftnl_expr_foreach(seen, add_counter, &rule->traffic);
+        if (!nsh_chain_is_stray(c->contract))
+            (void)nftnl_expr_foreach(seen, nsh_nft_look_refer, t->look);
     }
     rule->kind = c->hook ? kind_named(seen, rule->refers) : NSH_POLICY_NONE;
-    return 0;
-}
-
-static int count_set(const struct nlmsghdr *m, void *userdata)
-{
-    (void)m;
-    ((struct taking *)userdata)->look->n_sets++;
     return 0;
 }
 
@@ -364,9 +378,9 @@ static int take_once(struct nsh_nft_channel *c, struct nsh_nft_look *l)
     if (r == 0 && l->table)
         r = ask_all(c, &t, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, take_chain);
     if (r == 0 && l->table)
-        r = ask_all(c, &t, NFT_MSG_GETRULE, NFTA_RULE_TABLE, take_rule);
+        r = nsh_nft_look_take_things(c, l);
     if (r == 0 && l->table)
-        r = ask_all(c, &t, NFT_MSG_GETSET, NFTA_SET_TABLE, count_set);
+        r = ask_all(c, &t, NFT_MSG_GETRULE, NFTA_RULE_TABLE, take_rule);
     if (r == 0)
         r = nsh_nft_generation(c, &after);
     if (r != 0)

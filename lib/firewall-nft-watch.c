@@ -94,6 +94,8 @@ int nsh_nft_watch_open(struct nsh_nft_watch *w, const uint32_t own_ports[static 
 
 static void touch_sets(struct nsh_nft_watch *w, uint8_t family, const char *name)
 {
+    if (name && !nsh_set_is_ours(name)) /* somebody else's is seen where chains of others are */
+        w->pending[nsh_nft_index(family)] |= (uint8_t)(1U << NSH_TABLE_MANGLE);
     for (size_t i = 0; i < w->n_sets; i++)
         if (w->sets[i].family == family && (!name || strcmp(w->sets[i].name, name) == 0))
             w->sets[i].pending = true;
@@ -137,6 +139,8 @@ static const struct {
         {NFT_MSG_DELSET, NFTA_SET_NAME, true},
         {NFT_MSG_NEWSETELEM, NFTA_SET_ELEM_LIST_SET, true},
         {NFT_MSG_DELSETELEM, NFTA_SET_ELEM_LIST_SET, true},
+        {NFT_MSG_NEWOBJ, NFTA_OBJ_NAME, true},
+        {NFT_MSG_NEWFLOWTABLE, NFTA_FLOWTABLE_NAME, true},
 };
 
 _Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 &&

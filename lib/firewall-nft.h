@@ -167,6 +167,9 @@ struct nsh_nft_rule {
     enum nsh_policy_kind kind; /* of a jump's policy, as its comment says; NONE: it does not */
 };
 
+/* What is kept in our table, in the place of a chain if it is not ours. */
+enum nsh_nft_thing { NSH_NFT_CHAIN, NSH_NFT_SET, NSH_NFT_OBJECT, NSH_NFT_FLOWTABLE };
+
 struct nsh_nft_chain {
     char *name;
     enum nsh_table table;
@@ -176,6 +179,8 @@ struct nsh_nft_chain {
     bool whole;          /* base chains: hook, type, priority and policy are as they must be */
     bool gone;           /* by the transaction that is being made */
     uint32_t references; /* from rules and maps */
+    enum nsh_nft_thing thing;
+    uint32_t type; /* of an object */
     struct nsh_nft_rule *rules;
     size_t n_rules, max_rules;
 };
@@ -184,9 +189,9 @@ struct nsh_nft_look {
     bool valid;
     int family;
     uint32_t generation;
-    bool table;   /* there is one */
-    bool dormant; /* it is switched off */
-    size_t n_sets;
+    bool table;                    /* there is one */
+    bool dormant;                  /* it is switched off */
+    size_t n_sets;                 /* of ours */
     struct nsh_nft_chain **chains; /* of ours, in the kernel's order */
     size_t n_chains, max_chains;
     void *index; /* of tsearch(3), by name */
@@ -198,6 +203,9 @@ int nsh_nft_look_take(struct nsh_nft_channel *c, int family, struct nsh_nft_look
 struct nsh_nft_chain *nsh_nft_look_find(const struct nsh_nft_look *l, const char *name);
 /* NULL: no memory. */
 struct nsh_nft_chain *nsh_nft_look_add(struct nsh_nft_look *l, const char *name);
+/* Somebody else's, which goes as a chain without a wanted name does. NULL: no memory. */
+struct nsh_nft_chain *nsh_nft_look_add_thing(
+        struct nsh_nft_look *l, enum nsh_nft_thing thing, const char *name, uint64_t handle);
 struct nsh_nft_rule *nsh_nft_chain_insert(struct nsh_nft_chain *c, size_t at);
 void nsh_nft_chain_remove(struct nsh_nft_chain *c, size_t at);
 /* The base chains of a hook, NULL where there is none. */
@@ -209,6 +217,13 @@ void nsh_nft_look_bases(const struct nsh_nft_look *l, const struct nsh_nft_hook 
  */
 bool nsh_nft_look_good(
         const struct nsh_nft_look *l, struct nsh_nft_chain *const bases[static NSH_NFT_PLACES]);
+
+/* ---- what is in our table beside chains (firewall-nft-things.c) ---- */
+
+int nsh_nft_look_take_things(struct nsh_nft_channel *c, struct nsh_nft_look *l);
+/* An expression of a rule that stays: what it refers to can't go. For nftnl_expr_foreach. */
+int nsh_nft_look_refer(struct nftnl_expr *x, void *look);
+int nsh_nft_put_thing_delete(struct nsh_nft_batch *b, int family, const struct nsh_nft_chain *c);
 
 /* ---- operations (firewall-nft-commit.c) ---- */
 

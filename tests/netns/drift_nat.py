@@ -128,6 +128,10 @@ NFTABLES = (
     ("a chain of another name", ["add chain {t} left", "add rule {t} left jump nat-guests"]),
     ("a base chain of another name that drops", ["add chain {t} left {{ type filter hook forward "
                                                  "priority 0; policy drop; }}"]),
+    ("a set, a map and a counter of others", [
+        "add set {t} banned {{ type ipv4_addr; }}", "add counter {t} seen",
+        "add map {t} where {{ type mark : verdict; elements = {{ 7 : drop }}; }}",
+        "insert rule {t} nat-guests mark vmap @where"]),
     ("our base chain renamed to nothing of ours", ["rename chain {t} nat_postrouting left"]),
     ("our table dormant", ["add table {t} {{ flags dormant; }}"]),
     ("the conntrack chain flushed", ["flush chain {t} raw-conntrack"]),

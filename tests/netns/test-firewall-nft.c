@@ -408,6 +408,46 @@ static void test_strays(void **state)
     assert_string_equal(listing("--stateless list ruleset"), whole);
 }
 
+/* Sets, maps and objects of others too, but not while a rule of ours refers to them. */
+static void test_stray_things(void **state)
+{
+    struct nsh_firewall_op del[8];
+    char names[8][NSH_CHAIN_NAME];
+    size_t n = 0;
+
+    (void)state;
+    install(&masquerade_all, 1);
+    nft("add set ip netshared banned { type ipv4_addr; }");
+    nft("add map ip netshared where { type ipv4_addr : verdict; }");
+    nft("add counter ip netshared seen");
+    nft("add chain ip netshared left");
+    nft("add rule ip netshared left ip saddr @banned counter name seen drop");
+    nft("add set ip netshared used { type ipv4_addr; }");
+    nft("add rule ip netshared nat-home ip saddr @used return");
+    open_write();
+    observe(AF_INET, NSH_TABLE_MANGLE);
+    for (unsigned handle = 1; n < 5 && handle < 64; handle++) {
+        snprintf(names[n], sizeof names[n], "NETSHARED-#%x", handle);
+        if (seen_chain(names[n])) {
+            del[n] = op_of(NSH_CHAIN_DELETE, AF_INET, NSH_TABLE_MANGLE, names[n]);
+            n++;
+        }
+    }
+    assert_int_equal(n, 5);
+    commit_in(AF_INET, NSH_TABLE_MANGLE, del, n, NSH_FIREWALL_OK);
+    fw->ops->close(fw);
+    assert_lists("list sets ip", "set used {");
+    assert_lists_not("list ruleset", "banned");
+    nft("flush chain ip netshared nat-home");
+    open_write();
+    observe(AF_INET, NSH_TABLE_MANGLE);
+    for (size_t i = 0; i < n; i++)
+        if (seen_chain(del[i].chain))
+            commit_in(AF_INET, NSH_TABLE_MANGLE, &del[i], 1, NSH_FIREWALL_OK);
+    fw->ops->close(fw);
+    assert_lists_not("list ruleset", "used");
+}
+
 /* Chains that lead to each other go together. */
 static void test_chains_go_together(void **state)
 {
@@ -831,6 +871,7 @@ int main(void)
             TEST(test_counters_survive),
             TEST(test_chain_in_use),
             TEST(test_strays),
+            TEST(test_stray_things),
             TEST(test_chains_go_together),
             TEST(test_all_or_nothing),
             TEST(test_refused_by_the_kernel),
