@@ -2,6 +2,7 @@
 /*
  * `doctor`: the table of what it looks for, and how it says what it found.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "control.h"
 #include "doctor.h"
 #include "lock.h"
+#include "source.h"
 #include "text.h"
 
 #define STATUS_TIMEOUT_USEC 10000000ULL
@@ -219,16 +221,60 @@ int nsh_command_doctor(const struct nsh_options *o)
 
 /* ---- for `check` ---- */
 
+struct place {
+    uint32_t line, column;
+    const char *word;
+    size_t length;
+};
+
+static bool ends_word(const char *text, size_t n, size_t at)
+{
+    return at >= n || !(isalnum((unsigned char)text[at]) || strchr("-_.", text[at]));
+}
+
+static bool find_word(void *userdata, uint32_t line, const char *text, size_t n)
+{
+    struct place *p = userdata;
+    uint32_t column = 1;
+
+    if (line < p->line)
+        return true;
+    for (size_t i = 0; i + p->length <= n && p->column == 0; i++) {
+        if (memcmp(text + i, p->word, p->length) == 0 && (i == 0 || ends_word(text, n, i - 1)) &&
+                ends_word(text, n, i + p->length))
+            p->column = column;
+        column += i + 1 < n && ((unsigned char)text[i + 1] & 0xc0) != 0x80;
+    }
+    return false;
+}
+
+/* Where the line has what the warning names first, in quotes; 0: it does not. */
+static uint32_t find_column(int fd, uint32_t line, const char *what)
+{
+    const struct nsh_source source = {.fd = fd, .length = NSH_SOURCE_TO_END};
+    const char *word = strchr(what, '\'');
+    struct place place = {.line = line};
+
+    while (word && word > what && word[-1] != ' ') /* an apostrophe */
+        word = strchr(word + 1, '\'');
+    place.word = word ? word + 1 : "";
+    place.length = strcspn(place.word, "'");
+    if (place.length > 0)
+        (void)nsh_source_lines(&source, find_word, &place);
+    return place.column;
+}
+
 static void add_warning(struct nsh_diags *diags, const json_t *finding)
 {
     const char *path = doctor_text_of(finding, "file"), *fix = doctor_text_of(finding, "fix");
-    uint32_t line = (uint32_t)json_integer_value(json_object_get(finding, "line"));
+    const char *what = doctor_text_of(finding, "what");
+    uint32_t line = (uint32_t)doctor_number_of(finding, "line");
     nsh_autoclose int fd = -1;
 
-    nsh_diag_add(diags, NSH_DIAG_WARNING, *path ? path : NULL, line, 0, *fix ? fix : NULL, "%s",
-            doctor_text_of(finding, "what"));
     if (*path && line > 0)
         fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    nsh_diag_add(diags, NSH_DIAG_WARNING, *path ? path : NULL, line,
+            fd >= 0 ? find_column(fd, line, what) : 0, *fix ? fix : NULL, "%s", what);
     if (fd >= 0)
         nsh_diags_attach_source(diags, path, fd);
 }

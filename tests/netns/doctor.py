@@ -451,9 +451,9 @@ def _():
     with Lan() as w:
         d = Daemon(w.router, SHARE.replace("lan: eth0", "lan: eht0"))
         result = d.cli("check", check=True)
-        contains(result.stderr, "%s:5:5: warning: there is no interface 'eht0' now\n"
-                 "    5 |   - {name: home, lan: eht0, wan: eth1, family: ipv4}\n" % d.config,
-                 "check")
+        contains(result.stderr, "%s:5:23: warning: there is no interface 'eht0' now\n"
+                 "    5 |   - {name: home, lan: eht0, wan: eth1, family: ipv4}\n"
+                 "      |                       ^\n" % d.config, "check")
         contains(result.stderr, "hint: write 'eth0', if that is the one", "check")
         equal(d.cli("check", "--strict").returncode, 1, "--strict")
         for text in (d.cli("check", d.config, check=True).stderr,
@@ -461,7 +461,7 @@ def _():
                          "lan: eth0", "lan: eht0")).stderr):
             check("interface" not in text, "check of a file: " + text)
         told = json.loads(d.cli("check", "--json").stdout)
-        equal([t["line"] for t in told["diagnostics"]], [5], "--json")
+        equal([(t["line"], t["column"]) for t in told["diagnostics"]], [(5, 23)], "--json")
 
 
 @case("who is not root sees less, and is told so")
