@@ -9,7 +9,7 @@ config=/etc/netshared.yaml
 unit=netshared.service
 
 here=$(cd "$(dirname "$0")" && pwd)
-for part in support commands newcomer; do
+for part in support commands newcomer sandbox; do
     # shellcheck source=/dev/null
     . "$here/$part.sh"
 done
@@ -389,7 +389,7 @@ cases=(install_tree make_network unit_is_sound starts_with_what_is_delivered "${
     bad_start_with_nothing_accepted needs_no_lock_file a_second_one_is_refused
     checks_ask runs_as_its_user changes_no_process names_who_did_it works_with_two_rights
     lock_is_its_alone lists_the_tables takes_over_from_root says_who_may_not_read
-    "${command_cases[@]}" messages_are_in_the_catalog is_enabled)
+    "${sandbox_cases[@]}" "${command_cases[@]}" messages_are_in_the_catalog is_enabled)
 [ $# = 0 ] || cases=(install_tree make_network "$@")
 
 rm -rf /var/lib/netshared /etc/netshared.d $config
