@@ -53,14 +53,20 @@ static void stop_strict(
         struct explain *e, const char *dev, const struct nsh_way *back, const char *source)
 {
     char fix[256], other[IFNAMSIZ];
+    bool nowhere = !back->route || back->route->props->n_nexthops == 0;
 
     snprintf(fix, sizeof fix,
             "a route to %s by %s, or the loose filter: sysctl -w net/ipv4/conf/%s/rp_filter=2",
             source, dev, dev);
-    explain_stop(e, fix,
-            "the reverse-path filter of %s is strict, and the way back to %s leaves by %s, not by "
-            "%s",
-            dev, source, leaving(e, back, other), dev);
+    if (nowhere)
+        explain_stop(e, fix,
+                "the reverse-path filter of %s is strict, and no route leads back to %s", dev,
+                source);
+    else
+        explain_stop(e, fix,
+                "the reverse-path filter of %s is strict, and the way back to %s leaves by %s, not "
+                "by %s",
+                dev, source, leaving(e, back, other), dev);
 }
 
 bool explain_reverse_path(struct explain *e, const char *dev, uint32_t ifindex,
@@ -98,7 +104,7 @@ bool explain_reverse_path(struct explain *e, const char *dev, uint32_t ifindex,
                 source);
         return true;
     }
-    explain_say(e, "%s", json_string_value(json_object_get(e->stop, "reason")));
+    explain_say(e, "T%s.", json_string_value(json_object_get(e->stop, "reason")) + strlen("t"));
     return false;
 }
 
@@ -107,6 +113,11 @@ static bool is_martian(struct explain *e)
 {
     char fix[128], source[NSH_ADDR_TEXT];
 
+    if (e->first.family == AF_INET && e->first.src.bytes[0] == IN_LOOPBACKNET) {
+        explain_say(e, "127.0.0.0/8 is for what stays on one machine.");
+        explain_stop(e, "", "what comes in from a loopback address is dropped");
+        return true;
+    }
     if (e->first.family != AF_INET || !explain_is_own(e, &e->first.src, 0) ||
             effective(e, "net/ipv4/conf/*/accept_local", e->first.in) > 0)
         return false;

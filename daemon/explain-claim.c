@@ -4,6 +4,7 @@
  * if nobody answers, nothing comes here that is sent to it.
  */
 #include <errno.h>
+#include <linux/neighbour.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,27 +56,38 @@ static bool is_claimed_ipv6(
            e->fib->ops->proxied(e->fib, l->ifindex, AF_INET6, a) > 0;
 }
 
-struct neighbours {
-    uint32_t ifindex;
-    bool asked; /* they ask for addresses */
-};
-
 static void see_link(void *userdata, const struct nsh_fib_link *link)
 {
-    struct neighbours *n = userdata;
+    struct nsh_fib_link *found = userdata;
 
-    if (link->ifindex == n->ifindex)
-        n->asked = !link->noarp;
+    if (link->ifindex == found->ifindex)
+        *found = *link;
 }
 
-static bool asks(struct explain *e, uint32_t ifindex)
+/* False: it can't be seen. */
+static bool find_link(struct explain *e, uint32_t ifindex, struct nsh_fib_link *ret)
 {
-    struct neighbours n = {.ifindex = ifindex};
     int q = -EAGAIN;
 
+    *ret = (struct nsh_fib_link){.ifindex = ifindex};
     for (int i = 0; i < 5 && q == -EAGAIN; i++)
-        q = e->fib->ops->links(e->fib, see_link, &n);
-    return q == 0 && n.asked;
+        q = e->fib->ops->links(e->fib, see_link, ret);
+    return q == 0 && ret->name;
+}
+
+/* Neighbours ask there who has an address. */
+static bool asks(struct explain *e, uint32_t ifindex)
+{
+    struct nsh_fib_link l;
+
+    return find_link(e, ifindex, &l) && !l.noarp;
+}
+
+bool explain_is_down(struct explain *e, uint32_t ifindex)
+{
+    struct nsh_fib_link l;
+
+    return find_link(e, ifindex, &l) && !l.up;
 }
 
 bool explain_is_on_link(const struct explain *e, uint32_t ifindex, const union nsh_addr *addr)
@@ -93,6 +105,32 @@ static bool is_unclaimed(struct explain *e, const struct explain_link *l, const 
     if (!explain_is_on_link(e, l->ifindex, a) || !asks(e, l->ifindex))
         return false;
     return e->first.family == AF_INET ? !is_claimed_ipv4(e, l, a) : !is_claimed_ipv6(e, l, a);
+}
+
+/* ---- who is asked ---- */
+
+/* That nobody answered is known for as long as the kernel remembers it; who is there answers before
+ * anybody can look. */
+bool explain_is_silent(struct explain *e)
+{
+    const struct nsh_fib_answer *a = &e->forth.answer;
+    bool gateway = a->via_family != AF_UNSPEC;
+    int family = gateway ? a->via_family : e->now.family;
+    const union nsh_addr *next = gateway ? &a->via : &e->now.dst;
+    char text[NSH_ADDR_TEXT];
+    int state = e->fib->ops->neighbour(e->fib, e->forth.ifindex, family, next);
+
+    if (state < 0 || (state & (NUD_FAILED | NUD_INCOMPLETE)) == 0)
+        return false;
+    nsh_addr_format(family, next, text);
+    explain_say(e, "%s %s was asked for last, and did not answer %s.",
+            gateway ? "The gateway" : "The neighbour", text, family == AF_INET6 ? "NDP" : "ARP");
+    explain_stop(e,
+            gateway ? "the right gateway in the route, or that it is switched on and connected"
+                    : "that it is switched on, has that address and is connected",
+            "%s %s does not answer on the link of %s", gateway ? "the gateway" : "the neighbour",
+            text, e->forth.dev);
+    return true;
 }
 
 /* ---- telling ---- */

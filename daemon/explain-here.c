@@ -197,6 +197,8 @@ void explain_here(struct explain *e)
         return;
     explain_say(
             e, "No program of this machine listens on %s port %u.", name, e->now.destination_port);
+    if (e->forth.answer.type != RTN_LOCAL)
+        snprintf(e->here_fix, sizeof e->here_fix, "a program that listens");
     explain_stop(e, e->here_fix[0] ? e->here_fix : "a program that listens, or a port-forward",
             "it comes to this machine itself, where nobody listens on %s port %u", name,
             e->now.destination_port);

@@ -249,7 +249,7 @@ static void tell_answer(struct explain *e, const struct explain_way *w)
         tell_rule(e, w->found.rule);
     else if (route && w->found.vrf && !agrees(w, route))
         tell_rule(e, w->found.vrf);
-    else
+    else if (w->answer.type == RTN_UNICAST)
         explain_say(e, "Which rule leads there can't be told for certain.");
     if (route)
         tell_route(e, route);
@@ -276,14 +276,44 @@ static void tell_leaving(struct explain *e, const struct explain_way *w)
 
 /* ---- what stops it ---- */
 
+static bool is_any_lacking(
+        const struct explain *e, const struct nsh_way *w, const union nsh_addr *to)
+{
+    for (size_t i = 0; i < e->desired->n_routes; i++)
+        if (is_lacking(e, w, &e->desired->routes[i], to) &&
+                e->desired->routes[i].props->type == RTN_UNICAST)
+            return true;
+    return false;
+}
+
+/* Its routes went with the link. */
+static bool is_in_down_link(struct explain *e, const union nsh_addr *to, char *buf, size_t size)
+{
+    char dev[IFNAMSIZ];
+
+    for (size_t i = 0; i < e->n_addresses; i++) {
+        const struct nsh_fib_address *a = &e->addresses[i];
+
+        if (a->family != e->now.family || !nsh_prefix_contains(&a->net, a->family, to) ||
+                !explain_is_down(e, a->ifindex) ||
+                e->fib->ops->link_name(e->fib, a->ifindex, dev) < 0)
+            continue;
+        snprintf(buf, size, "run: ip link set %s up", dev);
+        return true;
+    }
+    return false;
+}
+
 /* The file may have a route that is not there. */
-const char *explain_fix_route(const struct explain *e, const struct nsh_way *w,
-        const union nsh_addr *to, char *buf, size_t size)
+const char *explain_fix_route(struct explain *e, const struct nsh_way *w, const union nsh_addr *to,
+        char *buf, size_t size)
 {
     char text[NSH_ADDR_TEXT], route[128], place[512];
 
     nsh_addr_format(e->now.family, to, text);
     snprintf(buf, size, "a route to %s in the file", text);
+    if (is_in_down_link(e, to, buf, size))
+        return buf;
     for (size_t i = 0; i < e->desired->n_routes; i++) {
         const struct nsh_route *r = &e->desired->routes[i];
 
@@ -299,6 +329,19 @@ const char *explain_fix_route(const struct explain *e, const struct nsh_way *w,
     return buf;
 }
 
+/* What refuses is written for that, and only stands in for another route while that is not there.
+ */
+static void fix_refused(struct explain *e, const struct nsh_way *w, char *buf, size_t size)
+{
+    if (is_any_lacking(e, w, &e->now.dst))
+        explain_fix_route(e, w, &e->now.dst, buf, size);
+    else
+        snprintf(buf, size, "nothing, if that is meant; else %s in the file",
+                origin_of_route(e, w->route) != NSH_ORIGIN_NONE
+                        ? "another route in its place"
+                        : "a route to a longer prefix or with a smaller metric");
+}
+
 static void stop_refused(struct explain *e, const struct nsh_way *w)
 {
     char text[512], place[512], fix[768];
@@ -306,8 +349,8 @@ static void stop_refused(struct explain *e, const struct nsh_way *w)
     if (w->route) {
         tell_rule(e, w->rule);
         tell_route(e, w->route);
-        explain_stop(e, explain_fix_route(e, w, &e->now.dst, fix, sizeof fix),
-                "the route %s%s lets nothing through",
+        fix_refused(e, w, fix, sizeof fix);
+        explain_stop(e, fix, "the route %s%s lets nothing through",
                 nsh_route_format_seen(e->fib, w->route, text, sizeof text),
                 explain_place(e, origin_of_route(e, w->route), place, sizeof place));
         return;
@@ -316,6 +359,11 @@ static void stop_refused(struct explain *e, const struct nsh_way *w)
     explain_stop(e, "", "rule %u (%s)%s lets nothing through", w->rule->priority,
             nsh_rule_format(w->rule, text, sizeof text),
             explain_place(e, origin_of_rule(e, w->rule), place, sizeof place));
+}
+
+static bool is_multicast(int family, const union nsh_addr *addr)
+{
+    return family == AF_INET6 ? addr->bytes[0] == 0xff : (addr->bytes[0] & 0xf0) == 0xe0;
 }
 
 static bool leads_nowhere(const struct nsh_route *r)
@@ -338,6 +386,10 @@ static void tell_failure(struct explain *e, const struct explain_way *w)
     nsh_addr_format(e->now.family, &e->now.dst, to);
     if (w->found.rule && (!w->found.route || leads_nowhere(w->found.route))) {
         stop_refused(e, &w->found);
+    } else if (!w->found.rule && is_multicast(e->now.family, &e->now.dst)) {
+        explain_say(e, "%s is a multicast address, and this machine has not joined it.", to);
+        explain_stop(e, "a program for multicast routing, which netshared is not",
+                "multicast is not forwarded by routes such as these");
     } else if (!w->found.rule) {
         explain_say(e, "No rule and no route leads to %s.", to);
         explain_stop(e, explain_fix_route(e, &w->found, &e->now.dst, fix, sizeof fix),
@@ -370,9 +422,13 @@ void explain_route(struct explain *e)
         return;
     if (e->here) {
         explain_set(e, "out", json_null());
-        explain_say(
-                e, "%s is this machine itself.", nsh_addr_format(e->now.family, &e->now.dst, to));
+        explain_say(e, "%s is %s.", nsh_addr_format(e->now.family, &e->now.dst, to),
+                w->answer.type == RTN_BROADCAST
+                        ? "a broadcast address: all machines on its link get it, and nobody else"
+                : w->answer.type == RTN_MULTICAST ? "a multicast address, which this machine takes"
+                                                  : "this machine itself");
     } else {
         tell_leaving(e, w);
+        explain_is_silent(e);
     }
 }

@@ -198,7 +198,10 @@ static void print_verdict(const struct explain *e)
     char text[SENTENCE];
 
     if (!e->stop) {
-        puts("It passes, and so do the answers.");
+        puts(e->here && e->in != 0
+                        ? "It comes to this machine itself, and the answers get back."
+                        : "It passes, and so do the answers, as far as can be seen on this "
+                          "machine.");
         return;
     }
     snprintf(text, sizeof text, "It is stopped at step %d: %s",

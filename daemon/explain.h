@@ -140,6 +140,9 @@ struct explain_link {
 bool explain_is_private(int family, const union nsh_addr *addr);
 /* In a subnet of that device. */
 bool explain_is_on_link(const struct explain *e, uint32_t ifindex, const union nsh_addr *addr);
+bool explain_is_down(struct explain *e, uint32_t ifindex);
+/* True: who it is sent to next was asked for in vain. */
+bool explain_is_silent(struct explain *e);
 /* True: what it was sent to is nobody's on the link by which it is to come. */
 bool explain_never_comes(struct explain *e);
 /* True: the same of the source it has got, so no answer comes. Else what is to be known of that. */
@@ -148,8 +151,8 @@ bool explain_is_unanswered(struct explain *e);
 /* ---- explain-route.c ---- */
 
 /* What helps where `w` does not lead to `to`; returns buf. */
-const char *explain_fix_route(const struct explain *e, const struct nsh_way *w,
-        const union nsh_addr *to, char *buf, size_t size);
+const char *explain_fix_route(struct explain *e, const struct nsh_way *w, const union nsh_addr *to,
+        char *buf, size_t size);
 
 /* ---- explain-here.c ---- */
 

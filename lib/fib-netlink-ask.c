@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What becomes of a packet by the kernel's rules and routes: the way it would go, and the entry
- * of a table that says so; and for which addresses it answers its neighbours as a proxy.
+ * of a table that says so; and what is known of neighbours, and answered to them as a proxy.
  */
 #include <errno.h>
 #include <linux/neighbour.h>
@@ -166,11 +166,12 @@ int nsh_fibnl_entry(struct nsh_fib *fib, const struct nsh_fib_question *q, nsh_f
     return seen(userdata, &route);
 }
 
-int nsh_fibnl_proxied(struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr)
+static int ask_neighbour(struct nsh_fib *fib, uint32_t ifindex, int family,
+        const union nsh_addr *addr, uint8_t flags)
 {
     struct nsh_fibnl *nl = nsh_fibnl_of(fib);
     struct ndmsg ndm = {
-            .ndm_family = (uint8_t)family, .ndm_ifindex = (int)ifindex, .ndm_flags = NTF_PROXY};
+            .ndm_family = (uint8_t)family, .ndm_ifindex = (int)ifindex, .ndm_flags = flags};
     struct nlmsghdr *nlh;
     int r = nsh_fibnl_message_begin(nl, RTM_GETNEIGH, 0);
 
@@ -180,5 +181,22 @@ int nsh_fibnl_proxied(struct nsh_fib *fib, uint32_t ifindex, int family, const u
             nla_put(nl->msg, NDA_DST, (int)nsh_addr_size(family), addr->bytes) < 0)
         return -EMSGSIZE;
     r = nsh_fibnl_ask(nl, RTM_NEWNEIGH, &nlh);
+    if (r < 0)
+        return r;
+    if (nlmsg_datalen(nlh) < (int)sizeof(ndm))
+        return -EBADMSG;
+    return ((const struct ndmsg *)nlmsg_data(nlh))->ndm_state;
+}
+
+int nsh_fibnl_neighbour(
+        struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr)
+{
+    return ask_neighbour(fib, ifindex, family, addr, 0);
+}
+
+int nsh_fibnl_proxied(struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr)
+{
+    int r = ask_neighbour(fib, ifindex, family, addr, NTF_PROXY);
+
     return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }

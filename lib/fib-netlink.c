@@ -56,6 +56,7 @@ static const struct nsh_fib_ops netlink_ops = {
         .path = nsh_fibnl_path,
         .entry = nsh_fibnl_entry,
         .proxied = nsh_fibnl_proxied,
+        .neighbour = nsh_fibnl_neighbour,
         .sysctl_get = nsh_fibnl_sysctl_get,
         .sysctl_set = nsh_fibnl_sysctl_set,
         .sysctl_each_ipv6_conf = nsh_fibnl_sysctl_each_ipv6_conf,

@@ -203,6 +203,9 @@ int nsh_fibnl_entry(struct nsh_fib *fib, const struct nsh_fib_question *q, nsh_f
 int nsh_fibnl_proxied(
         struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr);
 
+int nsh_fibnl_neighbour(
+        struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr);
+
 int nsh_fibnl_sysctl_get(struct nsh_fib *fib, const char *key, int *ret);
 int nsh_fibnl_sysctl_set(struct nsh_fib *fib, const char *key, int value);
 int nsh_fibnl_sysctl_each_ipv6_conf(

@@ -204,6 +204,9 @@ struct nsh_fib_ops {
     /* 1: the kernel is to answer there for that address, as a proxy; 0; negative errno. */
     int (*proxied)(struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr);
 
+    /* NUD_* of that neighbour, as it was found last; -ENOENT: it was not looked for. */
+    int (*neighbour)(struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr);
+
     /* "net/ipv6/conf/all/forwarding", below /proc/sys; integer values. */
     int (*sysctl_get)(struct nsh_fib *fib, const char *key, int *ret);
     int (*sysctl_set)(struct nsh_fib *fib, const char *key, int value);

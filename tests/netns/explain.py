@@ -367,6 +367,20 @@ def _():
         answer = agree(d, w.client, CLIENT4, FAR4, where="route")
         contains(answer["reason"], "no route", "the reason")
         agree(d, w.client, CLIENT6, FAR6, where="route")
+        # Its link was switched off, and the gateway is nobody.
+        w.router.ip("link set eth1 down")
+        answer = agree(d, w.client, CLIENT4, SERVER4, where="route")
+        equal(answer["fix"], "run: ip link set eth1 up", "what helps")
+        w.router.run("sh", "-c", answer["fix"].split("run: ", 1)[1])
+        w.router.ip("route add 198.51.100.0/24 via 192.0.2.99 dev eth1")
+        answer = agree(d, w.client, CLIENT4, FAR4, where="route")
+        contains(answer["reason"], "the gateway 192.0.2.99 does not answer on the link of eth1",
+                 "the reason")
+        w.router.ip("route del 198.51.100.0/24")
+        # What is for all of a link, or for who joined it, is not forwarded.
+        for target, what in (("10.0.0.255", "a broadcast address"), ("224.0.0.251", "multicast")):
+            contains(words(said(d, CLIENT4, target)), what, "the steps")
+        equal(stops(said(d, "127.0.0.1", SERVER4, "--in", "eth0")), "arrival", "a loopback source")
         for kind in ("blackhole", "unreachable", "prohibit"):
             d.reload("version: 1\nroutes:\n  - {to: 198.51.100.0/24, type: %s}\n"
                      "  - {to: '2001:db8:c::/48', type: %s}\n" % (kind, kind))

@@ -482,6 +482,16 @@ static int fake_proxied(
     return 0;
 }
 
+static int fake_neighbour(
+        struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr)
+{
+    (void)fib;
+    (void)ifindex;
+    (void)family;
+    (void)addr;
+    return -ENOENT;
+}
+
 static int fake_path(
         struct nsh_fib *fib, const struct nsh_fib_question *q, struct nsh_fib_answer *ret)
 {
@@ -589,6 +599,7 @@ static const struct nsh_fib_ops fake_ops = {
         .path = fake_path,
         .entry = fake_entry,
         .proxied = fake_proxied,
+        .neighbour = fake_neighbour,
         .sysctl_get = fake_sysctl_get,
         .sysctl_set = fake_sysctl_set,
         .sysctl_each_ipv6_conf = fake_each_ipv6_conf,
