@@ -109,8 +109,7 @@ static bool is_unclaimed(struct explain *e, const struct explain_link *l, const 
 
 /* ---- who is asked ---- */
 
-/* That nobody answered is known for as long as the kernel remembers it; who is there answers before
- * anybody can look. */
+/* That nobody answered is only known if it was tried; who is there answers before one can look. */
 bool explain_is_silent(struct explain *e)
 {
     const struct nsh_fib_answer *a = &e->forth.answer;

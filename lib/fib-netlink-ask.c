@@ -9,6 +9,7 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fib-netlink.h"
 
@@ -166,13 +167,26 @@ int nsh_fibnl_entry(struct nsh_fib *fib, const struct nsh_fib_question *q, nsh_f
     return seen(userdata, &route);
 }
 
+/* What was found long ago says little. */
+#define NEIGHBOUR_SECONDS 30
+
+static bool is_fresh(struct nlmsghdr *nlh)
+{
+    struct nlattr *attr = nlmsg_find_attr(nlh, sizeof(struct ndmsg), NDA_CACHEINFO);
+    struct nda_cacheinfo info;
+
+    if (!attr || nla_len(attr) < (int)sizeof(info))
+        return false;
+    memcpy(&info, nla_data(attr), sizeof(info));
+    return info.ndm_updated < NEIGHBOUR_SECONDS * (uint32_t)sysconf(_SC_CLK_TCK);
+}
+
 static int ask_neighbour(struct nsh_fib *fib, uint32_t ifindex, int family,
-        const union nsh_addr *addr, uint8_t flags)
+        const union nsh_addr *addr, uint8_t flags, struct nlmsghdr **ret)
 {
     struct nsh_fibnl *nl = nsh_fibnl_of(fib);
     struct ndmsg ndm = {
             .ndm_family = (uint8_t)family, .ndm_ifindex = (int)ifindex, .ndm_flags = flags};
-    struct nlmsghdr *nlh;
     int r = nsh_fibnl_message_begin(nl, RTM_GETNEIGH, 0);
 
     if (r < 0)
@@ -180,23 +194,25 @@ static int ask_neighbour(struct nsh_fib *fib, uint32_t ifindex, int family,
     if (nlmsg_append(nl->msg, &ndm, sizeof(ndm), NLMSG_ALIGNTO) < 0 ||
             nla_put(nl->msg, NDA_DST, (int)nsh_addr_size(family), addr->bytes) < 0)
         return -EMSGSIZE;
-    r = nsh_fibnl_ask(nl, RTM_NEWNEIGH, &nlh);
-    if (r < 0)
-        return r;
-    if (nlmsg_datalen(nlh) < (int)sizeof(ndm))
-        return -EBADMSG;
-    return ((const struct ndmsg *)nlmsg_data(nlh))->ndm_state;
+    r = nsh_fibnl_ask(nl, RTM_NEWNEIGH, ret);
+    return r == 0 && nlmsg_datalen(*ret) < (int)sizeof(ndm) ? -EBADMSG : r;
 }
 
 int nsh_fibnl_neighbour(
         struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr)
 {
-    return ask_neighbour(fib, ifindex, family, addr, 0);
+    struct nlmsghdr *nlh;
+    int r = ask_neighbour(fib, ifindex, family, addr, 0, &nlh);
+
+    if (r < 0)
+        return r;
+    return is_fresh(nlh) ? ((const struct ndmsg *)nlmsg_data(nlh))->ndm_state : -ENOENT;
 }
 
 int nsh_fibnl_proxied(struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr)
 {
-    int r = ask_neighbour(fib, ifindex, family, addr, NTF_PROXY);
+    struct nlmsghdr *nlh;
+    int r = ask_neighbour(fib, ifindex, family, addr, NTF_PROXY, &nlh);
 
     return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }

@@ -204,7 +204,7 @@ struct nsh_fib_ops {
     /* 1: the kernel is to answer there for that address, as a proxy; 0; negative errno. */
     int (*proxied)(struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr);
 
-    /* NUD_* of that neighbour, as it was found last; -ENOENT: it was not looked for. */
+    /* NUD_* of that neighbour, as it was found a moment ago; -ENOENT: that is not known. */
     int (*neighbour)(struct nsh_fib *fib, uint32_t ifindex, int family, const union nsh_addr *addr);
 
     /* "net/ipv6/conf/all/forwarding", below /proc/sys; integer values. */
