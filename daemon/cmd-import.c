@@ -15,6 +15,7 @@
 #include "import.h"
 #include "ipsec.h"
 #include "options.h"
+#include "reload.h"
 #include "state.h"
 
 NSH_DEFINE_CLEANUP(struct nsh_fib *, nsh_fib_free)
@@ -179,14 +180,19 @@ static int read_firewall(int (*open)(struct nsh_firewall **ret), struct nsh_impo
 
 /* ---- the command ---- */
 
-static uint8_t protocol_of(const struct nsh_options *o)
+/* What is netshared's already, as far as it left word of that. */
+static void read_own(const struct nsh_options *o, struct nsh_import *m)
 {
     NSH_CLEANUP(nsh_state_freep) struct nsh_state *state = NULL;
-    uint8_t protocol = NSH_ROUTE_PROTOCOL_DEFAULT;
+    NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded accepted = {0};
 
-    if (nsh_state_open_reader(o->state_directory, &state) == 0)
-        (void)nsh_state_protocol_load(state, &protocol);
-    return protocol;
+    m->ours = NSH_ROUTE_PROTOCOL_DEFAULT;
+    if (nsh_state_open_reader(o->state_directory, &state) < 0)
+        return;
+    (void)nsh_state_protocol_load(state, &m->ours);
+    nsh_load_archive(state, NSH_ARCHIVE_ACCEPTED, &accepted);
+    for (int f = 0; accepted.error == 0 && f < NSH_FAMILIES; f++)
+        m->kept[f] = accepted.desired->forwarding[f];
 }
 
 static int read_all(const struct nsh_options *o, struct nsh_import *m)
@@ -194,7 +200,7 @@ static int read_all(const struct nsh_options *o, struct nsh_import *m)
     NSH_CLEANUP(nsh_fib_freep) struct nsh_fib *fib = NULL;
     int q = nsh_fib_netlink_new(&fib);
 
-    m->ours = protocol_of(o);
+    read_own(o, m);
     m->no_ipsec = nsh_ipsec_unused();
     m->arena = nsh_arena_new();
     if (q == 0)

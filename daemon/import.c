@@ -38,7 +38,7 @@ static void write_forwarding(const struct nsh_import *m, unsigned families, FILE
                     "it on without this.\n  forwarding: leave\n",
                 to);
     for (int f = 0; f < NSH_FAMILIES; f++)
-        if (m->forwarding[f] > 0 && (leave || !(families & bits[f])))
+        if (m->forwarding[f] > 0 && !m->kept[f] && (leave || !(families & bits[f])))
             (void)fprintf(to,
                     "\n# Forwarding of %s is on here, and no policy below keeps it on: what sets "
                     "it at boot\n# (/etc/sysctl.d, networkd) is still needed.\n",

@@ -29,6 +29,7 @@ struct nsh_import {
     size_t n_foreign, foreign_max;
     struct nsh_arena *arena;      /* the routes' properties */
     int forwarding[NSH_FAMILIES]; /* 0, 1; negative: not known */
+    bool kept[NSH_FAMILIES];      /* forwarding is on for policies that netshared has already */
     uint8_t ours;                 /* the protocol that marks what is netshared's already */
     bool no_ipsec;                /* nothing is transformed by IPsec here */
 };

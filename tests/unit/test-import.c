@@ -777,6 +777,24 @@ static void test_policies_random(void **state)
 }
 
 /* A shared place of names: valid, each once. */
+static void test_forwarding(void **state)
+{
+    static const char said[] = "no policy below keeps it on";
+
+    (void)state;
+    for (int kept = 0; kept < 2; kept++) {
+        struct nsh_import m;
+        char *text;
+
+        begin(&m);
+        m.kept[NSH_V4] = m.kept[NSH_V6] = kept;
+        text = written(&m);
+        assert_int_equal(strstr(text, said) == NULL, kept);
+        free(text);
+        nsh_import_done(&m);
+    }
+}
+
 static void test_names(void **state)
 {
     static const char *const out[] = {"eth0", "eth0", "a.very.long.name", "\xc3\xa4-Z"};
@@ -903,6 +921,7 @@ int main(void)
             cmocka_unit_test(test_rules_random),
             cmocka_unit_test(test_rules_of_others),
             cmocka_unit_test(test_policies_random),
+            cmocka_unit_test(test_forwarding),
             cmocka_unit_test(test_names),
             cmocka_unit_test(test_rule_of_two_families),
             cmocka_unit_test(test_rule_without_a_command),
