@@ -54,19 +54,19 @@ static bool is_only_told(const struct nsh_reconciler *r, size_t lead)
     return r->desired->chains[lead].kind == NSH_POLICY_MASQUERADE;
 }
 
+/* From the worst on. */
+static const uint8_t order[NSH_OBJECT_STATES] = {
+        [NSH_OBJECT_WRONG] = 0,
+        [NSH_OBJECT_CONFLICTING] = 1,
+        [NSH_OBJECT_PENDING] = 2,
+        [NSH_OBJECT_UNKNOWN] = 3,
+        [NSH_OBJECT_STANDBY] = 4,
+        [NSH_OBJECT_HELD] = 5,
+};
+
 enum nsh_object_state reconcile_policy_state(
         const struct nsh_reconciler *r, size_t lead, size_t *ret_why)
 {
-    /* From the worst on. */
-    static const uint8_t order[NSH_OBJECT_STATES] = {
-            [NSH_OBJECT_WRONG] = 0,
-            [NSH_OBJECT_CONFLICTING] = 1,
-            [NSH_OBJECT_PENDING] = 2,
-            [NSH_OBJECT_UNKNOWN] = 3,
-            [NSH_OBJECT_STANDBY] = 4,
-            [NSH_OBJECT_HELD] = 5,
-    };
-
     *ret_why = lead;
     for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
         if (order[r->chain_states[i]] < order[r->chain_states[*ret_why]])
@@ -79,7 +79,27 @@ enum nsh_object_state reconcile_policy_state(
     return r->chain_states[*ret_why];
 }
 
-nsh_object_id reconcile_policy_note(
+bool reconcile_whole_state(const struct nsh_reconciler *r, size_t chain, enum nsh_object_state *ret)
+{
+    const struct nsh_chain *chains = r->desired->chains;
+    enum nsh_object_state worst = NSH_OBJECT_HELD;
+    size_t why;
+
+    if (chains[chain].policy[0] == '\0' ||
+            (chain > 0 && same_policy(&chains[chain], &chains[chain - 1])))
+        return false;
+    for (size_t i = chain; i < r->desired->n_chains && same_policy(&chains[i], &chains[chain]);
+            i++) {
+        enum nsh_object_state state =
+                reconcile_is_lead(r, i) ? reconcile_policy_state(r, i, &why) : worst;
+
+        worst = order[state] < order[worst] ? state : worst;
+    }
+    *ret = worst;
+    return true;
+}
+
+static nsh_object_id first_note(
         const struct nsh_reconciler *r, size_t lead, size_t why, enum nsh_object_state state)
 {
     if (r->chain_states[why] != state && state == NSH_OBJECT_WRONG)
@@ -87,11 +107,27 @@ nsh_object_id reconcile_policy_note(
     if (r->chain_states[why] != state ||
             (state == NSH_OBJECT_HELD && is_only_told(r, lead) && reconcile_drop_reason(r, lead)))
         return NSH_OBJECT_DROP + lead;
+    return NSH_OBJECT_CHAIN + why;
+}
+
+/* Once: its chains may say the same. */
+static void add_remark(char *buf, size_t size, const char *remark)
+{
+    size_t used = strlen(buf);
+
+    if (remark && !strstr(buf, remark))
+        snprintf(buf + used, size - used, "%s%s", used > 0 ? "; " : "", remark);
+}
+
+const char *reconcile_policy_remarks(const struct nsh_reconciler *r, size_t lead, size_t why,
+        enum nsh_object_state state, char *buf, size_t size)
+{
+    buf[0] = '\0';
+    add_remark(buf, size, nsh_notes_reason(r->notes, first_note(r, lead, why, state)));
     for (size_t i = lead; state == NSH_OBJECT_HELD && i != SIZE_MAX;
             i = reconcile_next_of_policy(r, i))
-        if (reconcile_ahead_reason(r, i))
-            return NSH_OBJECT_AHEAD + i;
-    return NSH_OBJECT_CHAIN + why;
+        add_remark(buf, size, reconcile_ahead_reason(r, i));
+    return buf[0] ? buf : NULL;
 }
 
 struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size_t lead)

@@ -16,6 +16,7 @@
 #include "resolve.h"
 
 #define NAME_SIZE 512
+#define REMARKS_TEXT 4096
 /* Of many that can't be written at once, so many are told singly as examples. */
 #define EXAMPLES_MAX 5U
 
@@ -257,8 +258,6 @@ static void count_disabled(
 
 void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret)
 {
-    size_t why;
-
     memset(ret, 0, sizeof *ret);
     if (!r->desired)
         return;
@@ -274,9 +273,12 @@ void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret
 
         (probes ? ret->probes : ret->rules)[r->rule_states[i]]++;
     }
-    for (size_t i = 0; i < r->desired->n_chains; i++)
-        if (r->desired->chains[i].policy[0] != '\0' && reconcile_is_lead(r, i))
-            ret->policies[reconcile_policy_state(r, i, &why)]++;
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        enum nsh_object_state state;
+
+        if (reconcile_whole_state(r, i, &state))
+            ret->policies[state]++;
+    }
     nsh_config_each_policy(r->desired->config, count_disabled, ret);
     for (size_t i = 0; i < r->desired->n_sets; i++)
         ret->sets[r->set_marks[i].state]++;
@@ -308,7 +310,8 @@ static void show(struct viewer *v, nsh_object_id id, nsh_origin origin, nsh_gate
 {
     char reason[NSH_GATE_TEXT + GATE_REASON_TEXT];
 
-    view->reason = nsh_notes_reason(v->r->notes, id);
+    if (!view->reason)
+        view->reason = nsh_notes_reason(v->r->notes, id);
     if (view->state == NSH_OBJECT_STANDBY && gate != NSH_NO_GATE)
         view->reason = reconcile_gate_reason(v->r, gate, reason, sizeof reason);
     if (!view->repairs)
@@ -384,6 +387,7 @@ static void show_policies(struct viewer *v)
                 .policy = c->policy,
                 .family = c->family};
         struct nsh_repairs repairs;
+        char remarks[REMARKS_TEXT];
         size_t why;
 
         if (c->policy[0] == '\0' || !reconcile_is_lead(v->r, i))
@@ -394,7 +398,8 @@ static void show_policies(struct viewer *v)
         report_chain_name(v->r, c, name, sizeof name);
         repairs = reconcile_policy_repairs(v->r, i);
         view.repairs = &repairs;
-        show(v, reconcile_policy_note(v->r, i, why, view.state), c->origin, c->when, &view);
+        view.reason = reconcile_policy_remarks(v->r, i, why, view.state, remarks, sizeof remarks);
+        show(v, NSH_OBJECT_NONE, c->origin, c->when, &view);
     }
 }
 

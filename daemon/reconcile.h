@@ -38,7 +38,8 @@ enum nsh_occasion {
 struct nsh_counts {
     size_t routes[NSH_OBJECT_STATES];
     size_t rules[NSH_OBJECT_STATES];
-    size_t policies[NSH_OBJECT_STATES]; /* a policy of both families counts twice */
+    size_t policies[NSH_OBJECT_STATES]; /* a policy of both families counts once, as the worse one
+                                         */
     size_t sets[NSH_OBJECT_STATES];
     size_t forwarding[NSH_OBJECT_STATES];
     size_t probes[NSH_OBJECT_STATES]; /* routes and rules by which probes of checks leave */

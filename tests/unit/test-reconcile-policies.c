@@ -63,7 +63,7 @@ static void test_it_counts_once(void **state)
     want_desired(w, d, NSH_OCCASION_START);
     run(w);
     nsh_reconciler_count(w->r, &counts);
-    assert_int_equal(counts.policies[NSH_OBJECT_HELD], 3);
+    assert_int_equal(counts.policies[NSH_OBJECT_HELD], 2);
     assert_int_equal(sysctl_value(w, FORWARD6), 1);
 }
 
