@@ -277,10 +277,14 @@ static void remember_hosted(struct nsh_reconciler *r, const struct nsh_passages 
 {
     free(r->hosted);
     r->n_hosted = 0;
+    r->hosted_print = 0;
     r->hosted = calloc(p->n + 1, sizeof *r->hosted);
-    for (size_t i = 0; r->hosted && i < p->n; i++)
-        if (p->items[i].hosted && !p->items[i].barred)
-            r->hosted[r->n_hosted++] = reconcile_lead(r, p->chains[i]);
+    for (size_t i = 0; r->hosted && i < p->n; i++) {
+        if (!p->items[i].hosted || p->items[i].barred)
+            continue;
+        r->hosted[r->n_hosted++] = reconcile_lead(r, p->chains[i]);
+        r->hosted_print = r->hosted_print * 31 + p->chains[i] + 1;
+    }
 }
 
 int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p)
@@ -330,7 +334,13 @@ static const char *culprit_of(const struct guest_mark *m)
     return m->culprit_pid != 0 ? m->culprit : NULL;
 }
 
-/* It is the jump that is told of, and not what it leads to. */
+/* What is wrong is in the chain that the jump leads to. */
+static bool is_behind(const char *reason)
+{
+    return strcmp(reason, "flushed") == 0 || strcmp(reason, "changed") == 0 ||
+           (*reason >= '0' && *reason <= '9');
+}
+
 static struct report_args restored(const struct guest_mark *m, const char *reason)
 {
     bool of_jump = strncmp(reason, "jump ", 5) == 0;
@@ -354,15 +364,20 @@ static void tell(void *userdata, const struct nsh_guest_seen *seen)
     struct nsh_reconciler *r = userdata;
     struct guest_mark *m = find_mark(r, seen->where);
     struct report_args args = {0};
+    bool behind, drift;
 
     if (seen->verb == NSH_GUEST_STANDS || seen->verb == NSH_GUEST_UNJUDGED)
         return;
     args.kind = kinds[seen->verb];
-    if (m && !r->settling && seen->verb != NSH_GUEST_REMOVE) {
+    behind = seen->verb == NSH_GUEST_CHANGE && is_behind(seen->reason);
+    drift = m && !r->settling && seen->verb != NSH_GUEST_REMOVE;
+    if (behind && r->hosted_print != r->hosted_put)
+        drift = false; /* it is to let through other policies than before */
+    if (drift) {
         args = restored(m, seen->reason);
         reconcile_repaired(r, NSH_OBJECT_GUEST);
     }
-    report_plain(r, "jump in", seen->where, &args);
+    report_plain(r, drift && behind ? "chain behind the jump in" : "jump in", seen->where, &args);
     m = seen->verb == NSH_GUEST_REMOVE ? m : add_mark(r, seen->where);
     if (m) {
         m->seen = seen->verb != NSH_GUEST_REMOVE;
@@ -468,6 +483,7 @@ void reconcile_guests(struct nsh_reconciler *r)
         return;
     }
     drop_unseen(r);
+    r->hosted_put = r->hosted_print;
     set_reason(r, &p, NULL);
     r->guests_failure = 0;
     r->guests_failures = 0;

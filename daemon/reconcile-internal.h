@@ -98,6 +98,7 @@ struct nsh_reconciler {
     size_t n_unjudged_marks;
     size_t *hosted; /* policies, by their first chains, whose packets need one */
     size_t n_hosted;
+    uint64_t hosted_print, hosted_put; /* tell them apart: now, and when the jumps were written */
     int guests_failure;      /* why they could not be written, as it was told; 0: they could */
     uint8_t guests_failures; /* in a row */
     uint64_t guests_again;   /* they are tried again then; 0: they did not fail */
@@ -329,9 +330,12 @@ size_t reconcile_next_of_policy(const struct nsh_reconciler *r, size_t chain);
 /* The worst of its chains' states, and which chain can say why. */
 enum nsh_object_state reconcile_policy_state(
         const struct nsh_reconciler *r, size_t lead, size_t *ret_why);
-/* The note that says why its state is that; `why` as above. */
-nsh_object_id reconcile_policy_note(
-        const struct nsh_reconciler *r, size_t lead, size_t why, enum nsh_object_state state);
+/* Of a policy whose first chain it is: the worst state in both families. False: it is another. */
+bool reconcile_whole_state(
+        const struct nsh_reconciler *r, size_t chain, enum nsh_object_state *ret);
+/* Why its state is that, and what else there is to know; `why` as above. NULL: nothing. */
+const char *reconcile_policy_remarks(const struct nsh_reconciler *r, size_t lead, size_t why,
+        enum nsh_object_state state, char *buf, size_t size);
 struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size_t lead);
 /* Whether a failure at this chain takes its policy out until the next try. */
 bool reconcile_may_block(const struct nsh_reconciler *r, size_t chain);

@@ -55,7 +55,8 @@ static void put_culprit(FILE *to, const struct nsh_report *r, const char *before
             fprintf(to, "[%d]", (int)r->culprit_pid);
         fputs(after, to);
     } else if (r->sender != 0) {
-        fprintf(to, "%sby port id %" PRIu32 "%s", before, r->sender, after);
+        fprintf(to, "%sby an unknown process (netlink port %" PRIu32 ")%s", before, r->sender,
+                after);
     }
 }
 
@@ -106,6 +107,9 @@ static const struct {
         {"jump missing", "had lost its jump", false},
         {"jump doubled", "had its jump doubled", false},
         {"jump altered", "had its jump altered", false},
+        {"jump behind a rule of others", "had a rule of others put before its jump", true},
+        {"behind a rule of others", "had a rule of others put before it", true},
+        {"base chain changed", "had the base chain of its jump changed", true},
 };
 
 static const char *finding_said(const char *word)

@@ -282,7 +282,7 @@ static int compare_host(
     else if (n > 1 || !plain)
         h->wrong = n > 1 ? "jump doubled" : "jump altered";
     else if (r == 0)
-        h->wrong = "out of order";
+        h->wrong = "jump behind a rule of others";
     if (r >= 0 && h->wanted && h->wrong)
         r = find_place(p, h);
     return r < 0 ? r : 0;
@@ -336,6 +336,17 @@ static void tell_host(
         tell(p, h->base, strcmp(reason, "missing") == 0 ? NSH_GUEST_ADD : NSH_GUEST_CHANGE, reason);
 }
 
+/* Nothing there drops any more. It is told where the jumps stood, not what they led to. */
+static void tell_leftovers(struct nsh_nft_passing *p, const struct nsh_nft_guest *g)
+{
+    struct nsh_nft_base host = *g->table;
+
+    for (size_t i = 0; i < g->n_jumps; i++) {
+        memcpy(host.name, g->jumps[i].chain, sizeof host.name);
+        tell(p, &host, NSH_GUEST_REMOVE, "not wanted");
+    }
+}
+
 static void tell_guest(struct nsh_nft_passing *p, const struct nsh_nft_guest *g)
 {
     bool any = false;
@@ -345,9 +356,8 @@ static void tell_guest(struct nsh_nft_passing *p, const struct nsh_nft_guest *g)
             any = any || p->hosts[i].wanted || p->hosts[i].wrong;
             tell_host(p, g, &p->hosts[i]);
         }
-    for (size_t i = 0; !any && i < p->bases.n_guests; i++)
-        if (nsh_nft_same_table(&p->bases.guests[i], g->table))
-            tell(p, &p->bases.guests[i], NSH_GUEST_REMOVE, "not wanted");
+    if (!any)
+        tell_leftovers(p, g);
 }
 
 static bool is_right(struct nsh_nft_passing *p, const struct nsh_nft_guest *g)

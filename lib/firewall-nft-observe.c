@@ -93,6 +93,7 @@ static int see_hook(const struct nsh_nft_look *l, const struct nsh_nft_hook *hoo
     if (!nsh_nft_look_good(l, bases)) {
         seen.n_jumps = 0;
         seen.first_foreign = 0;
+        seen.hidden = true;
     }
     return observed(userdata, &seen);
 }

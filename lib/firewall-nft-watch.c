@@ -180,17 +180,44 @@ static void take_change(struct nsh_nft_watch *w, const struct nlmsghdr *m, uint8
         touch_chain(w, family, name);
 }
 
+static bool names_guest(const struct nlmsghdr *m)
+{
+    return memmem(mnl_nlmsg_get_payload(m), mnl_nlmsg_get_payload_len(m), NSH_CHAIN_GUEST,
+            sizeof NSH_CHAIN_GUEST);
+}
+
+static bool is_in_our_table(const struct nlmsghdr *m)
+{
+    const struct nlattr *attr;
+
+    mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg))
+    {
+        if (mnl_attr_get_type(attr) == NFTA_RULE_TABLE)
+            return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 &&
+                   strcmp(mnl_attr_get_str(attr), NSH_NFT_TABLE) == 0;
+    }
+    return false;
+}
+
 /*
  * What goes of our jumps in tables of others, or of the chain they lead to, has its name in it. A
- * table that goes as a whole leaves nothing to miss.
+ * rule that comes may be one before our jump, and a table that goes take it along: then it is that
+ * process or another one, and nobody is certain.
  */
 static void take_guest(struct nsh_nft_watch *w, const struct nlmsghdr *m)
 {
-    uint16_t type = m->nlmsg_type & 0xff;
-
-    if (type == NFT_MSG_DELRULE || type == NFT_MSG_DELCHAIN)
-        w->guest = w->guest || memmem(mnl_nlmsg_get_payload(m), mnl_nlmsg_get_payload_len(m),
-                                       NSH_CHAIN_GUEST, sizeof NSH_CHAIN_GUEST);
+    switch (m->nlmsg_type & 0xff) {
+    case NFT_MSG_DELRULE:
+    case NFT_MSG_DELCHAIN:
+        w->guest = w->guest || names_guest(m);
+        break;
+    case NFT_MSG_NEWRULE:
+    case NFT_MSG_DELTABLE:
+        w->guest = w->guest || !is_in_our_table(m);
+        break;
+    default:
+        break;
+    }
 }
 
 static void note_evictor(struct nsh_nft_watch *w, const struct nsh_firewall_culprit *who)

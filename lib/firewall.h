@@ -66,6 +66,7 @@ struct nsh_chain_seen {
     const struct nsh_ahead_seen *ahead; /* built-in: foreign rules that end the way of packets
                                            before they come to a jump behind */
     size_t n_ahead;
+    bool hidden; /* built-in: somebody changed what is ours alone, and its jumps are not shown */
 };
 
 typedef int nsh_chain_observed(void *userdata, const struct nsh_chain_seen *chain);

@@ -218,6 +218,7 @@ static int observe_builtin(struct nsh_firewall_plan *p, const struct nsh_chain_s
     h->first_foreign = seen->first_foreign;
     h->behind_bans = seen->behind_bans;
     h->n_total = seen->n_total;
+    h->hidden = seen->hidden;
     return 0;
 }
 

@@ -23,6 +23,7 @@ struct hook_state {
     size_t first_jump, n_jumps;
     uint32_t first_foreign, behind_bans, n_total;
     size_t first_ahead, n_ahead; /* its part of `ahead` */
+    bool hidden;
 };
 
 struct nsh_firewall_plan {

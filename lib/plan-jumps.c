@@ -30,6 +30,7 @@ struct place {
     size_t chain;  /* index into want->chains */
     size_t n_seen; /* jumps to it in this hook */
     bool altered;  /* one of them does not match everything */
+    bool behind;   /* one of them, of position first, is behind a foreign rule */
     bool kept;
     uint32_t index; /* of the kept one */
 };
@@ -49,6 +50,7 @@ struct work {
     size_t n_jumps;
     uint32_t first_foreign, n_total;
     uint32_t behind_bans; /* once the jumps that are not kept are gone */
+    bool hidden;
     struct place *places;
     size_t n_places;
     size_t *ranks; /* of a chain, its place plus 1; 0: none */
@@ -113,6 +115,7 @@ static int work_begin(struct work *w, struct nsh_firewall_plan *p, const char *h
         w->first_foreign = h->first_foreign;
         w->behind_bans = h->behind_bans;
         w->n_total = h->n_total;
+        w->hidden = h->hidden;
     }
     w->places = calloc(p->want->n_chains, sizeof(*w->places));
     w->ranks = calloc(p->want->n_chains, sizeof(*w->ranks));
@@ -152,7 +155,7 @@ static void look_at_jumps(struct work *w)
     for (size_t i = 0; i < w->n_jumps; i++) {
         struct candidate *c = &w->candidates[i];
         struct place *place;
-        bool right;
+        bool right, in_place;
 
         c->rank = rank_of(w, w->jumps[i].target);
         if (c->rank == NO_RANK)
@@ -161,7 +164,9 @@ static void look_at_jumps(struct work *w)
         right = is_right(w, place, &w->jumps[i]);
         place->n_seen++;
         place->altered = place->altered || !right;
-        c->fits = right && is_in_place(w, c->rank, &w->jumps[i]);
+        in_place = is_in_place(w, c->rank, &w->jumps[i]);
+        place->behind = place->behind || (!in_place && is_first(w, c->rank));
+        c->fits = right && in_place;
     }
 }
 
@@ -301,13 +306,13 @@ static void set_reasons(struct work *w)
 
         s->mended = true;
         if (place->n_seen == 0)
-            reason = "jump missing";
+            reason = w->hidden ? "base chain changed" : "jump missing";
         else if (place->n_seen > 1)
             reason = "jump doubled";
         else if (place->altered)
             reason = "jump altered";
         else if (!place->kept)
-            reason = "out of order";
+            reason = place->behind ? "jump behind a rule of others" : "out of order";
         if (s->reason[0] == '\0')
             snprintf(s->reason, sizeof(s->reason), "%s", reason);
     }

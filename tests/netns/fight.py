@@ -97,7 +97,7 @@ def _():
         lines = watch.communicate(timeout=20)[0].splitlines()
         told = [line for line in lines if FIGHT in line]
         equal(len(told), 1, "lines of the fight in\n" + "\n".join(lines))
-        check(re.match(r"\d\d:\d\d:\d\d route %s \S.* keeps being undone by (port id \d+|\S+\[\d+\]): "
+        check(re.match(r"\d\d:\d\d:\d\d route %s \S.* keeps being undone by (an unknown process \(netlink port \d+\)|\S+\[\d+\]): "
                        r"\d+ times in [\d.]+ s; next try in \d+ s; .*; what to do: let that program "
                        r"leave it alone, or take the object out of the file$" % KEY, told[0]), told[0])
 

@@ -137,7 +137,7 @@ for family in (4, 6):
             k.router.ip("-%d rule del %s priority 1000" % (family, LINES[family]))
             k.wait_back()
             k.daemon.wait_log(r"rule from %s lookup 100 priority 1000 was removed by "
-                              r"(ip\[\d+\]|port id \d+); restored in" % PREFIX[family], k.mark)
+                              r"(ip\[\d+\]|an unknown process \(netlink port \d+\)); restored in" % PREFIX[family], k.mark)
     case("IPv%d: ip rule del" % family)(_)
 
     def _(family=family):

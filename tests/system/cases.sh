@@ -334,7 +334,7 @@ CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW\nAmbientCapabilities=CAP_NET_ADM
     mark
     remove_route
     local who=$!
-    wait_for entry 'NETSHARED_ACTION=^restored$' "MESSAGE=was removed by port id $who; restored"
+    wait_for entry 'NETSHARED_ACTION=^restored$' "MESSAGE=was removed by an unknown process .netlink port $who.; restored"
     local code=$?
     kill $who
     iptables-legacy -w -t nat -F && wait_for holds &&

@@ -276,8 +276,8 @@ static void test_rules(void **state)
 static void test_reasons_of_jumps(void **state)
 {
     struct nsh_desired *d = desire("a b c d ^e f", 1);
-    static const char *const reasons[] = {
-            "jump doubled", "", "jump altered", "jump missing", "out of order", "missing"};
+    static const char *const reasons[] = {"jump doubled", "", "jump altered", "jump missing",
+            "jump behind a rule of others", "missing"};
     struct nsh_firewall_plan *p = NULL;
     struct table t;
 
