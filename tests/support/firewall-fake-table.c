@@ -21,8 +21,10 @@ int fake_table_use(struct fake_table *t, enum nsh_table table)
     for (size_t i = 0; !t->used && builtin[table][i]; i++) {
         int rc = fake_chain_add(t, builtin[table][i], true);
 
-        if (rc < 0)
+        if (rc < 0) {
+            fake_table_clear(t);
             return rc;
+        }
     }
     t->used = true;
     return 0;
