@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A start, a repair and a reload of a configuration with something of every kind, while one call of
+ * the kernel or the firewall fails, each in turn and with each error it can have; and events that
+ * come twice, the wrong way round, or not at all. Afterwards, with nothing wrong any more, all is
+ * as wanted, and what is somebody else's is as it was.
+ *
+ * Each sixteenth failure is tried; NSH_STRIDE=1 tries all.
+ */
+#include <stdalign.h>
+
+#include "reconcile-internal.h"
+#include "reconcile-world.h"
+
+static const char yaml[] =
+        "routes:\n"
+        "  - {to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0, when: {address: 10.0.0.1}}\n"
+        "  - {to: 10.30.0.0/16, via: {learned-on: eth0}, table: 100}\n"
+        "rules:\n"
+        "  - {from: 10.7.0.0/16, table: 100, priority: 1000, when: {dev-up: eth1}}\n"
+        "masquerade:\n"
+        "  - name: many\n"
+        "    out: [eth0]\n"
+        "    from: [10.1.0.0/24, 10.2.0.0/24, 10.3.0.0/24, 10.4.0.0/24, 10.5.0.0/24,\n"
+        "           10.6.0.0/24, 10.7.0.0/24, 10.8.0.0/24, 10.9.0.0/24]\n"
+        "share:\n"
+        "  - {name: home, lan: eth1, wan: eth0}\n";
+
+static const char *const foreign[] = {
+        "ip route add default via 192.168.1.1 dev eth0 proto 16 metric 100",
+        "ip route add 10.90.0.0/16 via 192.168.1.3 dev eth0 proto 4",
+        "ip rule add from 10.9.0.0/16 lookup 9 priority 900",
+        "iptables -t nat -A POSTROUTING -o eth7 -j MASQUERADE",
+        "ipset create others hash:net",
+};
+
+static const char *const damages[] = {
+        "ip route del 10.20.0.0/16",
+        "ip route add 10.77.0.0/16 via 192.168.1.1 dev eth0 proto 110",
+        "ip rule del from 10.7.0.0/16 lookup 100 priority 1000",
+        "iptables -t nat -F NETSHARED-many",
+        "iptables -D FORWARD -j NETSHARED-home",
+        "ipset flush netshared-many_f4",
+        "sysctl net/ipv4/ip_forward=0",
+        "ip link set eth1 down",
+        "ip link set eth1 up",
+        "ip addr add fd00:2::1/64 dev eth1",
+};
+
+static unsigned int stride(void)
+{
+    const char *text = getenv("NSH_STRIDE");
+    unsigned long n = text ? strtoul(text, NULL, 10) : 16;
+
+    return n > 0 ? (unsigned int)n : 1;
+}
+
+static struct world *world_with_others(void)
+{
+    struct world *w = world_new();
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(foreign); i++)
+        somebody(w, foreign[i]);
+    return w;
+}
+
+static void damage(struct world *w)
+{
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(damages); i++)
+        (void)try_run(w, damages[i]);
+}
+
+static void assert_holds(char *text, const char *what)
+{
+    if (!strstr(text, what))
+        fail_msg("'%s' is not in\n%s", what, text);
+    free(text);
+}
+
+static void assert_foreign(struct world *w)
+{
+    assert_holds(nsh_fib_fake_show(w->kernel, AF_INET), "default via 192.168.1.1 dev eth0 proto");
+    assert_holds(nsh_fib_fake_show(w->kernel, AF_INET), "10.90.0.0/16 via 192.168.1.3 dev eth0");
+    assert_holds(nsh_fib_fake_show_rules(w->kernel, AF_INET), "from 10.9.0.0/16 lookup 9");
+    assert_holds(nsh_firewall_fake_save(w->tables, AF_INET, NSH_TABLE_NAT, false),
+            "-A POSTROUTING -o eth7 -j MASQUERADE");
+    assert_holds(nsh_firewall_fake_set_names(w->tables), "others");
+}
+
+static void assert_all_is_well(struct world *w)
+{
+    assert_foreign(w);
+    assert_route(w, "10.20.0.0/16", "10.20.0.0/16 via 192.168.1.1 dev eth0 proto 110\n");
+    assert_route(w, "10.77.0.0/16", "");
+    assert_holds(nsh_fib_fake_show_rules(w->kernel, AF_INET), "from 10.7.0.0/16 lookup 100");
+    assert_holds(nsh_firewall_fake_save(w->tables, AF_INET, NSH_TABLE_NAT, false),
+            "-A NETSHARED-many -o eth0");
+    assert_holds(nsh_firewall_fake_save(w->tables, AF_INET, NSH_TABLE_FILTER, false),
+            "-A FORWARD -j NETSHARED-home");
+    assert_holds(nsh_firewall_fake_set(w->tables, "netshared-many_f4"), "10.9.0.0/24");
+    assert_int_equal(sysctl_value(w, "net/ipv4/ip_forward"), 1);
+    assert_stable(w);
+}
+
+/* ---- calls that fail ---- */
+
+enum target { FIB, COMMIT, SET_WRITE, BUSY };
+
+static void arrange(struct world *w, enum target target, int call, unsigned int nth, int error)
+{
+    switch (target) {
+    case FIB:
+        nsh_fib_fake_fail(w->kernel, (enum nsh_fib_fake_call)call, nth, error);
+        break;
+    case COMMIT:
+        nsh_firewall_fake_fail_commit(w->tables, nth, error, "arranged");
+        break;
+    case SET_WRITE:
+        nsh_firewall_fake_fail_set_write(w->tables, nth, error, "arranged");
+        break;
+    case BUSY:
+        nsh_firewall_fake_busy(w->tables, nth);
+        break;
+    }
+}
+
+static size_t calls_of(const struct world *w, enum target target, int call)
+{
+    const struct nsh_firewall_fake_counts *counts = nsh_firewall_fake_counts(w->tables);
+
+    switch (target) {
+    case FIB:
+        return nsh_fib_fake_counts(w->kernel)->calls[call];
+    case COMMIT:
+        return counts->commits;
+    case SET_WRITE:
+        return counts->set_writes;
+    case BUSY:
+        break;
+    }
+    return counts->opens;
+}
+
+static unsigned int n_failures;
+
+/* The nth call fails. False: there are not so many. */
+static bool fail_once(enum target target, int call, unsigned int nth, int error)
+{
+    struct world *w = world_with_others();
+    size_t before = calls_of(w, target, call);
+    bool enough;
+
+    arrange(w, target, call, nth, error);
+    want(w, yaml, NSH_OCCASION_START);
+    run(w);
+    damage(w);
+    poll_tables(w);
+    reload(w, yaml);
+    assert_foreign(w);
+    enough = calls_of(w, target, call) - before >= nth;
+    arrange(w, target, call, 0, 0);
+    pass_time(w, 60 * SECOND);
+    resync(w);
+    poll_tables(w);
+    assert_all_is_well(w);
+    rw_free(w);
+    n_failures += enough;
+    return enough;
+}
+
+static void test_each_call_of_the_kernel_fails(void **state)
+{
+    static const int errors[] = {EPERM, EACCES, ENOMEM, ENOBUFS, EAGAIN, EBUSY, EINVAL, EEXIST,
+            ENOENT, ESRCH, ENODEV, ENETUNREACH, EHOSTUNREACH, EOPNOTSUPP, EAFNOSUPPORT, EIO, EROFS,
+            ENETDOWN, EMSGSIZE, ETIMEDOUT};
+
+    (void)state;
+    n_failures = 0;
+    for (int call = 0; call < NSH_FIB_FAKE_CALLS; call++) {
+        if (call == NSH_FIB_FAKE_EVENTS_OPEN) /* the daemon ends without events */
+            continue;
+        for (size_t e = 0; e < NSH_ARRAY_SIZE(errors); e++)
+            for (unsigned int nth = 1 + (unsigned int)e % stride(); nth < 60; nth += stride())
+                if (!fail_once(FIB, call, nth, -errors[e]))
+                    break;
+    }
+    assert_true(n_failures > 600 / stride());
+}
+
+static void test_each_call_of_the_firewall_fails(void **state)
+{
+    static const int errors[] = {
+            EPERM, ENOMEM, ENOENT, EINVAL, EBUSY, ENOSPC, E2BIG, EOPNOTSUPP, ELOOP, EAGAIN};
+    static const enum target targets[] = {COMMIT, SET_WRITE};
+
+    (void)state;
+    n_failures = 0;
+    for (size_t t = 0; t < NSH_ARRAY_SIZE(targets); t++)
+        for (size_t e = 0; e < NSH_ARRAY_SIZE(errors); e++)
+            for (unsigned int nth = 1 + (unsigned int)e % stride(); nth < 40; nth += stride())
+                if (!fail_once(targets[t], 0, nth, -errors[e]))
+                    break;
+    for (unsigned int sessions = 1; sessions < 20; sessions += stride())
+        (void)fail_once(BUSY, 0, sessions, 0);
+    assert_true(n_failures > 60 / stride());
+}
+
+/* ---- events ---- */
+
+#define EVENTS_MAX 64
+
+static struct nsh_fib_event held[EVENTS_MAX];
+static alignas(8) uint8_t rooms[EVENTS_MAX][sizeof(union nsh_route_room)];
+static size_t n_held;
+
+static void hold_event(void *userdata, const struct nsh_fib_event *event)
+{
+    struct nsh_fib_event *e = &held[n_held];
+
+    (void)userdata;
+    if (n_held == EVENTS_MAX)
+        return;
+    *e = *event;
+    if (event->route.props) {
+        memcpy(rooms[n_held], event->route.props,
+                nsh_route_props_size(event->route.props->n_nexthops));
+        e->route.props = (const void *)rooms[n_held];
+    }
+    n_held++;
+}
+
+enum disorder { LOST, TWICE, REVERSED, EACH_SECOND_LOST };
+
+static void disturb(struct world *w, enum disorder how)
+{
+    n_held = 0;
+    w->fib->ops->events_read(w->fib, hold_event, NULL);
+    for (size_t i = 0; i < n_held && how != LOST; i++) {
+        const struct nsh_fib_event *e = &held[how == REVERSED ? n_held - 1 - i : i];
+
+        if (how == EACH_SECOND_LOST && i % 2)
+            continue;
+        nsh_reconciler_event(w->r, e);
+        if (how == TWICE)
+            nsh_reconciler_event(w->r, e);
+    }
+}
+
+static void test_events_in_disorder(void **state)
+{
+    (void)state;
+    for (int how = LOST; how <= EACH_SECOND_LOST; how++) {
+        struct world *w = world_with_others();
+
+        start(w, yaml);
+        for (int round = 0; round < 3; round++) {
+            for (size_t i = 0; i < NSH_ARRAY_SIZE(damages); i++) {
+                (void)try_run(w, damages[i]);
+                if (i % 3 == (size_t)round)
+                    disturb(w, (enum disorder)how);
+            }
+            disturb(w, (enum disorder)how);
+            run(w);
+            resync(w);
+            poll_tables(w);
+            pass_time(w, 60 * SECOND);
+            resync(w);
+            assert_all_is_well(w);
+        }
+        rw_free(w);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+            rw_test(test_each_call_of_the_kernel_fails),
+            rw_test(test_each_call_of_the_firewall_fails),
+            rw_test(test_events_in_disorder),
+    };
+
+    rw_leave_the_network();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
