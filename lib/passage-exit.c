@@ -89,16 +89,17 @@ static void put_paths(const char *in, const struct nsh_packet_rule *r, struct ns
 }
 
 size_t nsh_exit_paths(const struct nsh_desired *d, struct nsh_fib *fib,
-        const struct nsh_chain *chain, struct nsh_forward_path *ret, size_t max)
+        const struct nsh_chain *chain, size_t *left, struct nsh_forward_path *ret, size_t max)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < chain->n_rules && n + PATHS <= max; i++) {
+    for (size_t i = 0; i < chain->n_rules && n + PATHS <= max && *left > 0; i++) {
         const struct nsh_packet_rule *r = &chain->rules[i];
         char in[IFNAMSIZ];
 
         if (!translates(r) || has_said(chain->rules, i))
             continue;
+        --*left;
         find_device(fib, &r->from, in);
         if (strcmp(in, r->out) == 0) /* nothing leads there but what leads everywhere */
             in[0] = '\0';

@@ -9,6 +9,8 @@
 
 /* Masquerade policies that are judged; of more the first. */
 #define EXITS_MAX 64U
+/* Of their sources, for each of which the kernel is asked where it is. */
+#define SOURCES_MAX 128U
 
 static bool lets_through(const struct nsh_chain *c)
 {
@@ -47,15 +49,15 @@ static void add_passage(struct nsh_passages *p, const struct nsh_desired *d, siz
     p->chains[p->n++] = chain;
 }
 
-static void add_exit(
-        struct nsh_passages *p, const struct nsh_desired *d, struct nsh_fib *fib, size_t chain)
+static void add_exit(struct nsh_passages *p, const struct nsh_desired *d, struct nsh_fib *fib,
+        size_t *sources, size_t chain)
 {
     struct nsh_forward_path *paths = &p->paths[p->n * NSH_PASSAGE_PATHS];
 
     p->items[p->n] = (struct nsh_passage){
             .chain = &d->chains[chain],
             .paths = paths,
-            .n_paths = nsh_exit_paths(d, fib, &d->chains[chain], paths, NSH_PASSAGE_PATHS),
+            .n_paths = nsh_exit_paths(d, fib, &d->chains[chain], sources, paths, NSH_PASSAGE_PATHS),
             .barred = true,
             .exit = true,
     };
@@ -65,7 +67,7 @@ static void add_exit(
 int nsh_passages_new(const struct nsh_desired *d, struct nsh_fib *fib, struct nsh_passages *ret)
 {
     struct nsh_passages p = {0};
-    size_t n = 0, exits = 0;
+    size_t n = 0, exits = 0, sources = SOURCES_MAX;
 
     for (size_t i = 0; i < d->n_chains; i++) {
         n += lets_through(&d->chains[i]);
@@ -82,7 +84,7 @@ int nsh_passages_new(const struct nsh_desired *d, struct nsh_fib *fib, struct ns
         if (lets_through(&d->chains[i]))
             add_passage(&p, d, i);
         else if (is_exit(&d->chains[i]) && exits > 0 && exits--)
-            add_exit(&p, d, fib, i);
+            add_exit(&p, d, fib, &sources, i);
     }
     *ret = p;
     return 0;

@@ -32,9 +32,10 @@ int nsh_passages_ask(struct nsh_passages *p, struct nsh_firewall *holds, struct 
 
 /* ---- the ways out of masquerade policies (passage-exit.c) ---- */
 
-/* Two and two alike but for the protocol. Returns how many. */
+/* Two and two alike but for the protocol, of `left` sources at most, which are then less. Returns
+ * how many. */
 size_t nsh_exit_paths(const struct nsh_desired *d, struct nsh_fib *fib,
-        const struct nsh_chain *chain, struct nsh_forward_path *ret, size_t max);
+        const struct nsh_chain *chain, size_t *left, struct nsh_forward_path *ret, size_t max);
 
 /* ---- guests ---- */
 
