@@ -43,8 +43,8 @@ static const char *other_name(const struct nsh_survey *s, const char *name, char
     n = 0;
     for (size_t i = 0; i < s->n_links && n + IFNAMSIZ + 8 < size; i++)
         if (!s->links[i].alias && strcmp(s->links[i].name, "lo") != 0)
-            n += (size_t)snprintf(
-                    buf + n, size - n, "%s%s", n == 0 ? "there are " : ", ", s->links[i].name);
+            n += (size_t)snprintf(buf + n, size - n, "%s%s",
+                    n == 0 ? "write one that there is: " : ", ", s->links[i].name);
     return buf;
 }
 

@@ -121,7 +121,7 @@ static void test_interfaces(void **state)
     take(&m, "rules: [{priority: 5, iif: eth7, table: 7, family: ipv4}]\n");
     assert_finds(&m, doctor_interfaces, "'eth7' now; write 'eth0', if that is the one");
     take(&m, "masquerade: [{name: a, out: [wlp2s0]}]\n");
-    assert_finds(&m, doctor_interfaces, "'wlp2s0' now; there are eth0, eth1.");
+    assert_finds(&m, doctor_interfaces, "'wlp2s0' now; write one that there is: eth0, eth1.");
     take(&m, "masquerade: [{name: a, out: [wlp2s0], enabled: false}]\n");
     assert_well(&m, doctor_interfaces);
     take(&m, "masquerade: [{name: a, out: [wlp2s0], when: {dev-up: wlp2s0}}]\n");
