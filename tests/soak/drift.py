@@ -31,6 +31,8 @@ from traffic import TcpExchange
 PER_SECOND = 10
 N_ROUTES = 200
 N_RULES = 20
+# So many that no policy is hit again and again within a moment: that would be a fight.
+N_MASQUERADES = 50
 PREFIXES = {4: ["10.%d.0.0/16" % n for n in range(100, 120)],
             6: ["fd00:%d::/32" % n for n in range(100, 120)]}
 DAMAGE = {"iptables": damage.Iptables, "nftables": damage.Nftables}
@@ -59,19 +61,46 @@ def file(firewall, routes):
     lines += ["  - {from: 10.7.%d.0/24, table: 100, priority: %d}" % (n, 1000 + n)
               for n in range(N_RULES)]
     lines.append("masquerade:")
-    for n in range(6):
+    for n in range(N_MASQUERADES):
         family = 6 if n % 3 == 2 else 4
-        some = PREFIXES[family][:3 if n < 3 else 20]
+        some = PREFIXES[family][:20 if n % 5 == 4 else 3]
         lines.append("  - {name: lan-%d, family: ipv%d, out: [eth1], from: [%s], except-to: [%s]}" % (
             n, family, "10.%d.0.0/16" % n if family == 4 else '"fd00:%d::/32"' % n,
             ", ".join('"%s"' % p for p in some)))
     lines += ['  - {name: six, family: ipv6, out: [eth1], from: ["2001:db8:a::/64"]}',
               "share:", "  - {name: home, lan: eth0, wan: eth1, family: ipv4}", "port-forwards:"]
     lines += ["  - {name: web-%d, in: eth1, protocol: tcp, port: %d, to: 10.0.0.%d}" % (
-        n, 8000 + n, 10 + n) for n in range(4)]
+        n, 8000 + n, 10 + n) for n in range(12)]
     lines += ["network-map:",
               "  - {name: map, dev: spare0, inside: 10.5.0.0/24, outside: 10.6.0.0/24}"]
     return "\n".join(lines) + "\n"
+
+
+class Connection:
+    """Data both ways; how long it once stood still at most."""
+
+    def __init__(self, w, address):
+        self.exchange = TcpExchange(w.client, w.server, address, interval=0.02)
+        wait_until(lambda: len(self.exchange.ends) == 2, "both ends")
+        for end in self.exchange.ends:
+            end.socket.settimeout(600)
+        self.longest, self.seen, self.at = 0.0, [0, 0], time.monotonic()
+
+    def look(self):
+        now, seen = time.monotonic(), self.exchange.totals()
+        self.longest = max(self.longest, now - self.at)
+        if all(n > before for n, before in zip(seen, self.seen)):
+            self.seen, self.at = seen, now
+
+    def goes_on(self, peer):
+        before = self.exchange.totals()
+        wait_until(lambda: self.exchange.errors or all(
+            now > was + (1 << 15) for now, was in zip(self.exchange.totals(), before)),
+            "data both ways", 60)
+        self.look()
+        if self.exchange.errors or self.exchange.peers != [peer]:
+            raise NotYet("a connection noticed: %s, seen from %s" % (
+                self.exchange.errors, self.exchange.peers))
 
 
 class Soak(Lan):
@@ -88,8 +117,7 @@ class Soak(Lan):
             self.router.ip("-%d route add default via %s" % (family, gateway))
         self.daemon = Daemon(self.router, file("iptables", self.routes)).start()
         self.turn_to("iptables")
-        self.exchanges = [TcpExchange(self.client, self.server, far, interval=0.02)
-                          for far in (FAR4, FAR6)]
+        self.connections = [Connection(self, far) for far in (FAR4, FAR6)]
 
     def turn_to(self, firewall):
         self.daemon.reload(file(firewall, self.routes))
@@ -151,6 +179,8 @@ class Soak(Lan):
         while due < end:
             time.sleep(max(0.0, due - time.monotonic()))
             self.act()
+            for connection in self.connections:
+                connection.look()
             due += 1 / PER_SECOND
         # What could not be done in time is not made up for.
 
@@ -172,12 +202,8 @@ class Soak(Lan):
         return time.monotonic() - start
 
     def connections_go_on(self):
-        before = [e.totals() for e in self.exchanges]
-        for e, then, seen in zip(self.exchanges, before, (WAN4, WAN6)):
-            wait_until(lambda e=e, then=then: e.errors or all(
-                now > was + (1 << 15) for now, was in zip(e.totals(), then)), "data both ways", 30)
-            if e.errors or e.peers != [seen]:
-                raise NotYet("a connection noticed: %s, seen from %s" % (e.errors, e.peers))
+        for connection, seen in zip(self.connections, (WAN4, WAN6)):
+            connection.goes_on(seen)
 
     def measure(self):
         pid = self.daemon.pid
@@ -199,11 +225,18 @@ def growth(values):
     return statistics.median(values[-quarter:]) - statistics.median(values[:quarter])
 
 
+def keep_log(w, path):
+    if path:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(w.daemon.log_text())
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--turn", type=int, default=10, help="minutes on each firewall")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log", help="a file for what netshared said")
     args = parser.parse_args()
     seen, bad = {"iptables": [], "nftables": []}, []
     with Soak(args.seed) as w:
@@ -215,6 +248,7 @@ def main():
             w.said.clear()
             w.for_a_minute(55)
             took = w.settle(320)
+            keep_log(w, args.log)
             w.connections_go_on()
             now = w.measure()
             seen[w.name].append(now)
@@ -226,8 +260,9 @@ def main():
             print("  up to %-6g s: %d" % (bound, n - below))
             below = n
         # Data under way is acknowledged by what comes back: each side has all that was sent.
-        for e in w.exchanges:
-            if not e.finish():
+        print("longest pause of a connection: %.1f s" % max(c.longest for c in w.connections))
+        for c in w.connections:
+            if not c.exchange.finish():
                 bad.append("a connection lost data")
         w.daemon.stop()
     for name, samples in seen.items():
