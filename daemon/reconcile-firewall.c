@@ -2,8 +2,8 @@
 /*
  * Packet rules on the way up: one session under the lock for all of them.
  *
- * The object of a fight is a family's table, not a policy: what undoes one, a flush or a restore
- * of the whole table, undoes all, and a table is committed as a whole.
+ * A table is committed as a whole, and the object of a fight is a chain: what keeps undoing one
+ * policy holds the repair of no other. A repair of another takes the one that waits along.
  */
 #include "reconcile-internal.h"
 
@@ -112,18 +112,6 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
     }
 }
 
-/* Nothing is touched but what is back from standby, or was blocked: that is no drift. */
-static bool is_own_change(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
-        int family, enum nsh_table table)
-{
-    for (size_t i = 0; i < r->desired->n_chains; i++)
-        if (in_table(&r->desired->chains[i], family, table) && nsh_firewall_plan_touches(plan, i) &&
-                r->chain_states[i] != NSH_OBJECT_STANDBY &&
-                r->chain_states[i] != NSH_OBJECT_PENDING)
-            return false;
-    return true;
-}
-
 /*
  * Who changed the family's rules, as far as it is certain. What no look has told of before can't be
  * laid at the door of whom the last look told of.
@@ -141,11 +129,28 @@ static void look_for_culprit(struct nsh_reconciler *r, int family)
     r->firewall_culprit_pid = (pid_t)who.pid;
 }
 
+static bool is_touched(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
+        int family, enum nsh_table table, size_t i)
+{
+    return in_table(&r->desired->chains[i], family, table) && !r->desired->chains[i].blocked &&
+           nsh_firewall_plan_touches(plan, i);
+}
+
+/* Else it is about chains that nobody wants, or guards. */
+static bool touches_some(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
+        int family, enum nsh_table table)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (is_touched(r, plan, family, table, i))
+            return true;
+    return false;
+}
+
 /* Of a guard nothing is told, and its policy is pending as before. */
 static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table, bool wrote)
 {
-    if (wrote && !r->settling && !is_own_change(r, plan, family, table))
+    if (wrote && !r->settling && !touches_some(r, plan, family, table))
         reconcile_repaired(r, table_id(family, table));
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         if (!in_table(&r->desired->chains[i], family, table) || r->desired->chains[i].blocked)
@@ -199,28 +204,48 @@ static bool fight_is_known(const struct nsh_reconciler *r, size_t chain)
     return false;
 }
 
-/* Drift found in a table: true if it has to wait. */
+/* Asked of each once in a look: a repair is undone only once. False: not before `until`. */
+static bool may_mend(struct nsh_reconciler *r, size_t i, uint64_t *until)
+{
+    uint64_t its;
+    bool fight, may;
+    char text[96];
+
+    /* What is back from standby, or was blocked, is no drift. */
+    if (r->chain_states[i] == NSH_OBJECT_STANDBY || r->chain_states[i] == NSH_OBJECT_PENDING)
+        return true;
+    may = reconcile_may_repair(r, NSH_OBJECT_CHAIN + i, &its, &fight);
+    if (!may && its < *until)
+        *until = its;
+    if (fight && !fight_is_known(r, i)) {
+        look_for_culprit(r, r->desired->chains[i].family);
+        reconcile_note_drift(r, i, NSH_REPORT_FIGHT,
+                reconcile_fight_text(r, NSH_OBJECT_CHAIN + i, text, sizeof text));
+    }
+    return may;
+}
+
+/* Drift found in a table: true if all of it has to wait. */
 static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table)
 {
-    nsh_object_id id = table_id(family, table);
-    uint64_t until;
-    bool fight;
-    char text[96];
+    uint64_t until = UINT64_MAX, *wait = &r->firewall_wait[nsh_family_index(family)];
+    bool fight, may = false;
 
-    if (r->settling || is_own_change(r, plan, family, table) ||
-            reconcile_may_repair(r, id, &until, &fight))
+    if (r->settling)
         return false;
-    r->firewall_wait[nsh_family_index(family)] = until;
-    reconcile_fight_text(r, id, text, sizeof text);
-    if (fight)
-        look_for_culprit(r, family);
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (is_touched(r, plan, family, table, i))
+            may = may_mend(r, i, &until) || may;
+    if (!touches_some(r, plan, family, table))
+        may = reconcile_may_repair(r, table_id(family, table), &until, &fight);
+    if (may)
+        return false;
+    if (*wait == 0 || until < *wait)
+        *wait = until;
     for (size_t i = 0; i < r->desired->n_chains; i++) {
-        if (!in_table(&r->desired->chains[i], family, table) || r->desired->chains[i].blocked ||
-                !nsh_firewall_plan_touches(plan, i))
+        if (!is_touched(r, plan, family, table, i))
             continue;
-        if (fight && !fight_is_known(r, i))
-            reconcile_note_drift(r, i, NSH_REPORT_FIGHT, text);
         r->chain_states[i] = NSH_OBJECT_WRONG;
         nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, backing_off);
     }

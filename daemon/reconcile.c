@@ -108,6 +108,15 @@ bool nsh_reconciler_wants_poll(const struct nsh_reconciler *r)
     return false;
 }
 
+/* While one policy is fought over another may be hit: a look a second is for that. */
+static void look_soon(struct nsh_reconciler *r, int f)
+{
+    uint64_t soon = reconcile_now(r) + NSH_BACKOFF_FIRST;
+
+    if (r->firewall_wait[f] > soon)
+        r->firewall_wait[f] = soon;
+}
+
 void nsh_reconciler_poll(struct nsh_reconciler *r)
 {
     if (!nsh_reconciler_wants_poll(r))
@@ -126,6 +135,7 @@ void nsh_reconciler_poll(struct nsh_reconciler *r)
                 continue;
             reconcile_set_trigger(r, 0, "");
             r->firewall_dirty[f] = r->firewall_told[f] = true;
+            look_soon(r, f);
             r->unwanted_dirty = true;
             break;
         }

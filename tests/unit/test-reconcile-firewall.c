@@ -568,6 +568,51 @@ static void test_a_fight_over_one_policy(void **state)
     fight_over("iptables -t nat -F NETSHARED-guest", "guest");
 }
 
+/* Whoever keeps undoing one policy does not hold the repair of the others, nor are they named. */
+static void test_a_fight_over_one_policy_is_nobody_elses(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    start(w, POLICIES);
+    for (int i = 0; i < 8; i++) {
+        somebody(w, "iptables -t nat -F NETSHARED-guest");
+        poll_tables(w);
+    }
+    forget(w);
+    for (int i = 0; i < 3; i++) {
+        somebody(w, "iptables -t nat -F NETSHARED-guest");
+        poll_tables(w);
+        if (i < 2)
+            pass_time(w, SECOND << i);
+    }
+    assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 1);
+    assert_non_null(the_told(w, NSH_REPORT_FIGHT, "masquerade", "guest"));
+    assert_state(w, "masquerade", "lan", NSH_OBJECT_HELD);
+    /* It waits for four seconds now. */
+    forget(w);
+    somebody(w, "iptables -t nat -F NETSHARED-lan");
+    poll_tables(w);
+    pass_time(w, SECOND);
+    assert_log(w, "commit ipv4 nat\n");
+    assert_nat(w, nat_text);
+    assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 0);
+    assert_non_null(the_told(w, NSH_REPORT_RESTORED, "masquerade", "lan"));
+
+    /* What is undone here and there is no fight. */
+    pass_time(w, 2 * SECOND);
+    forget(w);
+    for (int i = 0; i < 20; i++) {
+        somebody(w,
+                i % 2 ? "iptables -t nat -F NETSHARED-guest" : "iptables -t nat -F NETSHARED-lan");
+        poll_tables(w);
+        assert_nat(w, nat_text);
+        w->now += 800000;
+    }
+    assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 0);
+    rw_free(w);
+}
+
 static void test_a_fight_over_a_table_goes_on_over_a_reload(void **state)
 {
     struct world *w = world_new();
@@ -611,6 +656,7 @@ int main(void)
             rw_test(test_forwarding_left_alone),
             rw_test(test_a_fight_over_the_table),
             rw_test(test_a_fight_over_one_policy),
+            rw_test(test_a_fight_over_one_policy_is_nobody_elses),
             rw_test(test_a_fight_over_a_table_goes_on_over_a_reload),
     };
 
