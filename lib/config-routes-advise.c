@@ -14,8 +14,10 @@
 
 static bool same_prefix(const struct nsh_route *a, const struct nsh_route *b)
 {
-    return a->family == b->family && a->table == b->table && a->dst_length == b->dst_length &&
-           nsh_addr_cmp(&a->dst, &b->dst) == 0 && strcmp(a->props->vrf, b->props->vrf) == 0;
+    /* One of which the rest could not be read has none. */
+    return a->props && b->props && a->family == b->family && a->table == b->table &&
+           a->dst_length == b->dst_length && nsh_addr_cmp(&a->dst, &b->dst) == 0 &&
+           strcmp(a->props->vrf, b->props->vrf) == 0;
 }
 
 /* The one device by which it leads; NULL: it names none, or several. */

@@ -67,6 +67,13 @@ def _():
              "source": "  - to: 10.0.0.1/24"}], "the diagnosis")
 
 
+@case("routes of one prefix of which the file breaks off before the rest")
+def _():
+    with Folder() as f:
+        for text in ("  - {to: [10.0.0.0/8, 10.0.0.0/8", "  - {to: [10.0.0.0/8, 10.0.0.0/8], vai: 1}"):
+            equal(f.check(f.write("version: 1\nroutes:\n" + text)).returncode, 1, "exit code")
+
+
 @case("--json: what has no place, and more than is shown")
 def _():
     with Folder() as f:
