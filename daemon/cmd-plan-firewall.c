@@ -4,6 +4,7 @@
  */
 #include "cmd-plan.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,12 +66,33 @@ static void print_wanted_chains(struct planner *p, const struct nsh_firewall_pla
     }
 }
 
+/* As who looks with the firewall's own tool sees it: "nat_postrouting" and "nat-web" in nftables.
+ */
+static void print_jump(struct planner *p, const struct nsh_firewall *fw,
+        const struct nsh_firewall_op *op, const char *where)
+{
+    const char *table = nsh_table_name(op->table), *family = plan_family(op->family);
+    char hook[sizeof op->hook];
+    size_t n = 0;
+
+    if (strcmp(fw->ops->name, "nftables") != 0) {
+        plan_line(
+                p, "- jump from %s to %s in %s (%s)%s", op->hook, op->chain, table, family, where);
+        return;
+    }
+    for (; op->hook[n] != '\0'; n++)
+        hook[n] = (char)tolower((unsigned char)op->hook[n]);
+    hook[n] = '\0';
+    plan_line(p, "- jump from %s_%s to %s-%s (%s)%s", table, hook, table,
+            op->chain + strlen(NSH_CHAIN_PREFIX), family, where);
+}
+
 /*
  * Of chains that are not wanted nothing is known but names and tables: not what kind of policy.
  * `where`: words behind each line.
  */
-static void print_unwanted_chains(struct planner *p, const struct nsh_firewall_plan *plan,
-        enum nsh_table table, const char *where)
+static void print_unwanted_chains(struct planner *p, const struct nsh_firewall *fw,
+        const struct nsh_firewall_plan *plan, enum nsh_table table, const char *where)
 {
     size_t n;
     const struct nsh_firewall_op *steps = nsh_firewall_plan_steps(plan, &n);
@@ -80,8 +102,7 @@ static void print_unwanted_chains(struct planner *p, const struct nsh_firewall_p
         const char *family = plan_family(steps[i].family);
 
         if (steps[i].verb == NSH_JUMP_DELETE)
-            plan_line(
-                    p, "- jump from %s to %s (%s)%s", steps[i].hook, steps[i].chain, family, where);
+            print_jump(p, fw, &steps[i], where);
         else if (steps[i].verb != NSH_CHAIN_DELETE)
             continue;
         else if (strcmp(steps[i].chain, NSH_CHAIN_CONNTRACK) == 0)
@@ -111,7 +132,7 @@ static int plan_table(
     if (phase == NSH_PHASE_UP)
         print_wanted_chains(p, plan);
     else
-        print_unwanted_chains(p, plan, table, "");
+        print_unwanted_chains(p, p->firewall, plan, table, "");
     return 0;
 }
 
@@ -227,7 +248,7 @@ static int clear_table(struct planner *p, const struct nsh_desired *want, int fa
     if (q == 0)
         q = nsh_firewall_plan_finish(plan, NSH_PHASE_DOWN);
     if (q == 0)
-        print_unwanted_chains(p, plan, table, where);
+        print_unwanted_chains(p, p->other, plan, table, where);
     return q;
 }
 
