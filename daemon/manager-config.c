@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "absent.h"
 #include "cleanup.h"
 #include "common.h"
 #include "manager.h"
@@ -153,6 +154,9 @@ void manager_loaded(void *userdata, struct nsh_loaded *l)
     int q = l->error;
 
     m->loading = false;
+    /* At a start they may be yet to come. */
+    if (q == 0)
+        nsh_advise_absent_devices(l->desired, l->diags);
     if (q == 0)
         q = l->error = take(m, l, NSH_OCCASION_RELOAD);
     if (q == 0) {

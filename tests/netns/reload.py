@@ -98,6 +98,25 @@ routs: []
         d.stop()
 
 
+@case("an interface that is not there: taken, with a warning for who asked and in the log")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        equal(d.reload(BASIC).stderr, "", "what is said of interfaces that are there")
+        mark = d.mark()
+        result = d.reload(BASIC.replace("out: [eth1]", "out: [ehh1, eth1, ppp+]"))
+        for text in (result.stderr, d.wait_log("there is no interface", mark)):
+            contains(text, "there is no interface 'ehh1' now: until there is, 'lan-out' does nothing "
+                     "for it", "the warning")
+        contains(result.stderr, "%s:8: warning" % d.config, "its place")
+        contains(result.stderr, "write 'eth1', if that is the one", "its hint")
+        check("ppp" not in result.stderr, result.stderr)
+        # What waits for it says so already.
+        equal(d.reload(BASIC.replace("out: [eth1]", "out: [tun0]\n    when: {dev-up: tun0}")).stderr,
+              "", "what is said of one that is waited for")
+        d.stop()
+
+
 @case("a bad file, for a long time: drift is still repaired by the old configuration")
 def _():
     with Router() as w:

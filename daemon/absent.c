@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "absent.h"
+
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nearest.h"
+
+#define TOLD_MAX 16 /* each once; who has more of them reads `netshared check` */
+
+struct absent {
+    const struct nsh_desired *d;
+    struct nsh_diags *to;
+    struct if_nameindex *links; /* NULL: not asked yet, or it can't be */
+    const char *told[TOLD_MAX];
+    size_t n_told;
+};
+
+static const char *next_link(void *userdata, size_t i)
+{
+    const struct if_nameindex *links = userdata;
+
+    return links[i].if_name;
+}
+
+static bool was_told(struct absent *a, const char *name)
+{
+    for (size_t i = 0; i < a->n_told; i++)
+        if (strcmp(a->told[i], name) == 0)
+            return true;
+    if (a->n_told == TOLD_MAX)
+        return true;
+    a->told[a->n_told++] = name;
+    return false;
+}
+
+static void tell(struct absent *a, const struct nsh_policy *p, const char *name)
+{
+    const char *near, *path;
+    char hint[64] = "'ip -brief link' shows what there is";
+    uint32_t line;
+
+    if (!a->links)
+        a->links = if_nameindex();
+    near = a->links ? nsh_nearest(name, next_link, a->links) : NULL;
+    if (near)
+        snprintf(hint, sizeof hint, "write '%s', if that is the one", near);
+    path = nsh_origins_resolve(a->d->config->origins, p->origin, &line);
+    nsh_diag_add(a->to, NSH_DIAG_WARNING, path, line, 0, hint,
+            "there is no interface '%s' now: until there is, '%s' does nothing for it", name,
+            p->name);
+}
+
+static void look_for(
+        struct absent *a, const struct nsh_policy *p, const struct nsh_device_list *list)
+{
+    if (p->disabled || p->when != NSH_NO_GATE)
+        return;
+    for (uint32_t i = 0; i < list->n; i++) {
+        const char *name = list->items[i];
+
+        if (*name != '\0' && name[strlen(name) - 1] != '+' && if_nametoindex(name) == 0 &&
+                !was_told(a, name))
+            tell(a, p, name);
+    }
+}
+
+void nsh_advise_absent_devices(const struct nsh_desired *d, struct nsh_diags *to)
+{
+    const struct nsh_config *c = d->config;
+    struct absent a = {.d = d, .to = to};
+
+    for (size_t i = 0; i < c->n_masquerades; i++)
+        look_for(&a, &c->masquerades[i].policy, &c->masquerades[i].out);
+    for (size_t i = 0; i < c->n_shares; i++) {
+        look_for(&a, &c->shares[i].policy, &c->shares[i].lan);
+        look_for(&a, &c->shares[i].policy, &c->shares[i].wan);
+    }
+    for (size_t i = 0; i < c->n_port_forwards; i++)
+        look_for(&a, &c->port_forwards[i].policy, &c->port_forwards[i].in);
+    for (size_t i = 0; i < c->n_network_maps; i++)
+        look_for(&a, &c->network_maps[i].policy, &c->network_maps[i].devices);
+    if (a.links)
+        if_freenameindex(a.links);
+}
