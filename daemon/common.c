@@ -16,6 +16,10 @@
 #include "lock.h"
 #include "text.h"
 
+#ifndef GRND_INSECURE /* glibc 2.34 */
+#define GRND_INSECURE 4
+#endif
+
 void nsh_complain_args(const char *format, va_list args)
 {
     nsh_autofree char *text = NULL, *clean = NULL;

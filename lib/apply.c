@@ -33,14 +33,11 @@ static const struct {
 
 const char *nsh_route_errno_text(int error)
 {
-    const char *text;
-
     error = error < 0 ? -error : error;
     for (size_t i = 0; i < NSH_ARRAY_SIZE(errno_texts); i++)
         if (errno_texts[i].error == error)
             return errno_texts[i].text;
-    text = strerrordesc_np(error);
-    return text ? text : "unknown error";
+    return strerror(error);
 }
 
 /* ---- routes ---- */
@@ -185,9 +182,7 @@ static int one_try(struct nsh_firewall *fw, struct nsh_firewall_plan *plan, int 
     if (r >= 0)
         r = nsh_firewall_plan_finish(plan, phase);
     if (r < 0) {
-        const char *text = strerrordesc_np(-r);
-
-        snprintf(ret_why, size, "%s", text ? text : "unknown error");
+        snprintf(ret_why, size, "%s", strerror(-r));
         return r;
     }
     return commit(fw, plan, family, table, ret_why, size);

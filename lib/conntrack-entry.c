@@ -36,7 +36,7 @@ static int nested(struct nlattr **tb, int max, struct nlattr *in, const struct n
 {
     if (!in)
         return -EINVAL;
-    return nla_parse_nested(tb, max, in, policy);
+    return nla_parse_nested(tb, max, in, (struct nla_policy *)policy); /* const since libnl 3.5 */
 }
 
 static bool is_torn(uint8_t protocol, struct nlattr *protoinfo)
@@ -115,7 +115,8 @@ bool nsh_ct_entry_parse(struct nlmsghdr *h, int family, struct nsh_ct_entry *ret
     if (!nlmsg_valid_hdr(h, sizeof *nf))
         return false;
     nf = nlmsg_data(h);
-    if (nf->nfgen_family != family || nlmsg_parse(h, sizeof *nf, tb, CTA_MAX, policy) < 0 ||
+    if (nf->nfgen_family != family ||
+            nlmsg_parse(h, sizeof *nf, tb, CTA_MAX, (struct nla_policy *)policy) < 0 ||
             !tb[CTA_STATUS] || !tb[CTA_ID] || !parse_tuple(tb[CTA_TUPLE_ORIG], family, &orig) ||
             !parse_tuple(tb[CTA_TUPLE_REPLY], family, &reply))
         return false;

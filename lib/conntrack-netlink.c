@@ -28,6 +28,7 @@
 
 #include "cleanup.h"
 #include "netlink.h"
+#include "newer.h"
 
 #define CANDIDATES_MAX 65536 /* looked up in one pass */
 #define LOOPBACK 1           /* index of `lo` in every network namespace */
@@ -286,7 +287,7 @@ static int start_dump(struct nsh_conntrack *ct)
     } body = {
             .nf = {.nfgen_family = (uint8_t)ct->family, .version = NFNETLINK_V0},
             .status = {.nla_len = 8, .nla_type = CTA_STATUS},
-            .mask = {.nla_len = 8, .nla_type = CTA_STATUS_MASK},
+            .mask = {.nla_len = 8, .nla_type = NSH_CTA_STATUS_MASK},
             .mask_value = htonl(IPS_SRC_NAT),
     };
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "newer.h"
+
 void nsh_nft_bases_done(struct nsh_nft_bases *b)
 {
     free(b->items);
@@ -77,7 +79,7 @@ static int take_flags(const struct nlmsghdr *answer, void *userdata)
             continue;
         if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
             f->flags = ntohl(mnl_attr_get_u32(attr));
-        if (mnl_attr_get_type(attr) == NFTA_TABLE_OWNER)
+        if (mnl_attr_get_type(attr) == NSH_NFTA_TABLE_OWNER)
             f->owner = ntohl(mnl_attr_get_u32(attr));
     }
     return 0;
@@ -95,7 +97,7 @@ static int look_at_table(struct nsh_nft_channel *channel, struct nsh_nft_base *b
     mnl_attr_put_strz(m, NFTA_TABLE_NAME, b->table);
     r = nsh_nft_ask(channel, m, take_flags, &f);
     b->dormant = f.flags & NFT_TABLE_F_DORMANT;
-    b->owner = f.flags & NFT_TABLE_F_OWNER ? f.owner : 0;
+    b->owner = f.flags & NSH_NFT_TABLE_F_OWNER ? f.owner : 0;
     return r;
 }
 

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "newer.h"
+
 #define KEY_MAX 64U /* bytes, as many as a rule can look for */
 
 NSH_DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free)
@@ -110,7 +112,7 @@ static int ask_element(struct nsh_nft_finder *f, const char *name, const uint8_t
     if (key)
         nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key, length);
     else
-        nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_FLAGS, NFT_SET_ELEM_CATCHALL);
+        nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_FLAGS, NSH_NFT_SET_ELEM_CATCHALL);
     nftnl_set_elem_add(s, e);
     nftnl_set_set_str(s, NFTNL_SET_TABLE, f->base->table);
     nftnl_set_set_str(s, NFTNL_SET_NAME, name);

@@ -24,10 +24,10 @@
 #include <linux/netlink.h>
 #include <string.h>
 
+#include "newer.h"
+
 #define CHAIN "hold"
 #define COMMENT "keeps running connections translated over a flush; goes with netshared"
-/* NFT_TABLE_F_OWNER, which is too new for some headers. */
-#define FLAG_OWNER 2
 
 NSH_DEFINE_CLEANUP(struct nftnl_udata_buf *, nftnl_udata_buf_free)
 
@@ -50,7 +50,7 @@ static void put_owned_table(struct nsh_nft_batch *b, int family)
     if (!m)
         return;
     mnl_attr_put_strz(m, NFTA_TABLE_NAME, NSH_NFT_HOLD_TABLE);
-    mnl_attr_put_u32(m, NFTA_TABLE_FLAGS, htonl(FLAG_OWNER));
+    mnl_attr_put_u32(m, NFTA_TABLE_FLAGS, htonl(NSH_NFT_TABLE_F_OWNER));
     if (u && nftnl_udata_put_strz(u, NFTNL_UDATA_TABLE_COMMENT, COMMENT))
         mnl_attr_put(m, NFTA_TABLE_USERDATA, nftnl_udata_buf_len(u), nftnl_udata_buf_data(u));
     nsh_nft_batch_close(b, m);

@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "netlink.h"
+#include "newer.h"
 
 #define TYPE "hash:net"
 /* One message with elements: the length of an attribute has 16 bits. */
@@ -197,7 +198,7 @@ static void get_data(const struct nlattr *data, struct nsh_ipset_header *h)
     h->memory = number(a[IPSET_ATTR_MEMSIZE]);
     h->hash_size = number(a[IPSET_ATTR_HASHSIZE]);
     h->maximum = number(a[IPSET_ATTR_MAXELEM]);
-    h->seed = number(a[IPSET_ATTR_INITVAL]);
+    h->seed = number(a[NSH_IPSET_ATTR_INITVAL]);
     h->plain = h->plain && !a[IPSET_ATTR_TIMEOUT] && number(a[IPSET_ATTR_CADT_FLAGS]) == 0;
 }
 

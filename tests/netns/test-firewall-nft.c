@@ -787,7 +787,7 @@ static int never(void *userdata, const struct nsh_chain_seen *c)
     return 0;
 }
 
-static int stop(void *userdata, const struct nsh_chain_seen *c)
+static int end_walk(void *userdata, const struct nsh_chain_seen *c)
 {
     (void)userdata;
     (void)c;
@@ -810,7 +810,7 @@ static void test_reading(void **state)
     assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_READ), NSH_FIREWALL_OK);
     observe(NAT);
     assert_int_equal(seen_chain(CHAIN)->n_rules, 2);
-    assert_int_equal(fw->ops->observe(fw, NAT, stop, NULL), 42);
+    assert_int_equal(fw->ops->observe(fw, NAT, end_walk, NULL), 42);
     fw->ops->close(fw);
     /* A look is not a look under which changes are forgotten. */
     assert_true(changed(NAT));

@@ -232,7 +232,7 @@ static void test_errno_text(void **state)
     (void)state;
     assert_string_equal(nsh_route_errno_text(ENODEV), nsh_route_errno_text(-ENODEV));
     assert_string_equal(nsh_route_errno_text(-EXDEV), "Invalid cross-device link");
-    assert_string_equal(nsh_route_errno_text(-9999), "unknown error");
+    assert_string_equal(nsh_route_errno_text(-9999), "Unknown error 9999");
 }
 
 /* ---- firewall ---- */

@@ -29,7 +29,7 @@ static void random_builtin(struct builtin *b, uint64_t *seed, unsigned n_max)
         struct rule r = {.plain = true};
 
         if (rt_random(seed, 3) == 0)
-            snprintf(r.word, sizeof(r.word), "F%u", i % 1000);
+            snprintf(r.word, sizeof(r.word), "F%hu", (unsigned short)(i % 1000));
         else
             snprintf(r.word, sizeof(r.word), "%c", 'a' + (char)rt_random(seed, 8));
         r.jump = r.word[0] != 'F';
