@@ -121,7 +121,7 @@ class Daemon:
         return self.process.pid
 
     def wait_exit(self, timeout=20):
-        code = self.process.wait(timeout)
+        code = self.process.wait(tap.patience(timeout))
         self._reader.join(5)
         return code
 
@@ -178,7 +178,7 @@ class Daemon:
             return len(self._log)
 
     def _wait(self, look, what, timeout):
-        end = time.monotonic() + timeout
+        end = time.monotonic() + tap.patience(timeout)
         with self._changed:
             while True:
                 value = look()

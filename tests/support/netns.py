@@ -46,7 +46,7 @@ class NotYet(Exception):
 
 def wait_until(predicate, what, timeout=10.0, interval=0.008):
     """Polls until predicate() is true and returns that; a bounded wait, not a pause."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + tap.patience(timeout)
     while True:
         value = predicate()
         if value:
@@ -115,7 +115,7 @@ class Namespace:
 
     def run(self, *argv, check=True, timeout=60, stdin=None, env=None):
         with self.inside():
-            result = _command(argv, env=env or self.world.env, timeout=timeout, input=stdin)
+            result = _command(argv, env=env or self.world.env, timeout=tap.patience(timeout), input=stdin)
         if check and result.returncode != 0:
             raise CommandFailed("%s in %s: exit %d\n%s%s" % (
                 " ".join(argv), self.short, result.returncode, result.stdout, result.stderr))

@@ -12,6 +12,8 @@ import socket
 import struct
 import threading
 
+import tap
+
 NETLINK_ROUTE = 0
 SO_RCVBUFFORCE = 33
 RTM_NEWROUTE, RTM_DELROUTE = 24, 25
@@ -107,7 +109,7 @@ class Monitor:
 
     def next(self, timeout):
         """The events of one message, or [] when none comes in time."""
-        if not select.select([self.socket], [], [], timeout)[0]:
+        if not select.select([self.socket], [], [], tap.patience(timeout))[0]:
             return []
         return parse(self.socket.recv(1 << 20))
 

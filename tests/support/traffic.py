@@ -13,6 +13,7 @@ import threading
 import time
 
 from netns import wait_until
+from tap import patience
 
 PORT = 5000
 
@@ -115,7 +116,7 @@ def udp_peer(ns, address, port=PORT, timeout=3.0, source=None):
         if source:
             s.bind((source, 0))
         s.settimeout(0.25)
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patience(timeout)
         while True:
             try:
                 s.connect((address, port))
@@ -133,7 +134,7 @@ def udp_who(ns, address, port, source_port=0, timeout=3.0):
     """(own port, address, port): from where, and from where as UdpWho sees it; or no answer."""
     with ns.socket(family_of(address), socket.SOCK_DGRAM) as s:
         s.bind(("", source_port))
-        s.settimeout(timeout)
+        s.settimeout(patience(timeout))
         s.connect((address, port))
         s.send(b"who am I")
         try:
@@ -146,7 +147,7 @@ def udp_who(ns, address, port, source_port=0, timeout=3.0):
 def tcp_peer(ns, address, port=PORT, timeout=3.0):
     """The same for a TCP connection."""
     with ns.socket(family_of(address), socket.SOCK_STREAM) as s:
-        s.settimeout(timeout)
+        s.settimeout(patience(timeout))
         try:
             s.connect((address, port))
             return s.makefile().readline().strip() or None

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# boot-vm.sh [-t SECONDS] [-m MIB] [-b SOURCE:TARGET]... KERNEL ROOT -- COMMAND [ARGUMENT...]
+# boot-vm.sh [-t SECONDS] [-m MIB] [-b SOURCE:TARGET]... [-x PATH]... [-n MODULE]... [-a WORDS]
+#     KERNEL ROOT -- COMMAND [ARGUMENT...]
 #
 # Boots another kernel in a throw-away machine (qemu, plain emulation: no KVM is needed), runs one
 # command in it, streams its output, and leaves nothing behind. For what this machine's own kernel
@@ -12,21 +13,27 @@
 #   -t      limit for all of it (default 300)
 #   -m      memory (default 3072)
 #   -b      a folder that is copied, too
+#   -x      what is left out of the root (/usr/include)
+#   -n      a module that this kernel is not to have (ip_tables)
+#   -a      more words on the kernel's command line
 #
 # Exit code: the command's; 124 out of time; 125 it never ran.
 set -u -o pipefail
-limit=300 memory=3072 binds=()
-while getopts t:m:b: option; do
+limit=300 memory=3072 binds=() left_out=() hidden=() words=
+while getopts t:m:b:x:n:a: option; do
     case $option in
     t) limit=$OPTARG ;;
     m) memory=$OPTARG ;;
     b) binds+=("$OPTARG") ;;
+    x) left_out+=(-path ".$OPTARG" -prune -o) ;;
+    n) hidden+=("$OPTARG") ;;
+    a) words=$OPTARG ;;
     *) exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
 if [ $# -lt 4 ] || [ "$3" != -- ]; then
-    sed -n 3,17p "$0" >&2
+    sed -n 3,21p "$0" >&2
     exit 2
 fi
 kernel=$1 root=$2
@@ -65,6 +72,9 @@ for part in net lib crypto drivers/net fs/overlayfs; do
     mkdir -p "$top/usr/lib/modules/$version/kernel/$part"
     cp -a "$modules/kernel/$part/." "$top/usr/lib/modules/$version/kernel/$part"
 done
+for module in ${hidden[@]+"${hidden[@]}"}; do
+    find "$top/usr/lib/modules" -name "$module.ko*" -delete
+done
 cp "$modules"/modules.{order,builtin,builtin.modinfo} "$top/usr/lib/modules/$version" 2>/dev/null
 depmod -b "$top/usr" "$version" 2>/dev/null || depmod -b "$top" "$version" || die "depmod failed"
 for bind in ${binds[@]+"${binds[@]}"}; do
@@ -87,6 +97,7 @@ mkdir -p /dev/pts /run /tmp
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /tmp
+[ -e /lib/modules ] || ln -s /usr/lib/modules /lib/modules # where / and /usr are not one
 echo /sbin/modprobe >/proc/sys/kernel/modprobe
 ip link set lo up
 stty -F /dev/ttyS1 raw -echo
@@ -101,7 +112,8 @@ chmod 755 "$top/init" "$top/command"
 # A later archive is unpacked over an earlier one.
 {
     (cd "$root" && find . -xdev -path ./proc -prune -o -path ./sys -prune -o -path ./dev -prune \
-        -o -path ./var/cache -prune -o -path ./usr/share/doc -prune -o -print | cpio -o -H newc --quiet)
+        -o -path ./var/cache -prune -o -path ./usr/share/doc -prune -o \
+        ${left_out[@]+"${left_out[@]}"} -print | cpio -o -H newc --quiet)
     (cd "$top" && find . | cpio -o -H newc --quiet)
 } >"$work/initrd" || die "cpio failed"
 
@@ -109,7 +121,7 @@ chmod 755 "$top/init" "$top/command"
 qemu-system-x86_64 -M pc,usb=off,hpet=off -accel tcg,thread=multi -cpu max,-la57 -smp 2 \
     -m "$memory" -display none -vga none -nodefaults -no-reboot -nic none \
     -kernel "$image" -initrd "$work/initrd" -append \
-    "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check random.trust_cpu=on rdinit=/init" \
+    "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check random.trust_cpu=on rdinit=/init $words" \
     -serial "file:$work/console" -serial "file:$work/out" -serial "file:$work/code" \
     </dev/null >"$work/qemu.log" 2>&1 &
 machine=$!
