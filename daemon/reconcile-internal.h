@@ -51,6 +51,7 @@ struct nsh_reconciler {
     struct previous previous;
     struct job job;
     uint8_t forwarding_states[NSH_FAMILIES];
+    bool forwarding_was_on[NSH_FAMILIES]; /* since it is wanted */
     struct before_list before;
     struct nsh_notes *notes;
     uint8_t also_ours;  /* protocol from before, until nothing carries it any more; 0: none */
@@ -106,7 +107,9 @@ struct nsh_reconciler {
     bool sets_urgent;        /* before the rules */
     uint64_t sets_wait;      /* one is backing off until then; NSH_NEVER: none */
     bool forwarding_dirty;
-    uint64_t forwarding_wait[NSH_FAMILIES]; /* backing off until then; 0: not */
+    uint64_t forwarding_wait[NSH_FAMILIES];    /* backing off until then; 0: not */
+    uint64_t forwarding_again[NSH_FAMILIES];   /* it is tried again then; 0: it did not fail */
+    uint8_t forwarding_failures[NSH_FAMILIES]; /* in a row */
     /* Bits of tables where this pass has seen that nothing unwanted of ours stands. */
     uint8_t tidy[NSH_FAMILIES];
     bool unwanted_dirty; /* chains and sysctls that are no longer wanted may stand */
@@ -349,7 +352,7 @@ void reconcile_strip(struct nsh_reconciler *r, size_t chain);
 /* What blocked it is over. */
 void reconcile_admit(struct nsh_reconciler *r, size_t chain);
 /* Forwarding can't be switched on: neither is what it is switched on for. */
-void reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *why);
+bool reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *why);
 /* All policies of the family are wanted again; true if one had been blocked. */
 bool reconcile_unblock(struct nsh_reconciler *r, int family);
 /* The kind of a policy of the configuration before, by name; NSH_POLICY_NONE: not known. */
@@ -418,6 +421,7 @@ void reconcile_flow_changes_free(struct flow_changes *c);
 /* reconcile-sysctl.c */
 int reconcile_forwarding_on(struct nsh_reconciler *r);
 int reconcile_forwarding_off(struct nsh_reconciler *r);
+void reconcile_forwarding_forget(struct nsh_reconciler *r, int f, bool all);
 /* A link was announced: if it is new, router advertisements on it need their guard as well. */
 void reconcile_new_link(struct nsh_reconciler *r, uint32_t ifindex, const char *name);
 

@@ -239,9 +239,11 @@ void reconcile_admit(struct nsh_reconciler *r, size_t chain)
     r->guests_dirty = r->news = true;
 }
 
-/* The last step of a share. */
-void reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *why)
+/* The last step of a share: it is tried again with it. False: there is none. */
+bool reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *why)
 {
+    bool any = false;
+
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         const struct nsh_chain *c = &r->desired->chains[i];
 
@@ -250,7 +252,9 @@ void reconcile_forwarding_failed(struct nsh_reconciler *r, int f, const char *wh
             continue;
         reconcile_block(r, i, why);
         reconcile_failed(r, f);
+        any = true;
     }
+    return any;
 }
 
 /* ---- kinds ---- */

@@ -383,8 +383,7 @@ int reconcile_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum ns
     r->pause = 0;
     for (int f = 0; f < NSH_FAMILIES; f++) {
         r->firewall_wait[f] = r->firewall_again[f] = r->forwarding_wait[f] = 0;
-        if (!desired->forwarding[f])
-            r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
+        reconcile_forwarding_forget(r, f, !desired->forwarding[f]);
     }
     if (why != NSH_OCCASION_RELOAD)
         r->other_dirty = r->other != NULL;

@@ -21,6 +21,10 @@ static const char *const forwarding_keys[NSH_FAMILIES] = {
         [NSH_V6] = "net/ipv6/conf/all/forwarding",
 };
 
+/* A failure is tried again after that, and each further one after twice as long, 64 s at last. */
+#define FAILURE_RETRY_USEC 1000000ULL
+#define FAILURES_MAX 6
+
 #define ACCEPT_RA_HEAD "net/ipv6/conf/"
 #define ACCEPT_RA_TAIL "/accept_ra"
 #define ACCEPT_RA_HOST 1   /* listens while not forwarding */
@@ -239,9 +243,22 @@ static void forwarding_wrong(
     r->forwarding_states[f] = (uint8_t)state;
 }
 
+/* Failures; and all, once it is not wanted. */
+void reconcile_forwarding_forget(struct nsh_reconciler *r, int f, bool all)
+{
+    r->forwarding_again[f] = 0;
+    r->forwarding_failures[f] = 0;
+    if (all) {
+        r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
+        r->forwarding_was_on[f] = false;
+    }
+}
+
 static void forwarding_held(struct nsh_reconciler *r, int f)
 {
     r->forwarding_states[f] = NSH_OBJECT_HELD;
+    r->forwarding_was_on[f] = true;
+    reconcile_forwarding_forget(r, f, false);
     nsh_notes_set_reason(r->notes, NSH_OBJECT_FORWARDING + (unsigned)f, NULL);
 }
 
@@ -266,18 +283,33 @@ static bool forwarding_fight(struct nsh_reconciler *r, int f)
     return true;
 }
 
+static void again_later(struct nsh_reconciler *r, int f)
+{
+    r->forwarding_again[f] = reconcile_now(r) + (FAILURE_RETRY_USEC << r->forwarding_failures[f]);
+    if (r->forwarding_failures[f] < FAILURES_MAX)
+        r->forwarding_failures[f]++;
+}
+
 /* One that was on and is only to be repaired takes nothing down with it. */
 static void could_not_switch(struct nsh_reconciler *r, int f, bool drift, const char *why)
 {
     forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
-    if (!drift || r->firewall_retried[f])
-        reconcile_forwarding_failed(r, f, why);
+    if ((drift && !r->firewall_retried[f]) || !reconcile_forwarding_failed(r, f, why))
+        again_later(r, f);
+}
+
+/* It was on, as we wanted it: a failure to note or to write it before is none of this. */
+static bool is_drift(const struct nsh_reconciler *r, int f)
+{
+    uint8_t state = r->forwarding_states[f];
+
+    return !r->settling &&
+           (state == NSH_OBJECT_HELD || (state == NSH_OBJECT_WRONG && r->forwarding_was_on[f]));
 }
 
 static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
 {
-    bool drift = !r->settling && (r->forwarding_states[f] == NSH_OBJECT_HELD ||
-                                         r->forwarding_states[f] == NSH_OBJECT_WRONG);
+    bool drift = is_drift(r, f);
     struct report_args args = {
             .kind = drift ? NSH_REPORT_RESTORED : NSH_REPORT_ADDED,
             .cause = drift ? "switched off" : NULL,
@@ -341,6 +373,7 @@ static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list
     if (q < 0) {
         snprintf(why, sizeof why, "cannot read /proc/sys/%s: %s", forwarding_keys[f], strerror(-q));
         forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
+        again_later(r, f);
         return 0;
     }
     if (value != 0) {
@@ -356,16 +389,22 @@ static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list
     return switch_on(r, f, list);
 }
 
+static bool is_over(uint64_t *wait, uint64_t now)
+{
+    if (*wait == 0 || *wait > now)
+        return false;
+    *wait = 0;
+    return true;
+}
+
 int reconcile_forwarding_on(struct nsh_reconciler *r)
 {
     uint64_t now = reconcile_now(r);
     int q = 0;
 
     for (int f = 0; f < NSH_FAMILIES; f++) {
-        if (r->forwarding_wait[f] != 0 && r->forwarding_wait[f] <= now) {
-            r->forwarding_wait[f] = 0;
-            r->forwarding_dirty = true;
-        }
+        r->forwarding_dirty |= is_over(&r->forwarding_wait[f], now);
+        r->forwarding_dirty |= is_over(&r->forwarding_again[f], now);
     }
     if (!r->forwarding_dirty)
         return 0;
@@ -437,7 +476,7 @@ int reconcile_forwarding_off(struct nsh_reconciler *r)
         leave(&r->before);
     for (int f = 0; f < NSH_FAMILIES; f++)
         if (!r->desired->forwarding[f])
-            r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
+            reconcile_forwarding_forget(r, f, true);
     /* While forwarding is on, accept_ra=1 would lose the learned default route. */
     give_back_those(r, &r->before, false);
     give_back_those(r, &r->before, true);

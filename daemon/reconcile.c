@@ -455,6 +455,8 @@ uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)
             next = r->firewall_again[f];
         if (r->forwarding_wait[f] != 0 && r->forwarding_wait[f] < next)
             next = r->forwarding_wait[f];
+        if (r->forwarding_again[f] != 0 && r->lock_since == 0 && r->forwarding_again[f] < next)
+            next = r->forwarding_again[f];
         if (r->flows_again[f].at != 0 && r->flows_again[f].at < next)
             next = r->flows_again[f].at;
     }
