@@ -58,17 +58,14 @@ static pid_t read_holder(int fd)
     return (pid_t)pid;
 }
 
-static int write_holder(int fd)
+/* For others to name us by. Where there is no room for that, the lock is held all the same. */
+static void write_holder(int fd)
 {
     char text[16];
     int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 
-    if (ftruncate(fd, 0) < 0)
-        return -errno;
-    ssize_t written = pwrite(fd, text, (size_t)n, 0);
-    if (written < 0)
-        return -errno;
-    return written == n ? 0 : -EIO;
+    if (ftruncate(fd, 0) == 0)
+        (void)!pwrite(fd, text, (size_t)n, 0);
 }
 
 /* Whoever owns the directory may have put anything there: it is not to be written to by us. */
@@ -109,8 +106,8 @@ int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder)
         *ret_holder = read_holder(fd);
         return -EBUSY;
     }
-    e = write_holder(fd);
-    return e < 0 ? e : NSH_TAKE_FD(fd);
+    write_holder(fd);
+    return NSH_TAKE_FD(fd);
 }
 
 /* Who listens there; -EAGAIN: nobody that answers. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """netshared itself in a namespace: started, listened to, asked, ended."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -18,6 +19,7 @@ from netns import wait_until
 
 
 PIDFD_GETFD = 438  # the same number on every architecture
+SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS = 270, 9
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -142,27 +144,44 @@ class Daemon:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
+    @contextlib.contextmanager
+    def netlink_sockets(self):
+        """Its own, to do something to."""
+        process = os.pidfd_open(self.pid)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, process)
+            found = []
+            for name in os.listdir("/proc/%d/fd" % self.pid):
+                fd = _libc.syscall(PIDFD_GETFD, process, int(name), 0)
+                if fd < 0:
+                    raise tap.Skip("no pidfd_getfd: " + os.strerror(ctypes.get_errno()))
+                try:
+                    taken = socket.socket(fileno=fd)
+                except OSError:  # something else
+                    os.close(fd)
+                    continue
+                stack.enter_context(taken)
+                if taken.family == socket.AF_NETLINK:
+                    found.append(taken)
+            yield found
+
     def steal_events(self):
         """Takes what its netlink sockets hold, as if it had never come; how much that was.
 
         While it is stopped.
         """
-        stolen = 0
-        process = os.pidfd_open(self.pid)
-        for name in os.listdir("/proc/%d/fd" % self.pid):
-            fd = _libc.syscall(PIDFD_GETFD, process, int(name), 0)
-            if fd < 0:
-                raise tap.Skip("no pidfd_getfd: " + os.strerror(ctypes.get_errno()))
-            try:
-                taken = socket.socket(fileno=fd)
-            except OSError:  # something else
-                os.close(fd)
-                continue
-            with taken:
-                if taken.family == socket.AF_NETLINK:
-                    stolen += _drain(taken)
-        os.close(process)
-        return stolen
+        with self.netlink_sockets() as sockets:
+            return sum(map(_drain, sockets))
+
+    def shrink_event_buffers(self):
+        """The kernel's least for those that are in a group; how many that were."""
+        n = 0
+        with self.netlink_sockets() as sockets:
+            for taken in sockets:
+                if any(taken.getsockopt(SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, 64)):
+                    taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+                    n += 1
+        return n
 
     # -- what it says
 
