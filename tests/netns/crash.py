@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""kill -9, restart and stop under traffic: no packet lost, nothing touched."""
+"""kill -9, restart and stop under traffic: no packet lost, nothing touched.
+
+And kill -9 at random moments: NSH_KILLS says how often, NSH_SEED repeats a run.
+"""
 
 import os
 import signal
@@ -10,11 +13,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 import rtnl
 from daemon import Daemon
+from kills import Kills
 from netns import wait_until
 from tap import case, check, equal, main
 from topology import BASIC, BASIC6, FAR4, FAR6, WAN4, WAN6, Lan
 from traffic import TcpTransfer, UdpStream
 
+SEED = int(os.environ.get("NSH_SEED", "20260101"))
+KILLS = int(os.environ.get("NSH_KILLS", "4"))
 BOTH = BASIC.replace("routes:\n", 'routes:\n  - {to: "2001:db8:c::/48", via: "2001:db8:b::2"}\n') \
     + BASIC6.partition("masquerade:\n")[2].replace("lan-out", "lan-out6")
 
@@ -91,6 +97,16 @@ def _():
         d.start()
         equal(len(w.router.routes(4)), 1, "routes after the next start")
         d.stop()
+
+
+@case("killed at any moment of anything, the next start makes all as it was meant "
+      "(NSH_SEED=%d NSH_KILLS=%d)" % (SEED, KILLS), timeout=60 + 5 * KILLS)
+def _():
+    with Kills(SEED) as w:
+        w.measure()
+        for _ in range(KILLS):
+            w.one()
+        w.finish()
 
 
 @case("what is no longer wanted at a restart goes, what is wanted stays untouched")
