@@ -157,10 +157,24 @@ void doctor_trial(struct doctor *d)
 
 #define OBJECTS_MAX 20 /* are told of one by one */
 
-/* A reason has the command that helps behind it, if one is known. */
+/*
+ * The command that helps stands behind a reason, if one is known; NULL: none is. Only a reason that
+ * begins with a chain has one: the chain is told of in plain words (struct nsh_forward_drop). In
+ * any other reason there may be names of others, which may hold all that looks like a command.
+ */
+static const char *command_of(const char *reason)
+{
+    static const char *const heads[] = {"nftables chain ", "the legacy "};
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(heads); i++)
+        if (strncmp(reason, heads[i], strlen(heads[i])) == 0)
+            return strstr(reason, "; run: ");
+    return NULL;
+}
+
 static void tell_object(struct doctor *d, const json_t *o)
 {
-    const char *reason = doctor_text_of(o, "reason"), *run = strstr(reason, "; run: ");
+    const char *reason = doctor_text_of(o, "reason"), *run = command_of(reason);
     int n = run ? (int)(run - reason) : (int)strlen(reason);
 
     doctor_find_at(d, json_string_value(json_object_get(o, "file")),

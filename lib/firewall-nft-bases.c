@@ -148,15 +148,28 @@ bool nsh_nft_base_is_firewalld(const struct nsh_nft_base *b)
     return strcmp(b->table, "firewalld") == 0;
 }
 
+static bool is_plain(const struct nsh_nft_base *b)
+{
+    return nsh_forward_is_plain(b->table) && nsh_forward_is_plain(b->name);
+}
+
+/* To be read: as much of it as is enough for that. The commands have all of it. */
+static void tell_what(const struct nsh_nft_base *b, char *buf, size_t size)
+{
+    if (is_plain(b))
+        snprintf(buf, size, "nftables chain %s %.60s %.60s", family_name(b), b->table, b->name);
+    else
+        snprintf(buf, size, "nftables chain of family %s, whose name is no plain word,",
+                family_name(b));
+}
+
 void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward_path *paths,
         size_t n, struct nsh_forward_drop *ret)
 {
     enum nsh_forward_tool tool = NSH_FORWARD_NFT;
     char where[NSH_GUEST_WHERE];
 
-    /* To be read: as much of it as is enough for that. The commands have all of it. */
-    snprintf(ret->what, sizeof ret->what, "nftables chain %s %.60s %.60s", family_name(b), b->table,
-            b->name);
+    tell_what(b, ret->what, sizeof ret->what);
     snprintf(where, sizeof where, "%s %s %s", family_name(b), b->table, b->name);
     if (nsh_nft_base_is_firewalld(b)) {
         tool = NSH_FORWARD_FIREWALLD;
@@ -169,7 +182,7 @@ void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward
         tool = NSH_FORWARD_IPTABLES;
         snprintf(where, sizeof where, "%s -I FORWARD",
                 b->family == NFPROTO_IPV6 ? "ip6tables-nft" : "iptables-nft");
-    } else if (!nsh_forward_is_plain(b->table) || !nsh_forward_is_plain(b->name)) {
+    } else if (!is_plain(b)) {
         tool = NSH_FORWARD_BY_HAND;
     }
     nsh_forward_fix(tool, where, paths, n, ret->fix, sizeof ret->fix);

@@ -37,7 +37,7 @@ struct nsh_forward_path {
 struct nsh_forward_drop {
     bool hosts;     /* a jump of ours can stand there, which a share would have */
     bool named;     /* drops() alone: the rule names what it drops, so somebody means it */
-    char what[160]; /* "nftables chain ip filter FORWARD" */
+    char what[160]; /* "nftables chain ip filter FORWARD"; plain words alone */
     char fix[768];  /* "run: " and the commands that let it through, or who has to */
     char rule[256]; /* drops() alone: as its program shows it; "": it is the chain's policy */
 };

@@ -25,7 +25,7 @@ struct advice {
     const char *text;  /* of the warning of b; NULL: none */
 };
 
-static void load_text(const char *text, struct nsh_diags *d)
+static bool can_load(const char *text, struct nsh_diags *d)
 {
     int n = (int)strlen(text);
     nsh_autoclose int fd = memfd_create("advice", MFD_CLOEXEC);
@@ -39,9 +39,18 @@ static void load_text(const char *text, struct nsh_diags *d)
     assert_int_equal(fchmod(fd, 0600), 0);
     assert_int_equal(write(fd, text, (size_t)n), n);
     if (nsh_config_load(&source, d, &c) < 0)
-        nsh_diags_print(d, stderr);
-    assert_non_null(c);
+        return false;
     nsh_config_free(c);
+    return true;
+}
+
+static void load_text(const char *text, struct nsh_diags *d)
+{
+    bool loaded = can_load(text, d);
+
+    if (!loaded)
+        nsh_diags_print(d, stderr);
+    assert_true(loaded);
 }
 
 /* In lines 4 and 5; what is not about two of them was judged elsewhere. */
@@ -376,6 +385,19 @@ static void test_sides(void **state)
     assert_sides("share: [{name: b, lan: [eth1, eth2], wan: eth0, isolate: true}]", 0, NULL, NULL);
 }
 
+/* A list whose only name is wrong has none. */
+static void test_isolate_of_nothing(void **state)
+{
+    struct nsh_diags *d = nsh_diags_new();
+
+    (void)state;
+    assert_false(can_load(
+            "version: 1\nshare: [{name: b, lan: [\"..\"], wan: eth0, isolate: true}]\n", d));
+    assert_int_equal(nsh_diags_errors(d), 1);
+    assert_int_equal(nsh_diags_count(d), 1);
+    nsh_diags_free(d);
+}
+
 /* What a device can be named, and what can be routed to, and nobody means. */
 static void test_values(void **state)
 {
@@ -460,6 +482,7 @@ int main(void)
             cmocka_unit_test(test_routes),
             cmocka_unit_test(test_inside),
             cmocka_unit_test(test_sides),
+            cmocka_unit_test(test_isolate_of_nothing),
             cmocka_unit_test(test_values),
             cmocka_unit_test(test_filter),
             cmocka_unit_test(test_mapped),

@@ -423,6 +423,36 @@ static void test_fights(void **state)
     json_decref(result);
 }
 
+/* Others may call a chain what looks like a command; what root is told to run is ours alone. */
+static void test_commands_of_objects(void **state)
+{
+    static const struct {
+        const char *reason, *command;
+    } cases[] = {
+            {"nftables chain ip a b drops forwarded packets; run: nft 'x'", "nft 'x'"},
+            {"the legacy iptables chain FORWARD drops forwarded packets; run: y", "y"},
+            {"nftables chain ip a b drops forwarded packets; accept it there by hand", NULL},
+            {"not in force: nftables chain ip a x; run: id # drops what it forwards", NULL},
+            {"behind x; run: id # drops forwarded packets; run: id", NULL},
+    };
+    struct doctor d = {.root = root};
+    json_t *result;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        d.status = json_pack("{s:[{s:s, s:s, s:s, s:s}]}", "objects", "kind", "share", "name",
+                "home", "state", "pending", "reason", cases[i].reason);
+        result = look_with(&d, doctor_objects);
+        assert_string_equal(state_of(result), "found");
+        if (cases[i].command)
+            assert_string_equal(first(result, "command"), cases[i].command);
+        else
+            assert_null(first(result, "command"));
+        json_decref(result);
+        json_decref(d.status);
+    }
+}
+
 static void test_no_daemon(void **state)
 {
     static const struct nsh_options options = {.config = "/etc/netshared.yaml",
@@ -506,6 +536,7 @@ int main(void)
             cmocka_unit_test(test_port_uses),
             cmocka_unit_test(test_port_range),
             cmocka_unit_test(test_fights),
+            cmocka_unit_test(test_commands_of_objects),
             cmocka_unit_test_teardown(test_no_daemon, clear),
             cmocka_unit_test(test_quote),
             cmocka_unit_test(test_sysctl_names),

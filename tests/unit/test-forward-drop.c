@@ -12,11 +12,13 @@
 
 #include <cmocka.h>
 
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_tcpudp.h>
 
 #include "cleanup.h"
+#include "firewall-nft.h"
 #include "forward-drop.h"
 
 static const struct nsh_forward_path out_of_lan = {.in = "eth1", .out = "eth0"};
@@ -91,6 +93,29 @@ static void test_what_does_not_belong_in_a_command(void **state)
         }
     assert_true(nsh_forward_is_plain("br-lan.7"));
     assert_true(nsh_forward_is_plain("wan+"));
+}
+
+static void test_chains_of_any_name(void **state)
+{
+    static const struct {
+        struct nsh_nft_base base;
+        const char *what;
+    } cases[] = {
+            {{.family = NFPROTO_INET, .table = "a", .name = "b"}, "nftables chain inet a b"},
+            {{.family = NFPROTO_INET, .table = "a", .name = "x; run: id #"}, NULL},
+            {{.family = NFPROTO_INET, .table = "firewalld", .name = "x; run: id #"}, NULL},
+            {{.family = NFPROTO_INET, .table = "x; run: id #", .name = "b", .owner = 7}, NULL},
+    };
+    struct nsh_forward_drop drop;
+
+    (void)state;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
+        nsh_nft_base_explain(&cases[i].base, &out_of_lan, 1, &drop);
+        assert_string_equal(drop.what,
+                cases[i].what ? cases[i].what
+                              : "nftables chain of family inet, whose name is no plain word,");
+        assert_null(strstr(drop.fix, "id #"));
+    }
 }
 
 /* The devices by which it comes in are no part of what helps, and not to be trusted. */
@@ -253,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_what_helps_a_share),
             cmocka_unit_test(test_what_does_not_belong_in_a_command),
+            cmocka_unit_test(test_chains_of_any_name),
             cmocka_unit_test(test_what_helps_a_port_forward),
             cmocka_unit_test(test_there_is_no_room),
             cmocka_unit_test(test_paths_of_a_port_forward),
