@@ -35,8 +35,19 @@ static enum nsh_nft_ban kind_of(
 
 /* ---- what a rule names ---- */
 
+/* What was loaded is written somewhere, and compared with nothing. */
+static void store(struct reading *r, const struct nftnl_expr *x)
+{
+    (void)x;
+    r->naming = r->of_protocol = false;
+}
+
 static void load_meta(struct reading *r, const struct nftnl_expr *x)
 {
+    if (nftnl_expr_is_set(x, NFTNL_EXPR_META_SREG)) {
+        store(r, x);
+        return;
+    }
     r->naming = r->naming || nsh_nft_number(x, NFTNL_EXPR_META_KEY) == NFT_META_MARK;
     r->of_protocol = nsh_nft_number(x, NFTNL_EXPR_META_KEY) == NFT_META_L4PROTO;
 }
@@ -46,6 +57,10 @@ static void load_ct(struct reading *r, const struct nftnl_expr *x)
     static const uint32_t keys[] = {NFT_CT_MARK, NFT_CT_SRC, NFT_CT_DST, NFT_CT_PROTO_SRC,
             NFT_CT_PROTO_DST, NFT_CT_SRC_IP, NFT_CT_DST_IP, NFT_CT_SRC_IP6, NFT_CT_DST_IP6};
 
+    if (nftnl_expr_is_set(x, NFTNL_EXPR_CT_SREG)) {
+        store(r, x);
+        return;
+    }
     for (size_t i = 0; i < NSH_ARRAY_SIZE(keys); i++)
         r->naming = r->naming || nsh_nft_number(x, NFTNL_EXPR_CT_KEY) == keys[i];
 }
@@ -56,6 +71,10 @@ static void load_payload(struct reading *r, const struct nftnl_expr *x)
     uint32_t base = nsh_nft_number(x, NFTNL_EXPR_PAYLOAD_BASE);
     uint32_t at = nsh_nft_number(x, NFTNL_EXPR_PAYLOAD_OFFSET);
 
+    if (nftnl_expr_is_set(x, NFTNL_EXPR_PAYLOAD_SREG)) {
+        store(r, x);
+        return;
+    }
     r->of_protocol = base == NFT_PAYLOAD_NETWORK_HEADER && at == 9;
     r->naming = r->naming || base == NFT_PAYLOAD_LL_HEADER ||
                 (base == NFT_PAYLOAD_NETWORK_HEADER && at >= 8 && !r->of_protocol) ||
@@ -220,9 +239,9 @@ static const struct {
         {"limit", pass_over},
         {"quota", pass_over},
         {"connlimit", pass_over},
-        {"dynset", pass_over},
+        {"dynset", store},
         {"counter", pass_over},
-        {"objref", pass_over},
+        {"objref", store},
         {"log", pass_over},
         {"last", pass_over},
 };

@@ -252,6 +252,13 @@ def _():
         w.router.run("nft", "insert rule inet mine passing iifname eth0 drop")
         d.wait_log("jump in nftables chain inet mine passing .*restored", since=mark)
         equal(rules(), ["*", "drop", "drop", "banned-ports", "reject", "accept", "drop"], "then")
+
+        # What a rule writes names nothing, and neither does what it writes that from.
+        for words in ("meta mark set 1", "ct mark set 1", "ip ttl set 64", "meta mark set ct mark"):
+            mark = d.mark()
+            w.router.run("nft", "insert rule inet mine passing %s iifname eth0 drop" % words)
+            d.wait_log("jump in nftables chain inet mine passing .*restored", since=mark)
+            equal((rules()[0], tcp_peer(w.client, SERVER4)), ("*", WAN4), words)
         d.stop()
 
 
