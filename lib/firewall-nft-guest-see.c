@@ -130,6 +130,7 @@ int nsh_nft_guest_see(struct nsh_nft_passing *p, struct nsh_nft_guest *g)
     g->stands = ours;
     if (!ours)
         return 0;
+    g->uses = ours->uses;
     r = see_rules(p, g, NSH_CHAIN_GUEST, take_rule);
     if (r == 0)
         r = see_in_bases(p, g, ours->uses - g->n_seen);

@@ -114,7 +114,7 @@ bool nsh_nft_others_lead_to(struct nsh_nft_passing *p, const struct nsh_nft_gues
     for (size_t i = 0; i < g->n_jumps; i++)
         if (!nsh_nft_host_of(p, g, g->jumps[i].chain))
             return true;
-    return false;
+    return g->uses > g->n_jumps + g->n_seen; /* elements of a map */
 }
 
 static int put_wanted(

@@ -370,6 +370,12 @@ static bool is_right(struct nsh_nft_passing *p, const struct nsh_nft_guest *g)
     return true;
 }
 
+/* Somebody wrote in between, or took away what was being read: all is looked at again. */
+static bool is_raced(int r)
+{
+    return r == NSH_FIREWALL_RACED || r == -EINTR || r == -ENOENT;
+}
+
 static int do_table(struct nsh_nft_passing *p, const struct nsh_nft_base *table)
 {
     NSH_CLEANUP(guest_done) struct nsh_nft_guest g = {.table = table};
@@ -393,15 +399,13 @@ static int do_table(struct nsh_nft_passing *p, const struct nsh_nft_base *table)
         tell_guest(p, &g);
     if (r < 0 && g.wanted) {
         refuse(p, &g, r);
-        r = p->write ? r : 0;
+        return p->write ? r : 0;
+    }
+    if (r < 0 && !p->write && !is_raced(r)) {
+        tell_guest(p, &g); /* it is to go all the same, and whoever tries it hears why it can't */
+        return 0;
     }
     return r;
-}
-
-/* Somebody wrote in between, or took away what was being read: all is looked at again. */
-static bool is_raced(int r)
-{
-    return r == NSH_FIREWALL_RACED || r == -EINTR || r == -ENOENT;
 }
 
 /*

@@ -35,6 +35,7 @@ struct nsh_nft_guest {
     size_t n_want, n_seen;
     struct nsh_nft_jump *jumps;
     size_t n_jumps;
+    size_t uses; /* of our chain: its rules, the jumps to it, and ways that are no jump's */
 };
 
 struct nsh_nft_passing {

@@ -384,7 +384,20 @@ def _():
         d.reload("version: 1\nsettings: {firewall: nftables}\n")
         d.wait_log("jump in nftables chain inet mine passing removed", since=mark)
         equal(guests(w), ([], []), "when no share is wanted")
+        # A map that leads to our chain keeps that, and nothing else: what is in it goes.
+        d.reload(SHARE % "nftables")
+        w.router.run("nft", "add map inet mine vm { type ipv4_addr : verdict; elements = { "
+                     "198.51.100.7 : jump NETSHARED-forward }; }")
+        mark = d.mark()
+        d.reload("version: 1\nsettings: {firewall: nftables}\n")
+        d.wait_log("jump in nftables chain inet mine passing removed", since=mark)
+        text = w.router.run("nft", "list table inet mine").stdout
+        equal((text.count("NETSHARED-forward"), text.count("eth0")), (2, 0), "the chain and the map")
         d.stop()
+        d.cli("remove", check=True)
+        w.router.run("nft", "delete map inet mine vm")
+        d.cli("remove", check=True)
+        equal(guests(w), ([], []), "without the map")
 
 
 @case("the table comes, goes and comes again; and nobody waits for the next look")
