@@ -46,6 +46,12 @@ static bool is_anonymous(enum nsh_nft_thing thing, uint16_t type, const struct n
            (ntohl(mnl_attr_get_u32(attr)) & NFT_SET_ANONYMOUS);
 }
 
+static bool is_elsewhere(uint16_t type, const struct nlattr *attr)
+{
+    return type == TABLE && (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0 ||
+                                    strcmp(mnl_attr_get_str(attr), NSH_NFT_TABLE) != 0);
+}
+
 static int take_thing(const struct nlmsghdr *m, void *userdata)
 {
     const struct taking *t = userdata;
@@ -60,7 +66,8 @@ static int take_thing(const struct nlmsghdr *m, void *userdata)
     {
         uint16_t at = mnl_attr_get_type(attr);
 
-        if (is_anonymous(t->thing, at, attr))
+        /* Older kernels dump those of all tables. */
+        if (is_anonymous(t->thing, at, attr) || is_elsewhere(at, attr))
             return 0;
         if (at == NAME && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
             name = mnl_attr_get_str(attr);

@@ -92,10 +92,16 @@ int nsh_nft_watch_open(struct nsh_nft_watch *w, const uint32_t own_ports[static 
 
 /* ---- what is touched ---- */
 
+/* Somebody else's is seen where chains of others are. */
+static void touch_thing(struct nsh_nft_watch *w, uint8_t family)
+{
+    w->pending[nsh_nft_index(family)] |= (uint8_t)(1U << NSH_TABLE_MANGLE);
+}
+
 static void touch_sets(struct nsh_nft_watch *w, uint8_t family, const char *name)
 {
-    if (name && !nsh_set_is_ours(name)) /* somebody else's is seen where chains of others are */
-        w->pending[nsh_nft_index(family)] |= (uint8_t)(1U << NSH_TABLE_MANGLE);
+    if (name && !nsh_set_is_ours(name))
+        touch_thing(w, family);
     for (size_t i = 0; i < w->n_sets; i++)
         if (w->sets[i].family == family && (!name || strcmp(w->sets[i].name, name) == 0))
             w->sets[i].pending = true;
@@ -127,20 +133,20 @@ static void touch_chain(struct nsh_nft_watch *w, uint8_t family, const char *nam
 static const struct {
     uint16_t type;
     uint16_t name_attr; /* 0: all of the table */
-    bool set;
+    enum { ALL, CHAIN, SET, THING } what;
 } kinds[] = {
-        {NFT_MSG_NEWTABLE, 0, false},
-        {NFT_MSG_DELTABLE, 0, false},
-        {NFT_MSG_NEWCHAIN, NFTA_CHAIN_NAME, false},
-        {NFT_MSG_DELCHAIN, NFTA_CHAIN_NAME, false},
-        {NFT_MSG_NEWRULE, NFTA_RULE_CHAIN, false},
-        {NFT_MSG_DELRULE, NFTA_RULE_CHAIN, false},
-        {NFT_MSG_NEWSET, NFTA_SET_NAME, true},
-        {NFT_MSG_DELSET, NFTA_SET_NAME, true},
-        {NFT_MSG_NEWSETELEM, NFTA_SET_ELEM_LIST_SET, true},
-        {NFT_MSG_DELSETELEM, NFTA_SET_ELEM_LIST_SET, true},
-        {NFT_MSG_NEWOBJ, NFTA_OBJ_NAME, true},
-        {NFT_MSG_NEWFLOWTABLE, NFTA_FLOWTABLE_NAME, true},
+        {NFT_MSG_NEWTABLE, 0, ALL},
+        {NFT_MSG_DELTABLE, 0, ALL},
+        {NFT_MSG_NEWCHAIN, NFTA_CHAIN_NAME, CHAIN},
+        {NFT_MSG_DELCHAIN, NFTA_CHAIN_NAME, CHAIN},
+        {NFT_MSG_NEWRULE, NFTA_RULE_CHAIN, CHAIN},
+        {NFT_MSG_DELRULE, NFTA_RULE_CHAIN, CHAIN},
+        {NFT_MSG_NEWSET, NFTA_SET_NAME, SET},
+        {NFT_MSG_DELSET, NFTA_SET_NAME, SET},
+        {NFT_MSG_NEWSETELEM, NFTA_SET_ELEM_LIST_SET, SET},
+        {NFT_MSG_DELSETELEM, NFTA_SET_ELEM_LIST_SET, SET},
+        {NFT_MSG_NEWOBJ, NFTA_OBJ_NAME, THING},
+        {NFT_MSG_NEWFLOWTABLE, NFTA_FLOWTABLE_NAME, THING},
 };
 
 _Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 &&
@@ -172,12 +178,20 @@ static void take_change(struct nsh_nft_watch *w, const struct nlmsghdr *m, uint8
     if (!table || strcmp(table, NSH_NFT_TABLE) != 0)
         return;
     w->ours = true;
-    if (kinds[kind].name_attr == 0)
+    switch (kinds[kind].what) {
+    case ALL:
         touch_everything(w, family);
-    else if (kinds[kind].set)
-        touch_sets(w, family, name);
-    else
+        break;
+    case CHAIN:
         touch_chain(w, family, name);
+        break;
+    case SET:
+        touch_sets(w, family, name);
+        break;
+    case THING:
+        touch_thing(w, family);
+        break;
+    }
 }
 
 static bool names_guest(const struct nlmsghdr *m)
