@@ -154,7 +154,7 @@ static int write_family(struct nsh_reconciler *r, int family, char *why, size_t 
     return 0;
 }
 
-/* -EBUSY: another program holds the lock. */
+/* -EAGAIN: another program holds the lock, or writes as well. */
 static int write_iptables(struct nsh_reconciler *r, char *why, size_t size)
 {
     int q;
@@ -163,7 +163,7 @@ static int write_iptables(struct nsh_reconciler *r, char *why, size_t size)
         return 0;
     q = r->other->ops->open(r->other, NSH_FIREWALL_WRITE);
     if (q != NSH_FIREWALL_OK)
-        return q < 0 ? q : -EBUSY;
+        return q < 0 ? q : -EAGAIN;
     for (int f = 0; q == 0 && f < NSH_FAMILIES; f++)
         if (is_wanted(r, nsh_family_of(f)))
             q = write_family(r, nsh_family_of(f), why, size);
@@ -258,7 +258,10 @@ static struct nsh_firewall *firewall_of(const struct nsh_reconciler *r, const st
     return is_in_iptables(m) || !tells ? r->other : r->firewall;
 }
 
-/* Who took them away, as far as it is certain: asked as soon as they are missed. */
+/*
+ * Who took them away, as far as it is certain: asked as soon as they are missed. One that was
+ * missed before and waits is not laid at the door of whom this look tells of.
+ */
 static void look_for_culprits(struct nsh_reconciler *r)
 {
     struct nsh_firewall_culprit who;
@@ -267,7 +270,8 @@ static void look_for_culprits(struct nsh_reconciler *r)
         struct guest_mark *m = &r->guest_marks[i];
         struct nsh_firewall *fw = firewall_of(r, m);
 
-        if (m->wrong && fw && fw->ops->pass_culprit && fw->ops->pass_culprit(fw, &who) &&
+        if (m->wrong && !m->was_wrong && fw && fw->ops->pass_culprit &&
+                fw->ops->pass_culprit(fw, &who) &&
                 nsh_culprit_confirm(who.pid, who.name, m->culprit))
             m->culprit_pid = (pid_t)who.pid;
     }
@@ -293,8 +297,10 @@ int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p)
 
     for (size_t i = 0; i < r->n_unjudged_marks; i++)
         r->unjudged_marks[i].seen = false;
-    for (size_t i = 0; i < r->n_guest_marks; i++)
+    for (size_t i = 0; i < r->n_guest_marks; i++) {
+        r->guest_marks[i].was_wrong = r->guest_marks[i].wrong;
         r->guest_marks[i].seen = r->guest_marks[i].wrong = false;
+    }
     q = nsh_passages_ask(p, r->firewall, r->other, NSH_FIREWALL_READ, note, r);
     if (q == 0)
         q = nsh_guests_want(&r->guests, p);
@@ -375,7 +381,7 @@ static void tell(void *userdata, const struct nsh_guest_seen *seen)
         drift = false; /* it is to let through other policies than before */
     if (drift) {
         args = restored(m, seen->reason);
-        reconcile_repaired(r, NSH_OBJECT_GUEST);
+        nsh_backoff_repaired(&m->backoff, reconcile_now(r));
     }
     report_plain(r, drift && behind ? "chain behind the jump in" : "jump in", seen->where, &args);
     m = seen->verb == NSH_GUEST_REMOVE ? m : add_mark(r, seen->where);
@@ -404,29 +410,46 @@ static void say_waiting(struct nsh_reconciler *r, const char *where, uint64_t un
         nsh_notes_set_reason(r->notes, NSH_OBJECT_UNHOSTED + r->hosted[i], text);
 }
 
-/* Drift that is undone again and again: true if it has to wait. */
+/* Asked of each once: a repair is undone only once. False: not before `until`. */
+static bool may_mend(struct nsh_reconciler *r, struct guest_mark *m, uint64_t *until)
+{
+    uint64_t its;
+    bool fight, may = nsh_backoff_may_repair(&m->backoff, reconcile_now(r), &its, &fight);
+    char text[96];
+    struct report_args args = {.kind = NSH_REPORT_FIGHT,
+            .detail = text,
+            .culprit = culprit_of(m),
+            .culprit_pid = m->culprit_pid};
+
+    if (!may && its < *until)
+        *until = its;
+    if (fight) {
+        reconcile_backoff_text(r, &m->backoff, text, sizeof text);
+        report_plain(r, "jump in", m->where, &args);
+    }
+    return may;
+}
+
+/*
+ * Drift that is undone again and again: true if it has to wait. What is undone in one chain holds
+ * the repair in no other, and that takes the one that waits along.
+ */
 static bool hold_back(struct nsh_reconciler *r)
 {
     const struct guest_mark *wrong = NULL;
-    uint64_t until;
-    bool fight;
-    char text[96];
+    uint64_t until = UINT64_MAX;
+    bool may = false;
 
-    for (size_t i = 0; i < r->n_guest_marks && !wrong; i++)
-        wrong = r->guest_marks[i].wrong ? &r->guest_marks[i] : NULL;
-    if (!wrong || r->settling || reconcile_may_repair(r, NSH_OBJECT_GUEST, &until, &fight))
-        return false;
-    reconcile_fight_text(r, NSH_OBJECT_GUEST, text, sizeof text);
-    for (size_t i = 0; fight && i < r->n_guest_marks; i++) {
-        const struct guest_mark *m = &r->guest_marks[i];
-        struct report_args args = {.kind = NSH_REPORT_FIGHT,
-                .detail = text,
-                .culprit = culprit_of(m),
-                .culprit_pid = m->culprit_pid};
+    for (size_t i = 0; !r->settling && i < r->n_guest_marks; i++) {
+        struct guest_mark *m = &r->guest_marks[i];
 
-        if (m->wrong)
-            report_plain(r, "jump in", m->where, &args);
+        if (!m->wrong)
+            continue;
+        wrong = wrong ? wrong : m;
+        may = may_mend(r, m, &until) || may;
     }
+    if (!wrong || may)
+        return false;
     say_waiting(r, wrong->where, until);
     reconcile_retry_at(r, until);
     return true;
@@ -439,7 +462,7 @@ static void failed(
     char text[WHY_SIZE + 64];
 
     /* Somebody else writes: it is told if that does not end. */
-    if (error == -EBUSY || error == -EAGAIN) {
+    if (error == -EAGAIN) {
         reconcile_retry_at(r, reconcile_now(r) + RETRY_USEC);
         return;
     }

@@ -467,3 +467,5 @@ void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id);
 /* How often and how fast something undoes it: "8 times in 2.1 s; next try in 1 s". */
 const char *reconcile_fight_text(
         const struct nsh_reconciler *r, nsh_object_id id, char *buf, size_t size);
+const char *reconcile_backoff_text(
+        const struct nsh_reconciler *r, const struct nsh_backoff *b, char *buf, size_t size);

@@ -143,8 +143,10 @@ struct guest_mark {
     char where[NSH_GUEST_WHERE];
     bool seen;         /* by the look that is being taken */
     bool wrong;        /* it stood there, and does not as it should any more */
+    bool was_wrong;    /* in the look before, too */
     pid_t culprit_pid; /* who did that; 0: not certain */
     char culprit[NSH_COMM_LEN * 4];
+    struct nsh_backoff backoff; /* of one that something keeps undoing */
 };
 
 /* Others' chain of which it is told that not all of it is judged. */

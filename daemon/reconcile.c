@@ -494,17 +494,21 @@ void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id)
     repairs->count++;
 }
 
+const char *reconcile_backoff_text(
+        const struct nsh_reconciler *r, const struct nsh_backoff *b, char *buf, size_t size)
+{
+    snprintf(buf, size, "%u times in %.1f s; next try in %.0f s", b->undone,
+            (double)(reconcile_now(r) - b->first) / 1e6, (double)b->delay / 1e6);
+    return buf;
+}
+
 const char *reconcile_fight_text(
         const struct nsh_reconciler *r, nsh_object_id id, char *buf, size_t size)
 {
     const struct nsh_repairs *repairs = nsh_notes_find_repairs(r->notes, id);
-    const struct nsh_backoff *b = repairs ? &repairs->backoff : NULL;
-    uint64_t now = reconcile_now(r);
 
-    if (!b)
-        snprintf(buf, size, "again and again");
-    else
-        snprintf(buf, size, "%u times in %.1f s; next try in %.0f s", b->undone,
-                (double)(now - b->first) / 1e6, (double)b->delay / 1e6);
+    if (repairs)
+        return reconcile_backoff_text(r, &repairs->backoff, buf, size);
+    snprintf(buf, size, "again and again");
     return buf;
 }

@@ -106,7 +106,9 @@ def _():
 def _():
     with Lan() as w:
         w.router.run("nft", "-f", "-", stdin="table ip mine { chain passing { type filter hook "
-                     "forward priority 0; policy drop; }\n}\n")
+                     "forward priority 0; policy drop; }\n}\n"
+                     "table ip other { chain passing { type filter hook forward priority 1; "
+                     "policy drop; }\n}\n")
         d = Daemon(w.router, SHARE).start()
         equal(d.object("home", "share")["state"], "held", "at first")
         mark, end = d.mark(), time.monotonic() + 40
@@ -122,6 +124,9 @@ def _():
         check(re.match(r"not in force: nftables chain ip mine passing drops what it forwards, and "
                        r"something keeps removing our jump there; backing off until "
                        r"\d\d:\d\d:\d\d$", shown["reason"]), shown["reason"])
+        # What is done to another chain is mended at once, and takes that along.
+        w.router.run("nft", "flush chain ip other passing")
+        d.wait_log("jump in nftables chain ip other passing .*restored", mark)
         d.wait_state("home", "held", "share", timeout=40)
         check("NETSHARED-forward" in w.router.run("nft", "list chain ip mine passing").stdout,
               "it ends with a repair")
