@@ -892,7 +892,8 @@ int main(void)
     seed_first = given ? strtoull(given, NULL, 10) : 20260101;
     seed = seed_first;
     trace = getenv("NSH_TRACE") != NULL;
-    print_message("# NSH_SEED=%llu\n", (unsigned long long)seed_first);
+    /* Not on stdout: the first line there has to be that of TAP. */
+    (void)fprintf(stderr, "# NSH_SEED=%llu\n", (unsigned long long)seed_first);
     rw_leave_the_network();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

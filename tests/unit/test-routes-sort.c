@@ -83,6 +83,7 @@ int main(void)
     const char *given = getenv("NSH_SEED");
 
     seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    printf("# NSH_SEED=%llu\n", (unsigned long long)seed);
+    /* Not on stdout: the first line there has to be that of TAP. */
+    (void)fprintf(stderr, "# NSH_SEED=%llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
