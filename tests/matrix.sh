@@ -22,7 +22,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/support/setup.sh"
 
 RELEASES=(bullseye bookworm trixie sid)
-PACKAGES=("${BUILD_PACKAGES[@]}" libcmocka-dev iproute2 iptables nftables conntrack keepalived kmod procps
+PACKAGES=("${BUILD_PACKAGES[@]}" libcmocka-dev iproute2 iptables ipset nftables conntrack keepalived kmod procps
     iputils-ping util-linux python3-yaml python3-jsonschema systemd-sysv dbus)
 # What an emulated machine can do without.
 LEFT_OUT=(/usr/include /usr/lib/gcc /usr/share/man /usr/share/locale /usr/share/perl /var/lib/apt

@@ -10,7 +10,7 @@ cd "$top" || exit 1
 need_root
 
 TEST_PACKAGES=(libcmocka-dev clang clang-format clang-tidy shellcheck
-    python3-yaml python3-jsonschema zsh fish
+    python3-yaml python3-jsonschema zsh fish ipset
     checksec iproute2 iptables nftables ufw conntrack keepalived iputils-ping procps util-linux
     systemd systemd-container dbus python3-prometheus-client)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Routes and masquerading over the devices that not every kernel has: dummy, VRF, macvlan, ipvlan."""
+"""Routes and masquerading over devices that not every kernel has: dummy, VRF, macvlan, ipvlan."""
 
 import os
 import sys
@@ -83,7 +83,7 @@ def _():
             d.wait_state("198.51.100.0/24", "held", "route")
             d.wait_state("2001:db8:c::/48", "held", "route")
             d.wait_state("lan-out", "held", "masquerade")
-            equal(w.router.has_route("198.51.100.0/24 via 192.0.2.2 dev wan0"), True, "in the kernel")
+            equal(w.router.has_route("198.51.100.0/24 via 192.0.2.2 dev wan0"), True, "it is there")
             w.router.ip("link del wan0")
             d.wait_state("198.51.100.0/24", "pending", "route")
             w.router.ip("link add wan0 type dummy")

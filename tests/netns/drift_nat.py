@@ -125,14 +125,14 @@ NFTABLES = (
     ("our chain renamed", ["rename chain {t} nat-guests nat-gone"]),
     ("a chain of our name that nobody wants", ["add chain {t} nat-what",
                                                "add rule {t} nat_postrouting jump nat-what"]),
-    ("a chain of another name", ["add chain {t} left", "add rule {t} left jump nat-guests"]),
-    ("a base chain of another name that drops", ["add chain {t} left {{ type filter hook forward "
+    ("a chain of another name", ["add chain {t} lefty", "add rule {t} lefty jump nat-guests"]),
+    ("a base chain of another name that drops", ["add chain {t} lefty {{ type filter hook forward "
                                                  "priority 0; policy drop; }}"]),
     ("a set, a map and a counter of others", [
         "add set {t} banned {{ type ipv4_addr; }}", "add counter {t} seen",
         "add map {t} where {{ type mark : verdict; elements = {{ 7 : drop }}; }}",
         "insert rule {t} nat-guests mark vmap @where"]),
-    ("our base chain renamed to nothing of ours", ["rename chain {t} nat_postrouting left"]),
+    ("our base chain renamed to nothing of ours", ["rename chain {t} nat_postrouting lefty"]),
     ("our table dormant", ["add table {t} {{ flags dormant; }}"]),
     ("the conntrack chain flushed", ["flush chain {t} raw-conntrack"]),
     ("the conntrack chain removed", ["delete chain {t} raw-conntrack"]),

@@ -353,10 +353,10 @@ class Nftables:
         self.nft(self.rng.choice((
             "flush chain {t} {c}; delete chain {t} {c}", "rename chain {t} {c} nat-gone",
             "rename chain {t} {c} filter-gone", "chain {t} {c} {{ policy drop; }}",
-            "add chain {t} nat-left", "add rule {t} {c} jump {o}", "add chain {t} left",
-            "add chain {t} left {{ type {b} hook postrouting priority 0; }}",
-            "add map {t} left {{ type ipv4_addr : verdict; }}",
-            "add counter {t} left")).format(t=table, c=chain, o=self.some(table)[1],
+            "add chain {t} nat-left", "add rule {t} {c} jump {o}", "add chain {t} leftover",
+            "add chain {t} leftover {{ type {b} hook postrouting priority 0; }}",
+            "add map {t} leftover {{ type ipv4_addr : verdict; }}",
+            "add counter {t} leftover")).format(t=table, c=chain, o=self.some(table)[1],
                                             b=base if base == "nat" else "filter"))
 
     def change_table(self):

@@ -6,8 +6,8 @@
         ...
 
 A case fails by any exception, Skip excepted. `FILE.py WORD...` runs only the cases whose name
-contains one of the words, `FILE.py --list` names them. NETSHARED_TEST_SLOW=8 says that the machine is
-so much slower than most: whoever waits, waits longer (see patience).
+contains one of the words, `FILE.py --list` names them. NETSHARED_TEST_SLOW=8 says that the
+machine is so much slower than most: whoever waits, waits longer (see patience).
 """
 
 import os
