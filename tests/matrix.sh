@@ -76,7 +76,9 @@ inside() {
     # shellcheck disable=SC2016
     script='root=$1 source=$2 build=$3; shift 3
         mkdir -p "$root/source" "$root/build"
-        mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount --rbind /dev "$root/dev" &&
+        # What is a mount of its own can be the / that a test makes private.
+        mount --bind "$root" "$root" &&
+            mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount --rbind /dev "$root/dev" &&
             mount -t tmpfs -o mode=755 tmpfs "$root/run" && mount -t tmpfs tmpfs "$root/tmp" &&
             mount --bind "$source" "$root/source" && mount --bind "$build" "$root/build" || exit 125
         chroot "$root" "$@" & wait $!'
@@ -204,7 +206,7 @@ one() {
         version=$(uname -r)
     else
         make_kernel "$kernel" || return
-        version=$(basename "$cache/kernel/$kernel"/*lib/modules/* "$cache/kernel/$kernel"/usr/lib/modules/* 2>/dev/null)
+        version=$(find "$cache/kernel/$kernel" -path '*lib/modules/*' -prune -printf '%f\n' | head -n 1)
     fi
     [ -f "$cache/build/$release/tree/daemon/netshared" ] && [ " ${steps[*]} " = " netns " ] ||
         make_build "$release" || return
