@@ -35,7 +35,9 @@ static bool was_told(struct absent *a, const char *name)
     return false;
 }
 
-static void tell(struct absent *a, const struct nsh_policy *p, const char *name)
+/* `other`: the other side of a share; a name that is used there can't be meant. */
+static void tell(struct absent *a, const struct nsh_policy *p, const char *name,
+        const struct nsh_device_list *other)
 {
     const char *near, *path;
     char hint[64] = "'ip -brief link' shows what there is";
@@ -44,7 +46,7 @@ static void tell(struct absent *a, const struct nsh_policy *p, const char *name)
     if (!a->links)
         a->links = if_nameindex();
     near = a->links ? nsh_nearest(name, next_link, a->links) : NULL;
-    if (near)
+    if (near && !(other && nsh_device_list_has(other, near)))
         snprintf(hint, sizeof hint, "write '%s', if that is the one", near);
     path = nsh_origins_resolve(a->d->config->origins, p->origin, &line);
     nsh_diag_add(a->to, NSH_DIAG_WARNING, path, line, 0, hint,
@@ -52,8 +54,8 @@ static void tell(struct absent *a, const struct nsh_policy *p, const char *name)
             p->name);
 }
 
-static void look_for(
-        struct absent *a, const struct nsh_policy *p, const struct nsh_device_list *list)
+static void look_for(struct absent *a, const struct nsh_policy *p,
+        const struct nsh_device_list *list, const struct nsh_device_list *other)
 {
     if (p->disabled || p->when != NSH_NO_GATE)
         return;
@@ -62,7 +64,7 @@ static void look_for(
 
         if (*name != '\0' && name[strlen(name) - 1] != '+' && if_nametoindex(name) == 0 &&
                 !was_told(a, name))
-            tell(a, p, name);
+            tell(a, p, name, other);
     }
 }
 
@@ -72,15 +74,15 @@ void nsh_advise_absent_devices(const struct nsh_desired *d, struct nsh_diags *to
     struct absent a = {.d = d, .to = to};
 
     for (size_t i = 0; i < c->n_masquerades; i++)
-        look_for(&a, &c->masquerades[i].policy, &c->masquerades[i].out);
+        look_for(&a, &c->masquerades[i].policy, &c->masquerades[i].out, NULL);
     for (size_t i = 0; i < c->n_shares; i++) {
-        look_for(&a, &c->shares[i].policy, &c->shares[i].lan);
-        look_for(&a, &c->shares[i].policy, &c->shares[i].wan);
+        look_for(&a, &c->shares[i].policy, &c->shares[i].lan, &c->shares[i].wan);
+        look_for(&a, &c->shares[i].policy, &c->shares[i].wan, &c->shares[i].lan);
     }
     for (size_t i = 0; i < c->n_port_forwards; i++)
-        look_for(&a, &c->port_forwards[i].policy, &c->port_forwards[i].in);
+        look_for(&a, &c->port_forwards[i].policy, &c->port_forwards[i].in, NULL);
     for (size_t i = 0; i < c->n_network_maps; i++)
-        look_for(&a, &c->network_maps[i].policy, &c->network_maps[i].devices);
+        look_for(&a, &c->network_maps[i].policy, &c->network_maps[i].devices, NULL);
     if (a.links)
         if_freenameindex(a.links);
 }

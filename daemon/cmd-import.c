@@ -232,7 +232,7 @@ int nsh_command_import(const struct nsh_options *o)
     nsh_autofree char *text = NULL;
     size_t size;
     FILE *to;
-    int code = read_all(o, &m), q;
+    int code = read_all(o, &m);
 
     if (code != NSH_EXIT_OK)
         return code;
@@ -244,6 +244,5 @@ int nsh_command_import(const struct nsh_options *o)
         return nsh_complain("cannot write it: %s", strerror(ENOMEM));
     if (code != NSH_EXIT_OK)
         return code;
-    q = nsh_write_file(o->output, text);
-    return q < 0 ? nsh_complain("cannot write %s: %s", o->output, strerror(-q)) : NSH_EXIT_OK;
+    return nsh_write_output(o->output, text);
 }

@@ -25,9 +25,9 @@ int nsh_command_metrics(const struct nsh_options *o)
                 o->openmetrics ? NSH_CONTROL_OPENMETRICS : NSH_CONTROL_METRICS, &text);
     if (e < 0)
         return nsh_no_answer(o, e);
-    if (o->output) {
-        e = nsh_write_file(o->output, text);
-        return e < 0 ? nsh_complain("cannot write %s: %s", o->output, strerror(-e)) : NSH_EXIT_OK;
-    }
-    return fputs(text, stdout) == EOF || fflush(stdout) != 0 ? NSH_EXIT_FAILED : NSH_EXIT_OK;
+    if (o->output)
+        return nsh_write_output(o->output, text);
+    return fputs(text, stdout) == EOF || fflush(stdout) != 0
+                   ? nsh_complain("cannot write it: %s", strerror(errno))
+                   : NSH_EXIT_OK;
 }

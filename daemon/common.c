@@ -147,21 +147,21 @@ int nsh_writer_state(const struct nsh_options *o, struct nsh_state **ret)
 }
 
 /* Under another name first, then in place of the old. */
-int nsh_write_file(const char *path, const char *text)
+static int replace_file(const char *path, mode_t mode, const char *text)
 {
     nsh_autofree char *next = NULL;
     FILE *to;
 
     if (asprintf(&next, "%s.%d.new", path, (int)getpid()) < 0)
         return -ENOMEM;
-    nsh_autoclose int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    nsh_autoclose int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
         return -errno;
     to = fdopen(fd, "w");
     if (!to)
         return -errno;
     (void)NSH_TAKE_FD(fd);
-    int e = fputs(text, to) == EOF || fflush(to) != 0 || fchmod(fileno(to), 0644) < 0 ? -errno : 0;
+    int e = fputs(text, to) == EOF || fflush(to) != 0 || fchmod(fileno(to), mode) < 0 ? -errno : 0;
     if (fclose(to) != 0 && e == 0)
         e = -errno;
     if (e == 0 && rename(next, path) < 0)
@@ -169,4 +169,17 @@ int nsh_write_file(const char *path, const char *text)
     if (e < 0)
         (void)unlink(next);
     return e;
+}
+
+/* A device or a pipe in its place would be gone; who wants that says so to a shell. */
+int nsh_write_output(const char *path, const char *text)
+{
+    struct stat st;
+    bool there = lstat(path, &st) == 0;
+    int e;
+
+    if (there && !S_ISREG(st.st_mode))
+        return nsh_complain("cannot write %s: it is there, and no regular file", path);
+    e = replace_file(path, there ? st.st_mode & 0777 : 0644, text);
+    return e < 0 ? nsh_complain("cannot write %s: %s", path, strerror(-e)) : NSH_EXIT_OK;
 }

@@ -26,8 +26,11 @@ uint64_t nsh_clock(void *userdata);
 uint64_t nsh_realtime(void);
 /* Fills it with what nobody can guess. Never waits: early at boot it may be guessed after all. */
 void nsh_random(void *ret, size_t size);
-/* The text as a file, of which nobody ever sees half. 0 or negative errno. */
-int nsh_write_file(const char *path, const char *text);
+/*
+ * The text as a file, of which nobody ever sees half. One that is there is replaced and keeps its
+ * mode; what is no regular file is refused. The command's exit code, after telling what is wrong.
+ */
+int nsh_write_output(const char *path, const char *text);
 /* The right to write in this network namespace; -1: not taken. */
 struct nsh_writer {
     int lock_fd;

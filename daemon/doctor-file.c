@@ -29,20 +29,22 @@ static const char *next_link(void *userdata, size_t i)
     return i < s->n_links ? s->links[i].name : NULL;
 }
 
-/* "write 'eth0'", or what there is. */
-static const char *other_name(const struct nsh_survey *s, const char *name, char *buf, size_t size)
+/* "write 'eth0'", or what there is; but nothing of `taken`, the other side of a share. */
+static const char *other_name(const struct nsh_survey *s, const char *name,
+        const struct nsh_device_list *taken, char *buf, size_t size)
 {
     const char *near = nsh_nearest(name, next_link, (void *)s);
     size_t n;
 
-    if (near) {
+    if (near && !(taken && nsh_device_list_has(taken, near))) {
         snprintf(buf, size, "write '%s', if that is the one", near);
         return buf;
     }
     snprintf(buf, size, "there is no other");
     n = 0;
     for (size_t i = 0; i < s->n_links && n + IFNAMSIZ + 8 < size; i++)
-        if (!s->links[i].alias && strcmp(s->links[i].name, "lo") != 0)
+        if (!s->links[i].alias && strcmp(s->links[i].name, "lo") != 0 &&
+                !(taken && nsh_device_list_has(taken, s->links[i].name)))
             n += (size_t)snprintf(buf + n, size - n, "%s%s",
                     n == 0 ? "write one that there is: " : ", ", s->links[i].name);
     return buf;
@@ -59,7 +61,8 @@ static bool was_told(struct naming *n, const char *name)
     return false;
 }
 
-static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate_id when)
+static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate_id when,
+        const struct nsh_device_list *taken)
 {
     const struct nsh_survey_link *l = nsh_survey_link(&n->d->survey, name);
     char fix[256], word[64];
@@ -68,7 +71,7 @@ static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate
             !nsh_desired_is_open(n->d->desired, when) || was_told(n, name))
         return;
     if (!l) {
-        doctor_find(n->d, at, other_name(&n->d->survey, name, fix, sizeof fix),
+        doctor_find(n->d, at, other_name(&n->d->survey, name, taken, fix, sizeof fix),
                 "there is no interface '%s' now", name);
         return;
     }
@@ -76,11 +79,11 @@ static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate
     doctor_find(n->d, at, fix, "the interface '%s' is switched off", name);
 }
 
-static void look_for_all(
-        struct naming *n, const struct nsh_device_list *list, const struct nsh_policy *p)
+static void look_for_all(struct naming *n, const struct nsh_device_list *list,
+        const struct nsh_device_list *taken, const struct nsh_policy *p)
 {
     for (uint32_t i = 0; i < list->n && !p->disabled; i++)
-        look_for(n, list->items[i], p->origin, p->when);
+        look_for(n, list->items[i], p->origin, p->when, taken);
 }
 
 static void look_for_links(struct naming *n)
@@ -97,7 +100,7 @@ static void look_for_links(struct naming *n)
             if (link == NSH_NO_LINK || seen[link])
                 continue;
             seen[link] = nsh_desired_is_open(d, p->when);
-            look_for(n, d->links[link].name, d->routes[i].origin, p->when);
+            look_for(n, d->links[link].name, d->routes[i].origin, p->when, NULL);
         }
     }
 }
@@ -115,19 +118,19 @@ void doctor_interfaces(struct doctor *d)
     for (size_t i = 0; i < d->desired->n_rules; i++) {
         const struct nsh_rule *r = &d->desired->rules[i];
 
-        look_for(n, r->iif, r->origin, r->when);
-        look_for(n, r->oif, r->origin, r->when);
+        look_for(n, r->iif, r->origin, r->when, NULL);
+        look_for(n, r->oif, r->origin, r->when, NULL);
     }
     for (size_t i = 0; i < c->n_masquerades; i++)
-        look_for_all(n, &c->masquerades[i].out, &c->masquerades[i].policy);
+        look_for_all(n, &c->masquerades[i].out, NULL, &c->masquerades[i].policy);
     for (size_t i = 0; i < c->n_shares; i++) {
-        look_for_all(n, &c->shares[i].lan, &c->shares[i].policy);
-        look_for_all(n, &c->shares[i].wan, &c->shares[i].policy);
+        look_for_all(n, &c->shares[i].lan, &c->shares[i].wan, &c->shares[i].policy);
+        look_for_all(n, &c->shares[i].wan, &c->shares[i].lan, &c->shares[i].policy);
     }
     for (size_t i = 0; i < c->n_port_forwards; i++)
-        look_for_all(n, &c->port_forwards[i].in, &c->port_forwards[i].policy);
+        look_for_all(n, &c->port_forwards[i].in, NULL, &c->port_forwards[i].policy);
     for (size_t i = 0; i < c->n_network_maps; i++)
-        look_for_all(n, &c->network_maps[i].devices, &c->network_maps[i].policy);
+        look_for_all(n, &c->network_maps[i].devices, NULL, &c->network_maps[i].policy);
 }
 
 /* ---- gateways ---- */

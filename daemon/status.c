@@ -16,6 +16,16 @@ static size_t sum(const struct nsh_counts *c, enum nsh_object_state state)
            c->forwarding[state] + c->probes[state];
 }
 
+/* Whatever is not, is to be looked at. */
+static bool is_as_wanted(const struct nsh_counts *c)
+{
+    for (int state = 0; state < NSH_OBJECT_STATES; state++)
+        if (state != NSH_OBJECT_HELD && state != NSH_OBJECT_STANDBY &&
+                state != NSH_OBJECT_DISABLED && sum(c, (enum nsh_object_state)state) > 0)
+            return false;
+    return true;
+}
+
 const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t size)
 {
     static const enum nsh_object_state others[] = {NSH_OBJECT_STANDBY, NSH_OBJECT_PENDING,
@@ -156,14 +166,12 @@ char *nsh_status_json(const struct nsh_status *s)
     struct lister l = {.objects = json_array(), .traffic = s->traffic, .now = s->now};
     json_t *root = json_object();
     struct nsh_counts c;
-    size_t total, shown, as_wanted;
+    size_t total, shown;
     char *text;
 
     total = nsh_reconciler_each(s->reconciler, NSH_STATUS_OBJECTS_MAX, list_object, &l);
     shown = json_array_size(l.objects);
     nsh_reconciler_count(s->reconciler, &c);
-    as_wanted =
-            sum(&c, NSH_OBJECT_HELD) + sum(&c, NSH_OBJECT_STANDBY) + sum(&c, NSH_OBJECT_DISABLED);
     json_object_set_new(root, "version", json_string(NSH_VERSION));
     json_object_set_new(root, "pid", json_integer(getpid()));
     json_object_set_new(root, "config", json_string(s->config));
@@ -171,7 +179,7 @@ char *nsh_status_json(const struct nsh_status *s)
     if (s->both)
         json_object_set_new(root, "both_firewalls", json_string(s->both));
     json_object_set_new(
-            root, "state", json_string(s->problem || as_wanted < total ? "degraded" : "running"));
+            root, "state", json_string(s->problem || !is_as_wanted(&c) ? "degraded" : "running"));
     if (s->problem)
         json_object_set_new(root, "problem", json_string(s->problem));
     if (s->trial_left > 0)

@@ -382,6 +382,14 @@ int nsh_config_load_archive(int fd, struct nsh_diags *diags, struct nsh_config *
     return 0;
 }
 
+bool nsh_device_list_has(const struct nsh_device_list *list, const char *name)
+{
+    for (uint32_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i], name) == 0)
+            return true;
+    return false;
+}
+
 void nsh_config_each_policy(const struct nsh_config *c, nsh_config_policy *each, void *userdata)
 {
     for (size_t i = 0; i < c->n_masquerades; i++)

@@ -71,6 +71,9 @@ struct nsh_device_list {
     uint32_t n;
 };
 
+/* By its very name. */
+bool nsh_device_list_has(const struct nsh_device_list *list, const char *name);
+
 /* Ports; none: any. */
 struct nsh_range_list {
     const struct nsh_range *items;

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 
@@ -152,6 +153,15 @@ def _():
         result = d.cli("metrics", "--output", "/nonexistent/x.prom")
         equal(result.returncode, 1, "exit code where it can't be written")
         contains(result.stderr, "/nonexistent/x.prom: No such file", "why")
+        os.chmod(path, 0o640)
+        d.cli("metrics", "--output", path, check=True)
+        equal(os.stat(path).st_mode & 0o777, 0o640, "the mode that it had")
+        fifo = os.path.join(d.base, "fifo")
+        os.mkfifo(fifo)
+        result = d.cli("metrics", "--output", fifo)
+        equal(result.returncode, 1, "exit code for a pipe")
+        contains(result.stderr, "no regular file", "why")
+        check(stat.S_ISFIFO(os.stat(fifo).st_mode), "it is there yet")
         d.stop()
 
 

@@ -33,6 +33,7 @@ def _():
             w.router.iptables("-P FORWARD " + policy)
             w.router.iptables("-P FORWARD " + policy, family=6)
             d = Daemon(w.router, SHARE % "forward").start()
+            equal(d.status()["state"], "running", "the state of all")
             equal((udp_peer(w.client, SERVER4), tcp_peer(w.client, SERVER4)), (WAN4, WAN4), "IPv4")
             equal((udp_peer(w.client, SERVER6), tcp_peer(w.client, SERVER6)),
                   (CLIENT6, CLIENT6), "IPv6")

@@ -111,6 +111,12 @@ def _():
         contains(result.stderr, "%s:8: warning" % d.config, "its place")
         contains(result.stderr, "write 'eth1', if that is the one", "its hint")
         check("ppp" not in result.stderr, result.stderr)
+        # The other side of a share can't be meant.
+        result = d.reload("version: 1\nshare: [{name: home, lan: eth7, wan: eth1}]\n")
+        contains(result.stderr, "write 'eth0', if that is the one", "the hint")
+        result = d.reload("version: 1\nshare: [{name: home, lan: eth7, wan: eth0}]\n")
+        check("write 'eth0'" not in result.stderr, result.stderr)
+        check("write 'eth0'" not in d.cli("check").stderr, "what check says of it")
         # What waits for it says so already.
         equal(d.reload(BASIC.replace("out: [eth1]", "out: [tun0]\n    when: {dev-up: tun0}")).stderr,
               "", "what is said of one that is waited for")
