@@ -56,7 +56,7 @@ newcomer_uses_tabs() {
 newcomer_names_a_wrong_interface() {
     connected && readme_file | sed s/wan0/eth7/ >$config || return
     has "warning: there is no interface 'eth7' now$" netshared check &&
-        has '^  hint: write one that there is: lan0, wan0$' netshared check &&
+        has '^  hint: write one that there is: wan0$' netshared check &&
         expect 0 systemctl reload $unit && entry "MESSAGE=.*there is no interface 'eth7' now" &&
         has "there is no interface 'eth7' now \($config:4\)" netshared doctor || return
     sed -i s/eth7/wan0/ $config
