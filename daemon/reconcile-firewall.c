@@ -129,14 +129,17 @@ static void look_for_culprit(struct nsh_reconciler *r, int family)
     r->firewall_culprit_pid = (pid_t)who.pid;
 }
 
+/* A guard that comes to stand belongs to what blocked its policy, and of that was told. */
 static bool is_touched(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
         int family, enum nsh_table table, size_t i)
 {
-    return in_table(&r->desired->chains[i], family, table) && !r->desired->chains[i].blocked &&
+    const struct nsh_chain *c = &r->desired->chains[i];
+
+    return in_table(c, family, table) && (!c->blocked || c->guarded) &&
            nsh_firewall_plan_touches(plan, i);
 }
 
-/* Else it is about chains that nobody wants, or guards. */
+/* Else it is about chains that nobody wants, or new guards. */
 static bool touches_some(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
         int family, enum nsh_table table)
 {
@@ -146,15 +149,28 @@ static bool touches_some(const struct nsh_reconciler *r, const struct nsh_firewa
     return false;
 }
 
-/* Of a guard nothing is told, and its policy is pending as before. */
+/* Its policy is pending as before. */
+static void guard_mended(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, size_t i)
+{
+    if (r->desired->chains[i].guarded && !r->settling && nsh_firewall_plan_touches(plan, i)) {
+        reconcile_repaired(r, NSH_OBJECT_CHAIN + i);
+        reconcile_note_drift(r, i, NSH_REPORT_RESTORED, nsh_firewall_plan_reason(plan, i));
+    }
+    r->desired->chains[i].guarded = true;
+}
+
 static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table, bool wrote)
 {
     if (wrote && !r->settling && !touches_some(r, plan, family, table))
         reconcile_repaired(r, table_id(family, table));
     for (size_t i = 0; i < r->desired->n_chains; i++) {
-        if (!in_table(&r->desired->chains[i], family, table) || r->desired->chains[i].blocked)
+        if (!in_table(&r->desired->chains[i], family, table))
             continue;
+        if (r->desired->chains[i].blocked) {
+            guard_mended(r, plan, i);
+            continue;
+        }
         if (wrote && nsh_firewall_plan_touches(plan, i))
             chain_mended(r, plan, i);
         r->chain_states[i] = NSH_OBJECT_HELD;
@@ -212,7 +228,8 @@ static bool may_mend(struct nsh_reconciler *r, size_t i, uint64_t *until)
     char text[96];
 
     /* What is back from standby, or was blocked, is no drift. */
-    if (r->chain_states[i] == NSH_OBJECT_STANDBY || r->chain_states[i] == NSH_OBJECT_PENDING)
+    if (r->chain_states[i] == NSH_OBJECT_STANDBY ||
+            (r->chain_states[i] == NSH_OBJECT_PENDING && !r->desired->chains[i].blocked))
         return true;
     may = reconcile_may_repair(r, NSH_OBJECT_CHAIN + i, &its, &fight);
     if (!may && its < *until)
@@ -244,7 +261,7 @@ static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *
     if (*wait == 0 || until < *wait)
         *wait = until;
     for (size_t i = 0; i < r->desired->n_chains; i++) {
-        if (!is_touched(r, plan, family, table, i))
+        if (!is_touched(r, plan, family, table, i) || r->desired->chains[i].blocked)
             continue;
         r->chain_states[i] = NSH_OBJECT_WRONG;
         nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, backing_off);

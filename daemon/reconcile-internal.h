@@ -437,7 +437,8 @@ struct report_args {
     const char *culprit; /* NULL: not certain */
     pid_t culprit_pid;
     uint64_t count;
-    bool both; /* of a policy: in both families */
+    bool both;  /* of a policy: in both families */
+    bool drops; /* what stands of a policy that is pending */
 };
 void report_route(
         struct nsh_reconciler *r, const struct nsh_route *route, const struct report_args *args);

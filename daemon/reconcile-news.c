@@ -126,7 +126,8 @@ static void finish_repair(
         const struct nsh_reconciler *r, struct story *s, const struct drift *d, size_t n)
 {
     bool gone = s->alike && strcmp(s->first->text, "missing") == 0;
-    bool several = r->desired->chains[s->first->chain].kind > NSH_POLICY_MASQUERADE;
+    const struct nsh_chain *c = &r->desired->chains[s->first->chain];
+    bool several = c->kind > NSH_POLICY_MASQUERADE && !c->blocked;
 
     s->cause = !s->alike ? "changed" : s->first->text;
     if (gone && s->certain && s->first->culprit_pid != 0)
@@ -154,6 +155,7 @@ static void tell_story(struct nsh_reconciler *r, const struct story *s, bool bot
             .cause = s->cause,
             .detail = s->detail[0] ? s->detail : NULL,
             .both = both,
+            .drops = r->desired->chains[s->first->chain].blocked,
             .culprit = s->certain && s->first->culprit_pid != 0 ? s->first->culprit : NULL,
             .culprit_pid = s->certain ? s->first->culprit_pid : 0,
     };

@@ -202,6 +202,7 @@ void report_chain(
             .name = args->both ? chain->policy : report_chain_name(r, chain, name, sizeof name),
             .policy = policy ? chain->policy : NULL,
             .families = args->both ? NSH_REPORT_IPV4 | NSH_REPORT_IPV6 : family_bit(chain->family),
+            .drops = args->drops,
     };
 
     send_report(r, &report, args, chain->origin);

@@ -36,6 +36,8 @@ static void put_detail(FILE *to, const char *detail)
 
 static void put_subject(FILE *to, const struct nsh_report *r)
 {
+    if (r->drops)
+        fputs("the drops of ", to);
     if (r->object)
         put(to, r->object);
     if (r->object && r->name)
@@ -44,6 +46,8 @@ static void put_subject(FILE *to, const struct nsh_report *r)
         put(to, r->name);
     if (!r->object && !r->name)
         fputs("something", to);
+    if (r->drops)
+        fputs(", which is pending,", to);
 }
 
 static void put_culprit(FILE *to, const struct nsh_report *r, const char *before, const char *after)
@@ -137,13 +141,22 @@ static bool is_said(const char *what)
            strncmp(what, "held ", 5) == 0;
 }
 
+/* Of one thing, or of several: "was removed", "were removed". */
+static void put_said(FILE *to, const char *said, bool several)
+{
+    if (several && strncmp(said, "was ", 4) == 0)
+        fprintf(to, " were %s", said + 4);
+    else
+        fprintf(to, " %s", said);
+}
+
 /* " was removed", " had 2 of 5 rules changed", " was lost (link eth0 went down)". */
-static void put_happening(FILE *to, const char *what, bool *ret_agent)
+static void put_happening(FILE *to, const char *what, bool several, bool *ret_agent)
 {
     *ret_agent = false;
     for (size_t i = 0; what && i < NSH_ARRAY_SIZE(happenings); i++) {
         if (strcmp(what, happenings[i].word) == 0) {
-            fprintf(to, " %s", happenings[i].said);
+            put_said(to, happenings[i].said, several);
             *ret_agent = happenings[i].agent;
             return;
         }
@@ -166,7 +179,7 @@ static void say_restored(FILE *to, const struct nsh_report *r)
     bool agent;
 
     put_subject(to, r);
-    put_happening(to, what, &agent);
+    put_happening(to, what, r->drops, &agent);
     if (agent)
         put_culprit(to, r, " ", "");
     else
@@ -305,7 +318,7 @@ static void say_behind(FILE *to, const struct nsh_report *r)
 static void say_fight(FILE *to, const struct nsh_report *r)
 {
     put_subject(to, r);
-    fputs(" keeps being undone", to);
+    fputs(r->drops ? " keep being undone" : " keeps being undone", to);
     put_culprit(to, r, " ", "");
     put_detail(to, r->detail);
     fputs("; repairs wait longer from now on", to);

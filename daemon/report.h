@@ -52,6 +52,7 @@ struct nsh_report {
     const char *name;    /* "10.20.0.0/16 via 192.168.1.1", "lan-out", "ipv6"; may be NULL. Of a
                             policy that has both families and is told of in one: "home (ipv4)" */
     const char *policy;  /* the policy's name alone: NETSHARED_POLICY; may be NULL */
+    bool drops;          /* of a policy that is pending: what it drops meanwhile */
     unsigned families;   /* bits of NSH_REPORT_IPV4, …; 0: of none */
     const char *cause;   /* "start", "reload", "removed", "replaced", "link eth0 went down",
                             "resync", "poll", …; may be NULL */

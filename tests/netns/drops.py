@@ -512,6 +512,12 @@ for firewall in BOTH:
             equal(d.object("home", "share")["state"], "pending", "the share")
             equal(tcp_peer(w.server, CLIENT4, timeout=0.3), None, "from outside, while it is pending")
             mark = d.mark()
+            w.router.run(*{"iptables": ("iptables-legacy", "-F", "NETSHARED-home"), "nftables": (
+                "nft", "flush", "chain", "ip", "netshared", "filter-home")}[firewall])
+            d.wait_log(r"the drops of share home, which is pending, were flushed.*; restored",
+                       since=mark)
+            equal(tcp_peer(w.server, CLIENT4, timeout=0.3), None, "from outside, restored")
+            mark = d.mark()
             w.router.run("nft", "delete table inet firewalld")
             d.wait_state("home", "held", "share")
             d.wait_log(r"share home \(ipv4\) added|share home added", since=mark)

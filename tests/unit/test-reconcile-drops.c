@@ -382,6 +382,39 @@ static void test_a_guard(void **state)
     assert_stable(w);
 }
 
+/* Damage to it is drift like any other, though the share is pending before and after. */
+static void test_a_guard_is_damaged(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    drop(w, CHAIN, NSH_FAKE_DROP_REFUSES);
+    want_desired(w, guarded_share(), NSH_OCCASION_START);
+    run(w);
+    assert_int_equal(count_told(w, NSH_REPORT_RESTORED), 0);
+    resync(w);
+    assert_int_equal(count_told(w, NSH_REPORT_RESTORED), 0);
+    forget(w);
+    somebody(w, "iptables -t filter -F NETSHARED-home");
+    poll_tables(w);
+    assert_string_equal(the_told(w, NSH_REPORT_RESTORED, "share", "home")->cause, "flushed");
+    assert_told(w, 1);
+    assert_guard_alone(w);
+    for (int i = 0; i < 12 && count_told(w, NSH_REPORT_FIGHT) == 0; i++) {
+        somebody(w, "iptables -t filter -F NETSHARED-home");
+        poll_tables(w);
+    }
+    the_told(w, NSH_REPORT_FIGHT, "share", "home");
+    assert_state(w, "share", "home", NSH_OBJECT_PENDING);
+    /* It has to wait, and then it is there again. */
+    forget(w);
+    poll_tables(w);
+    assert_told(w, 0);
+    pass_time(w, 2 * SECOND);
+    assert_guard_alone(w);
+    the_told(w, NSH_REPORT_RESTORED, "share", "home");
+}
+
 /* One of its steps fails, the last one too; and when not even the guard can be, nothing else waits
  * for it. */
 static void test_a_guard_after_a_failure(void **state)
@@ -501,6 +534,7 @@ int main(void)
             rw_test(test_a_gate_meanwhile),
             rw_test(test_it_can_not_be_written),
             rw_test(test_a_guard),
+            rw_test(test_a_guard_is_damaged),
             rw_test(test_a_guard_after_a_failure),
             rw_test(test_what_is_masqueraded),
             rw_test(test_in_the_other_firewall),
