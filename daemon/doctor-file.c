@@ -11,6 +11,7 @@
 #include "doctor.h"
 #include "nearest.h"
 #include "resolve.h"
+#include "text.h"
 
 /* ---- interfaces ---- */
 
@@ -75,7 +76,7 @@ static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate
                 "there is no interface '%s' now", name);
         return;
     }
-    snprintf(fix, sizeof fix, "run: ip link set %s up", doctor_quote(name, word, sizeof word));
+    snprintf(fix, sizeof fix, "run: ip link set %s up", nsh_text_word(name, word, sizeof word));
     doctor_find(n->d, at, fix, "the interface '%s' is switched off", name);
 }
 

@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "doctor.h"
+#include "text.h"
 
 #define LOOK_MAX 256U /* addresses of one map */
 
@@ -74,7 +75,7 @@ static union nsh_addr at(const struct nsh_prefix *p, unsigned i)
 static void tell_of_unanswered(struct doctor *d, const struct outside *o, const union nsh_addr *a)
 {
     const struct nsh_network_map *m = o->map;
-    char prefix[NSH_PREFIX_TEXT], address[NSH_ADDR_TEXT], fix[320];
+    char prefix[NSH_PREFIX_TEXT], address[NSH_ADDR_TEXT], dev[NSH_TEXT_DEVICE], fix[512];
 
     nsh_prefix_format(&m->outside, prefix);
     nsh_addr_format(m->outside.family, a, address);
@@ -87,7 +88,7 @@ static void tell_of_unanswered(struct doctor *d, const struct outside *o, const 
         snprintf(fix, sizeof fix,
                 "have the router there route %s to this machine; or, for each address: sysctl -w "
                 "net/ipv6/conf/%s/proxy_ndp=1 && ip neigh add proxy %s dev %s",
-                prefix, o->link->name, address, o->link->name);
+                prefix, nsh_text_word(o->link->name, dev, sizeof dev), address, dev);
     doctor_find(d, m->policy.origin, fix,
             "nobody answers for %s at '%s': the outside addresses of '%s' are of that link's own "
             "subnet, and this machine does not have them",

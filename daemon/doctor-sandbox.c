@@ -18,6 +18,7 @@
 
 #include "cleanup.h"
 #include "doctor.h"
+#include "text.h"
 
 struct rights {
     uint64_t capabilities;
@@ -195,7 +196,8 @@ static const char *reading_fix(
     snprintf(buf, size, "%s/usr/lib/tmpfiles.d/netshared.conf", d->root);
     if (access(buf, F_OK) == 0)
         return "run: systemd-tmpfiles --create netshared.conf";
-    snprintf(buf, size, "run: setfacl -m u:%u:r %s", r->uid, doctor_quote(path, word, sizeof word));
+    snprintf(
+            buf, size, "run: setfacl -m u:%u:r %s", r->uid, nsh_text_word(path, word, sizeof word));
     return buf;
 }
 

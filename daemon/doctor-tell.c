@@ -207,24 +207,6 @@ bool doctor_is_undone(const json_t *object)
 
 /* ---- commands ---- */
 
-const char *doctor_quote(const char *text, char *buf, size_t size)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-+=./:,@%";
-    size_t n = 0;
-
-    if (*text != '\0' && text[strspn(text, plain)] == '\0') {
-        snprintf(buf, size, "%s", text);
-        return buf;
-    }
-    n = (size_t)snprintf(buf, size, "'");
-    for (; *text && n + 6 < size; text++)
-        n += *text == '\'' ? (size_t)snprintf(buf + n, size - n, "'\\''")
-                           : (size_t)snprintf(buf + n, size - n, "%c", *text);
-    snprintf(buf + n, size - n, "'");
-    return buf;
-}
-
 const char *doctor_command(const struct doctor *d, const char *words, char *buf, size_t size)
 {
     const struct nsh_options *o = d->options;
@@ -241,7 +223,7 @@ const char *doctor_command(const struct doctor *d, const char *words, char *buf,
     for (size_t i = 0; i < NSH_ARRAY_SIZE(options) && n < size; i++)
         if (options[i].value && strcmp(options[i].value, options[i].otherwise) != 0)
             n += (size_t)snprintf(buf + n, size - n, " --%s %s", options[i].option,
-                    doctor_quote(options[i].value, word, sizeof word));
+                    nsh_text_word(options[i].value, word, sizeof word));
     return buf;
 }
 
@@ -277,6 +259,6 @@ const char *doctor_sysctl_fix(const char *key, int value, char *buf, size_t size
         if (*p == '/')
             *p = '.';
     snprintf(buf, size, "run: sysctl -w %s  # to keep it: a line in /etc/sysctl.d/60-local.conf",
-            doctor_quote(name, word, sizeof word));
+            nsh_text_word(name, word, sizeof word));
     return buf;
 }

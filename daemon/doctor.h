@@ -84,8 +84,6 @@ uint64_t doctor_number_of(const json_t *o, const char *key);
 /* It waits before it repairs the object again. */
 bool doctor_is_undone(const json_t *object);
 
-/* As a word of a shell's; returns buf. */
-const char *doctor_quote(const char *text, char *buf, size_t size);
 /* "run: netshared WORDS", with this command's options; returns buf. */
 const char *doctor_command(const struct doctor *d, const char *words, char *buf, size_t size);
 #define DOCTOR_KEY 96

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "text.h"
 
 /* ---- arrival ---- */
 
@@ -52,12 +53,12 @@ static const char *leaving(
 static void stop_strict(
         struct explain *e, const char *dev, const struct nsh_way *back, const char *source)
 {
-    char fix[256], other[IFNAMSIZ];
+    char fix[256], other[IFNAMSIZ], word[NSH_TEXT_DEVICE];
     bool nowhere = !back->route || back->route->props->n_nexthops == 0;
 
     snprintf(fix, sizeof fix,
             "a route to %s by %s, or the loose filter: sysctl -w net/ipv4/conf/%s/rp_filter=2",
-            source, dev, dev);
+            source, dev, nsh_text_word(dev, word, sizeof word));
     if (nowhere)
         explain_stop(e, fix,
                 "the reverse-path filter of %s is strict, and no route leads back to %s", dev,
@@ -111,7 +112,7 @@ bool explain_reverse_path(struct explain *e, const char *dev, uint32_t ifindex,
 /* An address of this machine as the source of what comes in. */
 static bool is_martian(struct explain *e)
 {
-    char fix[128], source[NSH_ADDR_TEXT];
+    char fix[160], source[NSH_ADDR_TEXT], word[NSH_TEXT_DEVICE];
 
     if (e->first.family == AF_INET && e->first.src.bytes[0] == IN_LOOPBACKNET) {
         explain_say(e, "127.0.0.0/8 is for what stays on one machine.");
@@ -121,7 +122,8 @@ static bool is_martian(struct explain *e)
     if (e->first.family != AF_INET || !explain_is_own(e, &e->first.src, 0) ||
             effective(e, "net/ipv4/conf/*/accept_local", e->first.in) > 0)
         return false;
-    snprintf(fix, sizeof fix, "sysctl -w net/ipv4/conf/%s/accept_local=1", e->first.in);
+    snprintf(fix, sizeof fix, "sysctl -w net/ipv4/conf/%s/accept_local=1",
+            nsh_text_word(e->first.in, word, sizeof word));
     nsh_addr_format(e->first.family, &e->first.src, source);
     explain_say(e, "%s is an address of this machine itself.", source);
     explain_stop(e, fix, "what comes in by %s from %s, an address of this machine, is dropped",

@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "explain.h"
+#include "text.h"
 
 bool explain_is_private(int family, const union nsh_addr *addr)
 {
@@ -137,9 +138,10 @@ bool explain_is_silent(struct explain *e)
 static void stop_unclaimed(struct explain *e, const struct explain_link *l,
         const union nsh_addr *addr, const char *consequence)
 {
-    char text[NSH_ADDR_TEXT], fix[384];
+    char text[NSH_ADDR_TEXT], dev[NSH_TEXT_DEVICE], fix[640];
     bool six = e->first.family == AF_INET6;
 
+    nsh_text_word(l->dev, dev, sizeof dev);
     nsh_addr_format(e->first.family, addr, text);
     if (six)
         snprintf(fix, sizeof fix,
@@ -147,14 +149,14 @@ static void stop_unclaimed(struct explain *e, const struct explain_link *l,
                 "ip "
                 "-6 neigh add proxy %s dev %s; or a route to it by this machine, in the routers of "
                 "that link",
-                text, l->dev, l->dev, text, l->dev);
+                text, dev, dev, text, dev);
     else
         snprintf(fix, sizeof fix,
                 "run: ip addr add %s/32 dev %s; or, also for a whole prefix, '{to: %s, type: "
                 "local, "
                 "dev: lo}' among the routes of the file; or a route to it by this machine, in the "
                 "routers of that link",
-                text, l->dev, text);
+                text, dev, text);
     explain_say(e,
             "%s is in the subnet of %s, but this machine does not answer %s for it there: %s.",
             text, l->dev, six ? "NDP" : "ARP", consequence);

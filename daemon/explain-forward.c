@@ -7,23 +7,25 @@
 #include <string.h>
 
 #include "explain.h"
+#include "text.h"
 
 /* ---- the switch ---- */
 
 static void stop_off(struct explain *e, const char *key)
 {
-    char fix[256];
+    char fix[256], word[2 * NSH_TEXT_DEVICE];
     int f = nsh_family_index(e->now.family);
 
+    nsh_text_word(key, word, sizeof word);
     if (e->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE)
-        snprintf(fix, sizeof fix, "sysctl -w %s=1, as the file says 'forwarding: leave'", key);
+        snprintf(fix, sizeof fix, "sysctl -w %s=1, as the file says 'forwarding: leave'", word);
     else if (e->desired->forwarding[f])
         snprintf(fix, sizeof fix, "%s: the file's policies need it, and the daemon switches it on",
                 e->idle ? "systemctl start netshared"
                         : "netshared status, which says why it is off");
     else
         snprintf(fix, sizeof fix,
-                "sysctl -w %s=1, or a share or masquerade in the file, which switches it on", key);
+                "sysctl -w %s=1, or a share or masquerade in the file, which switches it on", word);
     explain_say(e, "Forwarding is off: %s is 0.", key);
     explain_stop(e, fix, "forwarding is off (%s)", key);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "text.h"
 
 static void tell_coming(struct explain *e)
 {
@@ -47,12 +48,13 @@ static void stop_back(struct explain *e)
 /* IPv4 alone asks the device by which the answer comes. */
 static bool is_forwarded_back(struct explain *e)
 {
-    char fix[96];
+    char fix[160], word[NSH_TEXT_DEVICE];
 
     if (e->now.family != AF_INET ||
             explain_sysctl(e, "net/ipv4/conf/*/forwarding", e->forth.dev) != 0)
         return true;
-    snprintf(fix, sizeof fix, "sysctl -w net/ipv4/conf/%s/forwarding=1", e->forth.dev);
+    snprintf(fix, sizeof fix, "sysctl -w net/ipv4/conf/%s/forwarding=1",
+            nsh_text_word(e->forth.dev, word, sizeof word));
     explain_say(e, "Forwarding is off on %s.", e->forth.dev);
     explain_stop(e, fix, "forwarding is off on %s, by which the answer comes", e->forth.dev);
     return false;

@@ -13,6 +13,7 @@
 #include "explain.h"
 #include "probes.h"
 #include "resolve.h"
+#include "text.h"
 
 #define LACKING_MAX 3
 
@@ -289,7 +290,7 @@ static bool is_any_lacking(
 /* Its routes went with the link. */
 static bool is_in_down_link(struct explain *e, const union nsh_addr *to, char *buf, size_t size)
 {
-    char dev[IFNAMSIZ];
+    char dev[IFNAMSIZ], word[NSH_TEXT_DEVICE];
 
     for (size_t i = 0; i < e->n_addresses; i++) {
         const struct nsh_fib_address *a = &e->addresses[i];
@@ -298,7 +299,7 @@ static bool is_in_down_link(struct explain *e, const union nsh_addr *to, char *b
                 !explain_is_down(e, a->ifindex) ||
                 e->fib->ops->link_name(e->fib, a->ifindex, dev) < 0)
             continue;
-        snprintf(buf, size, "run: ip link set %s up", dev);
+        snprintf(buf, size, "run: ip link set %s up", nsh_text_word(dev, word, sizeof word));
         return true;
     }
     return false;

@@ -129,3 +129,21 @@ const char *nsh_duration_format(uint64_t usec, char buf[static NSH_DURATION_TEXT
         snprintf(buf, NSH_DURATION_TEXT, "0.%02" PRIu64 " ms", usec >= 10 ? usec / 10 : 1);
     return buf;
 }
+
+const char *nsh_text_word(const char *text, char *buf, size_t size)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-+=./:,@%";
+    size_t n = 0;
+
+    if (*text != '\0' && text[strspn(text, plain)] == '\0') {
+        snprintf(buf, size, "%s", text);
+        return buf;
+    }
+    n = (size_t)snprintf(buf, size, "'");
+    for (; *text && n + 6 < size; text++)
+        n += *text == '\'' ? (size_t)snprintf(buf + n, size - n, "'\\''")
+                           : (size_t)snprintf(buf + n, size - n, "%c", *text);
+    snprintf(buf + n, size - n, "'");
+    return buf;
+}

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define NSH_DURATION_TEXT 32
@@ -15,6 +16,10 @@ char *nsh_text_line(const char *text);
 char *nsh_text_lines(const char *text);
 /* Only what a D-Bus string may hold (UTF-8 without noncharacters); the rest becomes U+FFFD. */
 char *nsh_text_utf8(const char *text);
+
+#define NSH_TEXT_DEVICE 72 /* of a device's name as a word, at most */
+/* As a word of a shell's; returns buf. */
+const char *nsh_text_word(const char *text, char *buf, size_t size);
 
 /* "0.04 ms", "0.4 ms", "12 ms", "1.5 s", "2 min 5 s", "3 h 10 min", "4 d 2 h"; returns buf. */
 const char *nsh_duration_format(uint64_t usec, char buf[static NSH_DURATION_TEXT]);

@@ -22,7 +22,7 @@ from tap import case, check, equal, main
 from topology import CLIENT4, FAR4, Router
 
 ESC, C1, BIDI = "\x1b[31m", "\u009b31m", "\u202e"
-DEVICE, SECOND = "e" + ESC, "b;id>&2"  # 15 bytes at most
+DEVICE, SECOND, DOWN = "e" + ESC, "b;id>&2", "c;id"  # 15 bytes at most
 CHAIN, COMMENT = "x" + ESC + "$(id>&2)", "c\x1b]0;t\x07" + C1 + BIDI + "\r`id>&2`'\"\\"
 TEXT = """version: 1
 settings: {resync: 1h}
@@ -61,6 +61,8 @@ def add_devices(w):
         w.router.run("ip", "addr", "add", "192.168.%d.1/24" % number, "dev", name)
         w.router.run("ip", "link", "set", "dev", name, "up")
         w.router.run("ip", "link", "set", "dev", "p%d" % number, "up")
+    w.router.run("ip", "link", "add", "name", DOWN, "type", "veth", "peer", "name", "d;id")
+    w.router.run("ip", "addr", "add", "192.168.9.1/24", "dev", DOWN)
     w.router.run("ip", "link", "property", "add", "dev", DEVICE, "altname", "alt" + ESC)
     # In the way of one of ours, and beside them.
     w.router.run("ip", "route", "add", "198.51.101.0/24", "dev", DEVICE)
@@ -112,7 +114,7 @@ table ip others {
 def judge_commands(text):
     """Lines that are commands: a name in them is a word, whatever it would be to a shell."""
     for line in text.splitlines():
-        line = line.strip().lstrip("#").strip()
+        line = re.sub("^what helps: +run: ", "", line.strip().lstrip("#").strip())
         if re.match(r"(sudo )?(ip|iptables|nft|ipset|sysctl|chmod|chown)[a-z0-9-]* [^-]", line):
             words = shlex.shlex(line, posix=True, punctuation_chars=True)
             words.whitespace_split = True
@@ -141,6 +143,7 @@ COMMANDS = (("status",), ("status", "--json"), ("plan",), ("plan", "--json"), ("
             ("explain", CLIENT4, FAR4, "--in", "eth0"), ("explain", CLIENT4, FAR4, "--json"),
             ("explain", CLIENT4, "203.0.113.7", "--in", "eth0"),
             ("explain", CLIENT4, "10.99.0.1", "--in", "eth0"),
+            ("explain", CLIENT4, "192.168.9.7", "--in", "eth0"),
             ("explain", CLIENT4, FAR4, "--in", DEVICE),
             ("explain", CLIENT4, FAR4, "--in", "no" + ESC), ("no" + ESC,), ("status", "--no" + ESC))
 

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "text.h"
 
 /* ---- a machine's files ---- */
 
@@ -501,12 +502,13 @@ static void test_quote(void **state)
         const char *text, *word;
     } cases[] = {{"eth0", "eth0"}, {"eth0.7@x", "eth0.7@x"}, {"a b", "'a b'"},
             {"it's", "'it'\\''s'"}, {"$(x)", "'$(x)'"}, {"", "''"}};
-    char buf[64];
+    char buf[NSH_TEXT_DEVICE];
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        assert_string_equal(doctor_quote(cases[i].text, buf, sizeof buf), cases[i].word);
-    assert_true(strlen(doctor_quote("aaaaaaaa aaaaaaaaaaaaaaaaaaaa", buf, 12)) < 12);
+        assert_string_equal(nsh_text_word(cases[i].text, buf, sizeof buf), cases[i].word);
+    assert_true(strlen(nsh_text_word("'''''''''''''''", buf, sizeof buf)) < NSH_TEXT_DEVICE);
+    assert_true(strlen(nsh_text_word("aaaaaaaa aaaaaaaaaaaaaaaaaaaa", buf, 12)) < 12);
 }
 
 static void test_sysctl_names(void **state)
