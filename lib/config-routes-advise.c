@@ -30,15 +30,28 @@ static const char *device_of(const struct nsh_loader *l, const struct nsh_route 
     return l->links.links[nh->link].name[0] != '\0' ? l->links.links[nh->link].name : NULL;
 }
 
+/*
+ * If the kernel takes `b` it takes `a`: one without a gateway, or with the same. Another gateway
+ * may be in a subnet that is not there.
+ */
+static bool is_as_reachable(
+        const struct nsh_loader *l, const struct nsh_route *a, const struct nsh_route *b)
+{
+    const struct nsh_nexthop *one = a->props->nexthops, *other = b->props->nexthops;
+    const char *device = device_of(l, a), *second = device_of(l, b);
+
+    return device && second && strcmp(device, second) == 0 &&
+           (one->via_family == AF_UNSPEC || (one->via_family == other->via_family &&
+                                                    nsh_addr_cmp(&one->via, &other->via) == 0));
+}
+
 /* Whenever `b` could lead anywhere, `a` is there and has all of its packets. */
 static bool hides(const struct nsh_loader *l, const struct nsh_route *a, const struct nsh_route *b)
 {
-    const char *device = device_of(l, a), *other = device_of(l, b);
-
     if (a->tos != b->tos || a->metric >= b->metric || a->props->varies != 0 ||
             a->props->when != NSH_NO_GATE || a->props->type == RTN_THROW)
         return false;
-    return a->props->n_nexthops == 0 || (device && other && strcmp(device, other) == 0);
+    return a->props->n_nexthops == 0 || is_as_reachable(l, a, b);
 }
 
 static void warn(struct nsh_loader *l, const struct nsh_route *a, const struct nsh_route *b)

@@ -278,8 +278,10 @@ static void test_routes(void **state)
     static const struct {
         const char *a, *b, *text;
     } cases[] = {
-            {"via: 192.0.2.1, dev: eth0, metric: 7", "via: 192.0.2.2, dev: eth0, metric: 9",
+            {"via: 192.0.2.1, dev: eth0, metric: 7", "via: 192.0.2.1, dev: eth0, metric: 9",
                     hidden},
+            {"family: ipv4, dev: eth0, metric: 7", "via: 192.0.2.2, dev: eth0, metric: 9", hidden},
+            {"via: 192.0.2.1, dev: eth0, metric: 7", "via: 192.0.2.2, dev: eth0, metric: 9", NULL},
             {"type: blackhole, family: ipv4, metric: 7", "via: 192.0.2.2, metric: 9", hidden},
             {"via: 192.0.2.1, dev: eth0, metric: 7", "via: 192.0.2.2, dev: eth1, metric: 9", NULL},
             {"via: 192.0.2.1, metric: 7", "via: 192.0.2.2, metric: 9", NULL},
