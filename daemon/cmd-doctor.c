@@ -229,7 +229,9 @@ struct place {
 
 static bool ends_word(const char *text, size_t n, size_t at)
 {
-    return at >= n || !(isalnum((unsigned char)text[at]) || strchr("-_.", text[at]));
+    /* strchr() would find the NUL, too. */
+    return at >= n || text[at] == '\0' ||
+           !(isalnum((unsigned char)text[at]) || strchr("-_.", text[at]));
 }
 
 static bool find_word(void *userdata, uint32_t line, const char *text, size_t n)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "cmd-plan.h"
@@ -224,6 +225,9 @@ static int print_plan(struct planner *p, const struct nsh_options *o)
 
     if (q == 0)
         code = o->offline ? plan_offline(p, o->offline) : plan_here(p, o);
+    /* For people; who reads lines gets none. */
+    if (code == NSH_EXIT_OK && !o->json && isatty(STDOUT_FILENO))
+        puts("nothing to do");
     if (q == 0 && code != NSH_EXIT_FAILED)
         q = plan_output_end(&p->output);
     plan_output_done(&p->output);

@@ -95,8 +95,7 @@ static void tell_of_unanswered(struct doctor *d, const struct outside *o, const 
             address, o->link->name, m->policy.name);
 }
 
-/* true: told, or there is nothing to tell. */
-static bool look_on_link(struct doctor *d, const struct outside *o, const struct nsh_prefix *subnet)
+static void look_on_link(struct doctor *d, const struct outside *o, const struct nsh_prefix *subnet)
 {
     const struct nsh_prefix *part =
             subnet->length > o->map->outside.length ? subnet : &o->map->outside;
@@ -104,15 +103,16 @@ static bool look_on_link(struct doctor *d, const struct outside *o, const struct
 
     if (bits < 8)
         n = 1U << bits;
-    for (unsigned i = 0; i < n && !answers_for_others(d, o); i++) {
+    if (answers_for_others(d, o))
+        return;
+    for (unsigned i = 0; i < n; i++) {
         union nsh_addr a = at(part, i);
 
         if (!is_elsewhere(d, o, &a))
             continue;
         tell_of_unanswered(d, o, &a);
-        return true;
+        return;
     }
-    return true;
 }
 
 /* ---- elsewhere ---- */
@@ -170,9 +170,10 @@ static void look_at(struct doctor *d, const struct outside *o)
     for (size_t i = 0; i < d->survey.n_subnets; i++) {
         const struct nsh_survey_subnet *s = &d->survey.subnets[i];
 
-        if (s->ifindex == o->link->ifindex && doctor_overlap(&s->prefix, outside) &&
-                look_on_link(d, o, &s->prefix))
+        if (s->ifindex == o->link->ifindex && doctor_overlap(&s->prefix, outside)) {
+            look_on_link(d, o, &s->prefix);
             return;
+        }
     }
     look_beyond(d, o);
 }

@@ -15,7 +15,7 @@
 bool explain_is_private(int family, const union nsh_addr *addr)
 {
     static const char *const blocks[] = {
-            "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"};
+            "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"};
     struct nsh_prefix p;
 
     for (size_t i = 0; i < NSH_ARRAY_SIZE(blocks); i++)
@@ -27,7 +27,17 @@ bool explain_is_private(int family, const union nsh_addr *addr)
 
 /* ---- who answers ---- */
 
-/* By ARP: for what is local, and as a proxy for what is routed elsewhere. */
+/* Also where that can't be seen: before Linux 5.0 one of them can't be asked for. */
+static bool may_be_proxied(
+        struct explain *e, const struct explain_link *l, int family, const union nsh_addr *a)
+{
+    return e->fib->ops->proxied(e->fib, l->ifindex, family, a) != 0;
+}
+
+/*
+ * By ARP: for what is local, and as a proxy for what is routed elsewhere; for what is on that link
+ * itself by another switch.
+ */
 static bool is_claimed_ipv4(
         struct explain *e, const struct explain_link *l, const union nsh_addr *a)
 {
@@ -38,11 +48,12 @@ static bool is_claimed_ipv4(
         return false;
     if (answer.type == RTN_LOCAL)
         return true;
-    return answer.ifindex != l->ifindex &&
-           explain_sysctl(e, "net/ipv4/conf/*/forwarding", l->dev) > 0 &&
+    if (answer.ifindex == l->ifindex)
+        return explain_sysctl(e, "net/ipv4/conf/*/proxy_arp_pvlan", l->dev) > 0;
+    return explain_sysctl(e, "net/ipv4/conf/*/forwarding", l->dev) > 0 &&
            (explain_sysctl(e, "net/ipv4/conf/*/proxy_arp", "all") > 0 ||
                    explain_sysctl(e, "net/ipv4/conf/*/proxy_arp", l->dev) > 0 ||
-                   e->fib->ops->proxied(e->fib, l->ifindex, AF_INET, a) > 0);
+                   may_be_proxied(e, l, AF_INET, a));
 }
 
 /* By NDP: for addresses of that very interface, and as a proxy for those that are named. */
@@ -54,7 +65,7 @@ static bool is_claimed_ipv6(
     return explain_sysctl(e, "net/ipv6/conf/*/forwarding", "all") > 0 &&
            (explain_sysctl(e, "net/ipv6/conf/*/proxy_ndp", "all") > 0 ||
                    explain_sysctl(e, "net/ipv6/conf/*/proxy_ndp", l->dev) > 0) &&
-           e->fib->ops->proxied(e->fib, l->ifindex, AF_INET6, a) > 0;
+           may_be_proxied(e, l, AF_INET6, a);
 }
 
 static void see_link(void *userdata, const struct nsh_fib_link *link)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "cleanup.h"
 #include "common.h"
@@ -103,12 +104,20 @@ static int load_in_force(struct explain *e, struct nsh_loaded *ret)
 
 /* ---- which one ---- */
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return strcmp(a, b) == 0 || (stat(a, &one) == 0 && stat(b, &other) == 0 &&
+                                        one.st_dev == other.st_dev && one.st_ino == other.st_ino);
+}
+
 /* A daemon runs, and it is about another file: then this one is judged, as if it were in force. */
 static bool is_another(struct explain *e)
 {
     const char *config = json_string_value(json_object_get(e->status, "config"));
 
-    if (!config || strcmp(config, e->options->config) == 0)
+    if (!config || is_same_file(config, e->options->config))
         return false;
     explain_note(e, "this is about %s; the daemon that runs has %s", e->options->config, config);
     return true;
