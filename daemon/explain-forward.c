@@ -3,6 +3,7 @@
  * The step of `explain` that forwards: the kernel's switch, what policies let through or drop, and
  * what rules of others do.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -191,6 +192,8 @@ static bool ask_others(struct explain *e, struct nsh_firewall *fw, const struct 
     char fix[896], how[320];
     int r = fw->ops->drops ? fw->ops->drops(fw, p->family, &path, &drop) : 0;
 
+    /* Who is not root sees what there is to be seen. */
+    e->unsure = e->unsure || (r < 0 && r != -EPERM && r != -EACCES);
     if (r < 0)
         explain_say(e, "What rules of others in %s do with it can't be seen: %s.", fw->ops->name,
                 strerror(-r));

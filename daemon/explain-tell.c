@@ -151,6 +151,13 @@ static json_t *packet_json(const struct explain *e)
     return o;
 }
 
+static int exit_of(const struct explain *e)
+{
+    if (e->stop)
+        return NSH_EXIT_STOPPED;
+    return e->unsure ? NSH_EXIT_FAILED : NSH_EXIT_OK;
+}
+
 static int print_json(const struct explain *e)
 {
     json_t *root = json_object();
@@ -158,7 +165,8 @@ static int print_json(const struct explain *e)
 
     json_object_set_new(root, "packet", packet_json(e));
     json_object_set(root, "steps", e->steps);
-    json_object_set_new(root, "passes", json_boolean(!e->stop));
+    json_object_set_new(
+            root, "passes", !e->stop && e->unsure ? json_null() : json_boolean(!e->stop));
     json_object_set_new(root, "stopped_at",
             e->stop ? json_incref(json_object_get(e->stop, "step")) : json_null());
     json_object_set_new(root, "reason",
@@ -170,7 +178,7 @@ static int print_json(const struct explain *e)
     json_decref(root);
     if (q != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
         return nsh_complain("cannot write");
-    return e->stop ? NSH_EXIT_STOPPED : NSH_EXIT_OK;
+    return exit_of(e);
 }
 
 static void print_clean(const char *before, const char *text)
@@ -197,6 +205,11 @@ static void print_verdict(const struct explain *e)
     const char *fix = json_string_value(json_object_get(e->stop, "fix"));
     char text[SENTENCE];
 
+    if (!e->stop && e->unsure) {
+        puts("Nothing that can be seen stops it; but rules of others can't be read, and may drop "
+             "it.");
+        return;
+    }
     if (!e->stop) {
         puts(e->here && e->in != 0
                         ? "It comes to this machine itself, and the answers get back."
@@ -228,5 +241,5 @@ int explain_print(struct explain *e)
     json_array_foreach(e->steps, i, step) print_step(step);
     print_verdict(e);
     json_array_foreach(e->notes, i, note) print_clean("  note: ", json_string_value(note));
-    return e->stop ? NSH_EXIT_STOPPED : NSH_EXIT_OK;
+    return exit_of(e);
 }

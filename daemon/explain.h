@@ -55,6 +55,7 @@ struct explain {
     struct explain_chain *chains;
     const struct nsh_chain *lacking; /* one that would let it through */
     bool blind;                      /* what stands of them can't be seen */
+    bool unsure;                     /* rules of others can't be seen: they may drop it */
     struct explain_ahead *ahead;     /* room for NSH_AHEAD_MAX */
     size_t n_ahead;
     /* What decides before it is routed; NULL: nothing does. */

@@ -9,6 +9,8 @@
 #include <linux/netfilter.h>
 #include <stdio.h>
 
+#define TRIES 5
+
 static bool concerns(const struct nsh_nft_base *b, int family)
 {
     return !b->dormant &&
@@ -58,7 +60,7 @@ static int ask_base(const struct nsh_nft_base *b, int family, const struct nsh_f
     return r < 0 ? r : 1;
 }
 
-int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *path,
+static int drops_once(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *path,
         struct nsh_forward_drop *ret)
 {
     NSH_CLEANUP(nsh_nft_bases_done) struct nsh_nft_bases bases = {0};
@@ -68,4 +70,15 @@ int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forwar
         if (concerns(&bases.items[i], family))
             r = ask_base(&bases.items[i], family, path, ret);
     return r;
+}
+
+/* What is being read may change, or be taken away, meanwhile: all is looked at again. */
+int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *path,
+        struct nsh_forward_drop *ret)
+{
+    int r = -EINTR;
+
+    for (int i = 0; i < TRIES && (r == -EINTR || r == -ENOENT); i++)
+        r = drops_once(c, family, path, ret);
+    return r == -EINTR || r == -ENOENT ? -EAGAIN : r;
 }
