@@ -302,11 +302,24 @@ static int chain_flush(struct edit *e, const struct nsh_firewall_op *op)
     return c ? flush(e, c) : 0;
 }
 
+/*
+ * What else may refer to an object can't be counted: elements of a map that stays, or a rule that
+ * was not understood. One refusal would undo the whole transaction.
+ */
+static bool may_be_held(const struct nsh_nft_look *l, const struct nsh_nft_chain *c)
+{
+    bool held = l->obscure;
+
+    for (size_t i = 0; i < l->n_chains; i++)
+        held = held || (l->chains[i]->thing == NSH_NFT_SET && !l->chains[i]->gone);
+    return c->thing == NSH_NFT_OBJECT && held;
+}
+
 static int chain_delete(struct edit *e, const struct nsh_firewall_op *op)
 {
     struct nsh_nft_chain *c = find_ours(e, op->chain);
 
-    return c && c->references == 0 ? put_chain_delete(e, c) : 0;
+    return c && c->references == 0 && !may_be_held(e->look, c) ? put_chain_delete(e, c) : 0;
 }
 
 /* ---- jumps ---- */

@@ -329,6 +329,8 @@ static int take_rule(const struct nlmsghdr *m, void *userdata)
         (void)nftnl_expr_foreach(seen, add_counter, &rule->traffic);
         if (!nsh_chain_is_stray(c->contract))
             (void)nftnl_expr_foreach(seen, nsh_nft_look_refer, t->look);
+    } else {
+        t->look->obscure = true;
     }
     rule->kind = c->hook ? kind_named(seen, rule->refers) : NSH_POLICY_NONE;
     return 0;

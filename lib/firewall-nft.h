@@ -191,6 +191,7 @@ struct nsh_nft_look {
     uint32_t generation;
     bool table;                    /* there is one */
     bool dormant;                  /* it is switched off */
+    bool obscure;                  /* a rule that could not be read may refer to anything */
     size_t n_sets;                 /* of ours */
     struct nsh_nft_chain **chains; /* of ours, in the kernel's order */
     size_t n_chains, max_chains;

@@ -424,16 +424,20 @@ static void test_stray_things(void **state)
     nft("add rule ip netshared left ip saddr @banned counter name seen drop");
     nft("add set ip netshared used { type ipv4_addr; }");
     nft("add rule ip netshared nat-home ip saddr @used return");
+    nft("add counter ip netshared held");
+    nft("add map ip netshared which { type ipv4_addr : counter; "
+        "elements = { 198.51.100.1 : \"held\" }; }");
+    nft("add rule ip netshared nat-home counter name ip saddr map @which");
     open_write();
     observe(AF_INET, NSH_TABLE_MANGLE);
-    for (unsigned handle = 1; n < 5 && handle < 64; handle++) {
+    for (unsigned handle = 1; n < 7 && handle < 64; handle++) {
         snprintf(names[n], sizeof names[n], "NETSHARED-#%x", handle);
         if (seen_chain(names[n])) {
             del[n] = op_of(NSH_CHAIN_DELETE, AF_INET, NSH_TABLE_MANGLE, names[n]);
             n++;
         }
     }
-    assert_int_equal(n, 5);
+    assert_int_equal(n, 7);
     commit_in(AF_INET, NSH_TABLE_MANGLE, del, n, NSH_FIREWALL_OK);
     fw->ops->close(fw);
     assert_lists("list sets ip", "set used {");
@@ -446,6 +450,7 @@ static void test_stray_things(void **state)
             commit_in(AF_INET, NSH_TABLE_MANGLE, &del[i], 1, NSH_FIREWALL_OK);
     fw->ops->close(fw);
     assert_lists_not("list ruleset", "used");
+    assert_lists_not("list ruleset", "which");
 }
 
 /* Chains that lead to each other go together. */
