@@ -242,12 +242,32 @@ static bool may_mend(struct nsh_reconciler *r, size_t i, uint64_t *until)
     return may;
 }
 
+/* What somebody puts into a table of ours, and no wanted chain is touched by, goes by the table. */
+static bool may_clear(
+        struct nsh_reconciler *r, int family, enum nsh_table table, uint64_t *ret_until)
+{
+    bool fight, may = reconcile_may_repair(r, table_id(family, table), ret_until, &fight);
+    char text[96], name[64];
+    struct report_args args = {.kind = NSH_REPORT_FIGHT, .detail = text};
+
+    if (!fight)
+        return may;
+    look_for_culprit(r, family);
+    args.culprit = r->firewall_culprit_pid != 0 ? r->firewall_culprit : NULL;
+    args.culprit_pid = r->firewall_culprit_pid;
+    reconcile_fight_text(r, table_id(family, table), text, sizeof text);
+    snprintf(name, sizeof name, "%s %s chains", family == AF_INET6 ? "ipv6" : "ipv4",
+            nsh_table_name(table));
+    report_plain(r, "clearing of our", name, &args);
+    return may;
+}
+
 /* Drift found in a table: true if all of it has to wait. */
 static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table)
 {
     uint64_t until = UINT64_MAX, *wait = &r->firewall_wait[nsh_family_index(family)];
-    bool fight, may = false;
+    bool may = false;
 
     if (r->settling)
         return false;
@@ -255,7 +275,7 @@ static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *
         if (is_touched(r, plan, family, table, i))
             may = may_mend(r, i, &until) || may;
     if (!touches_some(r, plan, family, table))
-        may = reconcile_may_repair(r, table_id(family, table), &until, &fight);
+        may = may_clear(r, family, table, &until);
     if (may)
         return false;
     if (*wait == 0 || until < *wait)
