@@ -76,12 +76,13 @@ inside() {
     # shellcheck disable=SC2016
     script='root=$1 source=$2 build=$3; shift 3
         mkdir -p "$root/source" "$root/build"
-        # What is a mount of its own can be the / that a test makes private.
+        # A / of its own, not chroot alone: tests enter the mount namespaces of what they start.
         mount --bind "$root" "$root" &&
             mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount --rbind /dev "$root/dev" &&
             mount -t tmpfs -o mode=755 tmpfs "$root/run" && mount -t tmpfs tmpfs "$root/tmp" &&
             mount --bind "$source" "$root/source" && mount --bind "$build" "$root/build" || exit 125
-        chroot "$root" "$@" & wait $!'
+        cd "$root" && pivot_root . mnt && umount -l /mnt || exit 125
+        chroot . "$@" & wait $!'
     mkdir -p "$cache/build/$1"
     unshare --mount --pid --fork --kill-child --propagation private ${lonely:+--net} -- \
         bash -c "$script" inside "$cache/root/$1" "$cache/source" "$cache/build/$1" "${@:2}"
