@@ -95,7 +95,7 @@ static int take_message(const struct nlmsghdr *m, struct answers *a)
 
     a->torn = a->torn || (m->nlmsg_flags & NLM_F_DUMP_INTR);
     if (m->nlmsg_type == NLMSG_ERROR)
-        return mnl_nlmsg_get_payload_len(m) < sizeof *e ? -EPROTO : e->error;
+        return mnl_nlmsg_get_payload_len(m) < sizeof *e || e->error > 0 ? -EPROTO : e->error;
     if (m->nlmsg_type == NLMSG_DONE) {
         const int *error = mnl_nlmsg_get_payload(m);
 
