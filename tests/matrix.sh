@@ -88,6 +88,12 @@ inside() {
         bash -c "$script" inside "$cache/root/$1" "$cache/source" "$cache/build/$1" "${@:2}"
 }
 
+# That from which this machine's packages come.
+mirror() {
+    # shellcheck disable=SC2016 # apt expands it
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | head -n 1
+}
+
 make_root() {
     local release=$1 root=$cache/root/$1 include
     [ -d "$root" ] && return
@@ -96,7 +102,7 @@ make_root() {
     rm -rf "$root.new"
     quietly "root-$release" mmdebstrap --variant=minbase --include="$include" \
         --aptopt='Acquire::Check-Valid-Until "false"' "$release" "$root.new" \
-        http://deb.debian.org/debian && mv "$root.new" "$root" || return
+        "$(mirror)" && mv "$root.new" "$root" || return
 }
 
 # bullseye's meson is older than the sources want; meson is nothing but Python.
