@@ -197,7 +197,8 @@ def ports(family):
         say("out: eth1, protocol: udp, to-ports: 20000-20009")
         for _ in range(3):
             own, address, seen = who()
-            check(address == a["router"] and 20000 <= seen <= 20009, "%s:%d" % (address, seen))
+            check(address == a["router"] and 20000 <= seen <= 20009,
+                  "port %d is seen as %s:%d" % (own, address, seen))
         say('out: eth1, to-source: "{first}-{last}", persistent: true')
         seen = {who()[1] for _ in range(6)}
         equal(len(seen), 1, "addresses of one client: %s" % seen)
