@@ -395,6 +395,7 @@ static int head_now(struct head *ret)
     struct stat st;
     NSH_CLEANUP(fclosep) FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
+    *ret = h;
     if (!f || !fgets(h.boot, sizeof(h.boot), f))
         return -EIO;
     h.boot[strcspn(h.boot, "\n")] = '\0';
