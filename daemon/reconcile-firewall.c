@@ -2,8 +2,6 @@
 /*
  * Packet rules on the way up: one session under the lock for all of them.
  *
- * A table is committed as a whole, and the object of a fight is a chain: what keeps undoing one
- * policy holds the repair of no other. A repair of another takes the one that waits along.
  */
 #include "reconcile-internal.h"
 
@@ -61,11 +59,6 @@ static bool is_first_in_table(const struct nsh_reconciler *r, size_t chain)
     return true;
 }
 
-static nsh_object_id table_id(int family, enum nsh_table table)
-{
-    return NSH_OBJECT_TABLE + (unsigned)nsh_family_index(family) * NSH_TABLE_COUNT + table;
-}
-
 /* Once while it fails in the same way; `table` NSH_TABLE_COUNT: all policies of the family. */
 static void table_failed(
         struct nsh_reconciler *r, int family, enum nsh_table table, const char *why)
@@ -116,7 +109,7 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
  * Who changed the family's rules, as far as it is certain. What no look has told of before can't be
  * laid at the door of whom the last look told of.
  */
-static void look_for_culprit(struct nsh_reconciler *r, int family)
+void reconcile_look_for_culprit(struct nsh_reconciler *r, int family)
 {
     struct nsh_firewall_culprit who;
 
@@ -127,26 +120,6 @@ static void look_for_culprit(struct nsh_reconciler *r, int family)
             !nsh_culprit_confirm(who.pid, who.name, r->firewall_culprit))
         return;
     r->firewall_culprit_pid = (pid_t)who.pid;
-}
-
-/* A guard that comes to stand belongs to what blocked its policy, and of that was told. */
-static bool is_touched(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
-        int family, enum nsh_table table, size_t i)
-{
-    const struct nsh_chain *c = &r->desired->chains[i];
-
-    return in_table(c, family, table) && (!c->blocked || c->guarded) &&
-           nsh_firewall_plan_touches(plan, i);
-}
-
-/* Else it is about chains that nobody wants, or new guards. */
-static bool touches_some(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
-        int family, enum nsh_table table)
-{
-    for (size_t i = 0; i < r->desired->n_chains; i++)
-        if (is_touched(r, plan, family, table, i))
-            return true;
-    return false;
 }
 
 /* Its policy is pending as before. */
@@ -162,8 +135,8 @@ static void guard_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
 static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
         enum nsh_table table, bool wrote)
 {
-    if (wrote && !r->settling && !touches_some(r, plan, family, table))
-        reconcile_repaired(r, table_id(family, table));
+    if (wrote && !r->settling && !reconcile_touches_some(r, plan, family, table))
+        reconcile_repaired(r, reconcile_table_id(family, table));
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         if (!in_table(&r->desired->chains[i], family, table))
             continue;
@@ -202,91 +175,6 @@ int reconcile_look(struct nsh_reconciler *r, struct nsh_firewall_plan *plan, int
         return q;
     nsh_firewall_plan_steps(plan, &n);
     return n > 0;
-}
-
-static const char backing_off[] = "something keeps undoing the repair; backing off";
-
-/* It has been told of the policy in another table, and there is no end to it yet. */
-static bool fight_is_known(const struct nsh_reconciler *r, size_t chain)
-{
-    for (size_t i = reconcile_lead(r, chain); i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
-        const char *reason = nsh_notes_reason(r->notes, NSH_OBJECT_CHAIN + i);
-
-        if (r->desired->chains[i].table != r->desired->chains[chain].table &&
-                r->chain_states[i] == NSH_OBJECT_WRONG && reason &&
-                strcmp(reason, backing_off) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Asked of each once in a look: a repair is undone only once. False: not before `until`. */
-static bool may_mend(struct nsh_reconciler *r, size_t i, uint64_t *until)
-{
-    uint64_t its;
-    bool fight, may;
-    char text[96];
-
-    /* What is back from standby, or was blocked, is no drift. */
-    if (r->chain_states[i] == NSH_OBJECT_STANDBY ||
-            (r->chain_states[i] == NSH_OBJECT_PENDING && !r->desired->chains[i].blocked))
-        return true;
-    may = reconcile_may_repair(r, NSH_OBJECT_CHAIN + i, &its, &fight);
-    if (!may && its < *until)
-        *until = its;
-    if (fight && !fight_is_known(r, i)) {
-        look_for_culprit(r, r->desired->chains[i].family);
-        reconcile_note_drift(r, i, NSH_REPORT_FIGHT,
-                reconcile_fight_text(r, NSH_OBJECT_CHAIN + i, text, sizeof text));
-    }
-    return may;
-}
-
-/* What somebody puts into a table of ours, and no wanted chain is touched by, goes by the table. */
-static bool may_clear(
-        struct nsh_reconciler *r, int family, enum nsh_table table, uint64_t *ret_until)
-{
-    bool fight, may = reconcile_may_repair(r, table_id(family, table), ret_until, &fight);
-    char text[96], name[64];
-    struct report_args args = {.kind = NSH_REPORT_FIGHT, .detail = text};
-
-    if (!fight)
-        return may;
-    look_for_culprit(r, family);
-    args.culprit = r->firewall_culprit_pid != 0 ? r->firewall_culprit : NULL;
-    args.culprit_pid = r->firewall_culprit_pid;
-    reconcile_fight_text(r, table_id(family, table), text, sizeof text);
-    snprintf(name, sizeof name, "%s %s chains", family == AF_INET6 ? "ipv6" : "ipv4",
-            nsh_table_name(table));
-    report_plain(r, "clearing of our", name, &args);
-    return may;
-}
-
-/* Drift found in a table: true if all of it has to wait. */
-static bool hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
-        enum nsh_table table)
-{
-    uint64_t until = UINT64_MAX, *wait = &r->firewall_wait[nsh_family_index(family)];
-    bool may = false;
-
-    if (r->settling)
-        return false;
-    for (size_t i = 0; i < r->desired->n_chains; i++)
-        if (is_touched(r, plan, family, table, i))
-            may = may_mend(r, i, &until) || may;
-    if (!touches_some(r, plan, family, table))
-        may = may_clear(r, family, table, &until);
-    if (may)
-        return false;
-    if (*wait == 0 || until < *wait)
-        *wait = until;
-    for (size_t i = 0; i < r->desired->n_chains; i++) {
-        if (!is_touched(r, plan, family, table, i) || r->desired->chains[i].blocked)
-            continue;
-        r->chain_states[i] = NSH_OBJECT_WRONG;
-        nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, backing_off);
-    }
-    return true;
 }
 
 /* What the plan has seen is all that is wanted: the way down need not look there in this pass. */
@@ -328,14 +216,14 @@ static int try_table(struct nsh_reconciler *r, int family, enum nsh_table table,
     ret_why[0] = '\0';
     if (q == 0)
         q = reconcile_look(r, plan, family, table, NSH_PHASE_UP);
-    if (q > 0 && hold_back(r, plan, family, table))
+    if (q > 0 && reconcile_hold_back(r, plan, family, table))
         return 0;
     if (q > 0) {
         r->work.commits++;
         q = nsh_apply_firewall_planned(
                 r->firewall, plan, family, table, NSH_PHASE_UP, COMMIT_TRIES, ret_why, size);
         if (q == NSH_FIREWALL_OK) {
-            look_for_culprit(r, family);
+            reconcile_look_for_culprit(r, family);
             table_done(r, plan, family, table, true);
             note_tidy(r, plan, family, table);
             return 1;

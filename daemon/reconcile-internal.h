@@ -3,10 +3,10 @@
  * What the parts of the reconciler share: reconcile.c (the order of a pass), reconcile-marks.c,
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
  * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
- * reconcile-firewall.c (packet rules on the way up), reconcile-firewall-down.c, reconcile-policy.c,
- * reconcile-news.c, reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-guests.c,
- * reconcile-ahead.c, reconcile-flows.c, reconcile-flows-changed.c, reconcile-sysctl.c,
- * reconcile-report.c.
+ * reconcile-firewall.c (packet rules on the way up), reconcile-fight.c (when they may be repaired),
+ * reconcile-firewall-down.c, reconcile-policy.c, reconcile-news.c, reconcile-sets.c,
+ * reconcile-other.c, reconcile-drops.c, reconcile-guests.c, reconcile-ahead.c, reconcile-flows.c,
+ * reconcile-flows-changed.c, reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -278,7 +278,27 @@ void reconcile_rule_event(struct nsh_reconciler *r, const struct nsh_fib_event *
 int reconcile_carry_rules(struct nsh_reconciler *r, const struct nsh_desired *to, uint8_t *flags,
         uint8_t *states, struct nsh_notes *notes);
 
+/* reconcile-fight.c */
+
+/* A table as the object of repairs: of what nobody wants in it. */
+nsh_object_id reconcile_table_id(int family, enum nsh_table table);
+/*
+ * The plan changes something of this wanted chain. A guard that comes to stand belongs to what
+ * blocked its policy, and of that was told.
+ */
+bool reconcile_touches(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
+        int family, enum nsh_table table, size_t chain);
+/* Of any; else it is about chains that nobody wants, or new guards. */
+bool reconcile_touches_some(const struct nsh_reconciler *r, const struct nsh_firewall_plan *plan,
+        int family, enum nsh_table table);
+/* Drift found in a table, once in a look: true if all of it has to wait. */
+bool reconcile_hold_back(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, int family,
+        enum nsh_table table);
+
 /* reconcile-firewall.c */
+
+/* Who changed the family's rules, for what is told of this look; nobody if that is not certain. */
+void reconcile_look_for_culprit(struct nsh_reconciler *r, int family);
 /* Policies of this family are wanted. */
 bool reconcile_has_chains(const struct nsh_reconciler *r, int family);
 bool reconcile_uses_table(const struct nsh_reconciler *r, int family, enum nsh_table table);

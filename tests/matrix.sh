@@ -190,10 +190,8 @@ netns_vm() {
         export NETSHARED_TEST_SLOW=$1
         shift
         cd /build/tree && : >meson-logs/testlog.json
-        tail -F -n +1 meson-logs/testlog.json 2>/dev/null & tail=$!
-        meson test --no-rebuild --suite netns --num-processes 3 --timeout-multiplier 4 "$@" >/run/said 2>&1
-        sleep 2
-        kill $tail
+        meson test --no-rebuild --suite netns --num-processes 3 --timeout-multiplier 4 "$@" >/run/said 2>&1 &
+        tail -F -n +1 --pid=$! meson-logs/testlog.json 2>/dev/null
         tail -n 20 /run/said'
     "$top/tests/system/boot-vm.sh" -t "$limit" -m 4096 -b "$cache/source:/source" -b "$copy:/build/tree" \
         "${args[@]}" "$cache/kernel/$kernel" "$cache/root/$release" -- \
