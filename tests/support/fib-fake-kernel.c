@@ -685,6 +685,11 @@ void nsh_fib_fake_set_queue(struct nsh_fib_fake *k, size_t limit)
     k->queue_limit = limit;
 }
 
+void nsh_fib_fake_set_telling(struct nsh_fib_fake *k, enum nsh_fib_fake_telling telling)
+{
+    k->telling = telling;
+}
+
 void nsh_fib_fake_set_chunk(struct nsh_fib_fake *k, size_t routes)
 {
     k->chunk = routes;

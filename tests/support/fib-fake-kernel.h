@@ -56,6 +56,7 @@ struct nsh_fib_fake {
     uint32_t next_ifindex;
     uint32_t next_port;
     size_t queue_limit;
+    enum nsh_fib_fake_telling telling;
     size_t chunk;
     unsigned fail_nth[NSH_FIB_FAKE_CALLS];
     int fail_error[NSH_FIB_FAKE_CALLS];

@@ -135,6 +135,22 @@ static int fake_events_open(struct nsh_fib *fib, uint8_t protocol)
     return h->fd;
 }
 
+/* What is told late goes back into the queue, before what comes by the telling. */
+static void tell_queue(
+        struct fake_handle *h, struct fake_handle *taken, nsh_fib_event_seen *seen, void *userdata)
+{
+    enum nsh_fib_fake_telling telling = h->k->telling;
+    size_t n = telling == NSH_FIB_FAKE_LATE ? (taken->n_queue + 1) / 2 : taken->n_queue;
+
+    for (size_t i = n; i < taken->n_queue; i++)
+        enqueue(h, &taken->queue[i].event);
+    for (size_t i = 0; i < n; i++) {
+        seen(userdata, &taken->queue[i].event);
+        if (telling == NSH_FIB_FAKE_TWICE)
+            seen(userdata, &taken->queue[i].event);
+    }
+}
+
 static int fake_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata)
 {
     struct fake_handle *h = of(fib);
@@ -155,9 +171,8 @@ static int fake_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void 
 
         seen(userdata, &event);
     }
-    for (size_t i = 0; i < taken.n_queue; i++)
-        seen(userdata, &taken.queue[i].event);
     rc = (int)taken.n_queue + taken.overrun;
+    tell_queue(h, &taken, seen, userdata);
     clear_queue(&taken);
     return rc;
 }

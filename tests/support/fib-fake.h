@@ -118,6 +118,12 @@ void nsh_fib_fake_fail_if(
         struct nsh_fib_fake *k, nsh_fib_fake_judge *judge, void *userdata, int error);
 /* Events a queue holds before they are lost. */
 void nsh_fib_fake_set_queue(struct nsh_fib_fake *k, size_t limit);
+/*
+ * How a read of the events tells them, all in their order: each once, each twice, or only half of
+ * what is queued, and the others, late, with the next read.
+ */
+enum nsh_fib_fake_telling { NSH_FIB_FAKE_ONCE, NSH_FIB_FAKE_TWICE, NSH_FIB_FAKE_LATE };
+void nsh_fib_fake_set_telling(struct nsh_fib_fake *k, enum nsh_fib_fake_telling telling);
 /* Routes that one read of a dump tells of. */
 void nsh_fib_fake_set_chunk(struct nsh_fib_fake *k, size_t routes);
 const struct nsh_fib_fake_counts *nsh_fib_fake_counts(const struct nsh_fib_fake *k);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A world in which anything happens: routes, rules, policies and sets are damaged, links and
- * addresses come and go, events are lost, calls fail, the lock is held, the file is reloaded, time
- * passes. At every
- * write: it is one that may be made. From time to time all is quiet, and after one resync what is
- * wanted stands, but for what can't, and what is not ours is as it was.
+ * addresses come and go, events are lost, come late or twice, calls fail, the lock is held, the
+ * file is reloaded, time passes. At every write: it is one that may be made. From time to time all
+ * is quiet, and after one resync what is wanted stands, but for what can't, and what is not ours is
+ * as it was.
  *
  * NSH_SEED repeats a run, NSH_STEPS makes it longer, NSH_TRACE says what is done.
  */
@@ -492,8 +492,11 @@ static void step(struct world *w)
     } else if (what < 65) {
         say("events are lost");
         nsh_fib_fake_set_queue(w->kernel, chance(4));
-    } else if (what < 70) {
+    } else if (what < 68) {
         nsh_fib_fake_set_queue(w->kernel, 10000);
+    } else if (what < 70) {
+        say("events are told once, twice, or late");
+        nsh_fib_fake_set_telling(w->kernel, (enum nsh_fib_fake_telling)chance(3));
     } else if (what < 74) {
         random_failure(w);
     } else if (what < 76) {
@@ -530,6 +533,7 @@ static void quieten(struct world *w)
     nsh_firewall_fake_fail_set_write(w->tables, 0, 0, "");
     nsh_firewall_fake_fail_chain(w->tables, NSH_TABLE_NAT, NULL, 0, "");
     nsh_fib_fake_set_queue(w->kernel, 10000);
+    nsh_fib_fake_set_telling(w->kernel, NSH_FIB_FAKE_ONCE);
     run(w);
     nsh_reconciler_poll(w->r);
     pass_time(w, LONGEST_FIGHT);
