@@ -51,7 +51,8 @@ struct nsh_reconciler {
     struct previous previous;
     struct job job;
     uint8_t forwarding_states[NSH_FAMILIES];
-    bool forwarding_was_on[NSH_FAMILIES]; /* since it is wanted */
+    bool forwarding_was_on[NSH_FAMILIES];    /* since it is wanted */
+    bool forwarding_was_ready[NSH_FAMILIES]; /* and the family's policies held then */
     struct before_list before;
     struct nsh_notes *notes;
     uint8_t also_ours;  /* protocol from before, until nothing carries it any more; 0: none */

@@ -250,7 +250,7 @@ void reconcile_forwarding_forget(struct nsh_reconciler *r, int f, bool all)
     r->forwarding_failures[f] = 0;
     if (all) {
         r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
-        r->forwarding_was_on[f] = false;
+        r->forwarding_was_on[f] = r->forwarding_was_ready[f] = false;
     }
 }
 
@@ -258,6 +258,7 @@ static void forwarding_held(struct nsh_reconciler *r, int f)
 {
     r->forwarding_states[f] = NSH_OBJECT_HELD;
     r->forwarding_was_on[f] = true;
+    r->forwarding_was_ready[f] = r->forwarding_was_ready[f] || r->firewall_ready[f];
     reconcile_forwarding_forget(r, f, false);
     nsh_notes_set_reason(r->notes, NSH_OBJECT_FORWARDING + (unsigned)f, NULL);
 }
@@ -305,6 +306,15 @@ static bool is_drift(const struct nsh_reconciler *r, int f)
 
     return !r->settling &&
            (state == NSH_OBJECT_HELD || (state == NSH_OBJECT_WRONG && r->forwarding_was_on[f]));
+}
+
+/*
+ * The rules have held, and what is wrong with one of them now goes on without forwarding as well as
+ * with it: who keeps undoing one policy must not stop what all the others forward.
+ */
+static bool is_only_to_be_put_back(const struct nsh_reconciler *r, int f)
+{
+    return is_drift(r, f) && r->forwarding_was_ready[f];
 }
 
 static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
@@ -382,7 +392,7 @@ static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list
         forwarding_held(r, f);
         return 0;
     }
-    if (!r->firewall_ready[f]) {
+    if (!r->firewall_ready[f] && !is_only_to_be_put_back(r, f)) {
         forwarding_wrong(r, f, NSH_OBJECT_PENDING, "it waits until the masquerade rules hold");
         return 0;
     }

@@ -255,6 +255,46 @@ static void test_a_fight_over_forwarding(void **state)
     assert_stable(w);
 }
 
+/* Whoever keeps undoing one policy does not hold up the forwarding of all. */
+static void test_a_fight_over_rules_is_none_over_forwarding(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, ONE_V4);
+    for (int i = 0; i < 10; i++) {
+        somebody(w, "iptables -t nat -F NETSHARED-out");
+        poll_tables(w);
+    }
+    assert_state(w, "masquerade", "out", NSH_OBJECT_WRONG);
+    assert_reason(w, "masquerade", "out", "backing off");
+    forget(w);
+    somebody(w, "sysctl net/ipv4/ip_forward=0");
+    run(w);
+    assert_log(w, "sysctl " V4 "=1\n");
+    the_told(w, NSH_REPORT_RESTORED, "forwarding", "ipv4");
+    assert_state(w, "forwarding", "ipv4", NSH_OBJECT_HELD);
+    assert_state(w, "masquerade", "out", NSH_OBJECT_WRONG);
+    rw_free(w);
+}
+
+/* Without rules that ever held it would send packets out untranslated. */
+static void test_forwarding_of_others_waits_for_the_rules(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    somebody(w, "sysctl net/ipv4/ip_forward=1");
+    nsh_firewall_fake_fail_chain(w->tables, NSH_TABLE_NAT, "NETSHARED-out", -EINVAL, "no");
+    start(w, ONE_V4);
+    assert_state(w, "forwarding", "ipv4", NSH_OBJECT_HELD);
+    somebody(w, "sysctl net/ipv4/ip_forward=0");
+    run(w);
+    assert_int_equal(sysctl_value(w, V4), 0);
+    assert_state(w, "forwarding", "ipv4", NSH_OBJECT_PENDING);
+    rw_free(w);
+}
+
 /* ---- where it can't be written ---- */
 
 static void test_a_read_only_proc_sys_is_said_in_words(void **state)
@@ -374,6 +414,8 @@ int main(void)
             rw_test(test_switched_off_is_switched_on_again),
             rw_test(test_a_device_that_comes_back_is_guarded_again),
             rw_test(test_a_fight_over_forwarding),
+            rw_test(test_a_fight_over_rules_is_none_over_forwarding),
+            rw_test(test_forwarding_of_others_waits_for_the_rules),
             rw_test(test_a_read_only_proc_sys_is_said_in_words),
             rw_test(test_an_interface_that_can_not_be_guarded),
             rw_test(test_it_can_not_be_read),
