@@ -381,6 +381,26 @@ static void run_nothing(struct machine *m, const struct nftnl_expr *x)
     (void)x;
 }
 
+/* Below 0: more than counting. */
+static int count(struct nftnl_expr *x, void *userdata)
+{
+    const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_NAME);
+
+    (void)userdata;
+    return name && (strcmp(name, "counter") == 0 || strcmp(name, "last") == 0) ? 0 : -1;
+}
+
+/* What is put into a set ends the rule by what goes with it alone, or if it is told to. */
+static void run_dynset(struct machine *m, const struct nftnl_expr *x)
+{
+    uint32_t flags = nftnl_expr_is_set(x, NFTNL_EXPR_DYNSET_FLAGS)
+                             ? nftnl_expr_get_u32(x, NFTNL_EXPR_DYNSET_FLAGS)
+                             : 0;
+
+    if (flags & NFT_DYNSET_F_INV || nftnl_expr_expr_foreach(x, count, NULL) < 0)
+        narrow(m, NSH_MAYBE);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct machine *m, const struct nftnl_expr *x);
@@ -395,6 +415,7 @@ static const struct {
         {"target", run_target},
         {"immediate", run_immediate},
         {"reject", run_reject},
+        {"dynset", run_dynset},
         {"counter", run_nothing},
         {"log", run_nothing},
         {"last", run_nothing},

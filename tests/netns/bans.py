@@ -227,6 +227,7 @@ def _():
         w.serve()
         w.router.run("nft", "-f", "-", stdin="""table inet mine {
   set banned { type ipv4_addr; elements = { 198.51.100.7 } }
+  set seen { type ipv4_addr; size 9; flags dynamic,timeout; timeout 1h; }
   chain banned-ports { tcp dport 25 drop; return; }
   chain passing {
     type filter hook forward priority 0; policy drop;
@@ -254,11 +255,18 @@ def _():
         equal(rules(), ["*", "drop", "drop", "banned-ports", "reject", "accept", "drop"], "then")
 
         # What a rule writes names nothing, and neither does what it writes that from.
-        for words in ("meta mark set 1", "ct mark set 1", "ip ttl set 64", "meta mark set ct mark"):
+        for words in ("meta mark set 1", "ct mark set 1", "ip ttl set 64", "meta mark set ct mark",
+                      "update @seen { ip saddr }", "add @seen { ip saddr counter }"):
             mark = d.mark()
             w.router.run("nft", "insert rule inet mine passing %s iifname eth0 drop" % words)
             d.wait_log("jump in nftables chain inet mine passing .*restored", since=mark)
             equal((rules()[0], tcp_peer(w.client, SERVER4)), ("*", WAN4), words)
+
+        # More often than that it drops: it may be what is meant, and stays where it is.
+        w.router.run("nft", "insert rule inet mine passing update @seen { ip saddr limit rate over "
+                     "100/second } iifname eth0 drop")
+        d.reload()
+        equal((rules()[1], tcp_peer(w.client, SERVER4)), ("*", WAN4), "with a limit")
         d.stop()
 
 
