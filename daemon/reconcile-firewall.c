@@ -147,7 +147,7 @@ static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan 
         if (wrote && nsh_firewall_plan_touches(plan, i))
             chain_mended(r, plan, i);
         r->chain_states[i] = NSH_OBJECT_HELD;
-        r->desired->chains[i].was_first = false;
+        r->desired->chains[i].was_first = r->desired->chains[i].guarded = false;
         if (!(r->chain_news[i] & CHAIN_RETRIED)) /* else when all of its policy has come about */
             nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + i, NULL);
         if (!r->firewall->ops->ahead)
@@ -204,6 +204,35 @@ static void look_at_the_rest(struct nsh_reconciler *r, int family)
 }
 
 /*
+ * What is tried again takes the place of its guard, and what was wrong with that would not be seen
+ * any more.
+ */
+static void look_at_guards(struct nsh_reconciler *r, int family, enum nsh_table table)
+{
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    struct nsh_chain *chains = r->desired->chains;
+    bool any = false;
+
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (in_table(&chains[i], family, table) && chains[i].guarded && !chains[i].blocked) {
+            chains[i].rules = chains[i].guard;
+            any = true;
+        }
+    if (!any)
+        return;
+    if (!r->settling && nsh_firewall_plan_new(r->desired, family, table, &plan) == 0 &&
+            reconcile_look(r, plan, family, table, NSH_PHASE_UP) > 0)
+        reconcile_look_for_culprit(r, family);
+    for (size_t i = 0; i < r->desired->n_chains; i++) {
+        if (!in_table(&chains[i], family, table) || !chains[i].guarded || chains[i].blocked)
+            continue;
+        chains[i].rules = chains[i].whole;
+        if (plan)
+            guard_mended(r, plan, i);
+    }
+}
+
+/*
  * One table on the way up. 1: holds; 0: not now (the states say why); -errno with `ret_why`, of
  * which nothing was told yet.
  */
@@ -219,6 +248,7 @@ static int try_table(struct nsh_reconciler *r, int family, enum nsh_table table,
     if (q > 0 && reconcile_hold_back(r, plan, family, table))
         return 0;
     if (q > 0) {
+        look_at_guards(r, family, table);
         r->work.commits++;
         q = nsh_apply_firewall_planned(
                 r->firewall, plan, family, table, NSH_PHASE_UP, COMMIT_TRIES, ret_why, size);

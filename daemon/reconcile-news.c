@@ -37,6 +37,7 @@ void reconcile_note_drift(
     }
     d = &all->items[all->n++];
     *d = (struct drift){.chain = chain, .kind = kind, .culprit_pid = r->firewall_culprit_pid};
+    d->guard = r->desired->chains[chain].guarded;
     d->resync = strcmp(r->account.trigger.text, "resync") == 0 && !r->firewall_told[f];
     memcpy(d->culprit, r->firewall_culprit, sizeof d->culprit);
     snprintf(d->text, sizeof d->text, "%s", text);
@@ -59,10 +60,13 @@ struct story {
     char detail[96 * 4 + 64];
 };
 
+/* What its policy was tried again for has come about: then that is told, and no guard is needed. */
 static bool belongs(const struct nsh_reconciler *r, const struct drift *d, int family,
         enum nsh_report_kind kind)
 {
-    return r->desired->chains[d->chain].family == family && d->kind == kind;
+    const struct nsh_chain *c = &r->desired->chains[d->chain];
+
+    return c->family == family && d->kind == kind && (c->blocked || !d->guard);
 }
 
 static const char *table_of(const struct nsh_reconciler *r, const struct drift *d)

@@ -12,6 +12,7 @@
 struct drift {
     size_t chain;
     enum nsh_report_kind kind; /* RESTORED or FIGHT */
+    bool guard;                /* of what a pending policy drops */
     bool resync;               /* nothing had told of it before */
     pid_t culprit_pid;         /* 0: not certain */
     char culprit[NSH_COMM_LEN * 4];

@@ -185,6 +185,15 @@ void reconcile_set_blocked(struct nsh_reconciler *r, size_t chain, bool blocked)
     r->forwarding_dirty = r->unwanted_dirty = true;
 }
 
+/* What serves all policies goes with the last of them, and it is netshared that takes it away. */
+static void settle_what_serves(struct nsh_reconciler *r)
+{
+    for (size_t i = 0; i < r->desired->n_chains; i++)
+        if (r->desired->chains[i].policy[0] == '\0' && r->desired->chains[i].standby &&
+                r->chain_states[i] == NSH_OBJECT_HELD)
+            r->chain_states[i] = NSH_OBJECT_STANDBY;
+}
+
 void reconcile_block(struct nsh_reconciler *r, size_t chain, const char *why)
 {
     struct report_args args = {.kind = NSH_REPORT_PENDING, .detail = why};
@@ -194,6 +203,7 @@ void reconcile_block(struct nsh_reconciler *r, size_t chain, const char *why)
     bool news = nsh_notes_set_reason(r->notes, NSH_OBJECT_CHAIN + lead, why) != 0 || !known;
 
     reconcile_set_blocked(r, chain, true);
+    settle_what_serves(r);
     r->guards_dirty[nsh_family_index(r->desired->chains[chain].family)] = true;
     for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
         r->chain_states[i] = NSH_OBJECT_PENDING;

@@ -159,7 +159,7 @@ static void settle_chain(const struct nsh_desired *d, struct nsh_chain *c)
     if (c->guard)
         c->rules = guards ? c->guard : c->whole;
     c->standby = (c->blocked && !guards) || !nsh_desired_is_open(d, c->when);
-    c->guarded = c->guarded && guards && !c->standby;
+    c->guarded = c->guarded && !c->bare && !c->standby;
 }
 
 void nsh_desired_settle(struct nsh_desired *d)

@@ -139,7 +139,7 @@ struct nsh_chain {
     bool standby; /* changes: it is not wanted now, because `when` is closed or it is blocked */
     bool blocked; /* changes: a step of its policy failed, and none of it is until the next try */
     bool bare;    /* changes: blocked, and not even its guard can be */
-    bool guarded; /* changes: blocked, and its guard has come to stand */
+    bool guarded; /* changes: its guard has come to stand, and what it guards not since */
     const struct nsh_packet_rule *rules; /* changes: `whole`, or while it is blocked its guard */
     size_t n_rules;
     /*
