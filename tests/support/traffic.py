@@ -110,11 +110,11 @@ class TcpEcho(_Server):
             pass  # the other side has noticed too
 
 
-def udp_peer(ns, address, port=PORT, timeout=3.0, source=None):
+def udp_peer(ns, address, port=PORT, timeout=3.0, source=None, source_port=0):
     """The address a new UDP flow from here is seen from at the server; None: no answer."""
     with ns.socket(family_of(address), socket.SOCK_DGRAM) as s:
-        if source:
-            s.bind((source, 0))
+        if source or source_port:
+            s.bind((source or "", source_port))
         s.settimeout(0.25)
         end = time.monotonic() + patience(timeout)
         while True:
