@@ -73,6 +73,15 @@ static const char *negation(bool equal)
     return equal ? "" : "!= ";
 }
 
+/* As nft writes it: a star at the end stands for any ending, unless a backslash takes that away. */
+static void put_device(struct nsh_nft_teller *t, const char *name, bool pattern)
+{
+    size_t n = strnlen(name, IFNAMSIZ);
+    bool star = !pattern && n > 0 && name[n - 1] == '*';
+
+    nsh_nft_put(t, "\"%.*s%s\"", (int)(star ? n - 1 : n), name, pattern ? "*" : star ? "\\*" : "");
+}
+
 static void compare_device(
         struct nsh_nft_teller *t, const char *word, const uint8_t *data, uint32_t size, bool equal)
 {
@@ -82,7 +91,9 @@ static void compare_device(
     char name[IFNAMSIZ] = "";
 
     memcpy(name, data, size < IFNAMSIZ ? size : IFNAMSIZ - 1);
-    nsh_nft_put(t, "%s %s\"%s%s\" ", word, negation(equal), name, whole ? "" : "*");
+    nsh_nft_put(t, "%s %s", word, negation(equal));
+    put_device(t, name, !whole);
+    nsh_nft_put(t, " ");
     if (!whole && size < IFNAMSIZ - 1)
         name[size] = '+';
     memcpy(in ? r->in : r->out, name, IFNAMSIZ);
@@ -328,7 +339,7 @@ static void need_range(const struct nsh_nft_teller *t, const struct nsh_nft_rang
     bool source = strstr(word, "saddr") || strstr(word, "sport");
 
     if (strstr(word, "name"))
-        memcpy(word[0] == 'i' ? needs->in : needs->out, r->first, IFNAMSIZ - 1);
+        (void)nsh_nft_range_device(r, word[0] == 'i' ? needs->in : needs->out);
     else if (strstr(word, "port"))
         *(source ? &needs->source_port : &needs->destination_port) =
                 (struct nsh_range){.first = port_at(r->first), .last = port_at(r->last)};
@@ -343,8 +354,8 @@ static void put_range(struct nsh_nft_teller *t, const struct nsh_nft_range *r)
     char buf[NSH_PREFIX_TEXT];
 
     need_range(t, r, &one);
-    if (one.in[0] || one.out[0])
-        nsh_nft_put(t, "\"%s\"", one.in[0] ? one.in : one.out);
+    if (strstr(field_word(t), "name"))
+        put_device(t, (const char *)r->first, memcmp(r->first, r->last, IFNAMSIZ) != 0);
     else if (one.from.family != AF_UNSPEC || one.to.family != AF_UNSPEC)
         nsh_nft_put(
                 t, "%s", nsh_prefix_format(one.to.family == AF_UNSPEC ? &one.from : &one.to, buf));

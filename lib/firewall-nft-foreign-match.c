@@ -316,14 +316,9 @@ static bool add_devices(
 
     if (into->n > 0 || (inverted && r->field == NSH_NFT_IN))
         return false;
-    for (int i = 0; i < n; i++) {
-        size_t length = strnlen((const char *)ranges[i].first, IFNAMSIZ);
-
-        if (memcmp(ranges[i].first, ranges[i].last, IFNAMSIZ) != 0 || length == 0 ||
-                length == IFNAMSIZ || ranges[i].first[length - 1] == '+')
+    for (int i = 0; i < n; i++)
+        if (!nsh_nft_range_device(&ranges[i], into->items[into->n++]))
             return false;
-        memcpy(into->items[into->n++], ranges[i].first, IFNAMSIZ);
-    }
     return true;
 }
 

@@ -89,6 +89,25 @@ static int make_ranges(struct end *ends, int n, struct nsh_nft_range *ret)
     return made;
 }
 
+bool nsh_nft_range_device(const struct nsh_nft_range *r, char ret[static IFNAMSIZ])
+{
+    size_t n = strnlen((const char *)r->first, IFNAMSIZ);
+    bool pattern = memcmp(r->first, r->last, IFNAMSIZ) != 0;
+
+    if (n == 0 || n == IFNAMSIZ || r->first[n - 1] == '+')
+        return false;
+    for (size_t i = 0; pattern && i < IFNAMSIZ; i++)
+        if (r->last[i] != (i < n ? r->first[i] : 0xff))
+            return false;
+    if (pattern && n + 1 >= IFNAMSIZ)
+        return false;
+    memset(ret, 0, IFNAMSIZ);
+    memcpy(ret, r->first, n);
+    if (pattern)
+        ret[n] = '+';
+    return true;
+}
+
 /* One answer has some hundred of them. */
 static int take_elements(const struct nlmsghdr *answer, void *userdata)
 {

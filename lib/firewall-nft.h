@@ -300,6 +300,8 @@ struct nsh_nft_range {
  * than NSH_NFT_RANGES_MAX. */
 int nsh_nft_set_ranges(
         uint32_t family, const char *table, const char *set, struct nsh_nft_range *ret);
+/* The device's name, or what ends in '+' for all that begin so; false: neither. */
+bool nsh_nft_range_device(const struct nsh_nft_range *r, char ret[static IFNAMSIZ]);
 /* How many there are; negative: it can't be told, or more than NSH_NFT_RANGES_MAX. */
 typedef int nsh_nft_read_set(void *userdata, const char *set, struct nsh_nft_range *ret);
 /* False: a rule as the kernel lists it translates nothing, and leads to no other chain. */

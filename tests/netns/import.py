@@ -265,6 +265,15 @@ EACH = [
      "    to-port: 8080\n  - name: tcp-443\n"),
     ("-A PREROUTING -i eth1 -d 192.0.2.64/26 -j NETMAP --to 10.0.1.64/26", None, None)]
 
+# What nft alone can say; as in its own list, in which a star with a backslash is one of the name.
+NFT_ALONE = [
+    ('post ip saddr 10.5.0.0/16 oifname { "eth3", "wg*" } masquerade',
+     '  # nft chain ip mine post: ip saddr 10.5.0.0/16 oifname { "eth3", "wg*" } masquerade\n'
+     "  - name: out-eth3\n    from: 10.5.0.0/16\n    out: [eth3, wg+]\n"),
+    (r'post ip saddr 10.6.0.0/16 oifname "odd\*" masquerade',
+     r'  # nft chain ip mine post: ip saddr 10.6.0.0/16 oifname "odd\*" masquerade' + "\n"
+     '  - name: out-odd\n    from: 10.6.0.0/16\n    out: "odd*"\n')]
+
 
 def each_comes(program):
     with Router() as w:
@@ -281,8 +290,12 @@ def each_comes(program):
                              "--comment", "it's\n\\ \"\x01\"")
             elif nft:
                 w.router.run("nft", "add rule ip mine " + nft)
+        for rule, _ in NFT_ALONE if program == "nft" else []:
+            w.router.run("nft", "add rule ip mine " + rule)
         d = Daemon(w.router, EMPTY)
         text = imported(w, d)
+        for rule, yaml in NFT_ALONE if program == "nft" else []:
+            contains(text, yaml, rule)
         for iptables, nft, yaml in EACH:
             if yaml and (nft or program != "nft"):
                 contains(text, yaml, iptables)
