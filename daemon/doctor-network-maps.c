@@ -117,29 +117,12 @@ static void look_on_link(struct doctor *d, const struct outside *o, const struct
 
 /* ---- elsewhere ---- */
 
-/* Of RFC 1918, 6598 and 4193. */
-static bool is_private(int family, const union nsh_addr *a)
-{
-    static const struct nsh_prefix blocks[] = {
-            {.family = AF_INET, .length = 8, .addr.bytes = {10}},
-            {.family = AF_INET, .length = 12, .addr.bytes = {172, 16}},
-            {.family = AF_INET, .length = 16, .addr.bytes = {192, 168}},
-            {.family = AF_INET, .length = 10, .addr.bytes = {100, 64}},
-            {.family = AF_INET6, .length = 7, .addr.bytes = {0xfc}},
-    };
-
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(blocks); i++)
-        if (nsh_prefix_contains(&blocks[i], family, a))
-            return true;
-    return false;
-}
-
 /* The device leads to the world, and this machine has an address there that the world knows. */
 static bool is_public(const struct nsh_survey *s, const struct nsh_survey_link *l, int family)
 {
     for (size_t i = 0; l->leads_out[nsh_family_index(family)] && i < s->n_addresses; i++)
         if (s->addresses[i].ifindex == l->ifindex && s->addresses[i].family == family &&
-                !is_private(family, &s->addresses[i].address) &&
+                !nsh_addr_is_private(family, &s->addresses[i].address) &&
                 !nsh_addr_is_link_local(family, &s->addresses[i].address))
             return true;
     return false;
@@ -150,7 +133,7 @@ static void look_beyond(struct doctor *d, const struct outside *o)
     const struct nsh_prefix *outside = &o->map->outside;
     char prefix[NSH_PREFIX_TEXT];
 
-    if (!is_private(outside->family, &outside->addr) ||
+    if (!nsh_addr_is_private(outside->family, &outside->addr) ||
             !is_public(&d->survey, o->link, outside->family))
         return;
     doctor_find(d, o->map->policy.origin,

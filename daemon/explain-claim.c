@@ -12,19 +12,6 @@
 #include "explain.h"
 #include "text.h"
 
-bool explain_is_private(int family, const union nsh_addr *addr)
-{
-    static const char *const blocks[] = {
-            "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"};
-    struct nsh_prefix p;
-
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(blocks); i++)
-        if (nsh_prefix_parse(blocks[i], &p) == NSH_PREFIX_OK &&
-                nsh_prefix_contains(&p, family, addr))
-            return true;
-    return false;
-}
-
 /* ---- who answers ---- */
 
 /* Also where that can't be seen: before Linux 5.0 one of them can't be asked for. */
@@ -223,8 +210,8 @@ bool explain_is_unanswered(struct explain *e)
 
     memcpy(l.dev, e->forth.dev, sizeof l.dev);
     if (nsh_addr_cmp(as, &e->first.src) == 0) {
-        if (e->in != 0 && explain_is_private(e->first.family, as) &&
-                !explain_is_private(e->first.family, &e->now.dst))
+        if (e->in != 0 && nsh_addr_is_private(e->first.family, as) &&
+                !nsh_addr_is_private(e->first.family, &e->now.dst))
             note_private(e);
         return false;
     }

@@ -110,7 +110,7 @@ static bool looks_swapped(const struct explain *e, const struct nsh_packet *p)
 
     if (in || out)
         return out && !in;
-    return explain_is_private(p->family, &p->src) && !explain_is_private(p->family, &p->dst);
+    return nsh_addr_is_private(p->family, &p->src) && !nsh_addr_is_private(p->family, &p->dst);
 }
 
 static void fix_drop(const struct explain *e, const struct nsh_chain *c, const struct nsh_packet *p,

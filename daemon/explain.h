@@ -138,7 +138,6 @@ struct explain_link {
     char dev[IFNAMSIZ];
 };
 
-bool explain_is_private(int family, const union nsh_addr *addr);
 /* In a subnet of that device. */
 bool explain_is_on_link(const struct explain *e, uint32_t ifindex, const union nsh_addr *addr);
 bool explain_is_down(struct explain *e, uint32_t ifindex);

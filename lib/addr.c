@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "addr.h"
+#include "cleanup.h"
 
 size_t nsh_addr_size(int family)
 {
@@ -143,4 +144,20 @@ void nsh_prefix_mask(struct nsh_prefix *p)
         return;
     p->addr.bytes[whole] &= (uint8_t)(0xff00U >> (p->length % 8));
     memset(p->addr.bytes + whole + 1, 0, sizeof(p->addr.bytes) - whole - 1);
+}
+
+bool nsh_addr_is_private(int family, const union nsh_addr *addr)
+{
+    static const struct nsh_prefix blocks[] = {
+            {.family = AF_INET, .length = 8, .addr.bytes = {10}},
+            {.family = AF_INET, .length = 12, .addr.bytes = {172, 16}},
+            {.family = AF_INET, .length = 16, .addr.bytes = {192, 168}},
+            {.family = AF_INET, .length = 10, .addr.bytes = {100, 64}},
+            {.family = AF_INET6, .length = 7, .addr.bytes = {0xfc}},
+    };
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(blocks); i++)
+        if (nsh_prefix_contains(&blocks[i], family, addr))
+            return true;
+    return false;
 }

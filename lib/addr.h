@@ -48,6 +48,8 @@ int nsh_addr_cmp(const union nsh_addr *a, const union nsh_addr *b);
 bool nsh_addr_is_zero(const union nsh_addr *addr);
 /* fe80::/10 (RFC 4291 section 2.5.6). */
 bool nsh_addr_is_link_local(int family, const union nsh_addr *addr);
+/* Nobody's on the Internet: of RFC 1918, 6598 and 4193. */
+bool nsh_addr_is_private(int family, const union nsh_addr *addr);
 
 /*
  * Parses "ADDRESS" or "ADDRESS/LENGTH"; an address alone is a prefix of full length. With

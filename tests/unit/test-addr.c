@@ -114,6 +114,31 @@ static void test_order(void **state)
         }
 }
 
+static void test_private(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_private;
+    } cases[] = {
+            {"10.0.0.1", true},
+            {"172.31.255.255", true},
+            {"172.32.0.0", false},
+            {"192.168.9.9", true},
+            {"100.64.0.1", true},
+            {"100.128.0.0", false},
+            {"192.0.2.1", false},
+            {"fd00::1", true},
+            {"2001:db8::1", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct nsh_prefix p = prefix(cases[i].text);
+
+        assert_int_equal(nsh_addr_is_private(p.family, &p.addr), cases[i].is_private);
+    }
+}
+
 static void test_addresses(void **state)
 {
     struct nsh_prefix any = {0};
@@ -151,6 +176,7 @@ int main(void)
             cmocka_unit_test(test_prefixes),
             cmocka_unit_test(test_contains),
             cmocka_unit_test(test_order),
+            cmocka_unit_test(test_private),
             cmocka_unit_test(test_addresses),
     };
 
