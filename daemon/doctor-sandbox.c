@@ -204,7 +204,7 @@ static const char *reading_fix(
 /* The lock, as the daemon sees it; one that is not there root's daemon makes. */
 static void look_at_lock(struct doctor *d, unsigned pid, const struct rights *r)
 {
-    const char *path = getenv("XTABLES_LOCKFILE");
+    const char *path = secure_getenv("XTABLES_LOCKFILE");
     char full[512], fix[640];
 
     path = path && *path ? path : "/run/xtables.lock";

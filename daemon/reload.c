@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -233,6 +234,16 @@ void nsh_load_archive(struct nsh_state *state, enum nsh_archive_name name, struc
 
 /* ---- a trial ---- */
 
+/* A device has no end, and a pipe may never come to it. */
+static int check_regular(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return S_ISREG(st.st_mode) ? 0 : -EINVAL;
+}
+
 /* The client's file may change under our hands: a copy is judged, and no larger one than may be. */
 static int copy_archive(int from, int to)
 {
@@ -263,9 +274,16 @@ static void load_tried(
         struct nsh_state *state, const struct nsh_load_request *request, struct nsh_loaded *ret)
 {
     nsh_autoclose int archive = state ? nsh_state_archive_begin(state) : -ENOENT;
-    int e = archive < 0 ? archive : copy_archive(request->fd, archive);
+    int e = archive < 0 ? archive : check_regular(request->fd);
 
+    if (e == 0)
+        e = copy_archive(request->fd, archive);
     *ret = (struct nsh_loaded){.error = e};
+    if (e == -EINVAL)
+        ret->diags = nsh_diags_new();
+    if (ret->diags)
+        nsh_diag_add(ret->diags, NSH_DIAG_ERROR, NULL, 0, 0, NULL,
+                "what is to be tried is no regular file");
     if (e < 0)
         return;
     load_from(archive, ret);

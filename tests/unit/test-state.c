@@ -14,10 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <systemd/sd-event.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "reload.h"
 #include "state.h"
 
 static char base[64], directory[80];
@@ -518,6 +520,33 @@ static void test_trial_rubbish(void **state)
     assert_int_equal(nsh_state_trial_load(*state, &t), 0);
 }
 
+/* ---- what is to be tried ---- */
+
+static void take_verdict(void *userdata, struct nsh_loaded *l)
+{
+    *(char **)userdata = l->diags ? nsh_diags_format(l->diags) : strdup("");
+    nsh_loaded_done(l);
+}
+
+/* A device has no end. */
+static void test_tried_is_regular(void **state)
+{
+    NSH_CLEANUP(sd_event_unrefp) sd_event *event = NULL;
+    struct nsh_load_request request = {.what = NSH_LOAD_TRIED, .trial = 60000000};
+    struct nsh_loader *loader = NULL;
+    nsh_autofree char *told = NULL;
+
+    request.fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    assert_true(sd_event_new(&event) >= 0);
+    assert_int_equal(
+            nsh_loader_new(event, path_of("none.yaml"), *state, take_verdict, &told, &loader), 0);
+    assert_int_equal(nsh_loader_start(loader, &request), 0);
+    while (!told)
+        assert_true(sd_event_run(event, UINT64_MAX) >= 0);
+    assert_non_null(strstr(told, "no regular file"));
+    nsh_loader_free(loader);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -540,6 +569,7 @@ int main(void)
             TEST(test_protocol),
             TEST(test_trial),
             TEST(test_trial_rubbish),
+            TEST(test_tried_is_regular),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
