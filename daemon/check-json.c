@@ -52,7 +52,5 @@ int nsh_check_json(FILE *to, const char *path, const struct nsh_diags *diags, bo
     json_object_set_new(root, "diagnostics", list);
     q = json_dumpf(root, to, JSON_INDENT(2));
     json_decref(root);
-    if (q != 0 || fputc('\n', to) == EOF || fflush(to) != 0)
-        return -EIO;
-    return 0;
+    return q != 0 || fputc('\n', to) == EOF ? -EIO : 0;
 }

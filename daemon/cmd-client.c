@@ -52,6 +52,8 @@ int nsh_command_status(const struct nsh_options *o)
     json_decref(ports);
     if (q == -ENOENT)
         return nsh_complain("nothing in the status is named '%s'", o->operands[0]);
+    if (q == -EIO) /* standard output, which nsh_answer_end() tells of */
+        return NSH_EXIT_FAILED;
     return q < 0 ? nsh_complain("the daemon's answer can't be read: %s", strerror(-q))
                  : NSH_EXIT_OK;
 }

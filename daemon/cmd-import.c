@@ -223,6 +223,8 @@ static int write_file(const struct nsh_import *m, FILE *to)
 
     if (q == -EBADMSG)
         return nsh_complain("cannot say it in one file: %s", why);
+    if (q == -EIO && to == stdout) /* nsh_answer_end() tells of it */
+        return NSH_EXIT_FAILED;
     return q < 0 ? nsh_complain("cannot write it: %s", strerror(-q)) : NSH_EXIT_OK;
 }
 

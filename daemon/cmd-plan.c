@@ -205,7 +205,7 @@ static int plan_offline(struct planner *p, const char *path)
 
     nsh_load_now(path, NSH_TRUST_WARN, NULL, &loaded);
     if (loaded.diags)
-        nsh_diags_print(loaded.diags, stderr);
+        nsh_complain_of(loaded.diags);
     if (loaded.error != 0)
         return NSH_EXIT_FAILED;
     p->held = loaded.desired;
@@ -231,7 +231,7 @@ static int print_plan(struct planner *p, const struct nsh_options *o)
     if (q == 0 && code != NSH_EXIT_FAILED)
         q = plan_output_end(&p->output);
     plan_output_done(&p->output);
-    return q < 0 ? nsh_complain("cannot write the plan: %s", strerror(-q)) : code;
+    return q < 0 ? nsh_complain("cannot say the plan: %s", strerror(-q)) : code;
 }
 
 int nsh_command_plan(const struct nsh_options *o)
@@ -242,7 +242,7 @@ int nsh_command_plan(const struct nsh_options *o)
 
     nsh_load_now(o->config, NSH_TRUST_WARN, NULL, &loaded);
     if (loaded.diags)
-        nsh_diags_print(loaded.diags, stderr);
+        nsh_complain_of(loaded.diags);
     p.desired = loaded.desired;
     if (loaded.error == 0)
         code = print_plan(&p, o);

@@ -102,7 +102,7 @@ int nsh_command_watch(const struct nsh_options *o)
 
     if (q == 0)
         q = nsh_control_watch(path, BEGIN_TIMEOUT_USEC, on_begun, on_event, (void *)o);
-    if (q == OUTPUT_FAILED)
+    if (q == OUTPUT_FAILED) /* nsh_answer_end() tells of it */
         return NSH_EXIT_FAILED;
     if (q == -ECONNRESET)
         return nsh_complain("the daemon has ended the connection");

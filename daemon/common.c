@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,18 @@
 #define GRND_INSECURE 4
 #endif
 
+/* What a program that asked for JSON is told if the command fails. */
+static struct {
+    bool wanted;
+    char *text;
+} complaint;
+
+static void remember(char *text)
+{
+    free(complaint.text);
+    complaint.text = text;
+}
+
 void nsh_complain_args(const char *format, va_list args)
 {
     nsh_autofree char *text = NULL, *clean = NULL;
@@ -29,6 +42,8 @@ void nsh_complain_args(const char *format, va_list args)
     if (text)
         clean = nsh_text_lines(text);
     fprintf(stderr, "netshared: %s\n", clean ? clean : strerror(ENOMEM));
+    if (complaint.wanted)
+        remember(NSH_TAKE_PTR(clean));
 }
 
 int nsh_complain(const char *format, ...)
@@ -39,6 +54,42 @@ int nsh_complain(const char *format, ...)
     nsh_complain_args(format, args);
     va_end(args);
     return NSH_EXIT_FAILED;
+}
+
+void nsh_complain_of(const struct nsh_diags *diags)
+{
+    nsh_diags_print(diags, stderr);
+    if (complaint.wanted && nsh_diags_errors(diags) > 0)
+        remember(nsh_diags_format(diags));
+}
+
+void nsh_answer_begin(bool json)
+{
+    complaint.wanted = json;
+}
+
+static void print_complaint(void)
+{
+    nsh_autofree char *clean = nsh_text_utf8(complaint.text);
+    json_t *root = clean ? json_pack("{s:s}", "error", clean) : NULL;
+
+    if (root && json_dumpf(root, stdout, JSON_COMPACT) == 0)
+        putchar('\n');
+    json_decref(root);
+}
+
+int nsh_answer_end(int code)
+{
+    if (complaint.text && (code == NSH_EXIT_FAILED || code == NSH_EXIT_USAGE))
+        print_complaint();
+    complaint.wanted = false;
+    remember(NULL);
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    /* Why is known if it was this last piece. */
+    return nsh_complain("standard output can't be written to%s%s", errno != 0 ? ": " : "",
+            errno != 0 ? strerror(errno) : "");
 }
 
 int nsh_no_answer(const struct nsh_options *o, int error)

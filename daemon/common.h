@@ -10,12 +10,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "diag.h"
 #include "options.h"
 #include "state.h"
 
 /* "netshared: TEXT" on stderr, harmless to a terminal; returns NSH_EXIT_FAILED. */
 __attribute__((format(printf, 1, 2))) int nsh_complain(const char *format, ...);
 __attribute__((format(printf, 1, 0))) void nsh_complain_args(const char *format, va_list args);
+/* All of a file's diagnoses on stderr; its errors count as a complaint. */
+void nsh_complain_of(const struct nsh_diags *diags);
+/*
+ * Around a command. With `json` what was complained of last is an object {"error": TEXT} on
+ * standard output too, when the command fails. Output that could not be written is a failure,
+ * whatever it was of; commands need not look. Returns the exit code.
+ */
+void nsh_answer_begin(bool json);
+int nsh_answer_end(int code);
 /* Complains that the daemon could not be asked; `error` is what a call of control.h returned. */
 int nsh_no_answer(const struct nsh_options *o, int error);
 /* Standard output is a terminal that has colours, and they are not unwanted. */

@@ -140,6 +140,6 @@ int explain_configure(struct explain *e, struct nsh_loaded *ret)
     }
     nsh_load_now(e->options->config, NSH_TRUST_WARN, NULL, ret);
     if (ret->diags && nsh_diags_errors(ret->diags) > 0)
-        nsh_diags_print(ret->diags, stderr);
+        nsh_complain_of(ret->diags);
     return ret->error == 0 ? NSH_EXIT_OK : NSH_EXIT_FAILED;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "common.h"
 
 /*
  * systemd sets these for a unit; a list of several directories (systemd.exec(5)) is not what our
@@ -35,5 +36,6 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "C.UTF-8");
     command = nsh_cli_parse(&nsh_cli, argc, argv, &o, &code);
-    return command ? command->run(&o) : code;
+    nsh_answer_begin(o.json);
+    return nsh_answer_end(command ? command->run(&o) : code);
 }

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The program's commands: what they print, what they change, how they end."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -426,6 +428,66 @@ def _():
         contains(rest[1], "ended the connection", "and why watch ends")
         as_json.communicate(timeout=20)
         equal((text.returncode, as_json.returncode), (1, 1), "exit codes")
+
+
+@case("an error is JSON where JSON is wanted, and output that can't be written is an error")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC)
+
+        def error(*argv):
+            result = d.cli(*argv)
+            equal(result.returncode, 1, "exit code of " + " ".join(argv))
+            told = json.loads(result.stdout)
+            equal(list(told), ["error"], "of " + " ".join(argv))
+            return told["error"]
+
+        for command in "status", "watch":
+            contains(error(command, "--json"), "no daemon runs", command)
+        d.start()
+        contains(error("status", "--json", "nobody"), "nothing in the status is named 'nobody'",
+                 "the name")
+        bad = d.write("version: 1\nroutes: 5\n", "bad.yaml")
+        contains(error("plan", "--json", "--offline", bad), bad + ":2:9: error:", "the place")
+        empty = d.write("version: 1\n", "empty.yaml")
+        full = "exec \"$@\" >/dev/full"
+        for words in ("--help", "--version", "check", "check --json", "plan --offline " + empty,
+                      "plan --json --offline " + empty, "status", "status --json", "doctor", "doctor --json", "metrics", "import",
+                      "explain --json 10.0.0.2 192.0.2.9", "explain 10.0.0.2 192.0.2.9"):
+            options = d.options() if not words.startswith("--") else []
+            result = w.router.run("sh", "-c", full, "sh", d.binary, *words.split(), *options,
+                                  check=False)
+            equal((result.returncode, result.stderr.count("written")), (1, 1),
+                  words + ", which said " + result.stderr)
+            contains(result.stderr, "standard output can't be written to", words)
+            check("No space left" in result.stderr or words not in ("check", "--version"), result.stderr)
+            check("daemon" not in result.stderr, result.stderr)
+        watcher = w.router.popen(["sh", "-c", full, "sh", d.binary, "watch", *d.options()],
+                                 stderr=subprocess.PIPE, text=True)
+        contains(watcher.stderr.readline(), "watching", "it has begun")
+        w.router.ip("route del " + BASIC_ROUTE)
+        contains(watcher.communicate(timeout=20)[1], "can't be written to", "watch")
+        equal(watcher.returncode, 1, "exit code of watch")
+        d.stop()
+
+
+@case("who sits at a terminal is told that there is nothing to do")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC)
+        for expected in "+ route", "nothing to do\r\n":
+            ours, its = pty.openpty()
+            process = w.router.popen([d.binary, "plan", *d.options()], stdout=its)
+            os.close(its)
+            said = b""
+            with contextlib.suppress(OSError):  # how the end of a terminal is told
+                while piece := os.read(ours, 4096):
+                    said += piece
+            os.close(ours)
+            process.wait(timeout=20)
+            contains(said.decode(), expected, "plan on a terminal")
+            d.cli("apply", check=True)
+        equal(d.plan().stdout, "", "in a pipe")
 
 
 main()
