@@ -61,12 +61,107 @@ static size_t errors_apart(void)
     return stride() > 5 ? 5 : stride();
 }
 
+/* ---- looks of the firewall that fail ---- */
+
+enum look {
+    PROBE,
+    OPEN,
+    OBSERVE,
+    CHANGED,
+    SETS,
+    SET_READ,
+    SET_CHANGED,
+    HOLD,
+    PASS,
+    PASS_CHANGED,
+    LOOKS
+};
+
+static struct {
+    struct nsh_firewall_ops real;
+    size_t calls[LOOKS];
+    enum look which; /* the nth from now fails; 0: none does */
+    unsigned int nth;
+    int error;
+} looks;
+
+/* 0, or how this call ends. */
+static int look_fails(enum look which)
+{
+    looks.calls[which]++;
+    return looks.nth > 0 && looks.which == which && --looks.nth == 0 ? looks.error : 0;
+}
+
+/* A call that does as the fake's does, if it does not fail. */
+#define FAILING(which, op, params, ...)                   \
+    static int failing_##op params                        \
+    {                                                     \
+        int rc = look_fails(which);                       \
+                                                          \
+        return rc != 0 ? rc : looks.real.op(__VA_ARGS__); \
+    }
+
+FAILING(OPEN, open, (struct nsh_firewall * fw, enum nsh_firewall_mode mode), fw, mode)
+FAILING(OBSERVE, observe,
+        (struct nsh_firewall * fw, int family, enum nsh_table table, nsh_chain_observed *observed,
+                void *userdata),
+        fw, family, table, observed, userdata)
+FAILING(CHANGED, changed, (struct nsh_firewall * fw, int family, enum nsh_table table), fw, family,
+        table)
+FAILING(SETS, sets,
+        (struct nsh_firewall * fw, int family, nsh_set_observed *observed, void *userdata), fw,
+        family, observed, userdata)
+FAILING(SET_READ, set_read,
+        (struct nsh_firewall * fw, int family, const char *name, nsh_set_element_observed *observed,
+                void *userdata),
+        fw, family, name, observed, userdata)
+FAILING(SET_CHANGED, set_changed, (struct nsh_firewall * fw, int family, const char *name), fw,
+        family, name)
+FAILING(HOLD, hold, (struct nsh_firewall * fw, int family, bool on), fw, family, on)
+FAILING(PASS, pass,
+        (struct nsh_firewall * fw, enum nsh_firewall_mode mode, bool holds,
+                struct nsh_passage *passages, size_t n, nsh_guest_told *told, void *userdata),
+        fw, mode, holds, passages, n, told, userdata)
+FAILING(PASS_CHANGED, pass_changed, (struct nsh_firewall * fw), fw)
+
+static int failing_probe(
+        struct nsh_firewall *fw, int family, enum nsh_table table, char *ret_why, size_t size)
+{
+    int rc = look_fails(PROBE);
+
+    if (rc == 0)
+        return looks.real.probe(fw, family, table, ret_why, size);
+    if (ret_why)
+        snprintf(ret_why, size, "arranged");
+    return rc;
+}
+
+static void watch_looks(struct world *w)
+{
+    memset(&looks, 0, sizeof(looks));
+    looks.real = w->firewall_ops;
+    w->firewall_ops.probe = failing_probe;
+    w->firewall_ops.open = failing_open;
+    w->firewall_ops.observe = failing_observe;
+    w->firewall_ops.changed = failing_changed;
+    w->firewall_ops.sets = failing_sets;
+    w->firewall_ops.set_read = failing_set_read;
+    w->firewall_ops.set_changed = failing_set_changed;
+    w->firewall_ops.hold = failing_hold;
+    w->firewall_ops.pass = failing_pass;
+    w->firewall_ops.pass_changed = failing_pass_changed;
+}
+
+/* ---- the world ---- */
+
 static struct world *world_with_others(void)
 {
     struct world *w = world_new();
 
     for (size_t i = 0; i < NSH_ARRAY_SIZE(foreign); i++)
         somebody(w, foreign[i]);
+    nsh_firewall_fake_drop(w->tables, "their chain", NSH_FAKE_DROP_HOSTS);
+    watch_looks(w);
     return w;
 }
 
@@ -74,6 +169,7 @@ static void damage(struct world *w)
 {
     for (size_t i = 0; i < NSH_ARRAY_SIZE(damages); i++)
         (void)try_run(w, damages[i]);
+    nsh_firewall_fake_take_guest(w->tables);
 }
 
 static void assert_holds(char *text, const char *what)
@@ -104,19 +200,25 @@ static void assert_all_is_well(struct world *w)
     assert_holds(nsh_firewall_fake_save(w->tables, AF_INET, NSH_TABLE_FILTER, false),
             "-A FORWARD -j NETSHARED-home");
     assert_holds(nsh_firewall_fake_set(w->tables, "netshared-many_f4"), "10.9.0.0/24");
+    assert_string_equal(nsh_firewall_fake_guest(w->tables), "home 4, home 6");
     assert_int_equal(sysctl_value(w, "net/ipv4/ip_forward"), 1);
     assert_stable(w);
 }
 
 /* ---- calls that fail ---- */
 
-enum target { FIB, COMMIT, SET_WRITE, BUSY };
+enum target { FIB, LOOK, COMMIT, SET_WRITE, BUSY };
 
 static void arrange(struct world *w, enum target target, int call, unsigned int nth, int error)
 {
     switch (target) {
     case FIB:
         nsh_fib_fake_fail(w->kernel, (enum nsh_fib_fake_call)call, nth, error);
+        break;
+    case LOOK:
+        looks.which = (enum look)call;
+        looks.nth = nth;
+        looks.error = error;
         break;
     case COMMIT:
         nsh_firewall_fake_fail_commit(w->tables, nth, error, "arranged");
@@ -137,6 +239,8 @@ static size_t calls_of(const struct world *w, enum target target, int call)
     switch (target) {
     case FIB:
         return nsh_fib_fake_counts(w->kernel)->calls[call];
+    case LOOK:
+        return looks.calls[call];
     case COMMIT:
         return counts->commits;
     case SET_WRITE:
@@ -191,6 +295,22 @@ static void test_each_call_of_the_kernel_fails(void **state)
                     break;
     }
     assert_true(n_failures > 100 / stride());
+}
+
+static void test_each_look_of_the_firewall_fails(void **state)
+{
+    static const int errors[] = {
+            EPERM, ENOMEM, ENOENT, EINVAL, EBUSY, ENOBUFS, EOPNOTSUPP, EAGAIN, EIO, EINTR};
+
+    (void)state;
+    n_failures = 0;
+    for (int call = 0; call < LOOKS; call++)
+        for (size_t e = (size_t)call % errors_apart(); e < NSH_ARRAY_SIZE(errors);
+                e += errors_apart())
+            for (unsigned int nth = 1 + (unsigned int)e % stride(); nth < 60; nth += stride())
+                if (!fail_once(LOOK, call, nth, -errors[e]))
+                    break;
+    assert_true(n_failures > LOOKS);
 }
 
 static void test_each_call_of_the_firewall_fails(void **state)
@@ -281,6 +401,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
             rw_test(test_each_call_of_the_kernel_fails),
+            rw_test(test_each_look_of_the_firewall_fails),
             rw_test(test_each_call_of_the_firewall_fails),
             rw_test(test_events_in_disorder),
     };
