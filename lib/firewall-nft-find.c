@@ -18,6 +18,7 @@
 #define KEY_MAX 64U /* bytes, as many as a rule can look for */
 
 NSH_DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free)
+NSH_DEFINE_CLEANUP(struct nftnl_set_elem *, nftnl_set_elem_free)
 NSH_DEFINE_CLEANUP(struct nftnl_set_elems_iter *, nftnl_set_elems_iter_destroy)
 
 /* A set, by its name alone, or what it has of a key. */
@@ -100,20 +101,18 @@ static int ask_element(struct nsh_nft_finder *f, const char *name, const uint8_t
         uint32_t length, struct nsh_nft_judgement *ret_verdict)
 {
     NSH_CLEANUP(nftnl_set_freep) struct nftnl_set *s = nftnl_set_alloc();
-    struct nftnl_set_elem *e = nftnl_set_elem_alloc();
+    NSH_CLEANUP(nftnl_set_elem_freep) struct nftnl_set_elem *e = nftnl_set_elem_alloc();
     struct element element = {.verdict = ret_verdict};
     struct nlmsghdr *m;
     int r = nsh_nft_channel_open(f->channel);
 
-    if (r < 0 || !s || !e) {
-        nftnl_set_elem_free(e);
+    if (r < 0 || !s || !e)
         return r < 0 ? r : -ENOMEM;
-    }
     if (key)
         nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key, length);
     else
         nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_FLAGS, NSH_NFT_SET_ELEM_CATCHALL);
-    nftnl_set_elem_add(s, e);
+    nftnl_set_elem_add(s, NSH_TAKE_PTR(e));
     nftnl_set_set_str(s, NFTNL_SET_TABLE, f->base->table);
     nftnl_set_set_str(s, NFTNL_SET_NAME, name);
     m = nsh_nft_request(f->channel, f->buf, (int)f->base->family, NFT_MSG_GETSETELEM,

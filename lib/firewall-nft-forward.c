@@ -91,7 +91,7 @@ bool nsh_nft_judge_is_cut(const struct nsh_nft_judge *j)
 static int take_rule(const struct nlmsghdr *answer, void *userdata)
 {
     struct chain *c = userdata;
-    struct nftnl_rule *rule;
+    NSH_CLEANUP(nftnl_rule_freep) struct nftnl_rule *rule = NULL;
 
     if (*c->left == 0)
         return -E2BIG;
@@ -106,16 +106,11 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
             c->max = max;
         }
     }
-    if (!rule || c->n == c->max) {
-        nftnl_rule_free(rule);
+    if (!rule || c->n == c->max)
         return -ENOMEM;
-    }
-    if (nftnl_rule_nlmsg_parse(answer, rule) < 0) {
-        nftnl_rule_free(
-                rule); /* of a newer nftables: nothing is known of it but that it is there */
-        return 0;
-    }
-    c->rules[c->n++] = rule;
+    if (nftnl_rule_nlmsg_parse(answer, rule) < 0)
+        return 0; /* of a newer nftables: nothing is known of it but that it is there */
+    c->rules[c->n++] = NSH_TAKE_PTR(rule);
     return 0;
 }
 
