@@ -374,7 +374,8 @@ static void tell_lookup(struct nsh_nft_teller *t, const struct nftnl_expr *x)
     int n = -1;
 
     tell_protocol(t);
-    if (!word || nftnl_expr_is_set(x, NFTNL_EXPR_LOOKUP_DREG)) {
+    if (!word || nftnl_expr_is_set(x, NFTNL_EXPR_LOOKUP_DREG) ||
+            !nsh_nft_is_whole_key(t->loaded, x)) {
         put_unknown(t);
         return;
     }

@@ -28,3 +28,11 @@ uint32_t nsh_nft_bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uin
         memcpy(ret, data, length);
     return length;
 }
+
+bool nsh_nft_is_whole_key(const struct nftnl_expr *loaded, const struct nftnl_expr *lookup)
+{
+    bool meta = strcmp(nsh_nft_text(loaded, NFTNL_EXPR_NAME), "meta") == 0;
+
+    return nsh_nft_number(loaded, meta ? NFTNL_EXPR_META_DREG : NFTNL_EXPR_PAYLOAD_DREG) ==
+           nsh_nft_number(lookup, NFTNL_EXPR_LOOKUP_SREG);
+}

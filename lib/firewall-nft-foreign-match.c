@@ -30,6 +30,7 @@ static void load(struct nsh_nft_reader *r, enum nsh_nft_field field, uint32_t si
 void nsh_nft_read_load(struct nsh_nft_reader *r, const struct nftnl_expr *x)
 {
     load(r, NSH_NFT_OTHER, 0);
+    r->loaded = x;
     (void)snprintf(r->what, sizeof r->what, "%s", nsh_nft_text(x, NFTNL_EXPR_NAME));
 }
 
@@ -331,7 +332,7 @@ void nsh_nft_read_lookup(struct nsh_nft_reader *r, const struct nftnl_expr *x)
     int n;
 
     if (nftnl_expr_is_set(x, NFTNL_EXPR_LOOKUP_DREG) || r->mask_size > 0 ||
-            r->field == NSH_NFT_OTHER) {
+            r->field == NSH_NFT_OTHER || !nsh_nft_is_whole_key(r->loaded, x)) {
         nsh_foreign_doubt(r->f, "a map, or a set of several fields");
         return;
     }

@@ -29,7 +29,8 @@ struct nsh_nft_reader {
     bool fits;                /* it is for the family */
     enum nsh_nft_field field; /* that was loaded last */
     uint32_t size;            /* of the field, bytes */
-    char what[32];            /* of OTHER: what it is called */
+    const struct nftnl_expr *loaded;
+    char what[32]; /* of OTHER: what it is called */
     uint8_t mask[16];
     uint32_t mask_size; /* 0: all of it */
     uint16_t low;       /* end of a range of ports */

@@ -325,6 +325,11 @@ size_t nsh_nft_describe(const struct nftnl_rule *rule, int family, nsh_nft_read_
 uint32_t nsh_nft_number(const struct nftnl_expr *x, uint16_t attr);
 const char *nsh_nft_text(const struct nftnl_expr *x, uint16_t attr);
 uint32_t nsh_nft_bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uint32_t size);
+/*
+ * What `loaded` loaded last, of a packet or about it, is all that is looked up: a key of several
+ * fields begins in the register of the first.
+ */
+bool nsh_nft_is_whole_key(const struct nftnl_expr *loaded, const struct nftnl_expr *lookup);
 
 /* ---- rules of others as values (firewall-nft-foreign*.c) ---- */
 
