@@ -112,22 +112,17 @@ bool explain_reverse_path(struct explain *e, const char *dev, uint32_t ifindex,
 /* An address of this machine as the source of what comes in. */
 static bool is_martian(struct explain *e)
 {
-    char fix[160], source[NSH_ADDR_TEXT], word[NSH_TEXT_DEVICE];
+    char source[NSH_ADDR_TEXT];
 
-    if (e->first.family == AF_INET && e->first.src.bytes[0] == IN_LOOPBACKNET) {
-        explain_say(e, "127.0.0.0/8 is for what stays on one machine.");
-        explain_stop(e, "", "what comes in from a loopback address is dropped");
-        return true;
-    }
     if (e->first.family != AF_INET || !explain_is_own(e, &e->first.src, 0) ||
             effective(e, "net/ipv4/conf/*/accept_local", e->first.in) > 0)
         return false;
-    snprintf(fix, sizeof fix, "sysctl -w net/ipv4/conf/%s/accept_local=1",
-            nsh_text_word(e->first.in, word, sizeof word));
     nsh_addr_format(e->first.family, &e->first.src, source);
     explain_say(e, "%s is an address of this machine itself.", source);
-    explain_stop(e, fix, "what comes in by %s from %s, an address of this machine, is dropped",
-            e->first.in, source);
+    explain_stop(e,
+            "another address for the machine that sends so, or for this one, if it is no forgery",
+            "what comes in by %s from %s, an address of this machine, is dropped", e->first.in,
+            source);
     return true;
 }
 
@@ -136,6 +131,11 @@ void explain_arrival(struct explain *e)
     char source[NSH_ADDR_TEXT];
 
     explain_step(e, "arrival");
+    if (explain_is_senseless(e)) {
+        explain_set(e, "interface", e->in ? json_string(e->first.in) : json_null());
+        explain_stop_senseless(e);
+        return;
+    }
     if (e->in == 0) {
         explain_say(e, "It is this machine's own: %s is its address.",
                 nsh_addr_format(e->first.family, &e->first.src, source));
@@ -149,9 +149,13 @@ void explain_arrival(struct explain *e)
                 e->first.in, nsh_addr_format(e->first.family, &e->first.src, source));
     else
         explain_say(e, "It comes in by %s.", e->first.in);
-    if (!is_martian(e) && !explain_never_comes(e))
-        explain_reverse_path(e, e->first.in, e->in, &e->now,
-                e->here || e->forth.ifindex == 0 ? "lo" : e->forth.dev);
+    if (explain_is_dead(e, e->in, e->first.in) || is_martian(e) || explain_is_direct(e) ||
+            explain_never_comes(e) ||
+            !explain_others(e, NSH_HOOK_PREROUTING, &e->first, &e->now, false, false))
+        return;
+    explain_marks(e);
+    explain_reverse_path(
+            e, e->first.in, e->in, &e->now, e->here || e->forth.ifindex == 0 ? "lo" : e->forth.dev);
 }
 
 /* ---- destination ---- */

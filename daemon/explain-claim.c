@@ -82,11 +82,15 @@ static bool asks(struct explain *e, uint32_t ifindex)
     return find_link(e, ifindex, &l) && !l.noarp;
 }
 
-bool explain_is_down(struct explain *e, uint32_t ifindex)
+enum explain_state explain_link_state(struct explain *e, uint32_t ifindex)
 {
     struct nsh_fib_link l;
 
-    return find_link(e, ifindex, &l) && !l.up;
+    if (!find_link(e, ifindex, &l))
+        return EXPLAIN_LINK_UP;
+    if (!l.up)
+        return EXPLAIN_LINK_DOWN;
+    return l.carrier ? EXPLAIN_LINK_UP : EXPLAIN_LINK_DEAD;
 }
 
 bool explain_is_on_link(const struct explain *e, uint32_t ifindex, const union nsh_addr *addr)
@@ -162,6 +166,25 @@ static void stop_unclaimed(struct explain *e, const struct explain_link *l,
             consequence);
 }
 
+/*
+ * A router on that link may have been told of it by a route, as providers do with single addresses:
+ * whoever sends from behind one comes here then.
+ */
+static void doubt_unclaimed(struct explain *e, const struct explain_link *l,
+        const union nsh_addr *addr, const char *consequence)
+{
+    char text[NSH_ADDR_TEXT];
+
+    nsh_addr_format(e->first.family, addr, text);
+    explain_say(e,
+            "%s is in the subnet of %s, but this machine does not answer %s for it there: only if "
+            "the router of that link has a route to it by this machine, which can't be seen from "
+            "here, it is sent here.",
+            text, l->dev, e->first.family == AF_INET6 ? "NDP" : "ARP");
+    explain_doubt(e, "unless the router on the link of %s has a route to %s by this machine, %s",
+            l->dev, text, consequence);
+}
+
 /* The packet would not come here in the first place. */
 bool explain_never_comes(struct explain *e)
 {
@@ -172,6 +195,10 @@ bool explain_never_comes(struct explain *e)
     memcpy(l.dev, e->first.in, sizeof l.dev);
     if (!is_unclaimed(e, &l, &e->first.dst))
         return false;
+    if (!explain_is_on_link(e, e->in, &e->first.src)) {
+        doubt_unclaimed(e, &l, &e->first.dst, "the packet does not come here");
+        return false;
+    }
     stop_unclaimed(e, &l, &e->first.dst, "the packet does not come here");
     return true;
 }
@@ -213,6 +240,10 @@ bool explain_is_unanswered(struct explain *e)
         if (e->in != 0 && nsh_addr_is_private(e->first.family, as) &&
                 !nsh_addr_is_private(e->first.family, &e->now.dst))
             note_private(e);
+        return false;
+    }
+    if (is_unclaimed(e, &l, as) && e->forth.answer.via_family != AF_UNSPEC) {
+        doubt_unclaimed(e, &l, as, "no answer comes back");
         return false;
     }
     if (is_unclaimed(e, &l, as)) {

@@ -103,14 +103,27 @@ static bool has_default(const struct explain *e, const char *dev)
     return false;
 }
 
+/* The world is behind `in`, or, where no default route tells, it comes from there by its address.
+ */
+static bool is_inward(const struct explain *e, const char *in, const char *out, int family,
+        const union nsh_addr *from, const union nsh_addr *to)
+{
+    bool behind_in = has_default(e, in), behind_out = has_default(e, out);
+
+    if (behind_in || behind_out)
+        return behind_in && !behind_out;
+    return !nsh_addr_is_private(family, from) && nsh_addr_is_private(family, to);
+}
+
+bool explain_is_from_outside(const struct explain *e, const struct nsh_packet *p)
+{
+    return is_inward(e, p->in, p->out, p->family, &p->src, &p->dst);
+}
+
 /* What the share calls a LAN has the world behind it, and the other way round. */
 static bool looks_swapped(const struct explain *e, const struct nsh_packet *p)
 {
-    bool in = has_default(e, p->in), out = has_default(e, p->out);
-
-    if (in || out)
-        return out && !in;
-    return nsh_addr_is_private(p->family, &p->src) && !nsh_addr_is_private(p->family, &p->dst);
+    return is_inward(e, p->out, p->in, p->family, &p->dst, &p->src);
 }
 
 static void fix_drop(const struct explain *e, const struct nsh_chain *c, const struct nsh_packet *p,
@@ -133,80 +146,6 @@ static void fix_drop(const struct explain *e, const struct nsh_chain *c, const s
                 policy);
 }
 
-static struct nsh_prefix host(int family, const union nsh_addr *addr)
-{
-    return (struct nsh_prefix){
-            .addr = *addr, .family = (uint8_t)family, .length = nsh_addr_bits(family)};
-}
-
-static struct nsh_forward_path path_of(const struct nsh_packet *p, bool reply)
-{
-    struct nsh_forward_path path = {
-            .reply = reply,
-            .translated = p->translated,
-            .from = host(p->family, &p->src),
-            .to = host(p->family, &p->dst),
-            .protocol = p->protocol,
-            .from_port = {p->source_port, p->source_port},
-            .to_port = {p->destination_port, p->destination_port},
-    };
-
-    memcpy(path.in, p->in, sizeof path.in);
-    memcpy(path.out, p->out, sizeof path.out);
-    return path;
-}
-
-/* What somebody bans by name is no mistake to be mended: it is told of, and left to whoever did. */
-static const char *fix_others(const struct explain *e, const struct nsh_packet *p,
-        const struct nsh_forward_drop *drop, bool reply, bool accepted, char *buf, size_t size)
-{
-    char share[128] = "", policy[576];
-
-    if (drop->named) {
-        snprintf(buf, size,
-                "nothing, if that is meant: the rule names what it drops; else whoever wrote it "
-                "has "
-                "to spare this packet");
-        return buf;
-    }
-    if (e->lacking) {
-        explain_policy(e, e->lacking, policy, sizeof policy);
-        snprintf(buf, size, "%s is in the file, and would let it through: %s", policy,
-                e->idle ? "systemctl start netshared"
-                        : "netshared status, which says why it does not");
-        return buf;
-    }
-    if (!accepted && !p->translated)
-        snprintf(share, sizeof share,
-                "a share between %s and %s in the file, which keeps it let through; or ",
-                reply ? p->out : p->in, reply ? p->in : p->out);
-    snprintf(buf, size, "%s%s", share, drop->fix);
-    return buf;
-}
-
-static bool ask_others(struct explain *e, struct nsh_firewall *fw, const struct nsh_packet *p,
-        bool reply, bool accepted)
-{
-    const struct nsh_forward_path path = path_of(p, reply);
-    struct nsh_forward_drop drop;
-    char fix[896], how[320];
-    int r = fw->ops->drops ? fw->ops->drops(fw, p->family, &path, &drop) : 0;
-
-    /* Who is not root sees what there is to be seen. */
-    e->unsure = e->unsure || (r < 0 && r != -EPERM && r != -EACCES);
-    if (r < 0)
-        explain_say(e, "What rules of others in %s do with it can't be seen: %s.", fw->ops->name,
-                strerror(-r));
-    if (r <= 0)
-        return true;
-    snprintf(how, sizeof how, drop.rule[0] ? "by the rule %s" : "by its policy%s", drop.rule);
-    explain_say(e, "%s drops it, %s.", drop.what, how);
-    explain_set(e, "dropped_by", json_string(drop.rule[0] ? drop.rule : drop.what));
-    explain_stop(e, fix_others(e, p, &drop, reply, accepted, fix, sizeof fix), "%s drops %s, %s",
-            drop.what, reply ? "the answer" : "what is forwarded so", how);
-    return false;
-}
-
 bool explain_pass(struct explain *e, const struct nsh_packet *p, bool reply)
 {
     const struct nsh_chain *chain = NULL;
@@ -221,8 +160,7 @@ bool explain_pass(struct explain *e, const struct nsh_packet *p, bool reply)
                 reply ? "the answer" : "it");
         return false;
     }
-    if (!ask_others(e, e->firewalls.iptables, p, reply, accepted) ||
-            !ask_others(e, e->firewalls.nftables, p, reply, accepted))
+    if (!explain_others(e, NSH_HOOK_FORWARD, p, p, reply, accepted))
         return false;
     if (!rule)
         explain_say(e,
@@ -231,13 +169,20 @@ bool explain_pass(struct explain *e, const struct nsh_packet *p, bool reply)
     return true;
 }
 
+static void explain_own(struct explain *e)
+{
+    explain_say(e, "It is not forwarded.");
+    if (explain_others(e, NSH_HOOK_OUTPUT, &e->now, &e->now, false, false))
+        explain_marks(e);
+}
+
 void explain_forwarding(struct explain *e)
 {
     explain_step(e, "forwarding");
     if (e->here)
         explain_here(e);
     else if (e->in == 0)
-        explain_say(e, "It is not forwarded. What rules of OUTPUT do with it is not looked at.");
+        explain_own(e);
     else if (is_forwarding(e, e->first.in))
         explain_pass(e, &e->now, false);
 }

@@ -188,11 +188,35 @@ static bool is_heard(const struct nsh_packet *p)
            is_in_list(tcp ? "/proc/thread-self/net/tcp" : "/proc/thread-self/net/udp", p);
 }
 
+/* By a switch, and what is for all of a link by another, which only IPv4 has. */
+static bool is_ping_answered(struct explain *e)
+{
+    bool six = e->now.family == AF_INET6, all = e->forth.answer.type != RTN_LOCAL;
+    const char *key = six   ? "net/ipv6/icmp/echo_ignore_all"
+                      : all ? "net/ipv4/icmp_echo_ignore_broadcasts"
+                            : "net/ipv4/icmp_echo_ignore_all";
+    char fix[128];
+    int value;
+
+    if (e->fib->ops->sysctl_get(e->fib, key, &value) < 0 || value == 0)
+        return true;
+    snprintf(fix, sizeof fix, "sysctl -w %s=0", key);
+    explain_say(e, "%s is %d.", key, value);
+    explain_stop(
+            e, fix, "this machine does not answer %sping (%s)", all ? "a broadcast " : "", key);
+    return false;
+}
+
 void explain_here(struct explain *e)
 {
     const char *name = e->now.protocol == IPPROTO_TCP ? "TCP" : "UDP";
+    bool pings = !nsh_protocol_has_ports(e->now.protocol);
 
-    explain_say(e, "It is not forwarded. What rules of INPUT do with it is not looked at.");
+    explain_say(e, "It is not forwarded.");
+    if (!explain_others(e, NSH_HOOK_INPUT, &e->now, &e->now, false, false))
+        return;
+    if (pings && !is_ping_answered(e))
+        return;
     if (e->options->port == 0 || is_heard(&e->now) || is_led_by_others(e))
         return;
     explain_say(

@@ -207,7 +207,7 @@ static int find_in(struct explain *e)
             return nsh_complain("there is no interface %s", dev), r;
         return e->fib->ops->link_name(e->fib, e->in, e->first.in);
     }
-    if (explain_is_own(e, &e->first.src, 0))
+    if (explain_is_own(e, &e->first.src, 0) || explain_is_senseless(e))
         return 0;
     r = e->fib->ops->path(e->fib, &q, &answer);
     if (r < 0 || answer.ifindex == 0) {
@@ -345,4 +345,5 @@ void explain_done(struct explain *e)
     json_decref(e->steps);
     json_decref(e->notes);
     json_decref(e->stop);
+    json_decref(e->doubt);
 }

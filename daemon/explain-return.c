@@ -62,6 +62,8 @@ static bool is_forwarded_back(struct explain *e)
 
 static void forward_answer(struct explain *e, struct nsh_packet *answer)
 {
+    struct nsh_packet appears = *answer;
+
     if (!is_forwarded_back(e))
         return;
     explain_ask(e, answer, e->forth.ifindex, &e->back);
@@ -73,7 +75,12 @@ static void forward_answer(struct explain *e, struct nsh_packet *answer)
     memcpy(answer->out, e->back.dev, sizeof answer->out);
     explain_say(e, "It leaves by %s%s.", e->back.dev,
             e->back.ifindex == e->in ? "" : ", which is not where the packet came in");
-    explain_pass(e, answer, true);
+    appears.dst = e->first.src;
+    appears.src = e->first.dst;
+    appears.source_port = e->first.destination_port;
+    memcpy(appears.out, e->back.dev, sizeof appears.out);
+    if (explain_pass(e, answer, true))
+        explain_others(e, NSH_HOOK_POSTROUTING, answer, &appears, true, false);
 }
 
 /* This machine answers. */
@@ -93,6 +100,20 @@ static void answer_here(struct explain *e)
     }
     explain_set(e, "out", json_string(e->back.dev));
     explain_say(e, "This machine's answer leaves by %s.", e->back.dev);
+    memcpy(answer.out, e->back.dev, sizeof answer.out);
+    if (explain_others(e, NSH_HOOK_OUTPUT, &answer, &answer, true, false))
+        explain_others(e, NSH_HOOK_POSTROUTING, &answer, &answer, true, false);
+}
+
+/* What comes in is for whom it appeared to be from, until connection tracking puts that back. */
+static bool comes_in(struct explain *e, const struct nsh_packet *answer)
+{
+    struct nsh_packet arriving = *answer;
+
+    arriving.dst = e->now.src;
+    return explain_others(e, NSH_HOOK_PREROUTING, &arriving, answer, true, false) &&
+           explain_reverse_path(
+                   e, e->forth.dev, e->forth.ifindex, answer, e->in ? e->first.in : "lo");
 }
 
 void explain_return(struct explain *e)
@@ -109,9 +130,10 @@ void explain_return(struct explain *e)
     if (explain_is_past(e) || explain_is_unanswered(e))
         return;
     tell_coming(e);
-    if (!explain_reverse_path(
-                e, e->forth.dev, e->forth.ifindex, &answer, e->in ? e->first.in : "lo"))
+    if (!comes_in(e, &answer))
         return;
     if (e->in != 0)
         forward_answer(e, &answer);
+    else
+        explain_others(e, NSH_HOOK_INPUT, &answer, &answer, true, false);
 }

@@ -296,7 +296,7 @@ static bool is_in_down_link(struct explain *e, const union nsh_addr *to, char *b
         const struct nsh_fib_address *a = &e->addresses[i];
 
         if (a->family != e->now.family || !nsh_prefix_contains(&a->net, a->family, to) ||
-                !explain_is_down(e, a->ifindex) ||
+                explain_link_state(e, a->ifindex) != EXPLAIN_LINK_DOWN ||
                 e->fib->ops->link_name(e->fib, a->ifindex, dev) < 0)
             continue;
         snprintf(buf, size, "run: ip link set %s up", nsh_text_word(dev, word, sizeof word));
@@ -362,11 +362,6 @@ static void stop_refused(struct explain *e, const struct nsh_way *w)
             explain_place(e, origin_of_rule(e, w->rule), place, sizeof place));
 }
 
-static bool is_multicast(int family, const union nsh_addr *addr)
-{
-    return family == AF_INET6 ? addr->bytes[0] == 0xff : (addr->bytes[0] & 0xf0) == 0xe0;
-}
-
 static bool leads_nowhere(const struct nsh_route *r)
 {
     return r->props->type == RTN_BLACKHOLE || r->props->type == RTN_UNREACHABLE ||
@@ -387,7 +382,7 @@ static void tell_failure(struct explain *e, const struct explain_way *w)
     nsh_addr_format(e->now.family, &e->now.dst, to);
     if (w->found.rule && (!w->found.route || leads_nowhere(w->found.route))) {
         stop_refused(e, &w->found);
-    } else if (!w->found.rule && is_multicast(e->now.family, &e->now.dst)) {
+    } else if (!w->found.rule && explain_is_multicast(e->now.family, &e->now.dst)) {
         explain_say(e, "%s is a multicast address, and this machine has not joined it.", to);
         explain_stop(e, "a program for multicast routing, which netshared is not",
                 "multicast is not forwarded by routes such as these");
@@ -430,6 +425,7 @@ void explain_route(struct explain *e)
                                                   : "this machine itself");
     } else {
         tell_leaving(e, w);
-        explain_is_silent(e);
+        if (!explain_is_dead(e, w->ifindex, w->dev))
+            explain_is_silent(e);
     }
 }

@@ -169,15 +169,12 @@ static bool is_taken_before(struct explain *e, const struct nsh_chain *chain)
     return true;
 }
 
-void explain_source(struct explain *e)
+static void appear(struct explain *e)
 {
     const struct nsh_chain *chain = NULL;
     const struct nsh_packet_rule *rule;
     char source[NSH_ADDR_TEXT];
 
-    if (e->here)
-        return;
-    explain_step(e, "source");
     rule = nsh_walk(
             e->desired, NSH_TABLE_NAT, "POSTROUTING", &e->now, e->lacks, tell_step, e, &chain);
     if (is_taken_before(e, chain))
@@ -189,4 +186,16 @@ void explain_source(struct explain *e)
     explain_set_address(e, "source", &e->now.src);
     explain_say(e, "No policy of the file changes its source: it appears as %s.",
             nsh_addr_format(e->now.family, &e->now.src, source));
+}
+
+void explain_source(struct explain *e)
+{
+    struct nsh_packet before = e->now;
+
+    if (e->here)
+        return;
+    explain_step(e, "source");
+    appear(e);
+    if (!e->stop)
+        explain_others(e, NSH_HOOK_POSTROUTING, &before, &e->now, false, false);
 }

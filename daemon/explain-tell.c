@@ -33,26 +33,40 @@ void explain_step(struct explain *e, const char *name)
     json_array_append_new(e->steps, e->step);
 }
 
-void explain_say(struct explain *e, const char *format, ...)
+static __attribute__((format(printf, 1, 0))) json_t *sentence(const char *format, va_list args)
 {
     char text[SENTENCE];
+
+    vsnprintf(text, sizeof text, format, args);
+    return text_json(text);
+}
+
+void explain_say(struct explain *e, const char *format, ...)
+{
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    json_array_append_new(json_object_get(e->step, "text"), sentence(format, args));
     va_end(args);
-    json_array_append_new(json_object_get(e->step, "text"), text_json(text));
 }
 
 void explain_note(struct explain *e, const char *format, ...)
 {
-    char text[SENTENCE];
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    json_array_append_new(e->notes, sentence(format, args));
     va_end(args);
-    json_array_append_new(e->notes, text_json(text));
+}
+
+void explain_doubt(struct explain *e, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    if (!e->doubt)
+        e->doubt = sentence(format, args);
+    va_end(args);
 }
 
 void explain_set(struct explain *e, const char *key, json_t *value)
@@ -91,17 +105,15 @@ const char *explain_place(const struct explain *e, nsh_origin origin, char *buf,
 
 void explain_stop(struct explain *e, const char *fix, const char *format, ...)
 {
-    char text[SENTENCE];
     va_list args;
 
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     explain_set(e, "stops", json_true());
     json_decref(e->stop);
     e->stop = json_object();
     json_object_set(e->stop, "step", json_object_get(e->step, "step"));
-    json_object_set_new(e->stop, "reason", text_json(text));
+    va_start(args, format);
+    json_object_set_new(e->stop, "reason", sentence(format, args));
+    va_end(args);
     json_object_set_new(e->stop, "fix", fix[0] ? text_json(fix) : json_null());
 }
 
@@ -151,11 +163,24 @@ static json_t *packet_json(const struct explain *e)
     return o;
 }
 
+/* Nothing stops it for certain, but something may. */
+static bool is_unsure(const struct explain *e)
+{
+    return !e->stop && (e->unsure || e->doubt);
+}
+
+static json_t *reason_json(const struct explain *e)
+{
+    if (e->stop)
+        return json_incref(json_object_get(e->stop, "reason"));
+    return e->doubt ? json_incref(e->doubt) : json_null();
+}
+
 static int exit_of(const struct explain *e)
 {
     if (e->stop)
         return NSH_EXIT_STOPPED;
-    return e->unsure ? NSH_EXIT_FAILED : NSH_EXIT_OK;
+    return is_unsure(e) ? NSH_EXIT_FAILED : NSH_EXIT_OK;
 }
 
 static int print_json(const struct explain *e)
@@ -165,12 +190,10 @@ static int print_json(const struct explain *e)
 
     json_object_set_new(root, "packet", packet_json(e));
     json_object_set(root, "steps", e->steps);
-    json_object_set_new(
-            root, "passes", !e->stop && e->unsure ? json_null() : json_boolean(!e->stop));
+    json_object_set_new(root, "passes", is_unsure(e) ? json_null() : json_boolean(!e->stop));
     json_object_set_new(root, "stopped_at",
             e->stop ? json_incref(json_object_get(e->stop, "step")) : json_null());
-    json_object_set_new(root, "reason",
-            e->stop ? json_incref(json_object_get(e->stop, "reason")) : json_null());
+    json_object_set_new(root, "reason", reason_json(e));
     json_object_set_new(
             root, "fix", e->stop ? json_incref(json_object_get(e->stop, "fix")) : json_null());
     json_object_set(root, "notes", e->notes);
@@ -205,6 +228,12 @@ static void print_verdict(const struct explain *e)
     const char *fix = json_string_value(json_object_get(e->stop, "fix"));
     char text[SENTENCE];
 
+    if (!e->stop && e->doubt) {
+        snprintf(text, sizeof text, "Nothing stops it for certain, but %s",
+                json_string_value(e->doubt));
+        print_clean("", text);
+        return;
+    }
     if (!e->stop && e->unsure) {
         puts("Nothing that can be seen stops it; but rules of others can't be read, and may drop "
              "it.");

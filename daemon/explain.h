@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "firewall-choice.h"
+#include "forward-drop.h"
 #include "judge.h"
 #include "options.h"
 #include "reload.h"
@@ -56,6 +57,7 @@ struct explain {
     const struct nsh_chain *lacking; /* one that would let it through */
     bool blind;                      /* what stands of them can't be seen */
     bool unsure;                     /* rules of others can't be seen: they may drop it */
+    char marker[256];                /* a rule of others that may give it a mark; "": none */
     struct explain_ahead *ahead;     /* room for NSH_AHEAD_MAX */
     size_t n_ahead;
     /* What decides before it is routed; NULL: nothing does. */
@@ -68,6 +70,7 @@ struct explain {
     json_t *steps, *step;
     json_t *notes; /* what is to be known beside */
     json_t *stop;  /* the verdict, if a step stops it */
+    json_t *doubt; /* what may stop it, which can't be known; NULL: nothing */
 };
 
 /* ---- explain-config.c ---- */
@@ -105,6 +108,23 @@ void explain_ahead_ask(struct explain *e, const char *hook);
 const struct nsh_ahead_seen *explain_ahead(const struct explain *e, bool out,
         const struct nsh_packet *p, const struct nsh_chain *chain);
 
+/* ---- explain-others.c ---- */
+
+/*
+ * What rules of others do with it at a hook, as they see it before addresses are translated there,
+ * and after: false if one stops it. `accepted`: a policy lets it through.
+ */
+bool explain_others(struct explain *e, enum nsh_hook hook, const struct nsh_packet *before,
+        const struct nsh_packet *after, bool reply, bool accepted);
+
+/* It may have got a mark, and something asks for one. */
+void explain_marks(struct explain *e);
+
+/* ---- explain-forward.c ---- */
+
+/* It comes from where the world is, and goes to where it is not. */
+bool explain_is_from_outside(const struct explain *e, const struct nsh_packet *p);
+
 /* ---- explain-tell.c ---- */
 
 /* From now on all is told of this step. */
@@ -122,6 +142,9 @@ const char *explain_place(const struct explain *e, nsh_origin origin, char *buf,
 /* The step stops it. `fix` "": nothing is known to help. */
 __attribute__((format(printf, 3, 4))) void explain_stop(
         struct explain *e, const char *fix, const char *format, ...);
+/* The first of what may stop it, which can't be known: it does not pass for certain. */
+__attribute__((format(printf, 2, 3))) void explain_doubt(
+        struct explain *e, const char *format, ...);
 /* "share home (/etc/netshared.yaml:8)"; returns buf. */
 const char *explain_policy(
         const struct explain *e, const struct nsh_chain *c, char *buf, size_t size);
@@ -140,13 +163,30 @@ struct explain_link {
 
 /* In a subnet of that device. */
 bool explain_is_on_link(const struct explain *e, uint32_t ifindex, const union nsh_addr *addr);
-bool explain_is_down(struct explain *e, uint32_t ifindex);
+enum explain_state {
+    EXPLAIN_LINK_UP, /* or that can't be seen */
+    EXPLAIN_LINK_DOWN,
+    EXPLAIN_LINK_DEAD, /* no carrier, or not that of the link below */
+};
+enum explain_state explain_link_state(struct explain *e, uint32_t ifindex);
 /* True: who it is sent to next was asked for in vain. */
 bool explain_is_silent(struct explain *e);
 /* True: what it was sent to is nobody's on the link by which it is to come. */
 bool explain_never_comes(struct explain *e);
 /* True: the same of the source it has got, so no answer comes. Else what is to be known of that. */
 bool explain_is_unanswered(struct explain *e);
+
+/* ---- explain-sense.c ---- */
+
+bool explain_is_multicast(int family, const union nsh_addr *addr);
+/* No packet like that is forwarded, whatever is configured. */
+bool explain_is_senseless(const struct explain *e);
+/* True, and the step stops it: it is so. */
+bool explain_stop_senseless(struct explain *e);
+/* The same if nothing passes by the link. */
+bool explain_is_dead(struct explain *e, uint32_t ifindex, const char *dev);
+/* The same if its ends talk to each other without this machine. */
+bool explain_is_direct(struct explain *e);
 
 /* ---- explain-route.c ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether rules of others drop what is forwarded: the chain FORWARD and those it leads to, gone
- * through as the kernel does, with a packet that is imagined.
+ * Whether rules of others drop a packet that is imagined: a built-in chain, FORWARD for most who
+ * ask, and those it leads to, gone through as the kernel does.
  */
 #include "firewall-iptc-chain.h"
 
@@ -26,9 +26,14 @@ struct judge {
     struct xtc_handle *h;
     const struct nsh_forward_path *path;
     bool ours; /* our chains have their say */
+    enum nsh_mood mood;
+    const char *builtin;
     /* The last rule that dropped it for certain, and its chain. */
     const void *dropper;
     const char *chain;
+    /* The first that may give it a mark. */
+    const void *marker;
+    const char *marker_chain;
 };
 
 _Static_assert(IPT_INV_VIA_IN == IP6T_INV_VIA_IN && IPT_INV_VIA_OUT == IP6T_INV_VIA_OUT &&
@@ -148,18 +153,33 @@ static enum nsh_certainty match_rule(
 
 static enum verdict judge_chain(struct judge *j, const char *chain, unsigned int depth);
 
+/* What translates ends the way through its table, too. */
+static const char *const accepts[] = {
+        "ACCEPT", "DNAT", "SNAT", "MASQUERADE", "NETMAP", "REDIRECT", NULL};
+static const char *const queues[] = {"QUEUE", "NFQUEUE", NULL};
+
+static bool is_any_of(const char *const *names, const char *target)
+{
+    while (*names && strcmp(*names, target) != 0)
+        names++;
+    return *names;
+}
+
 static enum verdict verdict_of(struct judge *j, const char *target, bool leaves, unsigned int depth)
 {
     enum verdict v;
 
-    if (strcmp(target, "ACCEPT") == 0 || strcmp(target, "QUEUE") == 0 ||
-            strcmp(target, "NFQUEUE") == 0)
-        return ACCEPT; /* or a program gets it, which may */
+    if (is_any_of(accepts, target))
+        return ACCEPT;
+    if (is_any_of(queues, target))
+        return j->mood == NSH_MOOD_DOUBTS ? DROP : ACCEPT; /* a program gets it, which may */
     if (strcmp(target, "RETURN") == 0)
         return RETURN;
     if (nsh_forward_xt_drops(target))
         return DROP;
-    if (!j->xt->is_chain(target, j->h) || (!j->ours && nsh_chain_is_ours(target)))
+    if (!j->xt->is_chain(target, j->h))
+        return j->mood == NSH_MOOD_DOUBTS && !nsh_forward_xt_spares(target) ? DROP : CONTINUE;
+    if (!j->ours && nsh_chain_is_ours(target))
         return CONTINUE;
     v = judge_chain(j, target, depth + 1);
     return v == CONTINUE && leaves ? RETURN : v;
@@ -182,30 +202,58 @@ const void **nsh_xt_rules(
     return rules;
 }
 
-/* ACCEPT, DROP, or CONTINUE behind what led to it. A rule that may match is only believed to
- * accept.
- */
+/* Whether what a rule does, which may match or not, is taken to be so. */
+static bool is_believed(const struct judge *j, enum nsh_certainty c, enum verdict v)
+{
+    if (c == NSH_YES)
+        return v != CONTINUE;
+    return v == (j->mood == NSH_MOOD_DOUBTS ? DROP : ACCEPT);
+}
+
+/* One that may return makes of the rest what is the better, or the worse. */
+static enum verdict with_return(const struct judge *j, bool returns, enum verdict rest)
+{
+    enum verdict other = j->mood == NSH_MOOD_DOUBTS ? ACCEPT : DROP;
+
+    return returns && j->mood != NSH_MOOD_BELIEVES && rest == other ? CONTINUE : rest;
+}
+
+static void note(
+        struct judge *j, const void *rule, const char *chain, const char *target, bool drops)
+{
+    bool is_target = !j->xt->is_chain(target, j->h);
+
+    if (drops && is_target) {
+        j->dropper = rule;
+        j->chain = chain;
+    }
+    if (is_target && !j->marker && nsh_forward_xt_marks(target)) {
+        j->marker = rule;
+        j->marker_chain = chain;
+    }
+}
+
+/* ACCEPT, DROP, or CONTINUE behind what led to it. */
 static enum verdict judge_chain(struct judge *j, const char *chain, unsigned int depth)
 {
     size_t n = 0;
     nsh_autofree const void **rules = depth > DEPTH ? NULL : nsh_xt_rules(j->xt, j->h, chain, &n);
+    bool returns = false;
 
     if (!rules)
-        return ACCEPT;
+        return j->mood == NSH_MOOD_DOUBTS ? DROP : ACCEPT;
     for (size_t i = 0; i < n; i++) {
         const struct nsh_xt_head r = nsh_xt_head_of(j->xt, rules[i]);
         enum nsh_certainty c = match_rule(j, rules[i], &r);
         const char *target = c == NSH_NO ? NULL : j->xt->target(rules[i], j->h);
         enum verdict v = target ? verdict_of(j, target, r.leaves, depth) : CONTINUE;
+        bool believed = is_believed(j, c, v);
 
-        if (c == NSH_YES && nsh_forward_xt_drops(target)) {
-            j->dropper = rules[i];
-            j->chain = chain;
-        }
-        if (v == ACCEPT || (c == NSH_YES && v == DROP))
-            return v;
-        if (c == NSH_YES && v == RETURN)
-            return CONTINUE;
+        if (target)
+            note(j, rules[i], chain, target, believed && v == DROP);
+        if (believed)
+            return with_return(j, returns, v == RETURN ? CONTINUE : v);
+        returns = returns || v == RETURN;
     }
     return CONTINUE;
 }
@@ -213,8 +261,8 @@ static enum verdict judge_chain(struct judge *j, const char *chain, unsigned int
 static bool judge(struct judge *j)
 {
     struct xt_counters counters;
-    enum verdict v = judge_chain(j, "FORWARD", 0);
-    const char *policy = v == CONTINUE ? j->xt->policy("FORWARD", &counters, j->h) : NULL;
+    enum verdict v = judge_chain(j, j->builtin, 0);
+    const char *policy = v == CONTINUE ? j->xt->policy(j->builtin, &counters, j->h) : NULL;
 
     if (v != DROP)
         j->dropper = NULL;
@@ -224,28 +272,42 @@ static bool judge(struct judge *j)
 bool nsh_xt_judge(
         const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path)
 {
-    return judge(&(struct judge){.xt = xt, .h = h, .path = path});
+    return judge(&(struct judge){.xt = xt, .h = h, .path = path, .builtin = "FORWARD"});
 }
 
 /* The same rule would not have been the one, had less been known of the packet. */
 static bool is_named(const struct judge *j)
 {
     struct nsh_forward_path general[2];
-    struct judge wide = {.xt = j->xt, .h = j->h, .ours = j->ours};
+    struct judge wide = {
+            .xt = j->xt, .h = j->h, .ours = j->ours, .mood = j->mood, .builtin = j->builtin};
 
     nsh_forward_general(j->path, general);
     wide.path = &general[j->path->reply];
     return j->dropper && (!judge(&wide) || wide.dropper != j->dropper);
 }
 
-bool nsh_xt_drops(const struct nsh_xt *xt, struct xtc_handle *h,
+bool nsh_xt_drops(const struct nsh_xt *xt, struct xtc_handle *h, const char *builtin,
         const struct nsh_forward_path *path, struct nsh_forward_drop *ret)
 {
-    struct judge j = {.xt = xt, .h = h, .path = path, .ours = true};
+    struct judge j = {.xt = xt,
+            .h = h,
+            .path = path,
+            .ours = true,
+            .mood = NSH_MOOD_HOPES,
+            .builtin = builtin};
+    bool certain = judge(&j), drops = certain;
 
-    if (!judge(&j))
+    if (!certain) {
+        j.mood = NSH_MOOD_DOUBTS;
+        drops = judge(&j);
+    }
+    *ret = (struct nsh_forward_drop){.doubtful = !certain};
+    if (j.marker)
+        nsh_xt_rule_format(xt, h, j.marker_chain, j.marker, ret->marker, sizeof ret->marker);
+    if (!drops)
         return false;
-    *ret = (struct nsh_forward_drop){.named = is_named(&j)};
+    ret->named = is_named(&j);
     if (j.dropper)
         nsh_xt_rule_format(xt, h, j.chain, j.dropper, ret->rule, sizeof ret->rule);
     return true;

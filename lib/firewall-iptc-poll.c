@@ -41,16 +41,16 @@ void nsh_xt_poll_done(struct nsh_xt_poll *p)
  * later, with its module, is not ours to read. Then a table may be there if its module is: to look
  * loads nothing, and at the worst makes an empty one.
  */
-static int may_be_there(const struct nsh_xt *xt, enum nsh_table table)
+static int may_be_there(const struct nsh_xt *xt, const char *table)
 {
     char path[64];
 
-    snprintf(path, sizeof path, "/sys/module/%s%s", xt->table_module, nsh_table_name(table));
+    snprintf(path, sizeof path, "/sys/module/%s%s", xt->table_module, table);
     return access("/proc/modules", F_OK) < 0 || access(path, F_OK) == 0;
 }
 
 /* /proc/net belongs to the main thread; a thread may be in another network namespace. */
-int nsh_xt_table_listed(const struct nsh_xt *xt, enum nsh_table table)
+int nsh_xt_name_listed(const struct nsh_xt *xt, const char *table)
 {
     NSH_CLEANUP(fclosep) FILE *f = NULL;
     char path[64], line[64];
@@ -63,10 +63,15 @@ int nsh_xt_table_listed(const struct nsh_xt *xt, enum nsh_table table)
         return errno == ENOENT ? 0 : -errno;
     while (fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, nsh_table_name(table)) == 0)
+        if (strcmp(line, table) == 0)
             return 1;
     }
     return ferror(f) ? -EIO : 0;
+}
+
+int nsh_xt_table_listed(const struct nsh_xt *xt, enum nsh_table table)
+{
+    return nsh_xt_name_listed(xt, nsh_table_name(table));
 }
 
 int nsh_xt_ask(struct nsh_xt_poll *p, const struct nsh_xt *xt, int option, void *value, size_t size)

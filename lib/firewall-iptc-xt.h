@@ -110,9 +110,16 @@ void nsh_xt_decode(const struct nsh_xt *xt, struct nsh_xt_names *names, const vo
 /* The filter table's FORWARD drops a packet of the path; our own jumps are passed over. */
 bool nsh_xt_judge(
         const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path);
-/* The same as things stand, our own chains among them; then `ret` has the rule. */
-bool nsh_xt_drops(const struct nsh_xt *xt, struct xtc_handle *h,
+/* The same of a built-in chain of any table as things stand, our own chains among them, or may, if
+ * `ret` is doubtful; then it has the rule. */
+bool nsh_xt_drops(const struct nsh_xt *xt, struct xtc_handle *h, const char *builtin,
         const struct nsh_forward_path *path, struct nsh_forward_drop *ret);
+/* As drops() of the contract (firewall-iptc-drops.c). */
+int nsh_xt_drops_anywhere(
+        int family, const struct nsh_forward_path *path, struct nsh_forward_drop *ret);
+/* What is told of FORWARD. */
+void nsh_xt_explain_drop(const struct nsh_xt *xt, const struct nsh_forward_path *paths, size_t n,
+        struct nsh_forward_drop *ret);
 
 /*
  * Bans: rules of others that drop or reject what they name by address, set, port or mark, or by a
@@ -162,6 +169,8 @@ void nsh_xt_poll_init(struct nsh_xt_poll *p);
 void nsh_xt_poll_done(struct nsh_xt_poll *p);
 /* 1: the table is in being in this network namespace; 0: not; negative errno: can't tell. */
 int nsh_xt_table_listed(const struct nsh_xt *xt, enum nsh_table table);
+/* The same of any table. */
+int nsh_xt_name_listed(const struct nsh_xt *xt, const char *table);
 /* Brings the table into being. */
 int nsh_xt_mark_read(struct nsh_xt_poll *p, const struct nsh_xt *xt, enum nsh_table table,
         struct nsh_xt_mark *ret);

@@ -359,34 +359,13 @@ static int iptc_others_translate(struct nsh_firewall *fw)
 
 /* ---- what others do with what passes ---- */
 
-static void explain_drop(const struct nsh_xt *xt, const struct nsh_forward_path *paths, size_t n,
-        struct nsh_forward_drop *ret)
+/* All of it is seen before addresses are translated. */
+static int iptc_drops(struct nsh_firewall *fw, int family, const struct nsh_forward_path *before,
+        const struct nsh_forward_path *after, struct nsh_forward_drop *ret)
 {
-    snprintf(ret->what, sizeof ret->what, "the legacy %s chain FORWARD",
-            xt->family == AF_INET6 ? "ip6tables" : "iptables");
-    nsh_forward_fix(NSH_FORWARD_IPTABLES,
-            xt->family == AF_INET6 ? "ip6tables-legacy -I FORWARD" : "iptables-legacy -I FORWARD",
-            paths, n, ret->fix, sizeof ret->fix);
-}
-
-static int iptc_drops(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
-        struct nsh_forward_drop *ret)
-{
-    const struct nsh_xt *xt = nsh_xt_of(family);
-    struct nsh_forward_path general[2];
-    struct table t = {0};
-    int r = xt ? nsh_xt_table_listed(xt, NSH_TABLE_FILTER) : -EAFNOSUPPORT;
-
     (void)fw;
-    if (r <= 0)
-        return r;
-    r = take_handle(xt, NSH_TABLE_FILTER, &t);
-    if (r >= 0)
-        r = nsh_xt_drops(xt, t.handle, path, ret);
-    if (r > 0)
-        explain_drop(xt, general, nsh_forward_general(path, general), ret);
-    forget_handle(xt, &t);
-    return r;
+    (void)after;
+    return nsh_xt_drops_anywhere(family, before, ret);
 }
 
 /* The commands are for all that it drops. */
@@ -404,7 +383,7 @@ static void judge_passage(const struct nsh_xt *xt, struct xtc_handle *h, struct 
     p->dropped = true;
     p->by_firewall = !p->exit;
     p->drop.hosts = true;
-    explain_drop(xt, told, n, &p->drop);
+    nsh_xt_explain_drop(xt, told, n, &p->drop);
 }
 
 /* Where the policies stand here, our jumps come before all other rules but bans. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The base chains of others at the hook forward, and how one is told of.
+ * The base chains of others, and how one at the hook forward is told of.
  */
 #include "firewall-nft.h"
 
@@ -39,9 +39,62 @@ static int push(struct nsh_nft_base **array, size_t *n, const struct nsh_nft_bas
     return 0;
 }
 
+struct take {
+    struct nsh_nft_bases *bases;
+    bool all;
+};
+
+static void take_devices(const struct nftnl_chain *c, struct nsh_nft_base *one)
+{
+    const char *const *names = nftnl_chain_is_set(c, NFTNL_CHAIN_DEVICES)
+                                       ? nftnl_chain_get(c, NFTNL_CHAIN_DEVICES)
+                                       : NULL;
+    size_t n = 0;
+
+    snprintf(one->devices[0], sizeof one->devices[0], "%s", text_of(c, NFTNL_CHAIN_DEV));
+    while (names && names[n] && n < NSH_NFT_DEVICES) {
+        snprintf(one->devices[n], sizeof one->devices[n], "%s", names[n]);
+        n++;
+    }
+    if (n == NSH_NFT_DEVICES)
+        one->devices[0][0] = '\0';
+}
+
+/* False: what is forwarded, or this machine's own, does not come there. */
+static bool take_hook(const struct nftnl_chain *c, struct nsh_nft_base *one)
+{
+    static const enum nsh_hook hooks[] = {
+            [NF_INET_PRE_ROUTING] = NSH_HOOK_PREROUTING,
+            [NF_INET_LOCAL_IN] = NSH_HOOK_INPUT,
+            [NF_INET_FORWARD] = NSH_HOOK_FORWARD,
+            [NF_INET_LOCAL_OUT] = NSH_HOOK_OUTPUT,
+            [NF_INET_POST_ROUTING] = NSH_HOOK_POSTROUTING,
+            [NSH_NF_INET_INGRESS] = NSH_HOOK_PREROUTING,
+    };
+    uint32_t hook = nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM);
+    bool device = one->family == NFPROTO_NETDEV || hook == NSH_NF_INET_INGRESS;
+
+    one->priority = nftnl_chain_get_s32(c, NFTNL_CHAIN_PRIO);
+    one->nat = strcmp(text_of(c, NFTNL_CHAIN_TYPE), "nat") == 0;
+    if (device) {
+        take_devices(c, one);
+        one->priority = INT32_MIN; /* whatever it says, it comes before all others, or behind */
+    }
+    if (one->family == NFPROTO_NETDEV)
+        one->hook = hook == NF_NETDEV_INGRESS ? NSH_HOOK_PREROUTING : NSH_HOOK_POSTROUTING;
+    else if (hook < NSH_ARRAY_SIZE(hooks))
+        one->hook = hooks[hook];
+    else
+        return false;
+    if (device && one->hook == NSH_HOOK_POSTROUTING)
+        one->priority = INT32_MAX;
+    return true;
+}
+
 static int take_chain(const struct nlmsghdr *answer, void *userdata)
 {
-    struct nsh_nft_bases *b = userdata;
+    const struct take *take = userdata;
+    struct nsh_nft_bases *b = take->bases;
     NSH_CLEANUP(nftnl_chain_freep) struct nftnl_chain *c = nftnl_chain_alloc();
     struct nsh_nft_base one = {0};
 
@@ -58,7 +111,7 @@ static int take_chain(const struct nlmsghdr *answer, void *userdata)
     if (!nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM))
         return strcmp(one.name, NSH_CHAIN_GUEST) == 0 ? push(&b->guests, &b->n_guests, &one) : 0;
     one.drops = nftnl_chain_get_u32(c, NFTNL_CHAIN_POLICY) == NF_DROP;
-    if (nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD ||
+    if (!take_hook(c, &one) || (one.hook != NSH_HOOK_FORWARD && !take->all) ||
             (!one.drops && one.uses == 0))
         return 0;
     return push(&b->items, &b->n, &one);
@@ -101,17 +154,19 @@ static int look_at_table(struct nsh_nft_channel *channel, struct nsh_nft_base *b
     return r;
 }
 
-int nsh_nft_bases_take(struct nsh_nft_channel *channel, struct nsh_nft_bases *ret)
+int nsh_nft_bases_take(struct nsh_nft_channel *channel, bool all, struct nsh_nft_bases *ret)
 {
-    static const int families[] = {NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET};
+    static const int families[] = {NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET, NFPROTO_NETDEV};
     struct nsh_nft_bases b = {0};
+    struct take take = {.bases = &b, .all = all};
+    size_t n = NSH_ARRAY_SIZE(families) - (all ? 0 : 1);
     char buf[256];
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < NSH_ARRAY_SIZE(families); i++) {
+    for (size_t i = 0; r == 0 && i < n; i++) {
         r = nsh_nft_ask(channel,
                 nsh_nft_request(channel, buf, families[i], NFT_MSG_GETCHAIN, NLM_F_DUMP),
-                take_chain, &b);
+                take_chain, &take);
         if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT)
             r = 0;
     }
@@ -128,6 +183,8 @@ int nsh_nft_bases_take(struct nsh_nft_channel *channel, struct nsh_nft_bases *re
 
 static const char *family_name(const struct nsh_nft_base *b)
 {
+    if (b->family == NFPROTO_NETDEV)
+        return "netdev";
     return b->family == NFPROTO_INET ? "inet" : b->family == NFPROTO_IPV6 ? "ip6" : "ip";
 }
 
@@ -153,6 +210,27 @@ static bool is_plain(const struct nsh_nft_base *b)
     return nsh_forward_is_plain(b->table) && nsh_forward_is_plain(b->name);
 }
 
+/* Of any table of iptables'. */
+static bool is_builtin(const struct nsh_nft_base *b)
+{
+    static const char *const tables[] = {"filter", "mangle", "raw", "security", "nat"};
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(tables); i++)
+        if (strcmp(b->table, tables[i]) == 0)
+            return (b->family == NFPROTO_IPV4 || b->family == NFPROTO_IPV6) &&
+                   strcmp(b->name, nsh_forward_hook_name(b->hook)) == 0;
+    return false;
+}
+
+static void tell_builtin(const struct nsh_nft_base *b, char *buf, size_t size)
+{
+    bool filter = strcmp(b->table, "filter") == 0;
+
+    snprintf(buf, size, "%s%s%s -I %s",
+            b->family == NFPROTO_IPV6 ? "ip6tables-nft" : "iptables-nft", filter ? "" : " -t ",
+            filter ? "" : b->table, b->name);
+}
+
 /* To be read: as much of it as is enough for that. The commands have all of it. */
 static void tell_what(const struct nsh_nft_base *b, char *buf, size_t size)
 {
@@ -171,17 +249,20 @@ void nsh_nft_base_explain(const struct nsh_nft_base *b, const struct nsh_forward
 
     tell_what(b, ret->what, sizeof ret->what);
     snprintf(where, sizeof where, "%s %s %s", family_name(b), b->table, b->name);
+    if (nsh_nft_base_is_firewalld(b) && b->hook != NSH_HOOK_FORWARD) {
+        snprintf(ret->fix, sizeof ret->fix, "firewalld, which wrote it, has to let it through");
+        return;
+    }
     if (nsh_nft_base_is_firewalld(b)) {
         tool = NSH_FORWARD_FIREWALLD;
     } else if (b->owner != 0) {
         tool = NSH_FORWARD_OWNER;
         snprintf(where, sizeof where, "the program that owns the table, with the port id %u,",
                 b->owner);
-    } else if (nsh_nft_base_is_iptables(b)) {
+    } else if (is_builtin(b)) {
         /* What iptables writes it also has to read. */
         tool = NSH_FORWARD_IPTABLES;
-        snprintf(where, sizeof where, "%s -I FORWARD",
-                b->family == NFPROTO_IPV6 ? "ip6tables-nft" : "iptables-nft");
+        tell_builtin(b, where, sizeof where);
     } else if (!is_plain(b)) {
         tool = NSH_FORWARD_BY_HAND;
     }

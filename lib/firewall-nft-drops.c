@@ -7,14 +7,44 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
 #include <stdio.h>
+#include <string.h>
 
 #define TRIES 5
 
-static bool concerns(const struct nsh_nft_base *b, int family)
+/* At the hooks of a device, which come before all others, or behind. */
+static bool is_at_device(const struct nsh_nft_base *b, const struct nsh_forward_path *path)
 {
-    return !b->dormant &&
-           (b->family == NFPROTO_INET || (b->family == NFPROTO_IPV6) == (family == AF_INET6));
+    const char *device = path->hook == NSH_HOOK_PREROUTING ? path->in : path->out;
+
+    if (b->devices[0][0] == '\0')
+        return true;
+    for (size_t i = 0; i < NSH_NFT_DEVICES && b->devices[i][0] != '\0'; i++)
+        if (strcmp(b->devices[i], device) == 0)
+            return true;
+    return false;
+}
+
+static bool concerns(const struct nsh_nft_base *b, int family, const struct nsh_forward_path *path)
+{
+    bool same = b->family == NFPROTO_INET || b->family == NFPROTO_NETDEV ||
+                (b->family == NFPROTO_IPV6) == (family == AF_INET6);
+
+    return !b->dormant && same && b->hook == path->hook && is_at_device(b, path) &&
+           !(b->nat && path->reply);
+}
+
+/* What has a priority of its own in the kernel: whose connection it is, and its addresses. */
+static struct nsh_forward_path seen_by(const struct nsh_nft_base *b,
+        const struct nsh_forward_path *before, const struct nsh_forward_path *after)
+{
+    bool enters = b->hook == NSH_HOOK_PREROUTING || b->hook == NSH_HOOK_OUTPUT;
+    int translated = enters ? NF_IP_PRI_NAT_DST : NF_IP_PRI_NAT_SRC;
+    struct nsh_forward_path path = b->nat || b->priority <= translated ? *before : *after;
+
+    path.untracked = enters && b->priority < NF_IP_PRI_CONNTRACK;
+    return path;
 }
 
 static void tell_rule(const struct nftnl_rule *rule, int family, const struct nsh_nft_base *b,
@@ -37,48 +67,89 @@ static int is_named(struct nsh_nft_judge *judge, int family, const struct nsh_fo
     return r < 0 ? r : rule && (r == 0 || nsh_nft_judge_dropper(judge) != rule);
 }
 
+/* Of FORWARD all that it drops is spared, elsewhere this packet. */
+static void explain(const struct nsh_nft_base *b, const struct nsh_forward_path *path,
+        struct nsh_forward_drop *ret)
+{
+    struct nsh_forward_path paths[2] = {nsh_forward_alone(path)};
+    size_t n = b->hook == NSH_HOOK_FORWARD ? nsh_forward_general(path, paths) : 1;
+
+    ret->hosts = b->hook == NSH_HOOK_FORWARD;
+    nsh_nft_base_explain(b, paths, n, ret);
+}
+
+/* For certain, else as it might be. */
+static int judge_both(struct nsh_nft_judge *judge, int family, const struct nsh_forward_path *path,
+        bool *ret_doubtful)
+{
+    int r;
+
+    nsh_nft_judge_set_mood(judge, NSH_MOOD_HOPES);
+    r = nsh_nft_judge_path(judge, family, path, NSH_NFT_GUEST_STANDS, false);
+    *ret_doubtful = r == 0;
+    if (r != 0)
+        return r;
+    nsh_nft_judge_set_mood(judge, NSH_MOOD_DOUBTS);
+    return nsh_nft_judge_path(judge, family, path, NSH_NFT_GUEST_STANDS, false);
+}
+
 static int ask_base(const struct nsh_nft_base *b, int family, const struct nsh_forward_path *path,
         struct nsh_forward_drop *ret)
 {
     struct nsh_nft_work work = NSH_NFT_WORK;
     NSH_CLEANUP(nsh_nft_judge_freep) struct nsh_nft_judge *judge = NULL;
     struct nsh_forward_path general[2];
-    const struct nftnl_rule *rule;
+    const struct nftnl_rule *rule, *marker;
     int r = nsh_nft_judge_new(b, &work, &judge);
 
+    *ret = (struct nsh_forward_drop){0};
     if (r == 0)
-        r = nsh_nft_judge_path(judge, family, path, NSH_NFT_GUEST_STANDS, false);
-    if (r <= 0)
+        r = judge_both(judge, family, path, &ret->doubtful);
+    if (r < 0)
         return r;
-    *ret = (struct nsh_forward_drop){.named = false};
+    marker = nsh_nft_judge_marker(judge);
+    if (marker)
+        tell_rule(marker, family, b, ret->marker, sizeof ret->marker);
+    if (r == 0)
+        return 0;
     rule = nsh_nft_judge_dropper(judge);
     if (rule)
         tell_rule(rule, family, b, ret->rule, sizeof ret->rule);
-    nsh_nft_base_explain(b, general, nsh_forward_general(path, general), ret);
+    explain(b, path, ret);
+    nsh_forward_general(path, general);
     r = is_named(judge, family, &general[path->reply]);
     ret->named = r > 0;
     return r < 0 ? r : 1;
 }
 
-static int drops_once(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *path,
-        struct nsh_forward_drop *ret)
+static int drops_once(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *before,
+        const struct nsh_forward_path *after, struct nsh_forward_drop *ret)
 {
     NSH_CLEANUP(nsh_nft_bases_done) struct nsh_nft_bases bases = {0};
-    int r = nsh_nft_bases_take(c, &bases);
+    int r = nsh_nft_bases_take(c, true, &bases);
 
-    for (size_t i = 0; r == 0 && i < bases.n; i++)
-        if (concerns(&bases.items[i], family))
-            r = ask_base(&bases.items[i], family, path, ret);
-    return r;
+    *ret = (struct nsh_forward_drop){0};
+    for (size_t i = 0; r >= 0 && i < bases.n; i++) {
+        const struct nsh_nft_base *b = &bases.items[i];
+        struct nsh_forward_path path = seen_by(b, before, after);
+        struct nsh_forward_drop one;
+
+        if (!concerns(b, family, &path))
+            continue;
+        r = ask_base(b, family, &path, &one);
+        if (r >= 0 && nsh_forward_found(ret, r > 0, &one))
+            return 1;
+    }
+    return r < 0 ? r : ret->doubtful;
 }
 
 /* What is being read may change, or be taken away, meanwhile: all is looked at again. */
-int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *path,
-        struct nsh_forward_drop *ret)
+int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *before,
+        const struct nsh_forward_path *after, struct nsh_forward_drop *ret)
 {
     int r = -EINTR;
 
     for (int i = 0; i < TRIES && (r == -EINTR || r == -ENOENT); i++)
-        r = drops_once(c, family, path, ret);
+        r = drops_once(c, family, before, after, ret);
     return r == -EINTR || r == -ENOENT ? -EAGAIN : r;
 }

@@ -34,8 +34,10 @@ struct nsh_nft_judge {
     const struct nsh_forward_path *path;
     enum nsh_nft_guest_view guest; /* what our jump is taken for */
     bool behind_bans;
+    enum nsh_mood mood;
     bool met, ended;                  /* by the path: our jump; the end of what was looked at */
-    const struct nftnl_rule *dropper; /* the last that dropped it for certain */
+    const struct nftnl_rule *dropper; /* the last that dropped it for certain, or in doubt */
+    const struct nftnl_rule *marker;  /* the first that may give it a mark */
     struct chain *chains;
     size_t n_chains;
     struct nsh_nft_finder finder;
@@ -165,13 +167,36 @@ static bool is_out_of_work(struct nsh_nft_judge *j)
     return j->work->steps == 0;
 }
 
-/* A rule that may match is only believed to accept. CONTINUE: on to the next. */
+/* Whether what a rule does, which may match or not, is taken to be so. */
+static bool is_believed(const struct nsh_nft_judge *j, bool sure, enum nsh_nft_verdict v)
+{
+    return sure || v == (j->mood == NSH_MOOD_DOUBTS ? NSH_NFT_DROP : NSH_NFT_ACCEPT);
+}
+
+/* What can't be known of it is the worst. */
+static void note(
+        struct nsh_nft_judge *j, const struct nftnl_rule *rule, struct nsh_nft_judgement *judgement)
+{
+    if (j->mood == NSH_MOOD_DOUBTS && judgement->any)
+        judgement->verdict = NSH_NFT_DROP;
+    if (judgement->verdict == NSH_NFT_DROP &&
+            is_believed(j, judgement->matches == NSH_YES, NSH_NFT_DROP))
+        j->dropper = rule;
+    if (judgement->marks && !j->marker)
+        j->marker = rule;
+}
+
+/*
+ * CONTINUE: on to the next. `ret_returns`: it may return, which makes of what comes then the
+ * better, or the worse.
+ */
 static int judge_rule(struct nsh_nft_judge *j, const struct nftnl_rule *rule, unsigned depth,
-        enum nsh_nft_verdict *ret)
+        enum nsh_nft_verdict *ret, bool *ret_returns)
 {
     struct nsh_nft_judgement judgement;
     int r = nsh_nft_judge(rule, j->family, j->path, nsh_nft_find_element, &j->finder, &judgement);
-    bool sure = judgement.matches == NSH_YES, leaves = judgement.verdict == NSH_NFT_GOTO;
+    bool sure = judgement.matches == NSH_YES && !judgement.any;
+    bool leaves = judgement.verdict == NSH_NFT_GOTO;
 
     *ret = NSH_NFT_CONTINUE;
     j->ended = j->ended || j->finder.cut;
@@ -183,16 +208,25 @@ static int judge_rule(struct nsh_nft_judge *j, const struct nftnl_rule *rule, un
         *ret = sure && j->guest == NSH_NFT_GUEST_ACCEPTS ? NSH_NFT_ACCEPT : NSH_NFT_CONTINUE;
         return 0;
     }
-    if (sure && judgement.verdict == NSH_NFT_DROP)
-        j->dropper = rule;
+    note(j, rule, &judgement);
     if (judgement.verdict == NSH_NFT_JUMP || leaves) {
         r = judge_chain(j, judgement.chain, depth + 1, &judgement.verdict);
         if (r == 0 && judgement.verdict == NSH_NFT_CONTINUE && leaves)
             judgement.verdict = NSH_NFT_RETURN;
     }
-    if (sure || judgement.verdict == NSH_NFT_ACCEPT)
+    if (is_believed(j, sure, judgement.verdict))
         *ret = judgement.verdict;
+    else if (judgement.verdict == NSH_NFT_RETURN)
+        *ret_returns = true;
     return r;
+}
+
+static enum nsh_nft_verdict with_return(
+        const struct nsh_nft_judge *j, bool returns, enum nsh_nft_verdict rest)
+{
+    enum nsh_nft_verdict other = j->mood == NSH_MOOD_DOUBTS ? NSH_NFT_ACCEPT : NSH_NFT_DROP;
+
+    return returns && j->mood != NSH_MOOD_BELIEVES && rest == other ? NSH_NFT_CONTINUE : rest;
 }
 
 /* ACCEPT, DROP, or CONTINUE behind what led to it. */
@@ -200,9 +234,10 @@ static int judge_chain(
         struct nsh_nft_judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret)
 {
     int at = depth > DEPTH ? -E2BIG : find_chain(j, name), r = 0;
-    bool stopped = false;
+    enum nsh_nft_verdict unread = j->mood == NSH_MOOD_DOUBTS ? NSH_NFT_DROP : NSH_NFT_ACCEPT;
+    bool stopped = false, returns = false;
 
-    *ret = at == -E2BIG ? NSH_NFT_ACCEPT : NSH_NFT_CONTINUE;
+    *ret = at == -E2BIG ? unread : NSH_NFT_CONTINUE;
     j->cut = j->cut || at == -E2BIG;
     if (at < 0)
         return at == -E2BIG ? 0 : at;
@@ -210,12 +245,13 @@ static int judge_chain(
         if (depth == 0 && j->behind_bans && i < j->n_bans && j->bans[i] == NSH_NFT_NAMED_BAN)
             continue;
         stopped = is_out_of_work(j);
-        r = stopped ? 0 : judge_rule(j, j->chains[at].rules[i], depth, ret);
+        r = stopped ? 0 : judge_rule(j, j->chains[at].rules[i], depth, ret, &returns);
     }
     if (*ret == NSH_NFT_CONTINUE && (j->chains[at].cut || stopped)) {
-        *ret = NSH_NFT_ACCEPT;
+        *ret = unread;
         j->ended = true;
     }
+    *ret = with_return(j, returns, *ret);
     if (*ret == NSH_NFT_RETURN)
         *ret = NSH_NFT_CONTINUE;
     return r;
@@ -276,16 +312,27 @@ const struct nftnl_rule *nsh_nft_judge_dropper(const struct nsh_nft_judge *j)
     return j->dropper;
 }
 
+void nsh_nft_judge_set_mood(struct nsh_nft_judge *j, enum nsh_mood mood)
+{
+    j->mood = mood;
+}
+
+const struct nftnl_rule *nsh_nft_judge_marker(const struct nsh_nft_judge *j)
+{
+    return j->marker;
+}
+
 int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
         const struct nftnl_rule *rule)
 {
     enum nsh_nft_verdict v = NSH_NFT_CONTINUE;
+    bool returns = false;
     int r;
 
     j->family = family;
     j->path = path;
     j->guest = NSH_NFT_GUEST_ABSENT;
-    r = judge_rule(j, rule, 0, &v);
+    r = judge_rule(j, rule, 0, &v, &returns);
     return r < 0 ? r : v == NSH_NFT_DROP;
 }
 

@@ -448,7 +448,7 @@ static int pass_once(struct nsh_nft_passing *p)
     for (size_t i = 0; i < p->n; i++)
         p->passages[i].dropped = p->passages[i].by_firewall = p->passages[i].hosted = false;
     if (r == 0)
-        r = nsh_nft_bases_take(p->channel, &p->bases);
+        r = nsh_nft_bases_take(p->channel, false, &p->bases);
     if (r == 0)
         r = judge_hosts(p);
     note_hosted(p);

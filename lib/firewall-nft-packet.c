@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <netinet/in.h>
@@ -17,6 +18,7 @@
 
 #define WORDS 16
 #define WORD 4U
+#define FLAGS_AT 13U /* of TCP */
 
 struct machine {
     int family;
@@ -83,6 +85,8 @@ static void narrow(struct machine *m, enum nsh_certainty c)
 
 static uint32_t state_bits(const struct machine *m)
 {
+    if (m->path->untracked)
+        return NSH_STATE_INVALID;
     return m->path->reply ? NSH_STATE_ESTABLISHED : NSH_STATE_NEW;
 }
 
@@ -115,14 +119,24 @@ static void load_index(struct machine *m, uint32_t reg, const char *name)
         set_unknown(m, reg);
 }
 
+static void load_mark(struct machine *m, uint32_t reg)
+{
+    if (m->path->marked)
+        set(m, reg, &m->path->mark, sizeof m->path->mark);
+    else
+        set_unknown(m, reg);
+}
+
 static void load_meta(struct machine *m, const struct nftnl_expr *x)
 {
     uint32_t reg = nftnl_expr_get_u32(x, NFTNL_EXPR_META_DREG);
     const char *in = m->path->in, *out = m->path->out;
     uint8_t byte = nsh_forward_protocol(m->path);
 
-    if (nftnl_expr_is_set(x, NFTNL_EXPR_META_SREG))
-        return; /* it sets something */
+    if (nftnl_expr_is_set(x, NFTNL_EXPR_META_SREG)) {
+        m->j->marks = m->j->marks || nftnl_expr_get_u32(x, NFTNL_EXPR_META_KEY) == NFT_META_MARK;
+        return;
+    }
     switch (nftnl_expr_get_u32(x, NFTNL_EXPR_META_KEY)) {
     case NFT_META_IIFNAME:
         load_name(m, reg, in);
@@ -143,6 +157,13 @@ static void load_meta(struct machine *m, const struct nftnl_expr *x)
     case NFT_META_L4PROTO:
         set(m, reg, &byte, 1);
         break;
+    case NFT_META_PROTOCOL:
+        set(m, reg, &(uint16_t){htons(m->family == AF_INET6 ? ETH_P_IPV6 : ETH_P_IP)},
+                sizeof(uint16_t));
+        break;
+    case NFT_META_MARK:
+        load_mark(m, reg);
+        break;
     default:
         set_unknown(m, reg);
         break;
@@ -155,6 +176,8 @@ static void load_ct(struct machine *m, const struct nftnl_expr *x)
 
     if (nftnl_expr_is_set(x, NFTNL_EXPR_CT_SREG))
         return;
+    if (m->path->untracked && nftnl_expr_get_u32(x, NFTNL_EXPR_CT_KEY) != NFT_CT_STATE)
+        narrow(m, NSH_NO);
     switch (nftnl_expr_get_u32(x, NFTNL_EXPR_CT_KEY)) {
     case NFT_CT_STATE:
         value = state_bits(m);
@@ -203,10 +226,19 @@ static void load_payload(struct machine *m, const struct nftnl_expr *x)
              size = nftnl_expr_get_u32(x, NFTNL_EXPR_PAYLOAD_LEN);
     const uint16_t ports[2] = {htons(nsh_forward_port(&m->path->from_port)),
             htons(nsh_forward_port(&m->path->to_port))};
+    const uint8_t flags = nsh_forward_tcp_flags(m->path);
+    const uint8_t icmp[2] = {nsh_forward_icmp_type(m->path), 0};
+    bool pings = m->path->protocol == IPPROTO_ICMP || m->path->protocol == IPPROTO_ICMPV6;
 
     if (nftnl_expr_is_set(x, NFTNL_EXPR_PAYLOAD_SREG))
         return;
-    if (base == NFT_PAYLOAD_TRANSPORT_HEADER && at + size <= sizeof ports && !m->path->vague)
+    if (base == NFT_PAYLOAD_TRANSPORT_HEADER && at == FLAGS_AT && size == sizeof flags &&
+            m->path->opening && m->path->protocol == IPPROTO_TCP)
+        set(m, reg, &flags, sizeof flags);
+    else if (base == NFT_PAYLOAD_TRANSPORT_HEADER && pings && at + size <= sizeof icmp)
+        set(m, reg, icmp + at, size);
+    else if (base == NFT_PAYLOAD_TRANSPORT_HEADER && !pings && at + size <= sizeof ports &&
+             !m->path->vague)
         set(m, reg, (const uint8_t *)ports + at, size);
     else if (base == NFT_PAYLOAD_NETWORK_HEADER)
         load_network(m, reg, at, size);
@@ -305,8 +337,26 @@ static int run_lookup(struct machine *m, const struct nftnl_expr *x)
         memcpy(m->j->chain, found.chain, sizeof found.chain);
     } else if (verdicts && found.matches == NSH_MAYBE) {
         m->j->verdict = NSH_NFT_ACCEPT;
+        m->j->any = true;
     }
     return r;
+}
+
+/* Only of the way back, which is what a reverse-path filter asks for. */
+static void run_fib(struct machine *m, const struct nftnl_expr *x)
+{
+    uint32_t reg = nftnl_expr_get_u32(x, NFTNL_EXPR_FIB_DREG);
+    uint32_t flags = nftnl_expr_get_u32(x, NFTNL_EXPR_FIB_FLAGS);
+    bool back = flags & NFTA_FIB_F_SADDR && flags & NFTA_FIB_F_IIF &&
+                nftnl_expr_get_u32(x, NFTNL_EXPR_FIB_RESULT) == NFT_FIB_RESULT_OIF;
+    uint32_t found = m->path->back ? if_nametoindex(m->path->in) : 0;
+
+    if (!back || !m->path->back_known)
+        set_unknown(m, reg);
+    else if (flags & NFTA_FIB_F_PRESENT)
+        set(m, reg, &(uint8_t){m->path->back}, 1);
+    else
+        set(m, reg, &found, sizeof found);
 }
 
 /* ---- those of iptables ---- */
@@ -328,6 +378,9 @@ static void run_target(struct machine *m, const struct nftnl_expr *x)
 
     if (name && nsh_forward_xt_drops(name))
         m->j->verdict = NSH_NFT_DROP;
+    else
+        m->j->any = !name || !nsh_forward_xt_spares(name);
+    m->j->marks = m->j->marks || (name && nsh_forward_xt_marks(name));
 }
 
 /* ---- a rule ---- */
@@ -375,6 +428,21 @@ static void run_reject(struct machine *m, const struct nftnl_expr *x)
     m->j->verdict = NSH_NFT_DROP;
 }
 
+/* It ends the way through the chain. */
+static void run_translation(struct machine *m, const struct nftnl_expr *x)
+{
+    (void)x;
+    m->j->verdict = NSH_NFT_ACCEPT;
+}
+
+/* A program gets it, or the kernel answers itself. */
+static void run_taken(struct machine *m, const struct nftnl_expr *x)
+{
+    (void)x;
+    narrow(m, NSH_MAYBE);
+    m->j->any = true;
+}
+
 static void run_nothing(struct machine *m, const struct nftnl_expr *x)
 {
     (void)m;
@@ -416,6 +484,13 @@ static const struct {
         {"immediate", run_immediate},
         {"reject", run_reject},
         {"dynset", run_dynset},
+        {"fib", run_fib},
+        {"nat", run_translation},
+        {"masq", run_translation},
+        {"redir", run_translation},
+        {"queue", run_taken},
+        {"synproxy", run_taken},
+        {"tproxy", run_taken},
         {"counter", run_nothing},
         {"log", run_nothing},
         {"last", run_nothing},

@@ -221,15 +221,16 @@ static int nft_pass(struct nsh_firewall *fw, enum nsh_firewall_mode mode, bool h
     return r;
 }
 
-static int nft_drops(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
-        struct nsh_forward_drop *ret)
+static int nft_drops(struct nsh_firewall *fw, int family, const struct nsh_forward_path *before,
+        const struct nsh_forward_path *after, struct nsh_forward_drop *ret)
 {
     struct nsh_nft *f = nsh_nft_of(fw);
     int r = nsh_nft_in_use() ? nsh_nft_channel_open(&f->channel) : 0;
 
+    *ret = (struct nsh_forward_drop){0};
     if (r < 0 || f->channel.fd < 0)
         return r;
-    return nsh_nft_drops(&f->channel, family, path, ret);
+    return nsh_nft_drops(&f->channel, family, before, after, ret);
 }
 
 static bool nft_pass_culprit(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret)

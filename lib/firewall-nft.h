@@ -354,6 +354,8 @@ enum nsh_nft_verdict {
 struct nsh_nft_judgement {
     enum nsh_certainty matches;
     enum nsh_nft_verdict verdict;
+    bool any;                    /* or it may be another one */
+    bool marks;                  /* it may give the packet a mark */
     char chain[NFT_NAME_MAXLEN]; /* JUMP, GOTO */
 };
 
@@ -370,10 +372,16 @@ typedef int nsh_nft_find(void *userdata, const char *set, bool map, const uint8_
 int nsh_nft_judge(const struct nftnl_rule *rule, int family, const struct nsh_forward_path *path,
         nsh_nft_find *find, void *userdata, struct nsh_nft_judgement *ret);
 
-/* ---- base chains of others at the hook forward (firewall-nft-bases.c) ---- */
+/* ---- base chains of others (firewall-nft-bases.c) ---- */
+
+#define NSH_NFT_DEVICES 16 /* a chain of more is taken for one of all */
 
 struct nsh_nft_base {
     uint32_t family; /* NFPROTO_*, of its table */
+    enum nsh_hook hook;
+    int32_t priority;
+    bool nat;                                /* only the first packet of a connection comes there */
+    char devices[NSH_NFT_DEVICES][IFNAMSIZ]; /* at the hooks of these; none: at all of them */
     char table[NFT_NAME_MAXLEN], name[NFT_NAME_MAXLEN];
     bool drops;     /* its policy */
     bool dormant;   /* its table is switched off */
@@ -388,7 +396,8 @@ struct nsh_nft_bases {
     size_t n_guests;
 };
 
-int nsh_nft_bases_take(struct nsh_nft_channel *channel, struct nsh_nft_bases *ret);
+/* Those at the hook forward, or at all hooks. */
+int nsh_nft_bases_take(struct nsh_nft_channel *channel, bool all, struct nsh_nft_bases *ret);
 void nsh_nft_bases_done(struct nsh_nft_bases *b);
 /* "nftables chain ip filter FORWARD", with whole names where there is NSH_GUEST_WHERE for it */
 const char *nsh_nft_base_format(const struct nsh_nft_base *b, char *buf, size_t size);
@@ -454,6 +463,10 @@ int nsh_nft_judge_path(struct nsh_nft_judge *j, int family, const struct nsh_for
         enum nsh_nft_guest_view guest, bool behind_bans);
 /* The rule that did, kept by the judge; NULL: the chain's policy. */
 const struct nftnl_rule *nsh_nft_judge_dropper(const struct nsh_nft_judge *j);
+/* Without this it believes. */
+void nsh_nft_judge_set_mood(struct nsh_nft_judge *j, enum nsh_mood mood);
+/* The first of the rules that were judged that may give a packet a mark; NULL: none does. */
+const struct nftnl_rule *nsh_nft_judge_marker(const struct nsh_nft_judge *j);
 /* What kinds of rules the base chain begins with; the judge keeps them. Up to the first that is no
  * ban. */
 int nsh_nft_judge_bans(struct nsh_nft_judge *j, const enum nsh_nft_ban **ret, size_t *ret_n);
@@ -472,8 +485,8 @@ enum nsh_nft_ban nsh_nft_ban_of(
         struct nsh_nft_judge *j, const struct nftnl_rule *rule, size_t *left);
 
 /* As drops() of the contract (firewall-nft-drops.c). */
-int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *path,
-        struct nsh_forward_drop *ret);
+int nsh_nft_drops(struct nsh_nft_channel *c, int family, const struct nsh_forward_path *before,
+        const struct nsh_forward_path *after, struct nsh_forward_drop *ret);
 
 /* ---- chains of ours in tables of others (firewall-nft-guest.c) ---- */
 

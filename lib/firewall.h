@@ -275,13 +275,14 @@ struct nsh_firewall_ops {
     /* 1: the answer may be another one than when it was asked last; cheap. */
     int (*pass_changed)(struct nsh_firewall *fw);
     /*
-     * Whether rules of others drop a packet of the path as it is forwarded, as things stand: 1,
-     * with what drops it and what helps, or 0. Chains of ours among them have their say. In a
-     * session or without. Negative errno: it can't be seen. Nothing comes into use by asking. NULL:
-     * it can't tell.
+     * Whether rules of others drop a packet at the hook of the paths, as things stand: 1, with what
+     * drops it and what helps, or what only may, if `ret` is doubtful; or 0. The paths are what
+     * rules see of it before addresses are translated there, and after. Chains of ours among them
+     * have their say. In a session or without. Negative errno: it can't be seen. Nothing comes into
+     * use by asking. NULL: it can't tell.
      */
-    int (*drops)(struct nsh_firewall *fw, int family, const struct nsh_forward_path *path,
-            struct nsh_forward_drop *ret);
+    int (*drops)(struct nsh_firewall *fw, int family, const struct nsh_forward_path *before,
+            const struct nsh_forward_path *after, struct nsh_forward_drop *ret);
     /*
      * Who took away what the last pass() of NSH_FIREWALL_READ missed of ours in chains of others.
      * false, or NULL: it can't tell.

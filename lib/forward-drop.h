@@ -10,7 +10,10 @@
 #pragma once
 
 #include <net/if.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -23,8 +26,23 @@ enum nsh_certainty {
     NSH_YES,
 };
 
+/* Where rules see a packet. */
+enum nsh_hook {
+    NSH_HOOK_FORWARD,
+    NSH_HOOK_PREROUTING,
+    NSH_HOOK_INPUT,
+    NSH_HOOK_OUTPUT,
+    NSH_HOOK_POSTROUTING,
+};
+
 /* A connection's packets in one direction; a name that ends in '+' stands for several devices. */
 struct nsh_forward_path {
+    uint8_t hook;   /* enum nsh_hook */
+    bool opening;   /* the first packet, or the first answer: a SYN */
+    bool untracked; /* nothing is known of its connection yet */
+    bool marked;    /* its mark is known */
+    uint32_t mark;
+    bool back_known, back;               /* the way back to its source leaves by `in` */
     char in[IFNAMSIZ], out[IFNAMSIZ];    /* "": not known */
     bool reply;                          /* of a connection that the other side began */
     bool translated;                     /* its destination was led elsewhere */
@@ -34,12 +52,22 @@ struct nsh_forward_path {
     struct nsh_range from_port, to_port; /* 0-0: one that no rule is about */
 };
 
+/* What becomes of a rule that may match. */
+enum nsh_mood {
+    NSH_MOOD_BELIEVES, /* it accepts, or does nothing */
+    NSH_MOOD_HOPES,    /* whatever is best for the packet */
+    NSH_MOOD_DOUBTS,   /* whatever is worst for it */
+};
+
 struct nsh_forward_drop {
-    bool hosts;     /* a jump of ours can stand there, which a share would have */
-    bool named;     /* drops() alone: the rule names what it drops, so somebody means it */
-    char what[160]; /* "nftables chain ip filter FORWARD"; plain words alone */
-    char fix[768];  /* "run: " and the commands that let it through, or who has to */
-    char rule[256]; /* drops() alone: as its program shows it; "": it is the chain's policy */
+    bool hosts;       /* a jump of ours can stand there, which a share would have */
+    bool named;       /* drops() alone: the rule names what it drops, so somebody means it */
+    char what[160];   /* "nftables chain ip filter FORWARD"; plain words alone */
+    char fix[768];    /* "run: " and the commands that let it through, or who has to */
+    char rule[256];   /* drops() alone: as its program shows it; "": it is the chain's policy */
+    bool doubtful;    /* drops() alone: it may, which depends on what is not known */
+    char marker[256]; /* drops() alone, whatever it says: a rule that may give it a mark; "": none
+                       */
 };
 
 /* How what accepts a path is written. */
@@ -92,6 +120,29 @@ static inline uint8_t nsh_forward_protocol(const struct nsh_forward_path *p)
 {
     return p->protocol ? p->protocol : IPPROTO_TCP;
 }
+/* Of an opening one: SYN, and ACK in the answer. */
+static inline uint8_t nsh_forward_tcp_flags(const struct nsh_forward_path *p)
+{
+    return p->reply ? TH_SYN | TH_ACK : TH_SYN;
+}
+/* Of a path of ICMP: what ping sends, or the answer to that. */
+static inline uint8_t nsh_forward_icmp_type(const struct nsh_forward_path *p)
+{
+    if (p->protocol == IPPROTO_ICMPV6)
+        return p->reply ? ICMP6_ECHO_REPLY : ICMP6_ECHO_REQUEST;
+    return p->reply ? ICMP_ECHOREPLY : ICMP_ECHO;
+}
+
+/* "PREROUTING" */
+const char *nsh_forward_hook_name(enum nsh_hook hook);
+/* This packet alone, as what accepts it at its hook can say it. */
+struct nsh_forward_path nsh_forward_alone(const struct nsh_forward_path *path);
+/*
+ * What is kept of one chain after another: `found` that it drops, or may, and how, or only who may
+ * mark. True: it does for certain, and there is nothing more to ask.
+ */
+bool nsh_forward_found(
+        struct nsh_forward_drop *all, bool found, const struct nsh_forward_drop *one);
 
 /* ---- rules of iptables, in its own tables or in nftables' (forward-xt*.c) ---- */
 
@@ -100,5 +151,9 @@ enum nsh_certainty nsh_forward_xt_match(const char *name, unsigned revision, con
         size_t size, const struct nsh_forward_path *path);
 /* DROP and REJECT. */
 bool nsh_forward_xt_drops(const char *target);
+/* The packet goes on, or to where it is led: a target that is neither may do anything with it. */
+bool nsh_forward_xt_spares(const char *target);
+/* It may give the packet a mark. */
+bool nsh_forward_xt_marks(const char *target);
 /* It names what it takes: an address, a port or a mark, and not all but that. */
 bool nsh_forward_xt_names(const char *name, unsigned revision, const void *info, size_t size);

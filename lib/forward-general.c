@@ -33,3 +33,39 @@ size_t nsh_forward_general(const struct nsh_forward_path *path, struct nsh_forwa
     ret[1] = turned(&p);
     return 2;
 }
+
+const char *nsh_forward_hook_name(enum nsh_hook hook)
+{
+    static const char *const names[] = {
+            [NSH_HOOK_FORWARD] = "FORWARD",
+            [NSH_HOOK_PREROUTING] = "PREROUTING",
+            [NSH_HOOK_INPUT] = "INPUT",
+            [NSH_HOOK_OUTPUT] = "OUTPUT",
+            [NSH_HOOK_POSTROUTING] = "POSTROUTING",
+    };
+
+    return names[hook];
+}
+
+/* By its addresses: ports of it nobody may have said, and states are not known everywhere. */
+struct nsh_forward_path nsh_forward_alone(const struct nsh_forward_path *path)
+{
+    struct nsh_forward_path r = {.hook = path->hook, .from = path->from, .to = path->to};
+
+    if (path->hook != NSH_HOOK_OUTPUT && path->hook != NSH_HOOK_POSTROUTING)
+        memcpy(r.in, path->in, sizeof r.in);
+    if (path->hook != NSH_HOOK_PREROUTING && path->hook != NSH_HOOK_INPUT)
+        memcpy(r.out, path->out, sizeof r.out);
+    return r;
+}
+
+bool nsh_forward_found(struct nsh_forward_drop *all, bool found, const struct nsh_forward_drop *one)
+{
+    char marker[sizeof all->marker];
+
+    memcpy(marker, all->marker[0] ? all->marker : one->marker, sizeof marker);
+    if (found && (!one->doubtful || !all->doubtful))
+        *all = *one;
+    memcpy(all->marker, marker, sizeof marker);
+    return found && !one->doubtful;
+}

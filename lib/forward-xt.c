@@ -6,17 +6,26 @@
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_mark.h>
+#include <linux/netfilter/xt_rpfilter.h>
 #include <linux/netfilter/xt_tcpudp.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "cleanup.h"
 
+#define ANY_TYPE 0xff /* of ICMP */
+
+/* Of a connection that is not known the kernel says INVALID. */
 static uint16_t state_bits(const struct nsh_forward_path *p)
 {
     uint16_t bits = p->reply ? XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED)
                              : XT_CONNTRACK_STATE_BIT(IP_CT_NEW);
 
+    if (p->untracked)
+        return XT_CONNTRACK_STATE_INVALID;
     return p->translated ? bits | XT_CONNTRACK_STATE_DNAT : bits;
 }
 
@@ -41,6 +50,8 @@ static enum nsh_certainty match_conntrack(
     status = (c.status_mask & status_bits(p)) != 0;
     if (c.match_flags & XT_CONNTRACK_STATE && state == !!(c.invert_flags & XT_CONNTRACK_STATE))
         return NSH_NO;
+    if (p->untracked)
+        return c.match_flags & XT_CONNTRACK_STATE ? NSH_YES : NSH_NO;
     if (c.match_flags & XT_CONNTRACK_STATUS && status == !!(c.invert_flags & XT_CONNTRACK_STATUS))
         return NSH_NO;
     return c.match_flags & ~known ? NSH_MAYBE : NSH_YES;
@@ -82,7 +93,11 @@ static enum nsh_certainty match_tcp(const void *info, size_t size, const struct 
     if (size < sizeof t)
         return NSH_MAYBE;
     memcpy(&t, info, sizeof t);
-    return match_ports(p, t.spts, t.dpts, t.invflags, t.flg_mask != 0 || t.option != 0);
+    if (p->opening && ((nsh_forward_tcp_flags(p) & t.flg_mask) == t.flg_cmp) ==
+                              !!(t.invflags & XT_TCP_INV_FLAGS))
+        return NSH_NO;
+    return match_ports(
+            p, t.spts, t.dpts, t.invflags, (t.flg_mask != 0 && !p->opening) || t.option != 0);
 }
 
 static enum nsh_certainty match_udp(const void *info, size_t size, const struct nsh_forward_path *p)
@@ -99,6 +114,48 @@ static enum nsh_certainty match_udp(const void *info, size_t size, const struct 
 
 _Static_assert(XT_UDP_INV_SRCPT == XT_TCP_INV_SRCPT && XT_UDP_INV_DSTPT == XT_TCP_INV_DSTPT,
         "inversions differ");
+
+/* What ping sends, and its answer. */
+static enum nsh_certainty match_icmp(
+        const void *info, size_t size, const struct nsh_forward_path *p)
+{
+    const uint8_t type = nsh_forward_icmp_type(p);
+    struct ipt_icmp i; /* IPv6 has the same */
+    bool same;
+
+    if (size < sizeof i)
+        return NSH_MAYBE;
+    memcpy(&i, info, sizeof i);
+    same = i.type == ANY_TYPE || (i.type == type && i.code[0] == 0);
+    return same != !!(i.invflags & IPT_ICMP_INV) ? NSH_YES : NSH_NO;
+}
+
+_Static_assert(sizeof(struct ipt_icmp) == sizeof(struct ip6t_icmp) && IPT_ICMP_INV == IP6T_ICMP_INV,
+        "ICMP differs");
+
+static enum nsh_certainty match_mark(
+        const void *info, size_t size, const struct nsh_forward_path *p)
+{
+    struct xt_mark_mtinfo1 m;
+
+    if (size < sizeof m || !p->marked)
+        return NSH_MAYBE;
+    memcpy(&m, info, sizeof m);
+    return ((p->mark & m.mask) == m.mark) != (m.invert != 0) ? NSH_YES : NSH_NO;
+}
+
+static enum nsh_certainty match_rpfilter(
+        const void *info, size_t size, const struct nsh_forward_path *p)
+{
+    struct xt_rpfilter_info r;
+
+    if (size < sizeof r || !p->back_known)
+        return NSH_MAYBE;
+    memcpy(&r, info, sizeof r);
+    if (r.flags & XT_RPFILTER_LOOSE && !p->back)
+        return NSH_MAYBE;
+    return p->back != !!(r.flags & XT_RPFILTER_INVERT) ? NSH_YES : NSH_NO;
+}
 
 /* Those of protocols that no path has, and of ports that no rule is about. */
 static bool is_of_others(const char *name, const struct nsh_forward_path *p)
@@ -126,10 +183,41 @@ enum nsh_certainty nsh_forward_xt_match(const char *name, unsigned revision, con
         return match_tcp(info, size, path);
     if (strcmp(name, "udp") == 0)
         return match_udp(info, size, path);
+    if (strcmp(name, "icmp") == 0 || strcmp(name, "icmp6") == 0)
+        return match_icmp(info, size, path);
+    if (strcmp(name, "mark") == 0 && revision == 1)
+        return match_mark(info, size, path);
+    if (strcmp(name, "rpfilter") == 0 && revision == 0)
+        return match_rpfilter(info, size, path);
     return NSH_MAYBE;
 }
 
 bool nsh_forward_xt_drops(const char *target)
 {
     return strcmp(target, "DROP") == 0 || strcmp(target, "REJECT") == 0;
+}
+
+static bool is_among(const char *const *names, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+bool nsh_forward_xt_spares(const char *target)
+{
+    static const char *const names[] = {"", "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "CLASSIFY",
+            "TOS", "DSCP", "TTL", "HL", "TCPMSS", "TCPOPTSTRIP", "SET", "AUDIT", "CHECKSUM", "CT",
+            "NOTRACK", "ECN", "HMARK", "IDLETIMER", "LED", "RATEEST", "SECMARK", "CONNSECMARK",
+            "TEE", "TRACE"};
+
+    return is_among(names, NSH_ARRAY_SIZE(names), target);
+}
+
+bool nsh_forward_xt_marks(const char *target)
+{
+    static const char *const names[] = {"MARK", "CONNMARK", "SET", "HMARK"};
+
+    return is_among(names, NSH_ARRAY_SIZE(names), target);
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#define NSH_NF_INET_INGRESS 5     /* NF_INET_INGRESS, 5.10 */
 #define NSH_CTA_STATUS_MASK 26    /* CTA_STATUS_MASK, 5.15 */
 #define NSH_IPSET_ATTR_INITVAL 17 /* IPSET_ATTR_INITVAL, 5.11; before it nothing was sent there */
 #define NSH_NFTA_TABLE_OWNER 7    /* NFTA_TABLE_OWNER, 5.12 */

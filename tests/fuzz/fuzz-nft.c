@@ -146,7 +146,7 @@ static void look_at_drops(struct nsh_firewall *fw, int family)
 {
     struct nsh_forward_drop drop;
 
-    (void)fw->ops->drops(fw, family, &path, &drop);
+    (void)fw->ops->drops(fw, family, &path, &path, &drop);
 }
 
 static void look_for_others(struct nsh_firewall *fw, int family)

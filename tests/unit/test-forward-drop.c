@@ -15,6 +15,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_mark.h>
+#include <linux/netfilter/xt_rpfilter.h>
 #include <linux/netfilter/xt_tcpudp.h>
 
 #include "cleanup.h"
@@ -248,6 +250,94 @@ static void test_ports(void **state)
     assert_int_equal(tcp(8443, 8443, 0, 0, &by_udp), NSH_NO);
 }
 
+/* What is known of a packet that somebody asks about, and of no other. */
+static void test_opening(void **state)
+{
+    struct nsh_forward_path p = to_server("eth0");
+    struct xt_tcp syn = {.spts = {0, UINT16_MAX},
+            .dpts = {0, UINT16_MAX},
+            .flg_mask = TH_SYN | TH_ACK,
+            .flg_cmp = TH_SYN};
+
+    (void)state;
+    p.opening = true;
+    assert_int_equal(nsh_forward_xt_match("tcp", 0, &syn, sizeof syn, &p), NSH_YES);
+    syn.invflags = XT_TCP_INV_FLAGS;
+    assert_int_equal(nsh_forward_xt_match("tcp", 0, &syn, sizeof syn, &p), NSH_NO);
+    p.reply = true;
+    assert_int_equal(nsh_forward_xt_match("tcp", 0, &syn, sizeof syn, &p), NSH_YES);
+    p.untracked = true;
+    assert_int_equal(conntrack(XT_CONNTRACK_STATE_INVALID, false, 0, &p), NSH_YES);
+    assert_int_equal(conntrack(XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED), false, 0, &p), NSH_NO);
+}
+
+static void test_pings(void **state)
+{
+    struct nsh_forward_path p = {.protocol = IPPROTO_ICMP};
+    struct {
+        uint8_t type, first, last,
+                inverted; /* struct ipt_icmp, whose header is at odds with others */
+    } m = {ICMP_ECHO, 0, UINT8_MAX, false};
+
+    (void)state;
+    assert_int_equal(nsh_forward_xt_match("icmp", 0, &m, sizeof m, &p), NSH_YES);
+    m.inverted = true;
+    assert_int_equal(nsh_forward_xt_match("icmp", 0, &m, sizeof m, &p), NSH_NO);
+    p.reply = true;
+    assert_int_equal(nsh_forward_xt_match("icmp", 0, &m, sizeof m, &p), NSH_YES);
+    p.protocol = IPPROTO_ICMPV6;
+    m.type = ICMP6_ECHO_REPLY;
+    m.inverted = false;
+    assert_int_equal(nsh_forward_xt_match("icmp6", 0, &m, sizeof m, &p), NSH_YES);
+}
+
+static void test_mark_and_way_back(void **state)
+{
+    struct nsh_forward_path p = {.marked = true, .mark = 0x17};
+    struct xt_mark_mtinfo1 mark = {.mark = 7, .mask = 0xf};
+    struct xt_rpfilter_info back = {.flags = XT_RPFILTER_INVERT};
+
+    (void)state;
+    assert_int_equal(nsh_forward_xt_match("mark", 1, &mark, sizeof mark, &p), NSH_YES);
+    mark.invert = 1;
+    assert_int_equal(nsh_forward_xt_match("mark", 1, &mark, sizeof mark, &p), NSH_NO);
+    p.marked = false;
+    assert_int_equal(nsh_forward_xt_match("mark", 1, &mark, sizeof mark, &p), NSH_MAYBE);
+    assert_int_equal(nsh_forward_xt_match("rpfilter", 0, &back, sizeof back, &p), NSH_MAYBE);
+    p.back_known = true;
+    assert_int_equal(nsh_forward_xt_match("rpfilter", 0, &back, sizeof back, &p), NSH_YES);
+    back.flags |= XT_RPFILTER_LOOSE; /* another way back may do */
+    assert_int_equal(nsh_forward_xt_match("rpfilter", 0, &back, sizeof back, &p), NSH_MAYBE);
+    p.back = true;
+    assert_int_equal(nsh_forward_xt_match("rpfilter", 0, &back, sizeof back, &p), NSH_NO);
+}
+
+static void test_targets(void **state)
+{
+    (void)state;
+    assert_true(nsh_forward_xt_spares("MARK"));
+    assert_true(nsh_forward_xt_spares(""));
+    assert_false(nsh_forward_xt_spares("TARPIT"));
+    assert_true(nsh_forward_xt_marks("CONNMARK"));
+    assert_false(nsh_forward_xt_marks("LOG"));
+}
+
+/* One that drops for certain is told of rather than one that may, and who marks is kept. */
+static void test_found(void **state)
+{
+    struct nsh_forward_drop all = {0}, may = {.doubtful = true, .rule = "may"},
+                            does = {.rule = "does"}, marks = {.marker = "marks"};
+
+    (void)state;
+    assert_false(nsh_forward_found(&all, true, &may));
+    assert_false(nsh_forward_found(&all, false, &marks));
+    assert_true(all.doubtful);
+    assert_string_equal(all.rule, "may");
+    assert_true(nsh_forward_found(&all, true, &does));
+    assert_string_equal(all.rule, "does");
+    assert_string_equal(all.marker, "marks");
+}
+
 static void test_other_matches(void **state)
 {
     static const struct {
@@ -285,6 +375,11 @@ int main(void)
             cmocka_unit_test(test_conntrack),
             cmocka_unit_test(test_ports),
             cmocka_unit_test(test_other_matches),
+            cmocka_unit_test(test_opening),
+            cmocka_unit_test(test_pings),
+            cmocka_unit_test(test_mark_and_way_back),
+            cmocka_unit_test(test_targets),
+            cmocka_unit_test(test_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
