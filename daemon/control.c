@@ -106,6 +106,9 @@ static int on_listen(sd_event_source *source, int fd, uint32_t revents, void *us
     (void)source;
     (void)revents;
     for (int i = 0; i < NSH_CONTROL_PEERS_MAX; i++) {
+        /* Room is made for somebody who waits; after the first one, who does wakes us again. */
+        if (i > 0 && c->n_peers >= NSH_CONTROL_PEERS_MAX)
+            return 0;
         if (c->n_peers >= NSH_CONTROL_PEERS_MAX && !make_room(c)) {
             pause_accepting(c);
             return 0;
