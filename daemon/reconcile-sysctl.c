@@ -381,7 +381,12 @@ static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list
     int q = r->fib->ops->sysctl_get(r->fib, forwarding_keys[f], &value);
 
     if (q < 0) {
-        snprintf(why, sizeof why, "cannot read /proc/sys/%s: %s", forwarding_keys[f], strerror(-q));
+        if (f == NSH_V6 && q == -ENOENT)
+            snprintf(why, sizeof why,
+                    "the kernel has no IPv6: it was built without, or started with ipv6.disable=1");
+        else
+            snprintf(why, sizeof why, "cannot read /proc/sys/%s: %s", forwarding_keys[f],
+                    strerror(-q));
         forwarding_wrong(r, f, NSH_OBJECT_WRONG, why);
         again_later(r, f);
         return 0;

@@ -26,8 +26,9 @@ static const struct {
         {EACCES, "this needs the right to administer the network (CAP_NET_ADMIN)"},
         {ENOMEM, "the kernel is out of memory"},
         {ENOBUFS, "the kernel is out of memory"},
-        {EOPNOTSUPP, "the kernel was built without it"},
-        {EAFNOSUPPORT, "the kernel was built without it, or it is switched off"},
+        /* What it says of IPv6 with ipv6.disable=1: of routes the one, of rules the other. */
+        {EOPNOTSUPP, "the kernel was built without it, or runs without IPv6"},
+        {EAFNOSUPPORT, "the kernel was built without it, or runs without IPv6"},
         {EADDRNOTAVAIL, "the source address is not an address of this host now"},
 };
 
@@ -103,6 +104,7 @@ static enum nsh_route_outcome outcome_of(enum nsh_route_action action, int error
     case ENOMEM:
     case ENOBUFS:
     case EOPNOTSUPP:
+    case EAFNOSUPPORT:
         return NSH_WRITE_REFUSED;
     default:
         return NSH_WRITE_PENDING;

@@ -139,6 +139,7 @@ static const struct {
         {-ENOMEM, R, R, R, R},
         {-ENOBUFS, R, R, R, R},
         {-EOPNOTSUPP, R, R, R, R},
+        {-EAFNOSUPPORT, R, R, R, R},
 };
 
 static void test_outcomes(void **state)
