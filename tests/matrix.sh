@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# matrix.sh [-c CACHE] [-s STEP]... [-t TEST]... [-l SECONDS] [RELEASE[:KERNEL]]...
+# matrix.sh [-n] [-c CACHE] [-s STEP]... [-t TEST]... [-l SECONDS] [RELEASE[:KERNEL]]...
 #
 # Builds netshared in other Debian releases, with their compilers and libraries, and tests it there, on
 # their kernels. Nothing is installed on this machine, and of its network only the download is seen. As
@@ -10,13 +10,17 @@
 #   KERNEL   a release: its kernel, in an emulated machine; `own`: this machine's, at full speed.
 #            By default the release's. Without any: each release with its own, and with `own`
 #   -c       where releases, kernels, builds and results are kept (default /var/tmp/netshared-matrix)
-#   -s       only this: unit (with the build), netns; without it, both
+#   -s       only this: unit (with the build), netns, without (the kernel without something: legacy
+#            tables, nf_tables, both, IPv6, audit); without it, all three
 #   -t       only this test of the suite netns (policies, policies-nft)
+#   -n       of the suite netns only what no result is kept of: goes on where an earlier run ended
 #   -l       limit for a machine (default 3600)
 #
-# An emulated machine is 10 to 20 times slower: all of the suite netns takes hours there. Results are
-# kept per test, those of a test that runs again are replaced; the table at the end is of all there are.
+# An emulated machine is 10 to 20 times slower: all of the suite netns takes hours there, so what says
+# most about a kernel comes first. Results are kept per test, as each ends; those of a test that runs
+# again are replaced; the table at the end is of all there are.
 set -u -o pipefail
+shopt -s nullglob extglob
 top=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=tests/support/setup.sh
 . "$top/tests/support/setup.sh"
@@ -26,26 +30,37 @@ PACKAGES=("${BUILD_PACKAGES[@]}" libcmocka-dev iproute2 iptables ipset nftables 
     iputils-ping util-linux python3-yaml python3-jsonschema systemd-sysv dbus)
 # What an emulated machine can do without.
 LEFT_OUT=(/usr/include /usr/lib/gcc /usr/share/man /usr/share/locale /usr/share/perl /var/lib/apt
-    /usr/lib/x86_64-linux-gnu/perl)
-SLOW=8
+    /usr/lib/x86_64-linux-gnu/perl '/usr/lib/x86_64-linux-gnu/lib*san.so*' /usr/lib/x86_64-linux-gnu/gconv
+    '/usr/bin/x86_64-linux-gnu-*' '/usr/*.a')
+SLOW=16
+# What says most about a kernel.
+FIRST=(skeleton policies drops drift_routes drift_nat rules forwarding reload crash firewalls vrf devices
+    skeleton-nft policies-nft drift_nat-nft forwarding-nft reload-nft crash-nft devices-nft
+    test-fib test-fib-events test-fib-requests test-rules test-firewall-iptc test-firewall-nft
+    test-scenarios-kernel test-scenarios-nft)
+
+# What a kernel can be without, and boot-vm.sh's words for that.
+WITHOUT=("legacy -n ip_tables" "nftables -n nf_tables" "firewalls -n ip_tables -n nf_tables"
+    "ipv6 -a ipv6.disable=1" "audit -a audit=0")
 
 usage() {
-    sed -n 3,19p "$0" >&2
+    sed -n 3,21p "$0" >&2
     exit 2
 }
 
-cache=/var/tmp/netshared-matrix steps=() tests=() limit=3600
-while getopts c:s:t:l: option; do
+cache=/var/tmp/netshared-matrix steps=() tests=() limit=3600 only_new=
+while getopts nc:s:t:l: option; do
     case $option in
     c) cache=$OPTARG ;;
     s) steps+=("$OPTARG") ;;
     t) tests+=("$OPTARG") ;;
     l) limit=$OPTARG ;;
+    n) only_new=yes ;;
     *) usage ;;
     esac
 done
 shift $((OPTIND - 1))
-[ ${#steps[@]} -gt 0 ] || steps=(unit netns)
+[ ${#steps[@]} -gt 0 ] || steps=(unit netns without)
 [ $# -gt 0 ] || set -- "${RELEASES[@]}" "${RELEASES[@]/%/:own}"
 need_root
 for tool in mmdebstrap qemu-system-x86_64 cpio depmod; do
@@ -54,8 +69,8 @@ for tool in mmdebstrap qemu-system-x86_64 cpio depmod; do
 done
 mkdir -p "$cache"/{root,kernel,build,result,log} && cache=$(cd "$cache" && pwd) || exit 1
 # The sources as they are now: an edit may not change what a long run is about.
-rm -rf "$cache/source" && mkdir "$cache/source" && (cd "$top" && git ls-files -z |
-    tar --null --files-from=- -cf - | tar -C "$cache/source" -xf -) || exit 1
+source=$(mktemp -d "$cache/source.XXXXXX") && (cd "$top" && git ls-files -z |
+    tar --null --files-from=- -cf - | tar -C "$source" -xf -) || exit 1
 
 step() {
     printf '%4ds  %s\n' "$SECONDS" "$*"
@@ -85,7 +100,7 @@ inside() {
         chroot . "$@" & wait $!'
     mkdir -p "$cache/build/$1"
     unshare --mount --pid --fork --kill-child --propagation private ${lonely:+--net} -- \
-        bash -c "$script" inside "$cache/root/$1" "$cache/source" "$cache/build/$1" "${@:2}"
+        bash -c "$script" inside "$cache/root/$1" "$source" "$cache/build/$1" "${@:2}"
 }
 
 # That from which this machine's packages come.
@@ -166,41 +181,119 @@ facts() {
             "iptables $(version iptables) nft $(version nftables)"'
 }
 
+# listed RELEASE: the tests of the suite netns, those that say most first.
+listed() {
+    local all test
+    mapfile -t all < <(inside "$1" meson test -C /build/tree --no-rebuild --suite netns --list |
+        sed -E 's,.*[/:] *,,')
+    for test in "${FIRST[@]}"; do
+        [[ " ${all[*]} " != *" $test "* ]] || printf '%s\n' "$test"
+    done
+    for test in "${all[@]}"; do
+        [[ " ${FIRST[*]} " = *" $test "* ]] || printf '%s\n' "$test"
+    done
+}
+
+# chosen NAME RELEASE: which of them are to run.
+chosen() {
+    local all test
+    if [ ${#tests[@]} -gt 0 ]; then all=("${tests[@]}"); else mapfile -t all < <(listed "$2"); fi
+    for test in "${all[@]}"; do
+        [ -n "$only_new" ] && [ -f "$cache/result/$1/netns.$test.json" ] || printf '%s\n' "$test"
+    done
+}
+
 netns_own() {
     lonely=yes inside "$1" sh -c 'ip link set lo up
-        mkdir -p /run/lock; meson test -C /build/tree --no-rebuild --suite netns --num-processes '"$((2 * $(nproc)))"' "$@"
-        ' sh ${tests[@]+"${tests[@]}"} >"$cache/log/netns-$1:own" 2>&1 </dev/null
+        mkdir -p /run/lock; meson test -C /build/tree --no-rebuild --timeout-multiplier 4 --num-processes '"$((2 * $(nproc)))"' "$@"
+        ' sh "${chosen[@]}" >"$cache/log/netns-$1:own" 2>&1 </dev/null
     keep "$1:own" netns <"$cache/build/$1/tree/meson-logs/testlog.json"
 }
 
-# The log comes out line by line: a machine that ends early loses only what had not ended.
+# scripts RELEASE TO: each test of the suite netns as a script, for where meson itself takes too long.
+scripts() {
+    mkdir "$2" && inside "$1" meson introspect --tests /build/tree | python3 -c 'import json, os, shlex, sys
+for test in json.load(sys.stdin):
+    path = os.path.join(sys.argv[1], test["name"])
+    with open(path, "w") as f:
+        f.write("#!/bin/bash\n")
+        for item in test["env"].items():
+            f.write("export %s=%s\n" % (item[0], shlex.quote(item[1])))
+        f.write("exec timeout -k 9 %d %s\n" % (8 * test["timeout"], shlex.join(test["cmd"])))
+    os.chmod(path, 0o755)' "$2"
+}
+
+# keep_said NAME: "TEST WORDS..." of tests that run at once, from stdin; with "TEST =CODE" one ends.
+keep_said() {
+    python3 -c 'import json, os, sys
+said = {}
+for line in sys.stdin:
+    name, _, words = line.rstrip("\r\n").partition(" ")
+    if not words.startswith("="):
+        said.setdefault(name, []).append(words)
+        continue
+    code = int(words[1:])
+    result = "OK" if code == 0 else "TIMEOUT" if code == 124 else "ERROR"
+    with open(os.path.join(sys.argv[1], "netns.%s.json" % name), "w") as f:
+        f.write(json.dumps({"name": "netns / " + name, "stdout": "\n".join(said.pop(name, [])) + "\n",
+            "result": result, "returncode": code}) + "\n")' "$cache/result/$1"
+}
+
+# What tests say comes out line by line: a machine that ends early loses only those that had not ended.
 netns_vm() {
-    local release=$1 kernel=$2 copy log=$cache/log/netns-$1:$2 args=() path script
+    local release=$1 kernel=$2 log=$cache/log/netns-$1:$2 args=() path script
     copy=$(mktemp -d "$cache/copy.XXXXXX") || return
     tar -C "$cache/build/$release/tree" --exclude='*.p' --exclude='*.a' --exclude='unit' -cf - . |
         tar -C "$copy" -xf -
+    scripts "$release" "$copy/scripts"
     for path in "${LEFT_OUT[@]}"; do args+=(-x "$path"); done
     # shellcheck disable=SC2016 # it is the machine that expands this
     script='for module in veth bridge vrf dummy ip_tables iptable_nat iptable_filter iptable_raw \
             iptable_mangle ip6table_nat ip6table_filter ip6table_raw ip6table_mangle; do
             modprobe -q "$module"
         done
-        uname -r
         mkdir -p /run/lock
-        export NETSHARED_TEST_SLOW=$1
+        export NETSHARED_TEST_MACHINE=1 NETSHARED_TEST_SLOW=$1
         shift
-        cd /build/tree && : >meson-logs/testlog.json
-        meson test --no-rebuild --suite netns --num-processes 3 --timeout-multiplier 4 "$@" >/run/said 2>&1 &
-        tail -F -n +1 --pid=$! meson-logs/testlog.json 2>/dev/null
-        tail -n 20 /run/said'
-    "$top/tests/system/boot-vm.sh" -t "$limit" -m 4096 -b "$cache/source:/source" -b "$copy:/build/tree" \
+        cd /build/tree || exit
+        printf "%s\n" "$@" | xargs -P 6 -n 1 bash -c '\''
+            { "scripts/$0" 2>&1; echo "=$?"; } | sed -u "s/^/$0 /"'\'
+    "$top/tests/system/boot-vm.sh" -t "$limit" -m 4096 -p 4 -b "$source:/source" -b "$copy:/build/tree" \
         "${args[@]}" "$cache/kernel/$kernel" "$cache/root/$release" -- \
-        bash -c "$script" inside "$SLOW" ${tests[@]+"${tests[@]}"} >"$log" 2>&1 </dev/null &
+        bash -c "$script" inside "$SLOW" "${chosen[@]}" >"$log" 2>&1 </dev/null &
     machine=$!
+    tail -F -n +1 --pid="$machine" "$log" 2>/dev/null | keep_said "$release:$kernel" &
     wait "$machine"
     machine=
+    wait
     rm -rf "$copy"
-    keep "$release:$kernel" netns <"$log"
+}
+
+# without NAME RELEASE KERNEL: tests/system/without.py, in a machine for each thing to be without.
+without() {
+    local what words path args=() log result
+    copy=$(mktemp -d "$cache/copy.XXXXXX") && mkdir "$copy"/{bin,tests} &&
+        cp "$cache/build/$2/tree/daemon/netshared" "$copy/bin" &&
+        cp -r "$source"/tests/{support,system} "$copy/tests" || return
+    for path in "${LEFT_OUT[@]}"; do args+=(-x "$path"); done
+    for what in "${WITHOUT[@]}"; do
+        read -ra words <<<"$what"
+        what=${words[0]} log=$cache/log/without-$what-$1
+        step "$1: without $what"
+        "$top/tests/system/boot-vm.sh" -t 900 -m 2048 "${words[@]:1}" -b "$copy:/netshared" "${args[@]}" \
+            "$cache/kernel/$3" "$cache/root/$2" -- env NETSHARED=/netshared/bin/netshared \
+            NETSHARED_TEST_SLOW="$SLOW" PYTHONDONTWRITEBYTECODE=1 \
+            python3 /netshared/tests/system/without.py "$what" >"$log" 2>&1 </dev/null &
+        machine=$!
+        wait "$machine"
+        result=$?
+        machine=
+        python3 -c 'import json, sys
+code = int(sys.argv[2])
+print(json.dumps({"name": "without / " + sys.argv[1], "stdout": sys.stdin.read(), "returncode": code,
+    "result": "ERROR" if code else "OK"}))' "$what" "$result" <"$log" >"$cache/result/$1/without.$what.json"
+    done
+    rm -rf "$copy"
 }
 
 one() {
@@ -213,53 +306,57 @@ one() {
         make_kernel "$kernel" || return
         version=$(find "$cache/kernel/$kernel" -path '*lib/modules/*' -prune -printf '%f\n' | head -n 1)
     fi
-    [ -f "$cache/build/$release/tree/daemon/netshared" ] && [ " ${steps[*]} " = " netns " ] ||
+    if [ ! -f "$cache/build/$release/tree/daemon/netshared" ] || [[ " ${steps[*]} " = *" unit "* ]]; then
         make_build "$release" || return
+    fi
     mkdir -p "$cache/result/$name"
-    echo "kernel ${version%%-*} $(facts "$release")" >"$cache/result/$name/facts"
+    echo "kernel ${version%%[-+]*} $(facts "$release")" >"$cache/result/$name/facts"
     for what in "${steps[@]}"; do
         case $what in
         unit) unit "$release" "$name" ;;
         netns)
-            step "$name: tests in namespaces"
+            mapfile -t chosen < <(chosen "$name" "$release")
+            step "$name: ${#chosen[@]} tests in namespaces"
+            [ ${#chosen[@]} -gt 0 ] || continue
             if [ "$kernel" = own ]; then netns_own "$release"; else netns_vm "$release" "$kernel"; fi
             ;;
+        without) [ "$kernel" = own ] || without "$name" "$release" "$kernel" ;;
         *) usage ;;
         esac
     done
 }
 
-# counted NAME SUITE: "N passed, N failed, N skipped" of what is kept.
+# counted LOG...: "N passed, N failed, N skipped" of what is kept, and of how many tests that is.
 counted() {
-    local logs
-    shopt -s nullglob
-    logs=("$cache/result/$1/$2".*.json)
-    if [ ${#logs[@]} -eq 0 ]; then
+    if [ $# -eq 0 ]; then
         echo "not run"
-        return
+    else
+        echo "$#: $(python3 "$top/tests/support/count.py" "$@" | tail -n 1)"
     fi
-    python3 "$top/tests/support/count.py" "${logs[@]}" | tail -n 1
 }
 
+# What is of both firewalls (drops, firewalls) or of none counts with iptables.
 table() {
     local result name facts
-    shopt -s nullglob
-    echo "| release, kernel | versions | unit | netns |"
-    echo "|---|---|---|---|"
+    echo "| release, kernel | versions | unit | netns | netns, nftables | without |"
+    echo "|---|---|---|---|---|---|"
     for result in "$cache"/result/*/facts; do
-        name=$(basename "${result%/facts}")
-        facts=$(cat "$result")
-        echo "| $name | $facts | $(counted "$name" unit) | $(counted "$name" netns) |"
+        name=$(basename "${result%/facts}") result=${result%/facts}
+        facts=$(cat "$result/facts")
+        echo "| $name | $facts | $(counted "$result"/unit.*.json)" \
+            "| $(counted "$result"/netns.!(*-nft).json) | $(counted "$result"/netns.*-nft.json)" \
+            "| $(counted "$result"/without.*.json) |"
     done
 }
 
-failed=0 machine=
-trap '[ -z "$machine" ] || kill "$machine" 2>/dev/null' EXIT
+failed=0 machine='' copy=''
+trap '[ -z "$machine" ] || kill "$machine" 2>/dev/null; rm -rf "$source" ${copy:+"$copy"}' EXIT
 trap 'exit 130' INT TERM HUP
-for pair; do
-    one "$pair" || { failed=1; say "$pair: could not be set up"; }
-done
-table
-shopt -s nullglob
-python3 "$top/tests/support/count.py" "$cache"/result/*/*.json || failed=1
-exit $failed
+{ # read as a whole: this file, too, may change meanwhile
+    for pair; do
+        one "$pair" || { failed=1; say "$pair: could not be set up"; }
+    done
+    table
+    python3 "$top/tests/support/count.py" "$cache"/result/*/*.json || failed=1
+    exit "$failed"
+}

@@ -29,6 +29,7 @@ import tap
 CLONE_NEWNET = 0x40000000
 NETNS_DIR = "/run/netns"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+IPV6 = os.path.isdir("/proc/sys/net/ipv6")  # else this kernel has none (ipv6.disable=1)
 
 os.umask(0o022)  # netshared refuses files that others may write
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -90,12 +91,15 @@ class Namespace:
         """The same start on every machine; and addresses that can be used at once."""
         for key in ("all", "default"):
             self.sysctl("net.ipv4.conf.%s.rp_filter" % key, 0)
+        self.sysctl("net.ipv4.ip_forward", 0)
+        self.ip("link set lo up")
+        if not IPV6:
+            return
+        for key in ("all", "default"):
             self.sysctl("net.ipv6.conf.%s.disable_ipv6" % key, 0)
             self.sysctl("net.ipv6.conf.%s.accept_dad" % key, 0)
         self.sysctl("net.ipv6.conf.default.dad_transmits", 0)
-        self.sysctl("net.ipv4.ip_forward", 0)
         self.sysctl("net.ipv6.conf.all.forwarding", 0)
-        self.ip("link set lo up")
 
     @contextlib.contextmanager
     def inside(self):
@@ -137,7 +141,11 @@ class Namespace:
         return self.run("ip", *shlex.split(command), check=False).returncode == 0
 
     def ip_batch(self, lines):
-        """Many at once; `ip -batch` takes no -6 in a line, so runs of them get a process each."""
+        """Many at once; `ip -batch` takes no -6 in a line, so runs of them get a process each.
+
+        What is of IPv6 is left out where the kernel has none.
+        """
+        lines = [line for line in lines if IPV6 or "::" not in line]
         for six, run in itertools.groupby(lines, lambda line: line.startswith("-6 ")):
             text = "\n".join(line[3:] if six else line for line in run)
             self.run("ip", *(["-6"] if six else []), "-batch", "-", stdin=text + "\n")
@@ -155,6 +163,8 @@ class Namespace:
 
         Until then the kernel announces changes that nobody asks for.
         """
+        if not IPV6:
+            return True
         with self.inside():
             with open("/proc/thread-self/net/if_inet6") as f:
                 addresses = {words[0] for words in map(str.split, f) if words[-1] == device}

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# boot-vm.sh [-t SECONDS] [-m MIB] [-b SOURCE:TARGET]... [-x PATH]... [-n MODULE]... [-a WORDS]
-#     KERNEL ROOT -- COMMAND [ARGUMENT...]
+# boot-vm.sh [-t SECONDS] [-m MIB] [-p CPUS] [-b SOURCE:TARGET]... [-x PATH]... [-n MODULE]...
+#     [-a WORDS] KERNEL ROOT -- COMMAND [ARGUMENT...]
 #
 # Boots another kernel in a throw-away machine (qemu, plain emulation: no KVM is needed), runs one
 # command in it, streams its output, and leaves nothing behind. For what this machine's own kernel
@@ -12,6 +12,7 @@
 #           one); it is copied into the machine's memory
 #   -t      limit for all of it (default 300)
 #   -m      memory (default 3072)
+#   -p      processors (default 2)
 #   -b      a folder that is copied, too
 #   -x      what is left out of the root (/usr/include)
 #   -n      a module that this kernel is not to have (ip_tables)
@@ -19,11 +20,12 @@
 #
 # Exit code: the command's; 124 out of time; 125 it never ran.
 set -u -o pipefail
-limit=300 memory=3072 binds=() left_out=() hidden=() words=
-while getopts t:m:b:x:n:a: option; do
+limit=300 memory=3072 processors=2 binds=() left_out=() hidden=() words=
+while getopts t:m:p:b:x:n:a: option; do
     case $option in
     t) limit=$OPTARG ;;
     m) memory=$OPTARG ;;
+    p) processors=$OPTARG ;;
     b) binds+=("$OPTARG") ;;
     x) left_out+=(-path ".$OPTARG" -prune -o) ;;
     n) hidden+=("$OPTARG") ;;
@@ -33,7 +35,7 @@ while getopts t:m:b:x:n:a: option; do
 done
 shift $((OPTIND - 1))
 if [ $# -lt 4 ] || [ "$3" != -- ]; then
-    sed -n 3,21p "$0" >&2
+    sed -n 3,22p "$0" >&2
     exit 2
 fi
 kernel=$1 root=$2
@@ -72,6 +74,7 @@ for part in net lib crypto drivers/net fs/overlayfs; do
     mkdir -p "$top/usr/lib/modules/$version/kernel/$part"
     cp -a "$modules/kernel/$part/." "$top/usr/lib/modules/$version/kernel/$part"
 done
+rm -rf "$top/usr/lib/modules/$version"/kernel/drivers/net/{ethernet,wireless,usb,can,phy} # cards
 for module in ${hidden[@]+"${hidden[@]}"}; do
     find "$top/usr/lib/modules" -name "$module.ko*" -delete
 done
@@ -118,10 +121,11 @@ chmod 755 "$top/init" "$top/command"
 } >"$work/initrd" || die "cpio failed"
 
 : >"$work/out"
-qemu-system-x86_64 -M pc,usb=off,hpet=off -accel tcg,thread=multi -cpu max,-la57 -smp 2 \
+# norandmaps: what was translated for one process serves the next. rcu_expedited: a namespace ends at once.
+qemu-system-x86_64 -M pc,usb=off,hpet=off -accel tcg,thread=multi -cpu max,-la57 -smp "$processors" \
     -m "$memory" -display none -vga none -nodefaults -no-reboot -nic none \
     -kernel "$image" -initrd "$work/initrd" -append \
-    "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check random.trust_cpu=on rdinit=/init $words" \
+    "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check random.trust_cpu=on norandmaps rcupdate.rcu_expedited=1 rdinit=/init $words" \
     -serial "file:$work/console" -serial "file:$work/out" -serial "file:$work/code" \
     </dev/null >"$work/qemu.log" 2>&1 &
 machine=$!
