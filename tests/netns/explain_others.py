@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """explain: it never says that a packet passes which does not, whoever stops it, and wherever."""
 
+import json
 import os
 import sys
 
@@ -283,11 +284,11 @@ def _():
 def _():
     with Lan() as w:
         d = Daemon(w.router, BASIC).start()
-        for argv, code in (((CLIENT4,), 2), ((CLIENT4, SERVER6), 2), ((CLIENT4, "host"), 2),
+        for argv, code in (((CLIENT4, SERVER6), 2),
                            ((CLIENT4, SERVER4, "--in", "eth9"), 1)):
             result = d.cli("explain", *argv, "--json")
             equal(result.returncode, code, "exit code")
-            contains(result.stdout, '{"error":', "what is on standard output")
+            equal(list(json.loads(result.stdout)), ["error"], "what is on standard output")
         for more in ((), ("--json",)):
             command = " ".join((d.binary, "explain", *d.options(), CLIENT4, SERVER4, *more))
             equal(w.router.run("sh", "-c", command + " > /dev/full", check=False).returncode, 1,
