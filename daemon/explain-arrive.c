@@ -153,7 +153,7 @@ void explain_arrival(struct explain *e)
             explain_never_comes(e) ||
             !explain_others(e, NSH_HOOK_PREROUTING, &e->first, &e->now, false, false))
         return;
-    explain_marks(e);
+    explain_effects(e);
     explain_reverse_path(
             e, e->first.in, e->in, &e->now, e->here || e->forth.ifindex == 0 ? "lo" : e->forth.dev);
 }

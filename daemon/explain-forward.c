@@ -173,7 +173,7 @@ static void explain_own(struct explain *e)
 {
     explain_say(e, "It is not forwarded.");
     if (explain_others(e, NSH_HOOK_OUTPUT, &e->now, &e->now, false, false))
-        explain_marks(e);
+        explain_effects(e);
 }
 
 void explain_forwarding(struct explain *e)

@@ -33,8 +33,9 @@ static void find_back(struct explain *e, const struct nsh_packet *p, struct nsh_
 /* A mark that was said is one that rules have given it on its way, nobody knows where. */
 static bool is_marked(const struct explain *e, enum nsh_hook hook)
 {
-    return !e->marker[0] && (!e->options->mark || hook == NSH_HOOK_FORWARD ||
-                                    hook == NSH_HOOK_INPUT || hook == NSH_HOOK_POSTROUTING);
+    return !e->effects[NSH_EFFECT_MARKS][0] &&
+           (!e->options->mark || hook == NSH_HOOK_FORWARD || hook == NSH_HOOK_INPUT ||
+                   hook == NSH_HOOK_POSTROUTING);
 }
 
 static struct nsh_forward_path path_of(
@@ -107,11 +108,12 @@ static void doubt(struct explain *e, const struct nsh_forward_drop *drop, bool r
     explain_doubt(e, "%s may drop %s: %s", drop->what, what, how);
 }
 
-static void tell_marker(struct explain *e, const char *marker)
+/* Of what it meets on its way there: the answer is of the same connection. */
+static void keep_effects(struct explain *e, const struct nsh_forward_drop *drop, bool reply)
 {
-    if (marker[0] == '\0' || e->marker[0])
-        return;
-    snprintf(e->marker, sizeof e->marker, "%s", marker);
+    for (size_t i = 0; !reply && i < NSH_EFFECT_COUNT; i++)
+        if (e->effects[i][0] == '\0')
+            memcpy(e->effects[i], drop->effects[i], sizeof e->effects[i]);
 }
 
 static bool ask(struct explain *e, struct nsh_firewall *fw, const struct nsh_forward_path *before,
@@ -129,7 +131,7 @@ static bool ask(struct explain *e, struct nsh_firewall *fw, const struct nsh_for
                 strerror(-r));
     if (r < 0)
         return true;
-    tell_marker(e, drop.marker);
+    keep_effects(e, &drop, before->reply);
     if (r > 0 && drop.doubtful)
         doubt(e, &drop, before->reply);
     if (r == 0 || drop.doubtful)
@@ -147,7 +149,7 @@ static bool ask(struct explain *e, struct nsh_firewall *fw, const struct nsh_for
 }
 
 /* Which mark it has then decides on its way, and only who wrote the rule knows it. */
-void explain_marks(struct explain *e)
+static void tell_mark(struct explain *e, const char *rule)
 {
     bool asked = false;
 
@@ -157,14 +159,40 @@ void explain_marks(struct explain *e)
     for (size_t i = 0; i < e->desired->n_chains; i++)
         for (size_t k = 0; k < e->desired->chains[i].n_rules; k++)
             asked = asked || e->desired->chains[i].rules[k].mark.mask != 0;
-    if (!asked || !e->marker[0] || e->options->mark)
+    if (!asked || e->options->mark)
         return;
     explain_say(e,
             "A rule of others may give it a mark: %s. What follows is for the mark 0: --mark says "
             "which one it has.",
-            e->marker);
-    explain_doubt(
-            e, "a rule of others may give it a mark, which decides on its way: %s", e->marker);
+            rule);
+    explain_doubt(e, "a rule of others may give it a mark, which decides on its way: %s", rule);
+}
+
+static void tell_leading(struct explain *e, const char *rule)
+{
+    explain_say(e, "A rule of others may lead it elsewhere: %s.", rule);
+    explain_doubt(e, "a rule of others may lead it elsewhere: %s", rule);
+}
+
+static void tell_untracking(struct explain *e, const char *rule)
+{
+    explain_say(e,
+            "A rule of others may take it off connection tracking: %s. Then nothing translates it.",
+            rule);
+    explain_doubt(e, "a rule of others may take it off connection tracking: %s", rule);
+}
+
+void explain_effects(struct explain *e)
+{
+    static void (*const tell[NSH_EFFECT_COUNT])(struct explain * e, const char *rule) = {
+            [NSH_EFFECT_MARKS] = tell_mark,
+            [NSH_EFFECT_LEADS] = tell_leading,
+            [NSH_EFFECT_UNTRACKS] = tell_untracking,
+    };
+
+    for (size_t i = 0; i < NSH_EFFECT_COUNT; i++)
+        if (e->effects[i][0] != '\0')
+            tell[i](e, e->effects[i]);
 }
 
 bool explain_others(struct explain *e, enum nsh_hook hook, const struct nsh_packet *before,

@@ -54,11 +54,11 @@ struct explain {
     struct nsh_ways ways;
     bool *lacks; /* of each wanted chain: it is not in force */
     struct explain_chain *chains;
-    const struct nsh_chain *lacking; /* one that would let it through */
-    bool blind;                      /* what stands of them can't be seen */
-    bool unsure;                     /* rules of others can't be seen: they may drop it */
-    char marker[256];                /* a rule of others that may give it a mark; "": none */
-    struct explain_ahead *ahead;     /* room for NSH_AHEAD_MAX */
+    const struct nsh_chain *lacking;     /* one that would let it through */
+    bool blind;                          /* what stands of them can't be seen */
+    bool unsure;                         /* rules of others can't be seen: they may drop it */
+    char effects[NSH_EFFECT_COUNT][256]; /* rules of others that may have one; "": none */
+    struct explain_ahead *ahead;         /* room for NSH_AHEAD_MAX */
     size_t n_ahead;
     /* What decides before it is routed; NULL: nothing does. */
     const struct nsh_packet_rule *led_by;
@@ -117,8 +117,8 @@ const struct nsh_ahead_seen *explain_ahead(const struct explain *e, bool out,
 bool explain_others(struct explain *e, enum nsh_hook hook, const struct nsh_packet *before,
         const struct nsh_packet *after, bool reply, bool accepted);
 
-/* It may have got a mark, and something asks for one. */
-void explain_marks(struct explain *e);
+/* What they may have made of it, where that matters. */
+void explain_effects(struct explain *e);
 
 /* ---- explain-forward.c ---- */
 

@@ -31,9 +31,11 @@ struct judge {
     /* The last rule that dropped it for certain, and its chain. */
     const void *dropper;
     const char *chain;
-    /* The first that may give it a mark. */
-    const void *marker;
-    const char *marker_chain;
+    /* The first that may have one. */
+    struct {
+        const void *rule;
+        const char *chain;
+    } effects[NSH_EFFECT_COUNT];
 };
 
 _Static_assert(IPT_INV_VIA_IN == IP6T_INV_VIA_IN && IPT_INV_VIA_OUT == IP6T_INV_VIA_OUT &&
@@ -153,25 +155,13 @@ static enum nsh_certainty match_rule(
 
 static enum verdict judge_chain(struct judge *j, const char *chain, unsigned int depth);
 
-/* What translates ends the way through its table, too. */
-static const char *const accepts[] = {
-        "ACCEPT", "DNAT", "SNAT", "MASQUERADE", "NETMAP", "REDIRECT", NULL};
-static const char *const queues[] = {"QUEUE", "NFQUEUE", NULL};
-
-static bool is_any_of(const char *const *names, const char *target)
-{
-    while (*names && strcmp(*names, target) != 0)
-        names++;
-    return *names;
-}
-
 static enum verdict verdict_of(struct judge *j, const char *target, bool leaves, unsigned int depth)
 {
     enum verdict v;
 
-    if (is_any_of(accepts, target))
+    if (strcmp(target, "ACCEPT") == 0 || nsh_forward_xt_translates(target))
         return ACCEPT;
-    if (is_any_of(queues, target))
+    if (strcmp(target, "QUEUE") == 0 || strcmp(target, "NFQUEUE") == 0)
         return j->mood == NSH_MOOD_DOUBTS ? DROP : ACCEPT; /* a program gets it, which may */
     if (strcmp(target, "RETURN") == 0)
         return RETURN;
@@ -218,19 +208,30 @@ static enum verdict with_return(const struct judge *j, bool returns, enum verdic
     return returns && j->mood != NSH_MOOD_BELIEVES && rest == other ? CONTINUE : rest;
 }
 
+static void note_effects(struct judge *j, const void *rule, const char *chain, const char *target)
+{
+    const struct xt_entry_target *t =
+            (const void *)((const uint8_t *)rule + nsh_xt_target_offset(j->xt, rule));
+    unsigned int effects = nsh_forward_xt_effects(
+            target, t->data, t->u.target_size > sizeof *t ? t->u.target_size - sizeof *t : 0);
+
+    for (size_t i = 0; !nsh_chain_is_ours(chain) && i < NSH_EFFECT_COUNT; i++)
+        if (effects & NSH_EFFECT(i) && !j->effects[i].rule) {
+            j->effects[i].rule = rule;
+            j->effects[i].chain = chain;
+        }
+}
+
 static void note(
         struct judge *j, const void *rule, const char *chain, const char *target, bool drops)
 {
-    bool is_target = !j->xt->is_chain(target, j->h);
-
-    if (drops && is_target) {
+    if (j->xt->is_chain(target, j->h))
+        return;
+    if (drops) {
         j->dropper = rule;
         j->chain = chain;
     }
-    if (is_target && !j->marker && nsh_forward_xt_marks(target)) {
-        j->marker = rule;
-        j->marker_chain = chain;
-    }
+    note_effects(j, rule, chain, target);
 }
 
 /* ACCEPT, DROP, or CONTINUE behind what led to it. */
@@ -303,8 +304,10 @@ bool nsh_xt_drops(const struct nsh_xt *xt, struct xtc_handle *h, const char *bui
         drops = judge(&j);
     }
     *ret = (struct nsh_forward_drop){.doubtful = !certain};
-    if (j.marker)
-        nsh_xt_rule_format(xt, h, j.marker_chain, j.marker, ret->marker, sizeof ret->marker);
+    for (size_t i = 0; i < NSH_EFFECT_COUNT; i++)
+        if (j.effects[i].rule)
+            nsh_xt_rule_format(xt, h, j.effects[i].chain, j.effects[i].rule, ret->effects[i],
+                    sizeof ret->effects[i]);
     if (!drops)
         return false;
     ret->named = is_named(&j);

@@ -99,7 +99,7 @@ static int ask_base(const struct nsh_nft_base *b, int family, const struct nsh_f
     struct nsh_nft_work work = NSH_NFT_WORK;
     NSH_CLEANUP(nsh_nft_judge_freep) struct nsh_nft_judge *judge = NULL;
     struct nsh_forward_path general[2];
-    const struct nftnl_rule *rule, *marker;
+    const struct nftnl_rule *rule;
     int r = nsh_nft_judge_new(b, &work, &judge);
 
     *ret = (struct nsh_forward_drop){0};
@@ -107,9 +107,11 @@ static int ask_base(const struct nsh_nft_base *b, int family, const struct nsh_f
         r = judge_both(judge, family, path, &ret->doubtful);
     if (r < 0)
         return r;
-    marker = nsh_nft_judge_marker(judge);
-    if (marker)
-        tell_rule(marker, family, b, ret->marker, sizeof ret->marker);
+    for (size_t i = 0; i < NSH_EFFECT_COUNT; i++) {
+        rule = nsh_nft_judge_effect(judge, (enum nsh_effect)i);
+        if (rule)
+            tell_rule(rule, family, b, ret->effects[i], sizeof ret->effects[i]);
+    }
     if (r == 0)
         return 0;
     rule = nsh_nft_judge_dropper(judge);

@@ -37,7 +37,7 @@ struct nsh_nft_judge {
     enum nsh_mood mood;
     bool met, ended;                  /* by the path: our jump; the end of what was looked at */
     const struct nftnl_rule *dropper; /* the last that dropped it for certain, or in doubt */
-    const struct nftnl_rule *marker;  /* the first that may give it a mark */
+    const struct nftnl_rule *effects[NSH_EFFECT_COUNT]; /* the first that may have one */
     struct chain *chains;
     size_t n_chains;
     struct nsh_nft_finder finder;
@@ -182,8 +182,9 @@ static void note(
     if (judgement->verdict == NSH_NFT_DROP &&
             is_believed(j, judgement->matches == NSH_YES, NSH_NFT_DROP))
         j->dropper = rule;
-    if (judgement->marks && !j->marker)
-        j->marker = rule;
+    for (size_t i = 0; i < NSH_EFFECT_COUNT; i++)
+        if (judgement->effects & NSH_EFFECT(i) && !j->effects[i])
+            j->effects[i] = rule;
 }
 
 /*
@@ -317,9 +318,9 @@ void nsh_nft_judge_set_mood(struct nsh_nft_judge *j, enum nsh_mood mood)
     j->mood = mood;
 }
 
-const struct nftnl_rule *nsh_nft_judge_marker(const struct nsh_nft_judge *j)
+const struct nftnl_rule *nsh_nft_judge_effect(const struct nsh_nft_judge *j, enum nsh_effect effect)
 {
-    return j->marker;
+    return j->effects[effect];
 }
 
 int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,

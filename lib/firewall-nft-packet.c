@@ -134,7 +134,8 @@ static void load_meta(struct machine *m, const struct nftnl_expr *x)
     uint8_t byte = nsh_forward_protocol(m->path);
 
     if (nftnl_expr_is_set(x, NFTNL_EXPR_META_SREG)) {
-        m->j->marks = m->j->marks || nftnl_expr_get_u32(x, NFTNL_EXPR_META_KEY) == NFT_META_MARK;
+        if (nftnl_expr_get_u32(x, NFTNL_EXPR_META_KEY) == NFT_META_MARK)
+            m->j->effects |= NSH_EFFECT(NSH_EFFECT_MARKS);
         return;
     }
     switch (nftnl_expr_get_u32(x, NFTNL_EXPR_META_KEY)) {
@@ -375,12 +376,17 @@ static void run_match(struct machine *m, const struct nftnl_expr *x)
 static void run_target(struct machine *m, const struct nftnl_expr *x)
 {
     const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_TG_NAME);
+    uint32_t size = 0;
+    const void *info = nftnl_expr_get(x, NFTNL_EXPR_TG_INFO, &size);
 
     if (name && nsh_forward_xt_drops(name))
         m->j->verdict = NSH_NFT_DROP;
+    else if (name && nsh_forward_xt_translates(name))
+        m->j->verdict = NSH_NFT_ACCEPT;
     else
         m->j->any = !name || !nsh_forward_xt_spares(name);
-    m->j->marks = m->j->marks || (name && nsh_forward_xt_marks(name));
+    if (name)
+        m->j->effects |= nsh_forward_xt_effects(name, info, size);
 }
 
 /* ---- a rule ---- */
@@ -435,6 +441,26 @@ static void run_translation(struct machine *m, const struct nftnl_expr *x)
     m->j->verdict = NSH_NFT_ACCEPT;
 }
 
+static void run_redir(struct machine *m, const struct nftnl_expr *x)
+{
+    run_translation(m, x);
+    m->j->effects |= NSH_EFFECT(NSH_EFFECT_LEADS);
+}
+
+static void run_nat(struct machine *m, const struct nftnl_expr *x)
+{
+    if (nftnl_expr_get_u32(x, NFTNL_EXPR_NAT_TYPE) == NFT_NAT_DNAT)
+        run_redir(m, x);
+    else
+        run_translation(m, x);
+}
+
+static void run_notrack(struct machine *m, const struct nftnl_expr *x)
+{
+    (void)x;
+    m->j->effects |= NSH_EFFECT(NSH_EFFECT_UNTRACKS);
+}
+
 /* A program gets it, or the kernel answers itself. */
 static void run_taken(struct machine *m, const struct nftnl_expr *x)
 {
@@ -485,16 +511,16 @@ static const struct {
         {"reject", run_reject},
         {"dynset", run_dynset},
         {"fib", run_fib},
-        {"nat", run_translation},
+        {"nat", run_nat},
         {"masq", run_translation},
-        {"redir", run_translation},
+        {"redir", run_redir},
         {"queue", run_taken},
         {"synproxy", run_taken},
         {"tproxy", run_taken},
         {"counter", run_nothing},
         {"log", run_nothing},
         {"last", run_nothing},
-        {"notrack", run_nothing},
+        {"notrack", run_notrack},
         {"flow_offload", run_nothing},
 };
 

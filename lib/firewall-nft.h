@@ -355,7 +355,7 @@ struct nsh_nft_judgement {
     enum nsh_certainty matches;
     enum nsh_nft_verdict verdict;
     bool any;                    /* or it may be another one */
-    bool marks;                  /* it may give the packet a mark */
+    unsigned int effects;        /* NSH_EFFECT()s that it may have */
     char chain[NFT_NAME_MAXLEN]; /* JUMP, GOTO */
 };
 
@@ -465,8 +465,9 @@ int nsh_nft_judge_path(struct nsh_nft_judge *j, int family, const struct nsh_for
 const struct nftnl_rule *nsh_nft_judge_dropper(const struct nsh_nft_judge *j);
 /* Without this it believes. */
 void nsh_nft_judge_set_mood(struct nsh_nft_judge *j, enum nsh_mood mood);
-/* The first of the rules that were judged that may give a packet a mark; NULL: none does. */
-const struct nftnl_rule *nsh_nft_judge_marker(const struct nsh_nft_judge *j);
+/* The first of the rules that were judged that may have the effect; NULL: none has. */
+const struct nftnl_rule *nsh_nft_judge_effect(
+        const struct nsh_nft_judge *j, enum nsh_effect effect);
 /* What kinds of rules the base chain begins with; the judge keeps them. Up to the first that is no
  * ban. */
 int nsh_nft_judge_bans(struct nsh_nft_judge *j, const enum nsh_nft_ban **ret, size_t *ret_n);

@@ -52,6 +52,15 @@ struct nsh_forward_path {
     struct nsh_range from_port, to_port; /* 0-0: one that no rule is about */
 };
 
+/* What rules do to a packet that goes on. */
+enum nsh_effect {
+    NSH_EFFECT_MARKS,
+    NSH_EFFECT_LEADS,    /* elsewhere: it gets another destination */
+    NSH_EFFECT_UNTRACKS, /* its connection is not known, and nothing translates it */
+    NSH_EFFECT_COUNT,
+};
+#define NSH_EFFECT(effect) (1U << (effect))
+
 /* What becomes of a rule that may match. */
 enum nsh_mood {
     NSH_MOOD_BELIEVES, /* it accepts, or does nothing */
@@ -60,14 +69,14 @@ enum nsh_mood {
 };
 
 struct nsh_forward_drop {
-    bool hosts;       /* a jump of ours can stand there, which a share would have */
-    bool named;       /* drops() alone: the rule names what it drops, so somebody means it */
-    char what[160];   /* "nftables chain ip filter FORWARD"; plain words alone */
-    char fix[768];    /* "run: " and the commands that let it through, or who has to */
-    char rule[256];   /* drops() alone: as its program shows it; "": it is the chain's policy */
-    bool doubtful;    /* drops() alone: it may, which depends on what is not known */
-    char marker[256]; /* drops() alone, whatever it says: a rule that may give it a mark; "": none
-                       */
+    bool hosts;     /* a jump of ours can stand there, which a share would have */
+    bool named;     /* drops() alone: the rule names what it drops, so somebody means it */
+    char what[160]; /* "nftables chain ip filter FORWARD"; plain words alone */
+    char fix[768];  /* "run: " and the commands that let it through, or who has to */
+    char rule[256]; /* drops() alone: as its program shows it; "": it is the chain's policy */
+    bool doubtful;  /* drops() alone: it may, which depends on what is not known */
+    /* drops() alone, whatever it says: rules that may have one; "": none has. */
+    char effects[NSH_EFFECT_COUNT][256];
 };
 
 /* How what accepts a path is written. */
@@ -138,8 +147,8 @@ const char *nsh_forward_hook_name(enum nsh_hook hook);
 /* This packet alone, as what accepts it at its hook can say it. */
 struct nsh_forward_path nsh_forward_alone(const struct nsh_forward_path *path);
 /*
- * What is kept of one chain after another: `found` that it drops, or may, and how, or only who may
- * mark. True: it does for certain, and there is nothing more to ask.
+ * What is kept of one chain after another: `found` that it drops, or may, and how, or only which
+ * rules have effects. True: it does for certain, and there is nothing more to ask.
  */
 bool nsh_forward_found(
         struct nsh_forward_drop *all, bool found, const struct nsh_forward_drop *one);
@@ -153,7 +162,9 @@ enum nsh_certainty nsh_forward_xt_match(const char *name, unsigned revision, con
 bool nsh_forward_xt_drops(const char *target);
 /* The packet goes on, or to where it is led: a target that is neither may do anything with it. */
 bool nsh_forward_xt_spares(const char *target);
-/* It may give the packet a mark. */
-bool nsh_forward_xt_marks(const char *target);
+/* It gives the packet another address, which ends the way through its table. */
+bool nsh_forward_xt_translates(const char *target);
+/* NSH_EFFECT()s that it may have. */
+unsigned int nsh_forward_xt_effects(const char *target, const void *info, size_t size);
 /* It names what it takes: an address, a port or a mark, and not all but that. */
 bool nsh_forward_xt_names(const char *name, unsigned revision, const void *info, size_t size);

@@ -61,11 +61,14 @@ struct nsh_forward_path nsh_forward_alone(const struct nsh_forward_path *path)
 
 bool nsh_forward_found(struct nsh_forward_drop *all, bool found, const struct nsh_forward_drop *one)
 {
-    char marker[sizeof all->marker];
+    struct nsh_forward_drop kept = *all;
 
-    memcpy(marker, all->marker[0] ? all->marker : one->marker, sizeof marker);
     if (found && (!one->doubtful || !all->doubtful))
         *all = *one;
-    memcpy(all->marker, marker, sizeof marker);
+    for (size_t i = 0; i < NSH_EFFECT_COUNT; i++) {
+        bool had = kept.effects[i][0] != '\0';
+
+        memcpy(all->effects[i], had ? kept.effects[i] : one->effects[i], sizeof all->effects[i]);
+    }
     return found && !one->doubtful;
 }

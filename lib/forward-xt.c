@@ -5,6 +5,7 @@
 #include "forward-drop.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/xt_CT.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_mark.h>
 #include <linux/netfilter/xt_rpfilter.h>
@@ -215,9 +216,35 @@ bool nsh_forward_xt_spares(const char *target)
     return is_among(names, NSH_ARRAY_SIZE(names), target);
 }
 
-bool nsh_forward_xt_marks(const char *target)
+bool nsh_forward_xt_translates(const char *target)
 {
-    static const char *const names[] = {"MARK", "CONNMARK", "SET", "HMARK"};
+    static const char *const names[] = {"DNAT", "SNAT", "MASQUERADE", "NETMAP", "REDIRECT"};
 
     return is_among(names, NSH_ARRAY_SIZE(names), target);
+}
+
+/* CT does many things; the first of its flags is that. */
+static bool is_untracking(const char *target, const void *info, size_t size)
+{
+    uint16_t flags = 0;
+
+    if (strcmp(target, "CT") != 0 || size < sizeof flags)
+        return strcmp(target, "NOTRACK") == 0;
+    memcpy(&flags, info, sizeof flags);
+    return flags & XT_CT_NOTRACK;
+}
+
+unsigned int nsh_forward_xt_effects(const char *target, const void *info, size_t size)
+{
+    static const char *const marks[] = {"MARK", "CONNMARK", "SET", "HMARK"};
+    static const char *const leads[] = {"DNAT", "REDIRECT", "NETMAP", "TPROXY"};
+    unsigned int effects = 0;
+
+    if (is_among(marks, NSH_ARRAY_SIZE(marks), target))
+        effects |= NSH_EFFECT(NSH_EFFECT_MARKS);
+    if (is_among(leads, NSH_ARRAY_SIZE(leads), target))
+        effects |= NSH_EFFECT(NSH_EFFECT_LEADS);
+    if (is_untracking(target, info, size))
+        effects |= NSH_EFFECT(NSH_EFFECT_UNTRACKS);
+    return effects;
 }

@@ -198,6 +198,35 @@ def _():
                 w.router.run(program, "-t", "mangle", "-F", "PREROUTING")
 
 
+@case("rules of others that lead it elsewhere, or take it off connection tracking")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4)
+        # Whoever is not translated gets no answer.
+        w.server.ip("rule add from %s to %s priority 10 unreachable" % (SERVER4, CLIENT4))
+        d = Daemon(w.router, BASIC).start()
+        argv = (CLIENT4, SERVER4, "--protocol", "udp", "--port", str(PORT))
+        for program in ("iptables-legacy", "iptables-nft"):
+            for rule, what in (
+                    (("-t", "raw", "-A", "PREROUTING", "-p", "udp", "-j", "CT", "--notrack"),
+                     "off connection tracking"),
+                    (("-t", "nat", "-A", "PREROUTING", "-p", "udp", "-j", "REDIRECT", "--to-ports",
+                      "9"), "lead it elsewhere")):
+                w.router.run(program, *rule)
+                equal(udp_peer(w.client, SERVER4, timeout=0.4), None, "a packet")
+                contains(doubted(d, *argv)["reason"], what, "the reason")
+                w.router.run(program, *undo(rule))
+        for rule, what in ((base("ip", "prerouting", -300, "udp dport %d notrack" % PORT),
+                            "off connection tracking"),
+                           ("table ip mine { chain c { type nat hook prerouting priority -100; "
+                            "udp dport %d redirect to :9; }; }" % PORT, "lead it elsewhere")):
+            w.router.run("nft", rule)
+            equal(udp_peer(w.client, SERVER4, timeout=0.4), None, "a packet")
+            contains(doubted(d, *argv)["reason"], what, "the reason")
+            w.router.run("nft", "delete table ip mine")
+        agree(d, w.client, CLIENT4, SERVER4)
+
+
 @case("a link that nothing passes by")
 def _():
     with Lan() as w:

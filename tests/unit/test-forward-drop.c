@@ -14,6 +14,7 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/xt_CT.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_mark.h>
 #include <linux/netfilter/xt_rpfilter.h>
@@ -314,19 +315,25 @@ static void test_mark_and_way_back(void **state)
 
 static void test_targets(void **state)
 {
+    uint16_t ct = XT_CT_NOTRACK;
+
     (void)state;
     assert_true(nsh_forward_xt_spares("MARK"));
     assert_true(nsh_forward_xt_spares(""));
     assert_false(nsh_forward_xt_spares("TARPIT"));
-    assert_true(nsh_forward_xt_marks("CONNMARK"));
-    assert_false(nsh_forward_xt_marks("LOG"));
+    assert_int_equal(nsh_forward_xt_effects("CONNMARK", "", 0), NSH_EFFECT(NSH_EFFECT_MARKS));
+    assert_int_equal(nsh_forward_xt_effects("DNAT", "", 0), NSH_EFFECT(NSH_EFFECT_LEADS));
+    assert_int_equal(nsh_forward_xt_effects("CT", &ct, sizeof ct), NSH_EFFECT(NSH_EFFECT_UNTRACKS));
+    ct = 0;
+    assert_int_equal(nsh_forward_xt_effects("CT", &ct, sizeof ct), 0);
+    assert_int_equal(nsh_forward_xt_effects("LOG", "", 0), 0);
 }
 
 /* One that drops for certain is told of rather than one that may, and who marks is kept. */
 static void test_found(void **state)
 {
     struct nsh_forward_drop all = {0}, may = {.doubtful = true, .rule = "may"},
-                            does = {.rule = "does"}, marks = {.marker = "marks"};
+                            does = {.rule = "does"}, marks = {.effects = {"marks"}};
 
     (void)state;
     assert_false(nsh_forward_found(&all, true, &may));
@@ -335,7 +342,7 @@ static void test_found(void **state)
     assert_string_equal(all.rule, "may");
     assert_true(nsh_forward_found(&all, true, &does));
     assert_string_equal(all.rule, "does");
-    assert_string_equal(all.marker, "marks");
+    assert_string_equal(all.effects[NSH_EFFECT_MARKS], "marks");
 }
 
 static void test_other_matches(void **state)
