@@ -37,7 +37,7 @@ static bool was_told(struct absent *a, const char *name)
 
 /* `other`: the other side of a share; a name that is used there can't be meant. */
 static void tell(struct absent *a, const struct nsh_policy *p, const char *name,
-        const struct nsh_device_list *other)
+        const struct nsh_device_list *other, bool all)
 {
     const char *near, *path;
     char hint[64] = "'ip -brief link' shows what there is";
@@ -50,8 +50,30 @@ static void tell(struct absent *a, const struct nsh_policy *p, const char *name,
         snprintf(hint, sizeof hint, "write '%s', if that is the one", near);
     path = nsh_origins_resolve(a->d->config->origins, p->origin, &line);
     nsh_diag_add(a->to, NSH_DIAG_WARNING, path, line, 0, hint,
-            "there is no interface '%s' now: until there is, '%s' does nothing for it", name,
-            p->name);
+            "there is no interface '%s' now: until there is, '%s' %s", name, p->name,
+            all ? "is pending" : "does nothing for it");
+}
+
+static bool is_pattern(const char *name)
+{
+    return *name == '\0' || name[strlen(name) - 1] == '+';
+}
+
+/* By its very name: a packet rule knows no alternative ones. */
+static bool is_there(const char *name)
+{
+    char now[IFNAMSIZ];
+    unsigned ifindex = if_nametoindex(name);
+
+    return ifindex != 0 && if_indextoname(ifindex, now) && strcmp(name, now) == 0;
+}
+
+static bool any_is_there(const struct nsh_device_list *list)
+{
+    for (uint32_t i = 0; i < list->n; i++)
+        if (is_pattern(list->items[i]) || is_there(list->items[i]))
+            return true;
+    return false;
 }
 
 static void look_for(struct absent *a, const struct nsh_policy *p,
@@ -62,9 +84,8 @@ static void look_for(struct absent *a, const struct nsh_policy *p,
     for (uint32_t i = 0; i < list->n; i++) {
         const char *name = list->items[i];
 
-        if (*name != '\0' && name[strlen(name) - 1] != '+' && if_nametoindex(name) == 0 &&
-                !was_told(a, name))
-            tell(a, p, name, other);
+        if (!is_pattern(name) && !is_there(name) && !was_told(a, name))
+            tell(a, p, name, other, !any_is_there(list));
     }
 }
 

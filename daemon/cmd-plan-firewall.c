@@ -66,6 +66,19 @@ static void print_wanted_chains(struct planner *p, const struct nsh_firewall_pla
     }
 }
 
+/* The daemon has put them up, and switched forwarding on if what they are for was there. */
+static void note_standing(
+        struct planner *p, const struct nsh_firewall_plan *plan, int family, enum nsh_table table)
+{
+    for (size_t i = 0; i < p->desired->n_chains; i++) {
+        const struct nsh_chain *c = &p->desired->chains[i];
+
+        if (c->family == family && c->table == table && c->absent && !c->standby &&
+                !nsh_firewall_plan_touches(plan, i))
+            p->stays[nsh_family_index(family)] = true;
+    }
+}
+
 /* As who looks with the firewall's own tool sees it: "nat_postrouting" and "nat-web" in nftables.
  */
 static void print_jump(struct planner *p, const struct nsh_firewall *fw,
@@ -130,10 +143,35 @@ static int plan_table(
     if (q < 0)
         return q;
     if (phase == NSH_PHASE_UP)
+        note_standing(p, plan, family, table);
+    if (phase == NSH_PHASE_UP)
         print_wanted_chains(p, plan);
     else
         print_unwanted_chains(p, p->firewall, plan, table, "");
     return 0;
+}
+
+static bool speaks_for_policy(const struct planner *p, size_t chain)
+{
+    const struct nsh_chain *c = &p->desired->chains[chain];
+
+    return c->policy[0] != '\0' &&
+           !(chain > 0 && c->family == c[-1].family && strcmp(c->policy, c[-1].policy) == 0);
+}
+
+void plan_lacks(struct planner *p)
+{
+    char name[64], why[NSH_LACK_TEXT];
+
+    for (size_t i = 0; i < p->desired->n_chains; i++) {
+        const struct nsh_chain *c = &p->desired->chains[i];
+
+        if (!speaks_for_policy(p, i) || !nsh_desired_is_open(p->desired, c->when) ||
+                !nsh_desired_lack(p->desired, c, why, sizeof why))
+            continue;
+        plan_remark(p, "# %s %s is pending: %s", nsh_policy_noun(c->kind),
+                nsh_desired_policy_name(p->desired, i, name, sizeof name), why);
+    }
 }
 
 void plan_standby_chains(struct planner *p)
@@ -143,8 +181,8 @@ void plan_standby_chains(struct planner *p)
     for (size_t i = 0; i < p->desired->n_chains; i++) {
         const struct nsh_chain *c = &p->desired->chains[i];
 
-        if (!c->standby || c->blocked || c->policy[0] == '\0' ||
-                (i > 0 && c->family == c[-1].family && strcmp(c->policy, c[-1].policy) == 0))
+        if (!c->standby || c->blocked || nsh_desired_is_open(p->desired, c->when) ||
+                !speaks_for_policy(p, i))
             continue;
         nsh_desired_policy_name(p->desired, i, name, sizeof name);
         plan_standby(p, nsh_policy_noun(c->kind), name, c->when);

@@ -67,6 +67,8 @@ int plan_judge(struct planner *p)
         open_gates(p->desired);
     else
         q = nsh_desired_judge(p->fib, p->desired, take_judged, p);
+    if (q == 0 && !p->held)
+        q = nsh_desired_resolve_devices(p->fib, p->desired, &(bool){false});
     nsh_desired_settle(p->desired);
     print_checks(p);
     return q;
@@ -114,7 +116,7 @@ static void plan_forwarding(struct planner *p)
     for (size_t i = 0; i < n; i++) {
         int f = strcmp(before[i].key, keys[NSH_V4]) == 0 ? NSH_V4 : NSH_V6;
 
-        if (!p->desired->forwarding[f] && strcmp(before[i].key, keys[f]) == 0 &&
+        if (!p->desired->forwarding[f] && !p->stays[f] && strcmp(before[i].key, keys[f]) == 0 &&
                 p->fib->ops->sysctl_get(p->fib, keys[f], &value) == 0 && value == before[i].ours)
             plan_line(p, "- forwarding %s", plan_family(nsh_family_of(f)));
     }
@@ -139,6 +141,7 @@ static int plan_all(struct planner *p)
     q = plan_judge(p);
     if (q < 0)
         return nsh_complain("cannot ask rtnetlink for addresses and links: %s", strerror(-q));
+    plan_lacks(p);
     q = plan_drops(p);
     if (q == 0)
         q = plan_firewall(p, NSH_PHASE_UP);

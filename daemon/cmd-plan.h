@@ -25,6 +25,7 @@ struct planner {
     struct nsh_desired *desired;
     struct nsh_desired *held; /* by another file, which stands for the kernel; NULL: the kernel */
     size_t changes;
+    bool stays[NSH_FAMILIES]; /* forwarding, for what stands and has only lost its interface */
     char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */
 };
 
@@ -57,6 +58,8 @@ const struct nsh_nexthop *plan_unreachable(struct planner *p, const struct nsh_r
 /* What is to be done, told. */
 int plan_routes(struct planner *p);
 int plan_rules(struct planner *p);
+/* Policies that lack an interface, or IPv6. */
+void plan_lacks(struct planner *p);
 /* Policies that wait for something. */
 void plan_standby_chains(struct planner *p);
 /* Policies that rules of others drop: what is pending so is not wanted. 0 or negative errno. */

@@ -17,7 +17,7 @@ static bool needs(const struct nsh_desired *d, int family)
 {
     for (size_t i = 0; i < d->n_chains; i++)
         if (d->chains[i].family == family && d->chains[i].policy[0] != '\0' &&
-                !d->chains[i].standby)
+                !d->chains[i].standby && !d->chains[i].absent)
             return true;
     return false;
 }

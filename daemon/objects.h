@@ -36,6 +36,8 @@ typedef uint64_t nsh_object_id;
 #define NSH_OBJECT_SET (1ULL << 57)
 /* Of a policy's first chain: rules of others that drop what it lets through. */
 #define NSH_OBJECT_DROP (1ULL << 56)
+/* Of a policy's first chain: what it needs and is not there. */
+#define NSH_OBJECT_ABSENT (1ULL << 55)
 /* Of a policy's first chain: that jumps which it needs are not there. */
 #define NSH_OBJECT_UNHOSTED (1ULL << 53)
 /* Of a chain: a rule of others that takes packets before it. */

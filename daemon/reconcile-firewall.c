@@ -146,6 +146,8 @@ static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan 
         }
         if (wrote && nsh_firewall_plan_touches(plan, i))
             chain_mended(r, plan, i);
+        else
+            reconcile_take_over(r, i);
         r->chain_states[i] = NSH_OBJECT_HELD;
         r->desired->chains[i].was_first = r->desired->chains[i].guarded = false;
         if (!(r->chain_news[i] & CHAIN_RETRIED)) /* else when all of its policy has come about */

@@ -2,11 +2,11 @@
 /*
  * What the parts of the reconciler share: reconcile.c (the order of a pass), reconcile-marks.c,
  * reconcile-set.c (a new configuration), reconcile-routes.c (single routes), reconcile-job.c (all
- * of them), reconcile-gates.c, reconcile-learn.c, reconcile-vrfs.c, reconcile-rules.c,
- * reconcile-firewall.c (packet rules on the way up), reconcile-fight.c (when they may be repaired),
- * reconcile-firewall-down.c, reconcile-policy.c, reconcile-news.c, reconcile-sets.c,
- * reconcile-other.c, reconcile-drops.c, reconcile-guests.c, reconcile-ahead.c, reconcile-flows.c,
- * reconcile-flows-changed.c, reconcile-sysctl.c, reconcile-report.c.
+ * of them), reconcile-gates.c, reconcile-devices.c, reconcile-learn.c, reconcile-vrfs.c,
+ * reconcile-rules.c, reconcile-firewall.c (packet rules on the way up), reconcile-fight.c (when
+ * they may be repaired), reconcile-firewall-down.c, reconcile-policy.c, reconcile-news.c,
+ * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-guests.c, reconcile-ahead.c,
+ * reconcile-flows.c, reconcile-flows-changed.c, reconcile-sysctl.c, reconcile-report.c.
  */
 #pragma once
 
@@ -69,6 +69,7 @@ struct nsh_reconciler {
     char new_links[NEW_LINKS_MAX][IFNAMSIZ]; /* came since */
     size_t n_new_links;                      /* more than fit: all of them */
     bool links_dirty;
+    bool devices_dirty;           /* the interfaces of policies are to be looked for */
     bool gates_dirty;             /* conditions are to be judged */
     bool gates_marked;            /* one of these is */
     struct gate_mark *gate_marks; /* one for each gate */
@@ -222,6 +223,17 @@ void reconcile_settle_chains(struct nsh_reconciler *r);
 /* Carries over what is known of gates that stay. 0 or -ENOMEM. */
 int reconcile_carry_gates(
         const struct nsh_reconciler *r, struct nsh_desired *to, struct nsh_notes *notes);
+
+/* reconcile-devices.c */
+/* An event about a link or an address; `text` is what it says. */
+void reconcile_device_event(
+        struct nsh_reconciler *r, const struct nsh_fib_event *e, const char *text);
+/* Looks for the interfaces of policies if they are marked, and tells which policies lack one. */
+int reconcile_devices(struct nsh_reconciler *r);
+/* What the policy needs and is not there; NULL: nothing. */
+const char *reconcile_lack(const struct nsh_reconciler *r, size_t lead);
+/* Whether that was there, for the same policy of the configuration before. */
+bool reconcile_came_before(const struct nsh_chain *before, const struct nsh_chain *now);
 
 /* reconcile-set.c */
 /* nsh_reconciler_set, for one whose VRFs have been asked for. */
@@ -442,6 +454,11 @@ void reconcile_flow_changes_free(struct flow_changes *c);
 /* reconcile-sysctl.c */
 int reconcile_forwarding_on(struct nsh_reconciler *r);
 int reconcile_forwarding_off(struct nsh_reconciler *r);
+/*
+ * A run before has left this chain as it is wanted: where that run forwarded, it may have been for
+ * its policy, which has only lost its interface since.
+ */
+void reconcile_take_over(struct nsh_reconciler *r, size_t chain);
 void reconcile_forwarding_forget(struct nsh_reconciler *r, int f, bool all);
 /* A link was announced: if it is new, router advertisements on it need their guard as well. */
 void reconcile_new_link(struct nsh_reconciler *r, uint32_t ifindex, const char *name);

@@ -31,6 +31,7 @@ void reconcile_mark_everything(struct nsh_reconciler *r)
 {
     r->links_dirty = true;
     r->gates_dirty = true;
+    r->devices_dirty = true;
     r->forwarding_dirty = true;
     r->unwanted_dirty = true;
     r->rules_dirty = true;
@@ -233,6 +234,7 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
             : e->up ? "is up"
                     : "went down");
     reconcile_gate_event(r, e, text);
+    reconcile_device_event(r, e, text);
     reconcile_learn_link(r, e);
     if (!link_in_use(r, e->ifindex, e->name))
         return;
@@ -246,6 +248,7 @@ static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *
     const char *text = e->gone ? "an address was removed" : "an address was added";
 
     reconcile_gate_event(r, e, text);
+    reconcile_device_event(r, e, text);
     reconcile_learn_address(r, e);
     /* An IPv6 route loses its preferred source without a word, whatever device had the address. */
     if (!(e->family == AF_INET6 && r->sources) && !link_in_use(r, e->ifindex, ""))

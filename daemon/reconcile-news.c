@@ -248,6 +248,9 @@ static void tell_policy(struct nsh_reconciler *r, size_t first, size_t end)
         leads[nsh_family_index(r->desired->chains[i].family)] = i;
     for (int f = 0; f < NSH_FAMILIES; f++)
         told[f] = leads[f] != SIZE_MAX ? take_news(r, leads[f]) : 0;
+    /* Of one that is pending yet it has been told. */
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        told[f] = told[f] != 0 && reconcile_lack(r, leads[f]) ? 0 : told[f];
     both = told[NSH_V4] != 0 && told[NSH_V4] == told[NSH_V6];
     for (int f = 0; f < NSH_FAMILIES; f++) {
         struct report_args args = {.kind = (enum nsh_report_kind)told[f], .both = both};

@@ -64,6 +64,14 @@ static const uint8_t order[NSH_OBJECT_STATES] = {
         [NSH_OBJECT_HELD] = 5,
 };
 
+/* Nothing is wrong with its chains, as far as there are any. */
+static bool is_absent(const struct nsh_reconciler *r, size_t lead, size_t why)
+{
+    uint8_t state = r->chain_states[why];
+
+    return reconcile_lack(r, lead) && (state == NSH_OBJECT_HELD || state == NSH_OBJECT_STANDBY);
+}
+
 enum nsh_object_state reconcile_policy_state(
         const struct nsh_reconciler *r, size_t lead, size_t *ret_why)
 {
@@ -71,6 +79,8 @@ enum nsh_object_state reconcile_policy_state(
     for (size_t i = lead; i != SIZE_MAX; i = reconcile_next_of_policy(r, i))
         if (order[r->chain_states[i]] < order[r->chain_states[*ret_why]])
             *ret_why = i;
+    if (is_absent(r, lead, *ret_why))
+        return NSH_OBJECT_PENDING;
     if (r->chain_states[*ret_why] == NSH_OBJECT_HELD && !is_only_told(r, lead) &&
             reconcile_drop_reason(r, lead))
         return NSH_OBJECT_PENDING;
@@ -102,6 +112,8 @@ bool reconcile_whole_state(const struct nsh_reconciler *r, size_t chain, enum ns
 static nsh_object_id first_note(
         const struct nsh_reconciler *r, size_t lead, size_t why, enum nsh_object_state state)
 {
+    if (is_absent(r, lead, why))
+        return NSH_OBJECT_ABSENT + lead;
     if (r->chain_states[why] != state && state == NSH_OBJECT_WRONG)
         return NSH_OBJECT_UNHOSTED + lead;
     if (r->chain_states[why] != state ||

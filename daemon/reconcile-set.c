@@ -167,10 +167,12 @@ static int carry_chains(struct nsh_reconciler *r, struct nsh_chain *to,
         if (k == SIZE_MAX)
             continue;
         states[k] = r->chain_states[i];
+        to[k].came = reconcile_came_before(c, &to[k]);
         to[k].was_first = to[k].position == NSH_POSITION_LAST &&
                           (c->position == NSH_POSITION_FIRST || c->was_first);
         if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + k) < 0 ||
                 nsh_notes_move(r->notes, NSH_OBJECT_AHEAD + i, notes, NSH_OBJECT_AHEAD + k) < 0 ||
+                nsh_notes_move(r->notes, NSH_OBJECT_ABSENT + i, notes, NSH_OBJECT_ABSENT + k) < 0 ||
                 (to[k].kind == NSH_POLICY_MASQUERADE &&
                         nsh_notes_move(r->notes, NSH_OBJECT_DROP + i, notes, NSH_OBJECT_DROP + k) <
                                 0))

@@ -435,6 +435,20 @@ int reconcile_forwarding_on(struct nsh_reconciler *r)
     return q;
 }
 
+void reconcile_take_over(struct nsh_reconciler *r, size_t chain)
+{
+    struct nsh_chain *c = &r->desired->chains[chain];
+    const char *key = forwarding_keys[nsh_family_index(c->family)];
+    int value;
+
+    if (!r->settling || r->occasion != NSH_OCCASION_START || !c->absent || c->came ||
+            list_load(r) < 0 || !list_find(&r->before, key) ||
+            r->fib->ops->sysctl_get(r->fib, key, &value) < 0 || value == 0)
+        return;
+    c->came = true;
+    nsh_desired_settle(r->desired);
+}
+
 /* ---- off ---- */
 
 static bool still_needed(const struct nsh_reconciler *r, const char *key)

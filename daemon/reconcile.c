@@ -244,8 +244,8 @@ static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
 bool nsh_reconciler_complete(const struct nsh_reconciler *r)
 {
     return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->rules_dirty &&
-           r->job.phase == JOB_NONE && !r->gates_dirty && !r->gates_marked && !r->learned_dirty &&
-           !r->unwanted_dirty && !r->drops_dirty && !r->guests_dirty &&
+           r->job.phase == JOB_NONE && !r->gates_dirty && !r->gates_marked && !r->devices_dirty &&
+           !r->learned_dirty && !r->unwanted_dirty && !r->drops_dirty && !r->guests_dirty &&
            !firewall_due(r, reconcile_now(r)) && !r->sets_urgent && r->lock_since == 0;
 }
 
@@ -401,6 +401,8 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
     if (q == 0)
         q = reconcile_vrfs(r);
     if (q == 0)
+        q = reconcile_devices(r);
+    if (q == 0)
         q = reconcile_learned(r);
     settle_marks(r);
     if (q == 0)
@@ -438,7 +440,7 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
         return true;
     return r->routes_dirty != ROUTES_CLEAN || r->job.phase != JOB_NONE || r->links_dirty ||
            r->drops_dirty || r->ahead_dirty || r->rules_dirty || r->forwarding_dirty ||
-           r->gates_dirty || r->gates_marked || r->learned_dirty;
+           r->gates_dirty || r->gates_marked || r->devices_dirty || r->learned_dirty;
 }
 
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)

@@ -235,6 +235,8 @@ static int settle(struct nsh_fib *fib, struct nsh_desired *d)
     if (q == 0)
         q = nsh_desired_judge(fib, d, take_judged, d);
     if (q == 0)
+        q = nsh_desired_resolve_devices(fib, d, &(bool){false});
+    if (q == 0)
         nsh_desired_settle(d);
     return q;
 }

@@ -170,6 +170,7 @@ void nsh_build_chain(struct nsh_builder *b, enum nsh_table table, char suffix, c
             .position = b->position,
             .origin = b->policy->origin,
             .when = b->policy->when,
+            .sides = {b->sides[0], b->sides[1]},
             .rules = rules,
             .n_rules = n,
     };

@@ -17,6 +17,7 @@ struct nsh_builder {
     /* the policy being built */
     const struct nsh_policy *policy;
     enum nsh_policy_kind kind;
+    const struct nsh_device_list *sides[NSH_CHAIN_SIDES];
     enum nsh_position position; /* of the jumps to the chains that follow */
     int family;
     /* the chain being built, and in it the group */

@@ -81,6 +81,7 @@ static void let_through(struct nsh_builder *b, const struct nsh_port_forward *f)
 
 void nsh_build_port_forward(struct nsh_builder *b, const struct nsh_port_forward *f)
 {
+    b->sides[0] = &f->in;
     b->position = NSH_POSITION_LAST;
     lead_all(b, f);
     if (f->hairpin.items)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What of the wanted is in force now: all of it but for what names a closed gate or a gateway that
- * nobody has learned.
+ * nobody has learned. Policies whose interfaces are not there stand, so that nothing passes by them
+ * when these come; but nothing is forwarded for them.
  *
  * Such a route is made anew whenever it is compared or written: its properties with the nexthops
  * that are left and the gateways as they are known. All other routes are wanted as they stand in
@@ -152,13 +153,28 @@ static bool any_policy(const struct nsh_desired *d, int family)
     return false;
 }
 
+/* What is to be forwarded for. */
+static bool any_at_work(const struct nsh_desired *d, int family)
+{
+    for (size_t i = 0; i < d->n_chains; i++)
+        if (d->chains[i].family == family && d->chains[i].policy[0] != '\0' &&
+                !d->chains[i].standby && !d->chains[i].blocked &&
+                (!d->chains[i].absent || d->chains[i].came))
+            return true;
+    return false;
+}
+
 static void settle_chain(const struct nsh_desired *d, struct nsh_chain *c)
 {
     bool guards = c->guard && c->blocked && !c->bare;
+    char why[NSH_LACK_TEXT];
 
     if (c->guard)
         c->rules = guards ? c->guard : c->whole;
-    c->standby = (c->blocked && !guards) || !nsh_desired_is_open(d, c->when);
+    c->standby = (c->blocked && !guards) || !nsh_desired_is_open(d, c->when) ||
+                 d->lacks[nsh_family_index(c->family)];
+    c->absent = nsh_desired_lack(d, c, why, sizeof why) != NULL;
+    c->came = c->came || (d->devices_known && !c->absent);
     c->guarded = c->guarded && !c->bare && !c->standby;
 }
 
@@ -171,10 +187,11 @@ void nsh_desired_settle(struct nsh_desired *d)
         if (d->chains[i].policy[0] == '\0')
             d->chains[i].standby = !any_policy(d, d->chains[i].family);
     for (size_t i = 0; i < d->n_sets; i++)
-        d->sets[i].standby = !nsh_desired_is_open(d, d->sets[i].when);
+        d->sets[i].standby = !nsh_desired_is_open(d, d->sets[i].when) ||
+                             d->lacks[nsh_family_index(d->sets[i].family)];
     for (int f = 0; f < NSH_FAMILIES; f++)
         d->forwarding[f] = d->config->settings.forwarding == NSH_FORWARDING_AUTO &&
-                           any_policy(d, nsh_family_of(f));
+                           any_at_work(d, nsh_family_of(f));
 }
 
 /* ---- who depends on what ---- */

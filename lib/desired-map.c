@@ -8,6 +8,7 @@ void nsh_build_network_map(struct nsh_builder *b, const struct nsh_network_map *
 {
     struct nsh_packet_rule *r;
 
+    b->sides[0] = &m->devices;
     b->position = NSH_POSITION_LAST;
     r = nsh_build_rule(b, NSH_PACKET_NETMAP);
     r->to = m->outside;

@@ -47,6 +47,7 @@ static void translate(struct nsh_builder *b, const struct nsh_masquerade *m)
 
 void nsh_build_masquerade(struct nsh_builder *b, const struct nsh_masquerade *m)
 {
+    b->sides[0] = &m->out;
     b->position = m->position;
     if (!m->ipsec)
         nsh_build_ipsec(b);

@@ -110,6 +110,8 @@ static void clamp_mss(struct nsh_builder *b, const struct nsh_share *s)
 
 void nsh_build_share(struct nsh_builder *b, const struct nsh_share *s)
 {
+    b->sides[0] = &s->lan;
+    b->sides[1] = &s->wan;
     filter(b, s);
     b->position = NSH_POSITION_LAST;
     if (b->family == AF_INET || s->masquerade_ipv6)

@@ -25,6 +25,7 @@ static bool begin_policy(struct nsh_builder *b, enum nsh_policy_kind kind,
         return false;
     b->kind = kind;
     b->policy = policy;
+    memset(b->sides, 0, sizeof(b->sides));
     b->family = family;
     return true;
 }
@@ -154,6 +155,8 @@ int nsh_desired_new(struct nsh_config *config, struct nsh_desired **ret)
         r = find_probe_routes(d);
     if (r == 0)
         r = make_chains(d);
+    if (r == 0)
+        r = nsh_desired_list_devices(d);
     if (r < 0) {
         d->config = NULL; /* stays the caller's */
         return r;
@@ -176,6 +179,7 @@ void nsh_desired_free(struct nsh_desired *d)
     free(d->placed);
     free(d->vrf_tables);
     free(d->sets);
+    free(d->devices);
     free(d->gate_states);
     free(d->probe_routes);
     free(d->dependents.first);

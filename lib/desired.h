@@ -34,6 +34,13 @@ struct nsh_dependents {
     uint32_t *routes; /* ascending */
 };
 
+/* An interface that a policy names; not a pattern, which may stand for none. */
+struct nsh_device {
+    char name[IFNAMSIZ];
+    uint32_t ifindex;  /* changes: 0: it is not there */
+    bool without_ipv6; /* changes: IPv6 is switched off on it */
+};
+
 struct nsh_desired {
     struct nsh_config *config; /* owned */
     const struct nsh_route *routes;
@@ -56,7 +63,11 @@ struct nsh_desired {
     size_t n_chains;
     struct nsh_set *sets; /* malloc'd; which the chains' rules refer to; sorted by family, name */
     size_t n_sets;
-    struct nsh_arena *arena;       /* the chains' rules */
+    struct nsh_device *devices; /* malloc'd, sorted by name; changes: set by the reconciler */
+    size_t n_devices;
+    bool devices_known;       /* changes: somebody has looked: until then all of them are there */
+    bool lacks[NSH_FAMILIES]; /* changes: the kernel does not have the family */
+    struct nsh_arena *arena;  /* the chains' rules */
     bool forwarding[NSH_FAMILIES]; /* changes: to be on; false: not needed by netshared now */
     uint8_t protocol;              /* marks our routes and rules */
     unsigned others;               /* owners beside the first */
@@ -84,6 +95,21 @@ const struct nsh_vrf *nsh_desired_vrf(const struct nsh_desired *d, const char *n
 /* Why the route has no table; always terminated, returns buf. */
 const char *nsh_desired_unplaced(
         const struct nsh_desired *d, const struct nsh_route *route, char *buf, size_t size);
+
+/* ---- interfaces of policies (desired-devices.c) ---- */
+
+/* Finds out which these are. 0 or -ENOMEM. */
+int nsh_desired_list_devices(struct nsh_desired *d);
+/* NULL: no policy names it. */
+struct nsh_device *nsh_desired_device(const struct nsh_desired *d, const char *name);
+/* Longest reason, with its NUL. */
+#define NSH_LACK_TEXT 192
+/*
+ * What the policy of a chain needs and is not there: "no interface eth11". Of each side one
+ * interface is enough. NULL: nothing; else buf.
+ */
+const char *nsh_desired_lack(
+        const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size);
 
 /* ---- looking for one ---- */
 
@@ -135,8 +161,9 @@ struct nsh_route nsh_desired_effective(
 bool nsh_desired_equal(
         const struct nsh_desired *d, const struct nsh_route *want, const struct nsh_route *seen);
 /*
- * After gates have changed: which chains are on standby and which family is forwarded follows. A
- * family is forwarded, and its connections are tracked, only while one of its policies is in force.
+ * After gates or interfaces have changed: which chains are on standby and which family is forwarded
+ * follows. A family's connections are tracked only while one of its policies is in force, and it is
+ * forwarded only for one whose interfaces are there, or have been since it says so.
  */
 void nsh_desired_settle(struct nsh_desired *d);
 /* The routes, in order, that name the gate or the link's gateway. */

@@ -124,6 +124,10 @@ enum nsh_policy_kind {
     NSH_POLICY_KINDS,
 };
 
+struct nsh_device_list;
+/* Of each side a policy needs an interface: of a share's LANs and of its WANs. */
+#define NSH_CHAIN_SIDES 2
+
 /* A chain that is wanted. `hook` NULL: no jump leads to it (the inert conntrack chain). */
 struct nsh_chain {
     uint8_t family; /* AF_INET, AF_INET6 */
@@ -140,6 +144,9 @@ struct nsh_chain {
     bool blocked; /* changes: a step of its policy failed, and none of it is until the next try */
     bool bare;    /* changes: blocked, and not even its guard can be */
     bool guarded; /* changes: its guard has come to stand, and what it guards not since */
+    bool absent;  /* changes: an interface that its policy needs is not there, or its family */
+    bool came; /* changes: it was there since the policy says so: what is forwarded for it stays */
+    const struct nsh_device_list *sides[NSH_CHAIN_SIDES]; /* of its policy; NULL: no more */
     const struct nsh_packet_rule *rules; /* changes: `whole`, or while it is blocked its guard */
     size_t n_rules;
     /*

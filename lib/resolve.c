@@ -2,6 +2,7 @@
 #include "resolve.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,69 @@ int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *r
         d->vrfs[i].ifindex = ifindex;
         d->vrfs[i].table = table;
     }
+    *ret_changed = changed;
+    return 0;
+}
+
+/* By its very name: packet rules know no other. */
+static int resolve_device(struct nsh_fib *fib, const struct nsh_device *d, uint32_t *ret)
+{
+    char name[IFNAMSIZ] = "";
+    int q = fib->ops->link_index(fib, d->name, ret);
+
+    if (q == 0)
+        q = fib->ops->link_name(fib, *ret, name);
+    if (q == -ENODEV || (q == 0 && strcmp(name, d->name) != 0))
+        *ret = 0;
+    return q == -ENODEV ? 0 : q;
+}
+
+static bool is_without_ipv6(struct nsh_fib *fib, const char *device)
+{
+    char key[64];
+    int value;
+
+    snprintf(key, sizeof key, "net/ipv6/conf/%s/disable_ipv6", device);
+    return fib->ops->sysctl_get(fib, key, &value) == 0 && value != 0;
+}
+
+/* Where IPv4 shows and IPv6 does not, there is none. */
+static bool has_no_ipv6(struct nsh_fib *fib)
+{
+    int value;
+
+    return fib->ops->sysctl_get(fib, "net/ipv6/conf/all/forwarding", &value) == -ENOENT &&
+           fib->ops->sysctl_get(fib, "net/ipv4/ip_forward", &value) == 0;
+}
+
+static bool any_ipv6_policy(const struct nsh_desired *d)
+{
+    for (size_t i = 0; i < d->n_chains; i++)
+        if (d->chains[i].family == AF_INET6)
+            return true;
+    return false;
+}
+
+int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed)
+{
+    bool ipv6 = any_ipv6_policy(d), lacks = ipv6 && has_no_ipv6(fib),
+         changed = !d->devices_known || lacks != d->lacks[NSH_V6];
+
+    for (size_t i = 0; i < d->n_devices; i++) {
+        struct nsh_device *one = &d->devices[i];
+        uint32_t ifindex = 0;
+        bool without;
+        int q = resolve_device(fib, one, &ifindex);
+
+        if (q < 0)
+            return q;
+        without = ipv6 && ifindex != 0 && is_without_ipv6(fib, one->name);
+        changed = changed || ifindex != one->ifindex || without != one->without_ipv6;
+        one->ifindex = ifindex;
+        one->without_ipv6 = without;
+    }
+    d->lacks[NSH_V6] = lacks;
+    d->devices_known = true;
     *ret_changed = changed;
     return 0;
 }

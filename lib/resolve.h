@@ -14,6 +14,8 @@
 int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /* The same for the VRFs; *ret_changed: one's table is not that by which routes are arranged. */
 int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
+/* Which interfaces of policies are there, and whether the kernel has IPv6. 0 or -errno. */
+int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /*
  * The way to a gateway, as the kernel looks for it: in the table of the route's VRF ("": none) if
  * it is on the link there, else where everything is looked for.

@@ -132,11 +132,15 @@ def _():
 def _():
     with Lan() as w:
         d = Daemon(w.router, SHARE.replace("lan: eth0", "lan: eht0")).start()
-        finding = one(d, "interfaces")
+        findings = found(d)
+        equal(list(findings), ["interfaces", "objects"], "what is found: %s" % findings)
+        equal([len(f) for f in findings.values()], [1, 1], "how many findings: %s" % findings)
+        finding = findings["interfaces"][0]
         equal((finding["what"], finding["fix"], finding["line"]),
               ("there is no interface 'eht0' now", "write 'eth0', if that is the one", 5), "it")
+        equal(findings["objects"][0]["what"], "share home is pending: no interface eht0", "the share")
         d.reload(SHARE.replace("lan: eth0", "lan: enp0s31f6"))
-        equal(one(d, "interfaces")["fix"], "write one that there is: eth0", "what there is")
+        equal(found(d)["interfaces"][0]["fix"], "write one that there is: eth0", "what there is")
         d.reload(SHARE)
         well(d)
         w.router.ip("link set eth0 down")

@@ -11,9 +11,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import rtnl
 from daemon import Daemon
 from netns import wait_until
-from tap import case, check, equal, main
-from topology import BASIC, BASIC6, Lan, Router
-from traffic import router_advertisement
+from tap import case, check, contains, equal, main
+from topology import BASIC, BASIC6, CLIENT4, CLIENT6, SERVER4, WAN4, Lan, Router
+from traffic import TcpEcho, router_advertisement, tcp_peer
 
 KEY = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 NOTHING = "version: 1\n"
@@ -220,6 +220,83 @@ def _():
         d.stop()
         d.cli("remove", check=True)
         equal(w.router.sysctl(KEY[6]), "0", "IPv6 forwarding given back")
+
+
+SHARE = "version: 1\nsettings: {resync: 1h}\nshare: [{name: home, lan: %s, wan: eth1}]\n"
+
+
+def from_outside(w):
+    return tcp_peer(w.server, CLIENT4, timeout=0.3), tcp_peer(w.server, CLIENT6, timeout=0.3)
+
+
+def both(w):
+    return w.router.sysctl(KEY[4]), w.router.sysctl(KEY[6])
+
+
+def rename(w, name, new):
+    w.router.ip("link set %s down" % name)
+    w.router.ip("link set %s name %s" % (name, new))
+    w.router.ip("link set %s up" % new)
+
+
+@case("a share with a name that is nobody's opens the real LAN to nobody, and is held once it is "
+      "somebody's")
+def _():
+    with Lan() as w:
+        w.serve()
+        TcpEcho(w.client, CLIENT4)
+        TcpEcho(w.client, CLIENT6)
+        d = Daemon(w.router, SHARE % "eth00").start()
+        for family in ("ipv4", "ipv6"):
+            share = d.object("home (%s)" % family, "share")
+            equal((share["state"], share["reason"]), ("pending", "no interface eth00"), family)
+        d.wait_log(r"share home is pending: no interface eth00")
+        equal((both(w), from_outside(w)), (("0", "0"), (None, None)), "the real LAN")
+        plan = d.plan()
+        equal(plan.returncode, 0, "nothing to do, says plan:\n" + plan.stdout)
+        contains(plan.stdout, "# share home (ipv4) is pending: no interface eth00", "plan")
+        contains(d.cli("check").stderr, "there is no interface 'eth00' now", "check")
+        rename(w, "eth0", "eth00")
+        for family in ("ipv4", "ipv6"):
+            d.wait_state("home (%s)" % family, "held", "share")
+        equal(both(w), ("1", "1"), "forwarding")
+        equal((tcp_peer(w.client, SERVER4), from_outside(w)), (WAN4, (None, None)), "held")
+
+        # It goes: nothing flaps, for that is what lines do.
+        rename(w, "eth00", "eth0")
+        d.wait_state("home (ipv4)", "pending", "share")
+        equal(both(w), ("1", "1"), "forwarding while it is away")
+        plan = d.plan()
+        equal(plan.returncode, 0, "nothing to do, says plan:\n" + plan.stdout)
+        d.stop()
+        mark = d.mark()
+        d.start()
+        equal(both(w), ("1", "1"), "forwarding after a restart")
+        check("switched" not in d.log_text(mark), "it was switched:\n" + d.log_text(mark))
+        # But what another file says has never been there.
+        d.reload(SHARE % "eth77")
+        equal((both(w), from_outside(w)), (("0", "0"), (None, None)), "after a slip in a reload")
+        d.stop()
+
+
+@case("IPv6 that is switched off: its part of a share is pending in status and plan, IPv4 is held")
+def _():
+    with Lan() as w:
+        w.serve()
+        w.router.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+        d = Daemon(w.router, SHARE % "eth0").start()
+        why = "IPv6 is switched off on eth0"
+        share = d.object("home (ipv6)", "share")
+        equal((share["state"], share["reason"]), ("pending", why), "status")
+        plan = d.plan()
+        equal((plan.returncode, plan.stdout.strip()),
+              (0, "# share home (ipv6) is pending: " + why), "plan")
+        equal((d.object("home (ipv4)", "share")["state"], tcp_peer(w.client, SERVER4), both(w)),
+              ("held", WAN4, ("1", "0")), "IPv4")
+        w.router.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
+        d.wait_state("home (ipv6)", "held", "share")
+        equal(both(w), ("1", "1"), "forwarding")
+        d.stop()
 
 
 main()

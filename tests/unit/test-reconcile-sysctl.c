@@ -354,12 +354,13 @@ static void test_it_can_not_be_read(void **state)
     assert_stable(w);
 }
 
-static void test_a_kernel_without_ipv6(void **state)
+/* It was seen before; where it is missing from the start the policies wait for it. */
+static void test_ipv6_is_gone(void **state)
 {
     struct world *w = world_with_state();
 
     (void)state;
-    nsh_fib_fake_fail(w->kernel, NSH_FIB_FAKE_SYSCTL_GET, 2, -ENOENT);
+    nsh_fib_fake_fail(w->kernel, NSH_FIB_FAKE_SYSCTL_GET, 4, -ENOENT);
     start(w, BOTH);
     assert_state(w, "forwarding", "ipv4", NSH_OBJECT_HELD);
     assert_state(w, "forwarding", "ipv6", NSH_OBJECT_WRONG);
@@ -431,7 +432,7 @@ int main(void)
             rw_test(test_a_read_only_proc_sys_is_said_in_words),
             rw_test(test_an_interface_that_can_not_be_guarded),
             rw_test(test_it_can_not_be_read),
-            rw_test(test_a_kernel_without_ipv6),
+            rw_test(test_ipv6_is_gone),
             rw_test(test_a_state_directory_that_can_not_be_written),
             rw_test(test_a_list_that_can_not_be_read),
     };

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The interfaces that policies name. A policy of which a whole side is not there does nothing, and
+ * its rules are about nobody: what it is to protect may be open under another name. It is no reason
+ * to forward anything.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "desired.h"
+
+static bool is_pattern(const char *name)
+{
+    return *name == '\0' || name[strlen(name) - 1] == '+';
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct nsh_device *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+/* Each once. */
+static size_t unite(struct nsh_device *devices, size_t n)
+{
+    size_t kept = 0;
+
+    if (n > 0)
+        qsort(devices, n, sizeof(*devices), compare);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || strcmp(devices[kept - 1].name, devices[i].name) != 0)
+            devices[kept++] = devices[i];
+    return kept;
+}
+
+static size_t count(const struct nsh_desired *d)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_chains; i++)
+        for (size_t s = 0; s < NSH_CHAIN_SIDES && d->chains[i].sides[s]; s++)
+            n += d->chains[i].sides[s]->n;
+    return n;
+}
+
+int nsh_desired_list_devices(struct nsh_desired *d)
+{
+    size_t n = 0;
+
+    d->devices = calloc(count(d) + 1, sizeof(*d->devices));
+    if (!d->devices)
+        return -ENOMEM;
+    for (size_t i = 0; i < d->n_chains; i++)
+        for (size_t s = 0; s < NSH_CHAIN_SIDES && d->chains[i].sides[s]; s++)
+            for (uint32_t k = 0; k < d->chains[i].sides[s]->n; k++)
+                if (!is_pattern(d->chains[i].sides[s]->items[k]))
+                    memcpy(d->devices[n++].name, d->chains[i].sides[s]->items[k], IFNAMSIZ);
+    d->n_devices = unite(d->devices, n);
+    return 0;
+}
+
+struct nsh_device *nsh_desired_device(const struct nsh_desired *d, const char *name)
+{
+    struct nsh_device key;
+
+    snprintf(key.name, sizeof(key.name), "%s", name);
+    return d->n_devices > 0 ? bsearch(&key, d->devices, d->n_devices, sizeof(*d->devices), compare)
+                            : NULL;
+}
+
+/* Of one side: NULL if something of it is there; else an interface without IPv6, or the first. */
+static const struct nsh_device *missing(
+        const struct nsh_desired *d, const struct nsh_device_list *side, int family)
+{
+    const struct nsh_device *first = NULL, *without = NULL;
+
+    for (uint32_t i = 0; i < side->n; i++) {
+        const struct nsh_device *one = nsh_desired_device(d, side->items[i]);
+        bool there = !one || one->ifindex != 0;
+
+        if (there && !(one && family == AF_INET6 && one->without_ipv6))
+            return NULL;
+        first = first ? first : one;
+        without = !without && there ? one : without;
+    }
+    return without ? without : first;
+}
+
+static void list_names(const struct nsh_device_list *side, char *buf, size_t size)
+{
+    size_t used = 0;
+
+    for (uint32_t i = 0; i < side->n && used < size; i++)
+        used += (size_t)snprintf(buf + used, size - used, "%s%s",
+                i == 0             ? ""
+                : i + 1 == side->n ? " or "
+                                   : ", ",
+                side->items[i]);
+}
+
+const char *nsh_desired_lack(
+        const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size)
+{
+    char names[NSH_LACK_TEXT - 32];
+
+    if (!d->devices_known)
+        return NULL;
+    if (d->lacks[nsh_family_index(c->family)]) {
+        snprintf(buf, size, "this kernel has no %s", c->family == AF_INET6 ? "IPv6" : "IPv4");
+        return buf;
+    }
+    for (size_t s = 0; s < NSH_CHAIN_SIDES && c->sides[s]; s++) {
+        const struct nsh_device *one = missing(d, c->sides[s], c->family);
+
+        if (!one)
+            continue;
+        list_names(c->sides[s], names, sizeof(names));
+        if (one->ifindex != 0)
+            snprintf(buf, size, "IPv6 is switched off on %s", one->name);
+        else
+            snprintf(buf, size, "no interface %s", names);
+        return buf;
+    }
+    return NULL;
+}
