@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 from daemon import Daemon
 from netns import wait_until
-from tap import case, check, contains, equal, main
+from tap import Skip, case, check, contains, equal, main
 from topology import CLIENT4, SERVER4, SERVER6, WAN4, Lan
 from traffic import PORT, TcpEcho, tcp_peer, udp_peer
 
@@ -386,7 +386,7 @@ def _():
         equal(guests(w), ([], []), "when no share is wanted")
         # A map that leads to our chain keeps that, and nothing else: what is in it goes.
         d.reload(SHARE % "nftables")
-        w.router.run("nft", "add map inet mine vm { type ipv4_addr : verdict; elements = { "
+        w.router.run("nft", "add map inet mine ways { type ipv4_addr : verdict; elements = { "
                      "198.51.100.7 : jump NETSHARED-forward }; }")
         mark = d.mark()
         d.reload("version: 1\nsettings: {firewall: nftables}\n")
@@ -395,7 +395,7 @@ def _():
         equal((text.count("NETSHARED-forward"), text.count("eth0")), (2, 0), "the chain and the map")
         d.stop()
         d.cli("remove", check=True)
-        w.router.run("nft", "delete map inet mine vm")
+        w.router.run("nft", "delete map inet mine ways")
         d.cli("remove", check=True)
         equal(guests(w), ([], []), "without the map")
 
@@ -419,6 +419,8 @@ def _():
 @case("a table that one program owns is not touched")
 def _():
     with Lan() as w:
+        if w.router.run("nft", "-c", "add table inet own { flags owner; }", check=False).returncode:
+            raise Skip("this nft knows of no owners")
         w.serve()
         owner = w.router.popen(["nft", "-i"], stdin=-1, stdout=-1, stderr=-1, text=True)
         owner.stdin.write("add table inet own { flags owner; }\nadd chain inet own passing "
@@ -589,9 +591,13 @@ for firewall in BOTH:
             equal(forwarded(w), SERVER4, "seen from")
             equal(tcp_peer(w.server, CLIENT4, timeout=0.5), None, "without it")
             equal(foreign(w), before, "the engine's rules")
-            contains(w.router.run("iptables-nft", "-S").stdout,
-                     "-A NETSHARED-forward -d 10.0.0.2/32 -p tcp -m tcp --dport %d -m conntrack "
-                     "--ctstate DNAT -m comment --comment \"port-forward web\" -j ACCEPT" % PORT, "rules")
+            # iptables-nft 1.8.7 does not show ports that nf_tables has in words of its own.
+            rule = ("-A NETSHARED-forward -d 10.0.0.2/32 -p tcp %s-m conntrack --ctstate DNAT "
+                    "-m comment --comment \"port-forward web\" -j ACCEPT")
+            said = w.router.run("iptables-nft", "-S").stdout
+            check(any(rule % port in said for port in ("-m tcp --dport %d " % PORT, "")), "in:\n" + said)
+            contains(w.router.run("nft", "-n", "list", "chain", "ip", "filter", "NETSHARED-forward").stdout,
+                     "tcp dport %d " % PORT, "rules")
             w.router.run("nft", "delete table ip filter")
             nft(w, "table inet firewalld { chain filter_FORWARD { type filter hook forward priority 10; "
                 "ct state established,related accept; iifname \"eth0\" accept; "

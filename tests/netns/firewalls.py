@@ -90,12 +90,15 @@ def _():
         saved = w.router.run("nft", "list", "ruleset").stdout
         w.router.run("nft", "flush", "ruleset")
         equal(held(w), ["ip"], "held after a flush")
-        result = w.router.run("nft", "-f", "-", stdin="flush ruleset\n" + saved, check=False)
-        check("Operation not permitted" in result.stderr, "what nft says: " + result.stderr)
+        legible = "flags owner" in saved  # nft before 0.9.9 has no word for the flag
+        if legible:
+            result = w.router.run("nft", "-f", "-", stdin="flush ruleset\n" + saved, check=False)
+            check("Operation not permitted" in result.stderr, "what nft says: " + result.stderr)
         d.kill9()
         equal(held(w), [], "held after kill -9")
-        w.router.run("nft", "-f", "-", stdin="flush ruleset\n" + saved)
-        equal((held(w), nft(w)), ([], ["table ip netshared {"]), "what is there of the copy")
+        if legible:
+            w.router.run("nft", "-f", "-", stdin="flush ruleset\n" + saved)
+            equal((held(w), nft(w)), ([], ["table ip netshared {"]), "what is there of the copy")
         d.start()
         equal((held(w), udp_peer(w.client, FAR4)), (["ip"], WAN4), "held, seen from")
         d.stop()

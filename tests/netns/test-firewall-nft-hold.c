@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +27,30 @@
     "\t\tct state invalid counter return\n"                                                  \
     "\t}\n"                                                                                  \
     "}\n"
+
+/* nft 0.9.8 does not say whose a table is, and has no word for the flag. */
+static const char *in_words_before(const char *text)
+{
+    static const char *const words[][2] = {{"owner", ","}, {" # progname test-firewall-n", ""}};
+    static char before[1024];
+
+    snprintf(before, sizeof before, "%s", text);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(words); i++)
+        for (char *at; (at = strstr(before, words[i][0]));) {
+            const char *rest = at + strlen(words[i][0]);
+
+            at = stpcpy(at, words[i][1]);
+            memmove(at, rest, strlen(rest) + 1);
+        }
+    return before;
+}
+
+static void assert_holds(const char *text)
+{
+    const char *out = listing("--stateless list ruleset");
+
+    assert_string_equal(out, strstr(out, "flags ,") ? in_words_before(text) : text);
+}
 
 static void hold(int family, bool on)
 {
@@ -48,11 +73,11 @@ static void test_it_stays_over_a_flush(void **state)
     nft("add table ip mine");
     for (size_t i = 0; i < NSH_ARRAY_SIZE(commands); i++) {
         assert_int_equal(try_nft(commands[i]) != 0, i > 0);
-        assert_string_equal(listing("--stateless list ruleset"), TEXT("ip"));
+        assert_holds(TEXT("ip"));
     }
     hold(AF_INET6, true);
     nft("flush ruleset");
-    assert_string_equal(listing("--stateless list ruleset"), TEXT("ip") TEXT("ip6"));
+    assert_holds(TEXT("ip") TEXT("ip6"));
 }
 
 static void test_it_goes(void **state)
@@ -62,7 +87,7 @@ static void test_it_goes(void **state)
     hold(AF_INET, true);
     hold(AF_INET6, true);
     hold(AF_INET, false);
-    assert_string_equal(listing("--stateless list ruleset"), TEXT("ip6"));
+    assert_holds(TEXT("ip6"));
     hold(AF_INET, false);
     hold(AF_INET, true);
     nsh_firewall_free(fw);
@@ -90,7 +115,7 @@ static void test_one_that_is_nobodys(void **state)
     nft("add table ip netshared-hold");
     nft("add chain ip netshared-hold other");
     hold(AF_INET, true);
-    assert_string_equal(listing("--stateless list ruleset"), TEXT("ip"));
+    assert_holds(TEXT("ip"));
     hold(AF_INET, false);
     nft("add table ip netshared-hold");
     hold(AF_INET, false);
@@ -109,7 +134,7 @@ static void test_one_that_is_somebodys(void **state)
     hold(AF_INET6, true);
     nsh_firewall_free(other);
     hold(AF_INET, true);
-    assert_string_equal(listing("--stateless list ruleset"), TEXT("ip6") TEXT("ip"));
+    assert_holds(TEXT("ip6") TEXT("ip"));
 }
 
 /* It is ours, and no NAT of others. */

@@ -106,7 +106,7 @@ static void test_what_is_not_heard(void **state)
     (void)state;
     nft("add table ip x { set s { type ipv4_addr; }; map m { type ipv4_addr : verdict; }; "
         "chain forward { type filter hook forward priority 0; }; "
-        "chain out { type route hook output priority 0; }; }");
+        "chain leaving { type route hook output priority 0; }; }");
     nft("add table ip nat { chain POSTROUTING { type nat hook postrouting priority 100; }; }");
     listen_from_here(false);
     for (unsigned i = 0; i < 200; i++)
@@ -117,7 +117,7 @@ static void test_what_is_not_heard(void **state)
     assert_int_equal(try_nft(batch), 0);
     nft("add chain ip x more");
     nft("add chain ip x late { type filter hook postrouting priority 100; }");
-    nft("add rule ip x out meta mark set 1");
+    nft("add rule ip x leaving meta mark set 1");
     nft("add rule ip x late accept");
     nft("flush set ip x s");
     nft("delete table ip x");

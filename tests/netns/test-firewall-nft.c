@@ -390,8 +390,8 @@ static void test_strays(void **state)
     (void)state;
     install(&masquerade_all, 1);
     whole = strdup(listing("--stateless list ruleset"));
-    nft("add chain ip netshared left { type nat hook postrouting priority 90; policy drop; }");
-    nft("add rule ip netshared left jump nat-home");
+    nft("add chain ip netshared rest { type nat hook postrouting priority 90; policy drop; }");
+    nft("add rule ip netshared rest jump nat-home");
     open_write();
     observe(AF_INET, NSH_TABLE_MANGLE);
     for (unsigned handle = 1; !stray && handle < 32; handle++) {
@@ -420,10 +420,10 @@ static void test_stray_things(void **state)
     nft("add set ip netshared banned { type ipv4_addr; }");
     nft("add map ip netshared where { type ipv4_addr : verdict; }");
     nft("add counter ip netshared seen");
-    nft("add chain ip netshared left");
-    nft("add rule ip netshared left ip saddr @banned counter name seen drop");
-    nft("add set ip netshared used { type ipv4_addr; }");
-    nft("add rule ip netshared nat-home ip saddr @used return");
+    nft("add chain ip netshared rest");
+    nft("add rule ip netshared rest ip saddr @banned counter name seen drop");
+    nft("add set ip netshared taken { type ipv4_addr; }");
+    nft("add rule ip netshared nat-home ip saddr @taken return");
     nft("add counter ip netshared held");
     nft("add map ip netshared which { type ipv4_addr : counter; "
         "elements = { 198.51.100.1 : \"held\" }; }");
@@ -440,7 +440,7 @@ static void test_stray_things(void **state)
     assert_int_equal(n, 7);
     commit_in(AF_INET, NSH_TABLE_MANGLE, del, n, NSH_FIREWALL_OK);
     fw->ops->close(fw);
-    assert_lists("list sets ip", "set used {");
+    assert_lists("list sets ip", "set taken {");
     assert_lists_not("list ruleset", "banned");
     nft("flush chain ip netshared nat-home");
     open_write();
@@ -449,7 +449,7 @@ static void test_stray_things(void **state)
         if (seen_chain(del[i].chain))
             commit_in(AF_INET, NSH_TABLE_MANGLE, &del[i], 1, NSH_FIREWALL_OK);
     fw->ops->close(fw);
-    assert_lists_not("list ruleset", "used");
+    assert_lists_not("list ruleset", "taken");
     assert_lists_not("list ruleset", "which");
 }
 
