@@ -100,10 +100,25 @@ static void print_jump(struct planner *p, const struct nsh_firewall *fw,
             op->chain + strlen(NSH_CHAIN_PREFIX), family, where);
 }
 
-/*
- * Of chains that are not wanted nothing is known but names and tables: not what kind of policy.
- * `where`: words behind each line.
- */
+static const char *noun_in(const struct nsh_desired *d, const char *policy)
+{
+    for (size_t i = 0; d && i < d->n_chains; i++)
+        if (strcmp(d->chains[i].policy, policy) == 0)
+            return nsh_policy_noun(d->chains[i].kind);
+    return NULL;
+}
+
+/* A chain tells its policy's name alone; what that was, the configuration from before does. */
+static const char *noun_of(const struct planner *p, const char *policy)
+{
+    const char *noun = noun_in(p->held, policy);
+
+    for (size_t i = NSH_ARRAY_SIZE(p->before); !noun && i-- > 0;)
+        noun = noun_in(p->before[i].desired, policy);
+    return noun ? noun : "policy";
+}
+
+/* Of chains that are not wanted. `where`: words behind each line. */
 static void print_unwanted_chains(struct planner *p, const struct nsh_firewall *fw,
         const struct nsh_firewall_plan *plan, enum nsh_table table, const char *where)
 {
@@ -121,7 +136,7 @@ static void print_unwanted_chains(struct planner *p, const struct nsh_firewall *
         else if (strcmp(steps[i].chain, NSH_CHAIN_CONNTRACK) == 0)
             plan_line(p, "- conntrack %s%s", family, where);
         else if (table == NSH_TABLE_NAT && !strchr(name, '_'))
-            plan_line(p, "- policy %s (%s)%s", name, family, where);
+            plan_line(p, "- %s %s (%s)%s", noun_of(p, name), name, family, where);
         else
             plan_line(p, "- chain %s in %s (%s)%s", steps[i].chain, nsh_table_name(table), family,
                     where);
@@ -290,11 +305,17 @@ static int clear_table(struct planner *p, const struct nsh_desired *want, int fa
     return q;
 }
 
+/* What is tried may well be in force there. */
+static const char *other_word(const struct planner *p)
+{
+    return p->on_trial ? "on trial" : "left";
+}
+
 static int see_left_set(void *userdata, const char *name)
 {
     struct planner *p = userdata;
 
-    plan_line(p, "- set %s left in %s", name, p->other->ops->name);
+    plan_line(p, "- set %s %s in %s", name, other_word(p), p->other->ops->name);
     return 0;
 }
 
@@ -308,7 +329,7 @@ int plan_other(struct planner *p, const struct nsh_desired *guests)
     q = p->other->ops->open(p->other, NSH_FIREWALL_READ);
     if (q < 0)
         return q;
-    snprintf(where, sizeof where, " left in %s", p->other->ops->name);
+    snprintf(where, sizeof where, " %s in %s", other_word(p), p->other->ops->name);
     for (int f = 0; f < NSH_FAMILIES && q == 0; f++) {
         for (int t = 0; t < NSH_TABLE_COUNT && q == 0; t++)
             q = clear_table(p, guests, nsh_family_of(f), (enum nsh_table)t, where);

@@ -165,6 +165,17 @@ static int plan_all(struct planner *p)
     return p->changes > 0 ? NSH_EXIT_CHANGES : NSH_EXIT_OK;
 }
 
+static void load_before(struct planner *p)
+{
+    struct nsh_trial trial;
+
+    nsh_load_archive(p->state, NSH_ARCHIVE_ACCEPTED, &p->before[0]);
+    if (!p->state || nsh_state_trial_load(p->state, &trial) < 0)
+        return;
+    p->on_trial = !trial.reverted;
+    nsh_load_archive(p->state, trial.archive, &p->before[1]);
+}
+
 static int plan_here(struct planner *p, const struct nsh_options *o)
 {
     struct nsh_firewalls firewalls = {0};
@@ -173,6 +184,7 @@ static int plan_here(struct planner *p, const struct nsh_options *o)
     /* Without it `plan` does not know what an earlier configuration switched on: fine. */
     if (nsh_state_open_reader(o->state_directory, &p->state) < 0)
         p->state = NULL;
+    load_before(p);
     if (nsh_fib_netlink_new(&p->fib) < 0 || nsh_firewalls_open(&firewalls) < 0) {
         nsh_complain("cannot open rtnetlink, iptables and nftables");
     } else {
@@ -249,6 +261,8 @@ int nsh_command_plan(const struct nsh_options *o)
     p.desired = loaded.desired;
     if (loaded.error == 0)
         code = print_plan(&p, o);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(p.before); i++)
+        nsh_loaded_done(&p.before[i]);
     free(p.reasons);
     nsh_fib_free(p.fib);
     nsh_state_free(p.state);

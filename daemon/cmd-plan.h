@@ -10,6 +10,7 @@
 #include "judge.h"
 #include "plan-rule.h"
 #include "plan.h"
+#include "reload.h"
 #include "state.h"
 
 struct plan_output {
@@ -24,6 +25,10 @@ struct planner {
     struct nsh_state *state;               /* NULL: nothing is known of before */
     struct nsh_desired *desired;
     struct nsh_desired *held; /* by another file, which stands for the kernel; NULL: the kernel */
+    /* What was in force, for the kinds of policies that go: what was accepted, and what is tried.
+     */
+    struct nsh_loaded before[2];
+    bool on_trial;
     size_t changes;
     bool stays[NSH_FAMILIES]; /* forwarding, for what stands and has only lost its interface */
     char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */

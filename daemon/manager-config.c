@@ -34,7 +34,7 @@ void manager_applied(struct manager *m)
 {
     char counts[128];
 
-    m->applying = false;
+    m->applying = m->applying_tried = false;
     nsh_prober_go(m->prober);
     nsh_status_counts(m->reconciler, counts, sizeof counts);
     if (m->ready) {
@@ -71,8 +71,14 @@ static int take(struct manager *m, struct nsh_loaded *l, enum nsh_occasion why)
     l->desired = NULL;
     if (nsh_prober_set(m->prober, nsh_reconciler_desired(m->reconciler)) < 0)
         manager_report(m, NSH_REPORT_WARNING, "out of memory: nothing is checked");
-    /* Who waits for a configuration that this one replaces was right: it had been accepted. */
-    reply_all(&m->applying_replies, true, m->warnings ? m->warnings : "");
+    /* Who waits for a configuration that this one replaces was right: it had been accepted. But
+     * what was tried is on trial no more. */
+    if (m->applying_tried)
+        reply_all(&m->applying_replies, false, "another configuration took its place at once");
+    else
+        reply_all(&m->applying_replies, true, m->warnings ? m->warnings : "");
+    m->applying_tried = l->what == NSH_LOAD_TRIED;
+    m->taken_at = nsh_realtime();
     move_all(&m->loading_replies, &m->applying_replies);
     m->applying = true;
     m->applied_mark = manager_passes_finished(m);
@@ -140,12 +146,42 @@ static void settle_trial(struct manager *m, const struct nsh_loaded *l)
     }
     if (l->trial.timeout == 0) {
         manager_set_problem(m, NULL);
-        manager_trial_end(m);
+        manager_trial_superseded(m);
         return;
     }
     if (l->what == NSH_LOAD_FILE)
         tell_of_trial(m, &l->trial);
     manager_trial_begin(m, &l->trial);
+}
+
+/* The first error with its place, in a line; NULL: no memory. */
+static char *first_error(const struct nsh_loaded *l)
+{
+    char *text = NULL;
+
+    for (size_t i = 0; l->diags && i < nsh_diags_count(l->diags); i++) {
+        const struct nsh_diag *d = nsh_diags_get(l->diags, i);
+
+        if (d->severity != NSH_DIAG_ERROR)
+            continue;
+        if (!d->path || d->line == 0)
+            return asprintf(&text, "%s%s%s", d->path ? d->path : "", d->path ? ": " : "", d->text) <
+                                   0
+                           ? NULL
+                           : text;
+        return asprintf(&text, "%s:%u: %s", d->path, d->line, d->text) < 0 ? NULL : text;
+    }
+    return strdup(strerror(-l->error));
+}
+
+/* Of the file on disk: what `status` says until one is taken. */
+static void note_verdict(struct manager *m, const struct nsh_loaded *l)
+{
+    if (l->what != NSH_LOAD_FILE)
+        return;
+    m->refused_at = l->error == 0 ? 0 : nsh_realtime();
+    free(m->refused);
+    m->refused = l->error == 0 ? NULL : first_error(l);
 }
 
 void manager_loaded(void *userdata, struct nsh_loaded *l)
@@ -159,6 +195,7 @@ void manager_loaded(void *userdata, struct nsh_loaded *l)
         nsh_advise_absent_devices(l->desired, l->diags);
     if (q == 0)
         q = l->error = take(m, l, NSH_OCCASION_RELOAD);
+    note_verdict(m, l);
     if (q == 0) {
         report_unstored(m, l);
         report_warnings(m, l);

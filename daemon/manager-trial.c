@@ -63,12 +63,29 @@ static void forget_why(struct manager *m)
     m->trial_why[0] = '\0';
 }
 
+static void tell_superseded(struct manager *m, const char *how)
+{
+    if (m->trial_runs)
+        manager_report_of(m, NSH_REPORT_SUPERSEDED, m->trial_file, how);
+}
+
+void manager_trial_superseded(struct manager *m)
+{
+    static const char how[] = "a reload took its place";
+
+    tell_superseded(m, how);
+    manager_trial_end(m, how);
+}
+
 void manager_trial_begin(struct manager *m, const struct nsh_trial *trial)
 {
     uint64_t left = nsh_trial_left(trial);
     const struct nsh_origins *origins = nsh_reconciler_desired(m->reconciler)->config->origins;
     char text[NSH_TRIAL_TEXT];
 
+    /* Read once more it is the same. */
+    if (trial->archive != m->trial.archive || trial->until != m->trial.until)
+        tell_superseded(m, "another trial took its place");
     if (!m->trial_runs) { /* else it is that of before the first of them */
         free(m->problem_before);
         m->problem_before = NSH_TAKE_PTR(m->problem);
@@ -86,8 +103,22 @@ void manager_trial_begin(struct manager *m, const struct nsh_trial *trial)
         manager_trial_revert(m, "no timer could be had");
 }
 
-void manager_trial_end(struct manager *m)
+/* For who confirms it too late. */
+static void note_end(struct manager *m, const char *how)
 {
+    char at[NSH_CLOCK_TEXT], *text = NULL;
+
+    if (asprintf(&text, "%s was, until %s: %s", m->trial_file ? m->trial_file : "another one",
+                nsh_clock_format(nsh_realtime(), at), how) < 0)
+        text = NULL;
+    free(m->trial_over);
+    m->trial_over = text;
+}
+
+void manager_trial_end(struct manager *m, const char *how)
+{
+    if (m->trial_runs)
+        note_end(m, how);
     m->trial_runs = false;
     forget_why(m);
     if (m->trial_timer)
@@ -135,10 +166,21 @@ static char *stored_file(struct nsh_state *state)
 static void reverted(struct manager *m, enum nsh_report_kind kind, const char *why)
 {
     nsh_autofree char *stored = m->trial_file ? NULL : stored_file(m->state);
-    const char *file = m->trial_file ? m->trial_file : stored;
+    const char *file = m->trial_file ? m->trial_file : stored ? stored : m->options->config;
+    char word[512], *problem = NULL;
+    bool is_main = strcmp(file, m->options->config) == 0;
 
-    manager_report_of(m, kind, file ? file : m->options->config, why);
-    manager_trial_end(m);
+    manager_report_of(m, kind, file, why);
+    manager_trial_end(m, why ? why : "somebody asked to go back");
+    if (kind == NSH_REPORT_WITHDRAWN ||
+            asprintf(&problem,
+                    "error: %s was not confirmed, the last accepted configuration runs; to try it "
+                    "again: netshared try%s%s; a reload takes %s",
+                    file, is_main ? "" : " ", is_main ? "" : nsh_text_word(file, word, sizeof word),
+                    is_main ? "it unconfirmed" : m->options->config) < 0)
+        problem = NULL;
+    manager_set_problem(m, kind == NSH_REPORT_WITHDRAWN ? m->problem_before : problem);
+    free(problem);
 }
 
 /* The accepted one has come back. Who asked for that has no problem that was not there before. */
@@ -146,15 +188,29 @@ void manager_trial_reverted(struct manager *m, const char *why)
 {
     if (m->trial_unwanted) {
         reverted(m, NSH_REPORT_WITHDRAWN, NULL);
-        manager_set_problem(m, m->problem_before);
         return;
     }
     reverted(m, NSH_REPORT_REVERTED, why ? why : m->trial_why);
-    manager_set_problem(m, "error: what was tried was not confirmed, the last accepted "
-                           "configuration runs");
 }
 
 /* ---- what clients ask ---- */
+
+/* False: it was answered that there is none, or not now. */
+static bool is_to_decide(struct manager *m, struct nsh_control_reply *reply)
+{
+    nsh_autofree char *text = NULL;
+
+    if (m->trial_runs && !m->loading)
+        return true;
+    if (!m->trial_runs && m->trial_over &&
+            asprintf(&text, "no configuration is on trial; %s", m->trial_over) < 0)
+        text = NULL;
+    nsh_control_reply_reload(reply, false,
+            text            ? text
+            : m->trial_runs ? "another configuration is being loaded; try again"
+                            : "no configuration is on trial");
+    return false;
+}
 
 void manager_try(void *userdata, int fd, uint64_t timeout, struct nsh_control_reply *reply)
 {
@@ -176,18 +232,14 @@ void manager_confirm(void *userdata, struct nsh_control_reply *reply)
 {
     struct manager *m = userdata;
 
-    if (!m->trial_runs || m->loading) {
-        nsh_control_reply_reload(reply, false,
-                m->trial_runs ? "another configuration is being loaded; try again"
-                              : "no configuration is on trial");
+    if (!is_to_decide(m, reply))
         return;
-    }
     int e = nsh_state_trial_confirm(m->state, &m->trial);
     if (e < 0) {
         nsh_control_reply_reload(reply, false, strerror(-e));
         return;
     }
-    manager_trial_end(m);
+    manager_trial_end(m, "it was confirmed");
     manager_report_of(m, NSH_REPORT_CONFIRMED, m->trial_file, NULL);
     manager_notify(m, "");
     nsh_control_reply_reload(reply, true, "");
@@ -197,12 +249,8 @@ void manager_revert(void *userdata, struct nsh_control_reply *reply)
 {
     struct manager *m = userdata;
 
-    if (!m->trial_runs || m->loading) {
-        nsh_control_reply_reload(reply, false,
-                m->trial_runs ? "another configuration is being loaded; try again"
-                              : "no configuration is on trial");
+    if (!is_to_decide(m, reply))
         return;
-    }
     m->loading_replies.items[m->loading_replies.n++] = reply;
     manager_trial_revert(m, NULL);
 }

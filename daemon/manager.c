@@ -430,7 +430,9 @@ static void manager_done(struct manager *m)
     sd_event_unref(m->event);
     free(m->problem);
     free(m->trial_file);
+    free(m->trial_over);
     free(m->problem_before);
+    free(m->refused);
     free(m->warnings);
     nsh_writer_done(&m->writer);
 }

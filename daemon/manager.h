@@ -56,7 +56,10 @@ struct manager {
     struct nsh_metrics_socket *metrics_socket;
     struct nsh_traffic_reader *traffic_reader;
     struct nsh_writer writer;
-    char *problem; /* why the file on disk is not what runs; NULL: it is */
+    char *problem;       /* why the file on disk is not what runs; NULL: it is */
+    uint64_t taken_at;   /* CLOCK_REALTIME: what runs was loaded */
+    uint64_t refused_at; /* the same: a reload was refused since one was taken; 0: none was */
+    char *refused;       /* its first error */
     uint8_t events_protocol;
     char status_line[512]; /* as systemd knows it */
     uint64_t notified;     /* passes finished when it was told */
@@ -73,6 +76,7 @@ struct manager {
     char *problem_before; /* the problem that there was before it */
     bool trial_unwanted;  /* somebody asked to go back */
     char trial_why[64];   /* it is being gone back from */
+    char *trial_over;     /* which one was on trial, until when, and how it ended; NULL: none */
     sd_event_source *trial_timer;
     struct asked asked[ASKED_MAX];
     size_t n_asked;
@@ -89,6 +93,7 @@ struct manager {
     bool loading;                       /* a load runs */
     bool load_again;                    /* and another one was asked for meanwhile */
     bool applying;                      /* a new configuration waits for its first pass */
+    bool applying_tried;                /* to be tried */
     uint64_t applied_mark;              /* passes finished when it came */
     char *warnings;                     /* of the configuration being applied */
     struct reply_list waiting_replies;  /* for a load begun after they asked */
@@ -140,8 +145,10 @@ uint64_t nsh_trial_left(const struct nsh_trial *t);
 const char *nsh_trial_text(uint64_t left, char buf[static NSH_TRIAL_TEXT]);
 /* What was just taken is on trial, in place of what ran with m->problem. */
 void manager_trial_begin(struct manager *m, const struct nsh_trial *trial);
-/* Nothing is on trial any more. */
-void manager_trial_end(struct manager *m);
+/* Nothing is on trial any more: `how` it ended, if something was. */
+void manager_trial_end(struct manager *m, const char *how);
+/* The same, told: a reload was taken. */
+void manager_trial_superseded(struct manager *m);
 /* `why` NULL: somebody asks for it. */
 void manager_trial_revert(struct manager *m, const char *why);
 /* A load failed: going back is tried again; what was stored as on trial did not come into force. */

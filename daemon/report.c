@@ -411,6 +411,13 @@ static void say_withdrawn(FILE *to, const struct nsh_report *r)
     fputs(" was withdrawn as asked, the last accepted one runs", to);
 }
 
+static void say_superseded(FILE *to, const struct nsh_report *r)
+{
+    put_subject(to, r);
+    fputs(" is on trial no more", to);
+    put_detail(to, r->detail);
+}
+
 /* ---- the table ---- */
 
 static const struct kind {
@@ -446,6 +453,8 @@ static const struct kind {
         [NSH_REPORT_CONFIRMED] = {"confirmed", NSH_ID_CONFIRMED, LOG_NOTICE, false, say_confirmed},
         [NSH_REPORT_REVERTED] = {"reverted", NSH_ID_REVERTED, LOG_ERR, false, say_reverted},
         [NSH_REPORT_WITHDRAWN] = {"withdrawn", NSH_ID_WITHDRAWN, LOG_NOTICE, false, say_withdrawn},
+        [NSH_REPORT_SUPERSEDED] = {"superseded", NSH_ID_SUPERSEDED, LOG_NOTICE, false,
+                say_superseded},
         [NSH_REPORT_FLOWS] = {"flows", NSH_ID_FLOWS, LOG_NOTICE, false, say_flows},
         [NSH_REPORT_DROPPED] = {"dropped", NSH_ID_DROPPED, LOG_NOTICE, false, say_dropped},
 };

@@ -36,9 +36,10 @@ enum nsh_report_kind {
     NSH_REPORT_FLOWS,      /* untranslated flows deleted after a repair; `count` */
     NSH_REPORT_DROPPED,    /* flows that are to be translated otherwise now; `count` */
     NSH_REPORT_TRIAL, /* a configuration is in force until it is confirmed; `detail` says when */
-    NSH_REPORT_CONFIRMED, /* it was */
-    NSH_REPORT_REVERTED,  /* it was not, the accepted one is back; `detail` is why */
-    NSH_REPORT_WITHDRAWN, /* somebody asked for the accepted one, and it is back */
+    NSH_REPORT_CONFIRMED,  /* it was */
+    NSH_REPORT_REVERTED,   /* it was not, the accepted one is back; `detail` is why */
+    NSH_REPORT_WITHDRAWN,  /* somebody asked for the accepted one, and it is back */
+    NSH_REPORT_SUPERSEDED, /* another was loaded meanwhile; `detail` is what took its place */
     NSH_REPORT_KINDS,
 };
 

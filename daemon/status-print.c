@@ -210,6 +210,8 @@ static int print_heading(FILE *to, const json_t *status)
     print_trial(to, status);
     int e = print_line(to, status, "problem", "problem:");
     if (e == 0)
+        e = print_line(to, status, "reload_refused", "reload:");
+    if (e == 0)
         e = print_line(to, status, "config", "config:");
     if (e == 0)
         e = print_line(to, status, "firewall", "firewall:");

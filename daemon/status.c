@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "text.h"
 #include "version.h"
 
 static size_t sum(const struct nsh_counts *c, enum nsh_object_state state)
@@ -49,9 +50,22 @@ const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t 
     return buf;
 }
 
+/* "running the configuration of 14:02; the reload of 14:07 was refused: …"; "": none was. */
+static const char *refusal(const struct nsh_status *s, char *buf, size_t size)
+{
+    char taken[NSH_CLOCK_TEXT], refused[NSH_CLOCK_TEXT];
+
+    buf[0] = '\0';
+    if (s->refused_at != 0)
+        snprintf(buf, size, "running the configuration of %s; the reload of %s was refused: %s",
+                nsh_clock_format(s->taken_at, taken), nsh_clock_format(s->refused_at, refused),
+                s->refused ? s->refused : "out of memory");
+    return buf;
+}
+
 const char *nsh_status_line(const struct nsh_status *s, char *buf, size_t size)
 {
-    char counts[128], clock[16] = "";
+    char counts[128], clock[16] = "", refused[320];
     uint64_t at;
     const char *repair = nsh_reconciler_last_repair(s->reconciler, &at);
     time_t when = time(NULL) - (time_t)((s->now - at) / 1000000);
@@ -60,9 +74,10 @@ const char *nsh_status_line(const struct nsh_status *s, char *buf, size_t size)
     nsh_status_counts(s->reconciler, counts, sizeof counts);
     if (repair && localtime_r(&when, &tm))
         strftime(clock, sizeof clock, "%H:%M:%S", &tm);
-    snprintf(buf, size, "%s%s%s%s%s%s%s", s->problem ? s->problem : "", s->problem ? "; " : "",
-            counts, repair ? "; last repair " : "", clock, repair ? ": " : "",
-            repair ? repair : "");
+    refusal(s, refused, sizeof refused);
+    snprintf(buf, size, "%s%s%s%s%s%s%s%s%s", s->problem ? s->problem : "", s->problem ? "; " : "",
+            refused, refused[0] ? "; " : "", counts, repair ? "; last repair " : "", clock,
+            repair ? ": " : "", repair ? repair : "");
     return buf;
 }
 
@@ -167,7 +182,7 @@ char *nsh_status_json(const struct nsh_status *s)
     json_t *root = json_object();
     struct nsh_counts c;
     size_t total, shown;
-    char *text;
+    char *text, refused[1024];
 
     total = nsh_reconciler_each(s->reconciler, NSH_STATUS_OBJECTS_MAX, list_object, &l);
     shown = json_array_size(l.objects);
@@ -178,10 +193,14 @@ char *nsh_status_json(const struct nsh_status *s)
     json_object_set_new(root, "firewall", json_string(s->firewall));
     if (s->both)
         json_object_set_new(root, "both_firewalls", json_string(s->both));
-    json_object_set_new(
-            root, "state", json_string(s->problem || !is_as_wanted(&c) ? "degraded" : "running"));
+    json_object_set_new(root, "state",
+            json_string(s->problem || s->refused_at != 0 || !is_as_wanted(&c) ? "degraded"
+                                                                              : "running"));
     if (s->problem)
         json_object_set_new(root, "problem", json_string(s->problem));
+    if (s->refused_at != 0)
+        json_object_set_new(
+                root, "reload_refused", json_string(refusal(s, refused, sizeof refused)));
     if (s->trial_left > 0)
         json_object_set_new(root, "trial_left_usec", json_integer((json_int_t)s->trial_left));
     json_object_set_new(root, "last_repair", last_repair_json(s));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "diag.h"
@@ -145,5 +146,18 @@ const char *nsh_text_word(const char *text, char *buf, size_t size)
         n += *text == '\'' ? (size_t)snprintf(buf + n, size - n, "'\\''")
                            : (size_t)snprintf(buf + n, size - n, "%c", *text);
     snprintf(buf + n, size - n, "'");
+    return buf;
+}
+
+const char *nsh_clock_format(uint64_t usec, char buf[static NSH_CLOCK_TEXT])
+{
+    time_t when = (time_t)(usec / 1000000), now = time(NULL);
+    struct tm tm, today;
+
+    buf[0] = '\0';
+    if (!localtime_r(&when, &tm) || !localtime_r(&now, &today))
+        return buf;
+    bool is_today = tm.tm_year == today.tm_year && tm.tm_yday == today.tm_yday;
+    (void)strftime(buf, NSH_CLOCK_TEXT, is_today ? "%H:%M" : "%Y-%m-%d %H:%M", &tm);
     return buf;
 }

@@ -23,3 +23,8 @@ const char *nsh_text_word(const char *text, char *buf, size_t size);
 
 /* "0.04 ms", "0.4 ms", "12 ms", "1.5 s", "2 min 5 s", "3 h 10 min", "4 d 2 h"; returns buf. */
 const char *nsh_duration_format(uint64_t usec, char buf[static NSH_DURATION_TEXT]);
+
+#define NSH_CLOCK_TEXT 24
+/* CLOCK_REALTIME in microseconds as the clock on the wall: "14:02", of another day than today with
+ * its date; returns buf. */
+const char *nsh_clock_format(uint64_t usec, char buf[static NSH_CLOCK_TEXT]);

@@ -140,6 +140,41 @@ static bool only_moved(
     return true;
 }
 
+/* A device's name that is another one. False: it is not the one that others are. */
+static bool rename_device(const char *want, const char *seen, const char **is, const char **was)
+{
+    if (strcmp(want, seen) == 0)
+        return true;
+    if (want[0] == '\0' || seen[0] == '\0' || (*is && strcmp(*is, want) != 0) ||
+            (*was && strcmp(*was, seen) != 0))
+        return false;
+    *is = want;
+    *was = seen;
+    return true;
+}
+
+/* One device in place of another in all of them: that is all there is to say. */
+static bool say_renamed(struct chain_state *s, const struct nsh_packet_rule *want,
+        const struct nsh_packet_rule *seen, size_t n)
+{
+    const char *is = NULL, *was = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        struct nsh_packet_rule r = want[i];
+
+        memcpy(r.in, seen[i].in, sizeof r.in);
+        memcpy(r.out, seen[i].out, sizeof r.out);
+        if (!nsh_packet_rule_equal(&r, &seen[i]) ||
+                !rename_device(want[i].in, seen[i].in, &is, &was) ||
+                !rename_device(want[i].out, seen[i].out, &is, &was))
+            return false;
+    }
+    if (is)
+        snprintf(s->reason, sizeof(s->reason), "%zu rule%s with device %s, not %s", n,
+                n == 1 ? "" : "s", was, is);
+    return is != NULL;
+}
+
 static void compare_rules(
         struct chain_state *s, const struct nsh_chain *want, const struct nsh_chain_seen *seen)
 {
@@ -165,7 +200,8 @@ static void compare_rules(
     else if (want->n_rules == seen->n_rules &&
              only_moved(want->rules + head, seen->rules + head, changed))
         snprintf(s->reason, sizeof(s->reason), "out of order");
-    else
+    else if (want->n_rules != seen->n_rules ||
+             !say_renamed(s, want->rules + head, seen->rules + head, changed))
         snprintf(s->reason, sizeof(s->reason), "%zu of %zu rules changed", changed, longer);
 }
 

@@ -14,7 +14,7 @@ struct chain_state {
     bool differs;
     bool mended; /* the jumps of its hook are planned */
     uint32_t n_observed, keep_head, keep_tail;
-    char reason[48]; /* "" while nothing is found wrong with it */
+    char reason[72]; /* "" while nothing is found wrong with it */
 };
 
 /* A built-in chain and its part of `jumps`. */

@@ -151,8 +151,8 @@ const struct nsh_firewall_op *nsh_firewall_plan_steps(
 bool nsh_firewall_plan_touches(const struct nsh_firewall_plan *p, size_t chain);
 /*
  * What is wrong with it, in a word for journal and `plan`: "missing", "flushed",
- * "2 of 5 rules changed", "jump missing", "jump doubled", "jump altered", "out of order"; "" when
- * nothing is.
+ * "2 of 5 rules changed", "2 rules with device eth0, not eth1", "jump missing", "jump doubled",
+ * "jump altered", "out of order"; "" when nothing is.
  */
 const char *nsh_firewall_plan_reason(const struct nsh_firewall_plan *p, size_t chain);
 /*

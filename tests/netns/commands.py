@@ -134,6 +134,10 @@ def _():
                 start, result.stdout))
         check(not any("2001:db8" in line or "six" in line or "forwarding" in line
                       for line in lines), "more than is to do:\n" + result.stdout)
+        was = w.router.run(d.binary, "plan", *d.options(), "--config",
+                           d.write("version: 1\n", "none.yaml"), check=False)
+        check("- policy old (ipv4)\n" in was.stdout and "- masquerade lan-out (ipv4)\n" in was.stdout,
+              "of what apply put there the kind is known: " + was.stdout)
         document = d.cli("plan", "--json")
         equal(document.returncode, 3, "exit code with --json")
         changes = json.loads(document.stdout)["changes"]
@@ -219,11 +223,14 @@ def _():
                      "+ rule from 10.1.0.0/24 lookup 100 priority 1001",
                      "~ masquerade first: 1 of 2 rules changed",
                      "~ set netshared-many_f4: lacked 1 of 20 prefixes and held 1 too many",
-                     "- policy home (ipv4)", "- conntrack ipv6", "- forwarding ipv6"):
+                     "- share home (ipv4)", "- conntrack ipv6", "- forwarding ipv6"):
             check(line in lines, "no %r in\n%s" % (line, "\n".join(sorted(lines))))
         check(any(line.startswith("~ route 10.6.0.0/16 ") for line in lines), lines)
         check(not any("lan-out" in line or "10.8.0.0" in line or "10.7.0.0" in line
                       for line in lines), lines)
+        _, lines = offline(OFFLINE, OFFLINE.replace("lan: eth3", "lan: eth5"))
+        check(any(re.fullmatch(r"~ share home \(ipv4\) in filter: \d+ rules with device eth3, not eth5",
+                               line) for line in lines), lines)
         _, back = offline(changed, OFFLINE)
         check("+ share home (ipv4) in filter" in back, back)
         result = d.cli("plan", "--offline", d.write("routes: [", "old.yaml"))

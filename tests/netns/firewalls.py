@@ -220,7 +220,7 @@ def _():
         d.write(in_firewall(BASIC, "iptables"))
         left = left_in(d)
         equal(left, ["- conntrack ipv4 left in nftables", "- jump from nat_postrouting to "
-                     "nat-lan-out (ipv4) left in nftables", "- policy lan-out (ipv4) left in "
+                     "nat-lan-out (ipv4) left in nftables", "- masquerade lan-out (ipv4) left in "
                      "nftables"], "plan")
         d.start()
         wait_until(lambda: not nft(w), "nf_tables is cleared")
@@ -229,10 +229,18 @@ def _():
         d.kill9()
         d.write(in_firewall(BASIC, "nftables"))
         equal(left_in(d), ["- conntrack ipv4 left in iptables", "- jump from POSTROUTING to "
-                           "NETSHARED-lan-out in nat (ipv4) left in iptables", "- policy lan-out "
+                           "NETSHARED-lan-out in nat (ipv4) left in iptables", "- masquerade lan-out "
                            "(ipv4) left in iptables"], "plan, by the names that iptables has")
         d.start()
         wait_until(lambda: not legacy(w, 4), "the legacy tables are cleared")
+        other = d.write(in_firewall(BASIC, "iptables"), "other.yaml")
+        d.cli("try", other, "--timeout", "1h", check=True)
+        wait_until(lambda: not nft(w), "moved, on trial")
+        plan = d.plan().stdout
+        check("- masquerade lan-out (ipv4) on trial in iptables\n" in plan and "left" not in plan,
+              "nothing is left over: " + plan)
+        d.cli("revert", check=True)
+        wait_until(lambda: not legacy(w, 4), "moved back")
         d.kill9()
         d.cli("remove", check=True)
         equal((nft(w), legacy(w, 4)), ([], []), "what stands of ours")

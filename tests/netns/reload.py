@@ -95,6 +95,13 @@ routs: []
         equal(monitor.take(), [], "changes")
         equal(w.router.snapshot(), before, "the kernel")
         d.wait_log("routs")
+        for text in (d.status_text(), d.status()["reload_refused"], d.cli("status").stdout):
+            check(re.search(r"running the configuration of \d\d:\d\d; the reload of \d\d:\d\d was "
+                            r"refused: %s:\d+: " % re.escape(d.config), text), text)
+        equal(d.status()["state"], "degraded", "the file is not what runs")
+        d.reload(BASIC)
+        check("refused" not in d.status_text(), d.status_text())
+        equal((d.status()["state"], "reload_refused" in d.status()), ("running", False), "then")
         d.stop()
 
 

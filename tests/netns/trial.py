@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A configuration on trial: confirmed, gone back from, and over crashes and restarts."""
 
+import fcntl
 import os
 import socket
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -52,7 +54,9 @@ def _():
                    "its time of 1.0 s was over" % new, since=mark)
         d.wait_log("reloaded", since=mark)
         wait_until(lambda: routes(w) == [OLD], "the old one is back")
-        contains(problem(d), "was not confirmed", "in status")
+        contains(problem(d), "%s was not confirmed" % new, "in status")
+        contains(problem(d), "netshared try %s; a reload takes %s" % (new, d.config), "what to do")
+        contains(d.cli("confirm").stderr, "%s was, until " % new, "to who comes too late")
         d.cli("try", new, "--timeout", "1h", check=True)
         equal(routes(w), [NEW], "tried again")
         check(3500e6 < d.status()["trial_left_usec"] <= 3600e6, "what is left, in status")
@@ -162,6 +166,50 @@ def trial_left(d):
     import time
     with open(os.path.join(d.state, "trial"), encoding="ascii") as f:
         return int(f.read().split()[1]) > time.time() * 1e6
+
+
+@case("a reload that ends a trial is told to all, and another trial in its place as well")
+def _():
+    with Router() as w:
+        d = started(w)
+        new = d.write(FILE % ("", NEW), "new.yaml")
+        watcher = w.router.popen([d.binary, "watch", *d.options()], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        watcher.stderr.readline()
+        d.cli("try", new, "--timeout", "1h", check=True)
+        mark = d.mark()
+        other = d.write(FILE % ("", "10.3.0.0/16"), "other.yaml")
+        d.cli("try", other, "--timeout", "1h", check=True)
+        d.wait_log("configuration %s is on trial no more: another trial took its place" % new,
+                   since=mark)
+        mark = d.mark()
+        d.reload()
+        d.wait_log("configuration %s is on trial no more: a reload took its place" % other,
+                   since=mark)
+        equal(routes(w), [OLD], "the file on disk")
+        late = d.cli("confirm")
+        equal(late.returncode, 1, "exit code of one that comes too late")
+        contains(late.stderr, "%s was, until " % other, "which")
+        contains(late.stderr, ": a reload took its place", "why")
+        # One that still waits to be written, for the lock: its client is told.
+        waits = d.write("version: 1\nmasquerade: [{name: out, family: ipv4, out: eth1}]\n",
+                        "waits.yaml")
+        mark = d.mark()
+        with open(w.env["XTABLES_LOCKFILE"], "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            trying = w.router.popen([d.binary, "try", waits, "--timeout", "1h", *d.options()],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            d.wait_log("%s is on trial:" % waits, since=mark)
+            again = w.router.popen([d.binary, "reload", *d.options()])
+            d.wait_log("%s is on trial no more" % waits, since=mark)
+        equal(again.wait(timeout=60), 0, "exit code of the reload")
+        said = trying.communicate(timeout=60)
+        contains(said[1], "another configuration took its place at once", "who tried it")
+        equal((said[0], trying.returncode), ("", 1), "and no word of what is in force")
+        d.stop()
+        seen = watcher.communicate(timeout=20)[0]
+        for path in new, other, waits:
+            contains(seen, "%s is on trial no more" % path, "watch")
 
 
 @case("a bad one is not tried, and what runs stays")
