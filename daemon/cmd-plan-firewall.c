@@ -133,6 +133,8 @@ static void print_unwanted_chains(struct planner *p, const struct nsh_firewall *
             print_jump(p, fw, &steps[i], where);
         else if (steps[i].verb != NSH_CHAIN_DELETE)
             continue;
+        else if (steps[i].stray[0] != '\0')
+            plan_line(p, "- foreign %s in our table (%s)%s", steps[i].stray, family, where);
         else if (strcmp(steps[i].chain, NSH_CHAIN_CONNTRACK) == 0)
             plan_line(p, "- conntrack %s%s", family, where);
         else if (table == NSH_TABLE_NAT && !strchr(name, '_'))

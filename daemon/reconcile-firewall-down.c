@@ -96,13 +96,12 @@ static void report_stays(struct nsh_reconciler *r, struct nsh_chain *chain)
     report_chain(r, chain, &args);
 }
 
-/* It has no policy, and its name told nothing. */
-static void report_stray(struct nsh_reconciler *r, const struct nsh_chain *chain)
+/* What somebody put into our table. */
+static void report_stray(struct nsh_reconciler *r, const char *what)
 {
     struct report_args args = {.kind = NSH_REPORT_REMOVED};
-    char name[64];
 
-    report_plain(r, "foreign chain", report_chain_name(r, chain, name, sizeof name), &args);
+    report_plain(r, "foreign", what, &args);
 }
 
 /* `still`: what would be done now. A chain that a foreign rule leads to could only be emptied. */
@@ -127,7 +126,7 @@ static int take_removed(struct nsh_reconciler *r, const struct nsh_firewall_plan
         if (plans_deletion(still, chain.name))
             report_stays(r, &chain);
         else if (nsh_chain_is_stray(chain.name))
-            report_stray(r, &chain);
+            report_stray(r, steps[i].stray);
         else if (r->settling || !is_on_standby(r, &chain))
             q = note_gone(g, &chain);
     }

@@ -65,7 +65,7 @@ static void drop_unseen(struct nsh_reconciler *r)
 
 /* ---- in iptables ---- */
 
-static const char *place_in_iptables(int family)
+const char *reconcile_place_in_iptables(int family)
 {
     return family == AF_INET6 ? "the legacy ip6tables chain FORWARD"
                               : "the legacy iptables chain FORWARD";
@@ -90,7 +90,7 @@ static void note(void *userdata, const struct nsh_guest_seen *seen);
 static void tell_family(
         struct nsh_reconciler *r, int family, const char *reason, nsh_guest_told *told)
 {
-    struct nsh_guest_seen seen = {.where = place_in_iptables(family), .reason = reason};
+    struct nsh_guest_seen seen = {.where = reconcile_place_in_iptables(family), .reason = reason};
 
     if (!reason)
         seen.verb = NSH_GUEST_STANDS;
@@ -124,7 +124,7 @@ static int look_at_iptables(struct nsh_reconciler *r)
     int q = 0;
 
     for (int f = 0; f < NSH_FAMILIES; f++)
-        if (!is_wanted(r, nsh_family_of(f)) && find_mark(r, place_in_iptables(nsh_family_of(f))))
+        if (!is_wanted(r, nsh_family_of(f)) && find_mark(r, reconcile_place_in_iptables(nsh_family_of(f))))
             r->other_dirty = r->unwanted_dirty = true;
     if (r->guests.desired.n_chains == 0)
         return 0;
@@ -246,8 +246,8 @@ static void note(void *userdata, const struct nsh_guest_seen *seen)
 
 static bool is_in_iptables(const struct guest_mark *m)
 {
-    return strcmp(m->where, place_in_iptables(AF_INET)) == 0 ||
-           strcmp(m->where, place_in_iptables(AF_INET6)) == 0;
+    return strcmp(m->where, reconcile_place_in_iptables(AF_INET)) == 0 ||
+           strcmp(m->where, reconcile_place_in_iptables(AF_INET6)) == 0;
 }
 
 /* In iptables it is an ordinary chain of the firewall that does not hold the policies. */

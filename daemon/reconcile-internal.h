@@ -344,6 +344,8 @@ const char *reconcile_drop_reason(const struct nsh_reconciler *r, size_t lead);
 int reconcile_guests_look(struct nsh_reconciler *r, struct nsh_passages *p);
 /* Writes these, once the policies hold. */
 void reconcile_guests(struct nsh_reconciler *r);
+/* The chain of others there that a jump of ours may stand in, in words. */
+const char *reconcile_place_in_iptables(int family);
 /* Why a jump that a policy's packets need is not there; NULL: it is, or none is needed. */
 const char *reconcile_guest_reason(const struct nsh_reconciler *r, size_t lead);
 

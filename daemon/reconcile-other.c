@@ -56,9 +56,25 @@ static int note_any(void *userdata, const char *name)
     return 0;
 }
 
-/* But for a chain of ours that is a guest there. */
-static bool table_holds_ours(struct nsh_reconciler *r, int family, enum nsh_table table)
+/* What has been taken away there, to be told. */
+struct cleared {
+    bool rules;              /* of policies, or sets */
+    bool jump[NSH_FAMILIES]; /* in a chain of others */
+};
+
+static void note_step(struct cleared *c, const struct nsh_firewall_op *step)
 {
+    if (step->table == NSH_TABLE_FILTER && strcmp(step->chain, NSH_CHAIN_GUEST) == 0)
+        c->jump[nsh_family_index(step->family)] = true;
+    else
+        c->rules = true;
+}
+
+/* But for a chain of ours that is a guest there. */
+static bool table_holds_ours(
+        struct nsh_reconciler *r, int family, enum nsh_table table, struct cleared *to)
+{
+    const struct nsh_firewall_op *steps = NULL;
     struct nsh_firewall *fw = r->other;
     NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
     size_t n = 0;
@@ -68,7 +84,9 @@ static bool table_holds_ours(struct nsh_reconciler *r, int family, enum nsh_tabl
     nsh_firewall_plan_begin(plan);
     if (fw->ops->observe(fw, family, table, observe, plan) == 0 &&
             nsh_firewall_plan_finish(plan, NSH_PHASE_DOWN) == 0)
-        nsh_firewall_plan_steps(plan, &n);
+        steps = nsh_firewall_plan_steps(plan, &n);
+    for (size_t i = 0; i < n; i++)
+        note_step(to, &steps[i]);
     return n > 0;
 }
 
@@ -76,13 +94,14 @@ static bool table_holds_ours(struct nsh_reconciler *r, int family, enum nsh_tabl
 static bool holds_ours(struct nsh_reconciler *r)
 {
     struct nsh_firewall *fw = r->other;
+    struct cleared unused = {0};
     bool any = false;
 
     if (fw->ops->open(fw, NSH_FIREWALL_READ) != NSH_FIREWALL_OK)
         return false;
     for (int f = 0; f < NSH_FAMILIES; f++) {
         for (int t = 0; t < NSH_TABLE_COUNT && !any; t++)
-            any = table_holds_ours(r, nsh_family_of(f), (enum nsh_table)t);
+            any = table_holds_ours(r, nsh_family_of(f), (enum nsh_table)t, &unused);
         if (!any && fw->ops->sets &&
                 fw->ops->sets(fw, nsh_family_of(f), note_any, &any) == -EINPROGRESS)
             any = true;
@@ -105,7 +124,7 @@ static int clear_table(
 }
 
 /* In a session. */
-static int clear_all(struct nsh_reconciler *r, char *why, size_t size)
+static int clear_all(struct nsh_reconciler *r, struct cleared *to, char *why, size_t size)
 {
     static const enum nsh_table tables[] = {
             NSH_TABLE_MANGLE, NSH_TABLE_NAT, NSH_TABLE_FILTER, NSH_TABLE_RAW};
@@ -115,7 +134,7 @@ static int clear_all(struct nsh_reconciler *r, char *why, size_t size)
         for (size_t t = 0; t < NSH_ARRAY_SIZE(tables); t++) {
             int q = 0;
 
-            if (table_holds_ours(r, nsh_family_of(f), tables[t]))
+            if (table_holds_ours(r, nsh_family_of(f), tables[t], to))
                 q = clear_table(r, nsh_family_of(f), tables[t], why, size);
             worst = q != 0 ? q : worst;
         }
@@ -145,9 +164,25 @@ static void other_is_clear(struct nsh_reconciler *r)
         reconcile_hold(r->other, nsh_family_of(f), false);
 }
 
-int reconcile_other_down(struct nsh_reconciler *r)
+/* Of a jump alone, which and why; where rules of policies went, it went with them. */
+static void tell_cleared(struct nsh_reconciler *r, const struct cleared *c)
 {
     struct report_args args = {.kind = NSH_REPORT_REMOVED};
+
+    if (c->rules || (!c->jump[NSH_V4] && !c->jump[NSH_V6])) {
+        report_plain(r, "rules of netshared in", r->other->ops->name, &args);
+        return;
+    }
+    args.detail = "no policy needs it";
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (c->jump[f])
+            report_plain(r, "jump in", reconcile_place_in_iptables(nsh_family_of(f)), &args);
+}
+
+int reconcile_other_down(struct nsh_reconciler *r)
+{
+    struct report_args args = {.kind = NSH_REPORT_FAILED};
+    struct cleared cleared = {0};
     char why[256] = "";
     int q;
 
@@ -161,16 +196,17 @@ int reconcile_other_down(struct nsh_reconciler *r)
     if (q == NSH_FIREWALL_BUSY)
         return 1;
     if (q == NSH_FIREWALL_OK) {
-        q = clear_all(r, why, sizeof why);
+        q = clear_all(r, &cleared, why, sizeof why);
         r->other->ops->close(r->other);
     }
     if (q > 0)
         return 1;
     other_is_clear(r);
-    if (q < 0) {
-        args.kind = NSH_REPORT_FAILED;
-        args.detail = why[0] ? why : strerror(-q);
+    if (q == 0) {
+        tell_cleared(r, &cleared);
+        return 0;
     }
-    report_plain(r, "what netshared left in", r->other->ops->name, &args);
+    args.detail = why[0] ? why : strerror(-q);
+    report_plain(r, "removal of our rules in", r->other->ops->name, &args);
     return 0;
 }

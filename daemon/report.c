@@ -38,12 +38,16 @@ static void put_subject(FILE *to, const struct nsh_report *r)
 {
     if (r->drops)
         fputs("the drops of ", to);
-    if (r->object)
-        put(to, r->object);
-    if (r->object && r->name)
-        fputc(' ', to);
-    if (r->name)
-        put(to, r->name);
+    if (r->object && strcmp(r->object, "conntrack") == 0) {
+        fprintf(to, "the rule that keeps connection tracking in use (%s)", r->name ? r->name : "");
+    } else {
+        if (r->object)
+            put(to, r->object);
+        if (r->object && r->name)
+            fputc(' ', to);
+        if (r->name)
+            put(to, r->name);
+    }
     if (!r->object && !r->name)
         fputs("something", to);
     if (r->drops)

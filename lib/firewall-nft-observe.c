@@ -24,11 +24,28 @@ int nsh_nft_take_look(struct nsh_nft *f, int family, struct nsh_nft_look **ret)
     return nsh_nft_look_take(&f->channel, family, l);
 }
 
+/* Of what somebody put into our table: as nft calls it. */
+static const char *stray_words(const struct nsh_nft_chain *c, char *buf, size_t size)
+{
+    static const char *const things[] = {
+            [NSH_NFT_CHAIN] = "chain",
+            [NSH_NFT_SET] = "set",
+            [NSH_NFT_OBJECT] = "object",
+            [NSH_NFT_FLOWTABLE] = "flowtable",
+    };
+
+    if (!nsh_chain_is_stray(c->contract))
+        return NULL;
+    snprintf(buf, size, "%s %s", c->is_map ? "map" : things[c->thing], c->name);
+    return buf;
+}
+
 static int see_chain(
         const struct nsh_nft_chain *c, int family, nsh_chain_observed *observed, void *userdata)
 {
     struct nsh_chain_seen seen = {
             .family = (uint8_t)family, .table = c->table, .name = c->contract};
+    char stray[NFT_NAME_MAXLEN + 16];
     nsh_autofree struct nsh_packet_rule *rules = calloc(c->n_rules + 1, sizeof *rules);
     nsh_autofree struct nsh_traffic *traffic = calloc(c->n_rules + 1, sizeof *traffic);
 
@@ -38,6 +55,7 @@ static int see_chain(
         rules[i] = c->rules[i].value;
         traffic[i] = c->rules[i].traffic;
     }
+    seen.stray = stray_words(c, stray, sizeof stray);
     seen.rules = rules;
     seen.traffic = traffic;
     seen.n_rules = c->n_rules;

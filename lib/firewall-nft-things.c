@@ -38,12 +38,12 @@ struct taking {
     enum nsh_nft_thing thing;
 };
 
-/* One that belongs to a rule, and goes with it. */
-static bool is_anonymous(enum nsh_nft_thing thing, uint16_t type, const struct nlattr *attr)
+/* An anonymous one belongs to a rule, and goes with it. */
+static bool has_flag(
+        enum nsh_nft_thing thing, uint16_t type, const struct nlattr *attr, uint32_t flag)
 {
     return thing == NSH_NFT_SET && type == NFTA_SET_FLAGS &&
-           mnl_attr_validate(attr, MNL_TYPE_U32) == 0 &&
-           (ntohl(mnl_attr_get_u32(attr)) & NFT_SET_ANONYMOUS);
+           mnl_attr_validate(attr, MNL_TYPE_U32) == 0 && (ntohl(mnl_attr_get_u32(attr)) & flag);
 }
 
 static bool is_elsewhere(uint16_t type, const struct nlattr *attr)
@@ -60,6 +60,7 @@ static int take_thing(const struct nlmsghdr *m, void *userdata)
     const struct nlattr *attr;
     struct nsh_nft_chain *c;
     uint64_t handle = 0;
+    bool is_map = false;
     uint32_t type = 0;
 
     mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg))
@@ -67,8 +68,9 @@ static int take_thing(const struct nlmsghdr *m, void *userdata)
         uint16_t at = mnl_attr_get_type(attr);
 
         /* Older kernels dump those of all tables. */
-        if (is_anonymous(t->thing, at, attr) || is_elsewhere(at, attr))
+        if (has_flag(t->thing, at, attr, NFT_SET_ANONYMOUS) || is_elsewhere(at, attr))
             return 0;
+        is_map = is_map || has_flag(t->thing, at, attr, NFT_SET_MAP | NFT_SET_OBJECT);
         if (at == NAME && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
             name = mnl_attr_get_str(attr);
         else if (at == kind->handle && mnl_attr_validate(attr, MNL_TYPE_U64) == 0)
@@ -86,6 +88,7 @@ static int take_thing(const struct nlmsghdr *m, void *userdata)
     if (!c)
         return -ENOMEM;
     c->type = type;
+    c->is_map = is_map;
     return 0;
 }
 

@@ -180,6 +180,7 @@ struct nsh_nft_chain {
     bool gone;           /* by the transaction that is being made */
     uint32_t references; /* from rules and maps */
     enum nsh_nft_thing thing;
+    bool is_map;   /* of a set */
     uint32_t type; /* of an object */
     struct nsh_nft_rule *rules;
     size_t n_rules, max_rules;

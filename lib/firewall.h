@@ -52,6 +52,7 @@ struct nsh_chain_seen {
     uint8_t family;
     enum nsh_table table;
     const char *name;
+    const char *stray; /* it is none of ours: what it is, and its own name; NULL: ours */
     bool builtin;
     const struct nsh_packet_rule *rules; /* ours */
     size_t n_rules;
@@ -88,6 +89,7 @@ struct nsh_firewall_op {
     uint8_t family;
     enum nsh_table table;
     char chain[NSH_CHAIN_NAME];
+    const char *stray; /* DELETE: what is none of ours, in words; "": ours. The plan's */
     char hook[NSH_CHAIN_NAME];
     uint32_t index;
     enum nsh_position position; /* JUMP_ADD: of the chain it leads to */

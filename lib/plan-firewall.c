@@ -208,17 +208,18 @@ static void compare_rules(
 static int observe_ours(struct nsh_firewall_plan *p, const struct nsh_chain_seen *seen)
 {
     size_t i = nsh_plan_find_chain(p, seen->name);
-    chain_name *name;
+    struct unwanted_chain *u;
 
     if (i != SIZE_MAX) {
         compare_rules(&p->chains[i], &p->want->chains[i], seen);
         return 0;
     }
-    name = nsh_plan_push(
+    u = nsh_plan_push(
             (void **)&p->unwanted, &p->n_unwanted, &p->unwanted_size, sizeof(*p->unwanted));
-    if (!name)
+    if (!u)
         return -ENOMEM;
-    snprintf(*name, sizeof(*name), "%s", seen->name);
+    snprintf(u->name, sizeof(u->name), "%s", seen->name);
+    snprintf(u->stray, sizeof(u->stray), "%s", seen->stray ? seen->stray : "");
     return 0;
 }
 
@@ -322,9 +323,14 @@ static int finish_down(struct nsh_firewall_plan *p)
 {
     int r = nsh_plan_jumps_down(p);
 
-    for (size_t i = 0; i < p->n_unwanted && r >= 0; i++)
-        if (!nsh_plan_add_op(p, NSH_CHAIN_DELETE, p->unwanted[i]))
+    for (size_t i = 0; i < p->n_unwanted && r >= 0; i++) {
+        struct nsh_firewall_op *op = nsh_plan_add_op(p, NSH_CHAIN_DELETE, p->unwanted[i].name);
+
+        if (op)
+            op->stray = p->unwanted[i].stray;
+        else
             r = -ENOMEM;
+    }
     return r;
 }
 

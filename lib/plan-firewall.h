@@ -8,6 +8,11 @@
 
 typedef char chain_name[NSH_CHAIN_NAME];
 
+struct unwanted_chain {
+    chain_name name;
+    char stray[64]; /* what it is instead; "": a chain of ours */
+};
+
 /* Of a wanted chain of this table. */
 struct chain_state {
     bool present;
@@ -33,7 +38,7 @@ struct nsh_firewall_plan {
     struct chain_state *chains; /* one for each of want->chains */
     size_t *by_name;            /* those of family and table, by their name */
     size_t n_by_name;
-    chain_name *unwanted;
+    struct unwanted_chain *unwanted;
     size_t n_unwanted, unwanted_size;
     struct hook_state *hooks;
     size_t n_hooks, hooks_size;

@@ -427,6 +427,26 @@ def _():
         d.stop()
 
 
+@case("on nftables what others put into our table goes, and is called by its name")
+def _():
+    with Ahead("nftables") as w:
+        d = w.daemon
+        d.stop()
+        things = {"set": "mine { type ipv4_addr; }", "map": "ours { type mark : mark; }",
+                  "chain": "theirs", "counter": "none"}
+        for thing, words in things.items():
+            w.nft("add %s ip netshared %s" % (thing, words))
+        plan = d.plan().stdout
+        told = ("set mine", "map ours", "chain theirs", "object none")
+        for what in told:
+            check("- foreign %s in our table (ipv4)\n" % what in plan, "plan: " + plan)
+        mark = d.mark()
+        d.start()
+        for what in told:
+            d.wait_log("foreign %s removed" % what, since=mark)
+        d.stop()
+
+
 @case("on nftables the priority and what came last decide, and no rule of another family does")
 def _():
     with Ahead("nftables") as w:

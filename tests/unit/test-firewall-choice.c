@@ -260,7 +260,7 @@ static void test_the_new_one_holds_before_the_old_one_goes(void **state)
         assert_false(stands(m.w->tables, (enum nsh_table)t, "NETSHARED"));
     assert_null(nsh_firewall_fake_set(m.w->tables, "netshared-home_f4"));
     assert_true(stands(m.w->tables, NSH_TABLE_NAT, "-A POSTROUTING -o eth1 -j MASQUERADE"));
-    the_told(m.w, NSH_REPORT_REMOVED, "what netshared left in", "fake");
+    the_told(m.w, NSH_REPORT_REMOVED, "rules of netshared in", "fake");
     assert_int_equal(sysctl_value(m.w, "net/ipv4/ip_forward"), 1);
     forget(m.w);
     resync(m.w);
@@ -287,6 +287,25 @@ static void test_leftovers_in_the_other_one(void **state)
     run(m.w);
     assert_false(stands(m.new_fake, NSH_TABLE_NAT, "NETSHARED"));
     assert_false(stands(m.w->tables, NSH_TABLE_NAT, "NETSHARED"));
+    movers_done(&m);
+}
+
+/* A jump for what no policy needs any more is told as what it is, and where it stood. */
+static void test_a_jump_alone_is_left(void **state)
+{
+    struct movers m = with_two();
+
+    (void)state;
+    assert_int_equal(
+            nsh_firewall_fake_iptables(m.new_fake, "iptables -t filter -N NETSHARED-forward"), 0);
+    assert_int_equal(nsh_firewall_fake_iptables(
+                             m.new_fake, "iptables -t filter -A FORWARD -j NETSHARED-forward"),
+            0);
+    start(m.w, LAN);
+    assert_false(stands(m.new_fake, NSH_TABLE_FILTER, "NETSHARED"));
+    assert_string_equal(
+            the_told(m.w, NSH_REPORT_REMOVED, "jump in", "the legacy iptables chain FORWARD")->detail,
+            "no policy needs it");
     movers_done(&m);
 }
 
@@ -317,6 +336,7 @@ int main(void)
             cmocka_unit_test(test_only_a_look),
             cmocka_unit_test(test_the_new_one_holds_before_the_old_one_goes),
             cmocka_unit_test(test_leftovers_in_the_other_one),
+            cmocka_unit_test(test_a_jump_alone_is_left),
             cmocka_unit_test(test_the_other_lock_is_held),
     };
 

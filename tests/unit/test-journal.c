@@ -79,6 +79,8 @@ static const struct {
         {{.kind = NSH_REPORT_RESTORED, POLICY, .cause = "resync", .detail = "2 of 5 rules changed"},
                 "masquerade lan-out had 2 of 5 rules changed (found by the resync); "
                 "restored"},
+        {{.kind = NSH_REPORT_RESTORED, .object = "conntrack", .name = "ipv4", .cause = "missing"},
+                "the rule that keeps connection tracking in use (ipv4) was missing; restored"},
         {{.kind = NSH_REPORT_RESTORED, POLICY, .cause = "missing", .detail = "poll"},
                 "masquerade lan-out was missing; restored"},
         {{.kind = NSH_REPORT_RESTORED, ROUTE, .cause = "missing", .detail = "resync"},
