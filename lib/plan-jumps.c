@@ -334,6 +334,57 @@ static int mend_hook(struct nsh_firewall_plan *p, const char *hook)
     return r;
 }
 
+/* Where it stands once the steps so far are through. */
+static uint32_t index_by_then(
+        const struct nsh_firewall_plan *p, const char *hook, const struct nsh_jump_seen *j)
+{
+    uint32_t index = j->index;
+
+    for (size_t i = 0; i < p->n_ops; i++) {
+        const struct nsh_firewall_op *op = &p->ops[i];
+
+        if (strcmp(op->hook, hook) != 0)
+            continue;
+        if (op->verb == NSH_JUMP_DELETE && op->index < index)
+            index--;
+        else if (op->verb == NSH_JUMP_ADD && op->index <= index)
+            index++;
+    }
+    return index;
+}
+
+/* To a chain whose rules become others, from where these could not be: a policy that is of another
+ * kind now. */
+static bool leads_astray(
+        const struct nsh_firewall_plan *p, const char *hook, const struct nsh_jump_seen *j)
+{
+    size_t i = nsh_plan_find_chain(p, j->target);
+
+    return i != SIZE_MAX && p->chains[i].present && p->chains[i].differs &&
+           p->want->chains[i].hook && strcmp(p->want->chains[i].hook, hook) != 0;
+}
+
+/* The kernel takes no such rules as long as such a jump is there: it goes in the same commit. */
+static int delete_astray(struct nsh_firewall_plan *p)
+{
+    for (size_t i = 0; i < p->n_hooks; i++) {
+        const struct hook_state *h = &p->hooks[i];
+
+        for (size_t k = h->n_jumps; k-- > 0;) {
+            struct nsh_jump_seen jump = p->jumps[h->first_jump + k];
+            int r;
+
+            if (!leads_astray(p, h->name, &jump))
+                continue;
+            jump.index = index_by_then(p, h->name, &jump);
+            r = delete_jump(p, h->name, &jump);
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
 int nsh_plan_jumps_up(struct nsh_firewall_plan *p)
 {
     for (size_t i = 0; i < p->want->n_chains; i++)
@@ -349,7 +400,7 @@ int nsh_plan_jumps_up(struct nsh_firewall_plan *p)
         if (r < 0)
             return r;
     }
-    return 0;
+    return delete_astray(p);
 }
 
 /* A jump that leads to a chain not wanted, or from where none is wanted. */

@@ -4,6 +4,7 @@
 import errno
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,6 +61,21 @@ def _():
         check(w.router.has_route("2001:db8:c::/48 via 2001:db8:b::3 dev eth1", 6),
               w.router.routes(6))
         equal([e for e in monitor.take("route") if e.verb == "del"], [], "removed for a moment")
+        d.stop()
+
+
+@case("a policy becomes one of another kind under its name: at once, and nothing fails")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        forward = ('version: 1\nport-forwards: [{name: lan-out, in: eth1, protocol: tcp, port: 80, '
+                   'to: 10.0.0.2}]\n')
+        for text, said in ((forward, "port-forward lan-out"), (BASIC, "masquerade lan-out")):
+            mark = d.mark()
+            d.reload(text)
+            d.wait_log(said, since=mark)
+            check(not re.search("not supported|nvalid|fail|pending", d.log_text()), d.log_text())
+            equal(d.plan().stdout, "", "what is left to do")
         d.stop()
 
 
