@@ -75,8 +75,11 @@ static void print_program(const struct nsh_cli *cli)
     }
     printf("\nOptions of every command ('netshared COMMAND --help' tells its own):\n");
     print_options(cli, NULL);
-    printf("\nExit status: 0 ok, 1 failed, 2 usage, 3 plan has something to do.\n"
-           "See netshared(8) and netshared.yaml(5).\n");
+    printf("\nExit status: 0 ok, 1 failed, 2 usage");
+    for (size_t i = 0; i < cli->n_commands; i++)
+        if (cli->commands[i].exit_3)
+            printf(",\n  3 of %s: %s", cli->commands[i].name, cli->commands[i].exit_3);
+    printf(".\nSee netshared(8) and netshared.yaml(5).\n");
 }
 
 void nsh_cli_help(const struct nsh_cli *cli, const struct nsh_cli_command *command)
@@ -91,4 +94,6 @@ void nsh_cli_help(const struct nsh_cli *cli, const struct nsh_cli_command *comma
             command->help ? command->help : "for netshared itself", command->name,
             nsh_cli_operands(command, operands, sizeof(operands)));
     print_options(cli, command);
+    printf("\nExit status: 0 ok, 1 failed, 2 usage%s%s.\n", command->exit_3 ? ", 3 " : "",
+            command->exit_3 ? command->exit_3 : "");
 }

@@ -56,6 +56,7 @@ struct nsh_cli_command {
     const char *help; /* NULL: it is not shown */
     struct nsh_cli_operand operands[NSH_OPERANDS_MAX];
     const char *options; /* names, separated by spaces, of those it takes that are not common */
+    const char *exit_3;  /* what exit status 3 says; NULL: there is none */
 };
 
 struct nsh_cli {

@@ -13,6 +13,7 @@
 #include "options.h"
 #include "probes.h"
 #include "reload.h"
+#include "text.h"
 
 /* ---- standard input ---- */
 
@@ -109,17 +110,30 @@ static void print_contents(const char *path, const struct nsh_desired *d)
     putchar('\n');
 }
 
-static int print_text(const char *path, const struct nsh_loaded *loaded, bool strict)
+/* Who gives a file may well mean it for this machine. */
+static void print_unlooked(const char *path)
+{
+    char word[512];
+
+    printf("  of this machine nothing was looked at, which is what does: "
+           "netshared check --config %s\n",
+            nsh_text_word(path, word, sizeof word));
+}
+
+static int print_text(
+        const char *path, const struct nsh_loaded *loaded, const struct nsh_options *o)
 {
     size_t warnings = nsh_diags_warnings(loaded->diags);
 
     nsh_diags_print(loaded->diags, stderr);
     if (loaded->error != 0)
         return NSH_EXIT_FAILED;
-    if (strict && warnings > 0)
+    if (o->strict && warnings > 0)
         return nsh_complain("%s: %zu warning%s, and --strict takes none", path, warnings,
                 warnings == 1 ? "" : "s");
     print_contents(path, loaded->desired);
+    if (o->operands[0] == path)
+        print_unlooked(path);
     return NSH_EXIT_OK;
 }
 
@@ -153,7 +167,7 @@ int nsh_command_check(const struct nsh_options *o)
         look_at_firewalls(path, &loaded);
         nsh_doctor_advise(o, &loaded);
     }
-    code = o->json ? print_json(path, &loaded, o->strict) : print_text(path, &loaded, o->strict);
+    code = o->json ? print_json(path, &loaded, o->strict) : print_text(path, &loaded, o);
     nsh_loaded_done(&loaded);
     return code;
 }

@@ -219,8 +219,10 @@ int nsh_command_doctor(const struct nsh_options *o)
 
 /* ---- for `check` ---- */
 
+/* From the line on that begins what it is about. */
 struct place {
-    uint32_t line, column;
+    uint32_t from, line, column; /* column 0: not found */
+    size_t indent;               /* of that line; what belongs to it has more */
     const char *word;
     size_t length;
 };
@@ -232,28 +234,54 @@ static bool ends_word(const char *text, size_t n, size_t at)
            !(isalnum((unsigned char)text[at]) || strchr("-_.", text[at]));
 }
 
+/* A policy may be named as its device is. */
+static bool is_name(const char *text, size_t at)
+{
+    static const char key[] = "name: ";
+    size_t n = sizeof key - 1;
+
+    return at >= n && memcmp(text + at - n, key, n) == 0;
+}
+
+/* False: that was all of it. */
+static bool goes_on(struct place *p, uint32_t line, const char *text, size_t n)
+{
+    size_t indent = 0;
+
+    while (indent < n && text[indent] == ' ')
+        indent++;
+    if (line == p->from)
+        p->indent = indent;
+    return line == p->from || indent > p->indent || indent == n;
+}
+
 static bool find_word(void *userdata, uint32_t line, const char *text, size_t n)
 {
     struct place *p = userdata;
     uint32_t column = 1;
 
-    if (line < p->line)
+    if (line < p->from)
         return true;
-    for (size_t i = 0; i + p->length <= n && p->column == 0; i++) {
+    if (!goes_on(p, line, text, n))
+        return false;
+    for (size_t i = 0; i + p->length <= n && text[i] != '#'; i++) {
         if (memcmp(text + i, p->word, p->length) == 0 && (i == 0 || ends_word(text, n, i - 1)) &&
-                ends_word(text, n, i + p->length))
+                ends_word(text, n, i + p->length) && !is_name(text, i)) {
+            p->line = line;
             p->column = column;
+            return false;
+        }
         column += i + 1 < n && ((unsigned char)text[i + 1] & 0xc0) != 0x80;
     }
-    return false;
+    return true;
 }
 
-/* Where the line has what the warning names first, in quotes; 0: it does not. */
-static uint32_t find_column(int fd, uint32_t line, const char *what)
+/* Where the file has, from that line on, what the warning names first, in quotes. */
+static struct place find_place(int fd, uint32_t line, const char *what)
 {
     const struct nsh_source source = {.fd = fd, .length = NSH_SOURCE_TO_END};
     const char *word = strchr(what, '\'');
-    struct place place = {.line = line};
+    struct place place = {.from = line, .line = line};
 
     while (word && word > what && word[-1] != ' ') /* an apostrophe */
         word = strchr(word + 1, '\'');
@@ -261,20 +289,22 @@ static uint32_t find_column(int fd, uint32_t line, const char *what)
     place.length = strcspn(place.word, "'");
     if (place.length > 0)
         (void)nsh_source_lines(&source, find_word, &place);
-    return place.column;
+    return place;
 }
 
 static void add_warning(struct nsh_diags *diags, const json_t *finding)
 {
     const char *path = doctor_text_of(finding, "file"), *fix = doctor_text_of(finding, "fix");
     const char *what = doctor_text_of(finding, "what");
-    uint32_t line = (uint32_t)doctor_number_of(finding, "line");
+    struct place place = {.line = (uint32_t)doctor_number_of(finding, "line")};
     nsh_autoclose int fd = -1;
 
-    if (*path && line > 0)
+    if (*path && place.line > 0)
         fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    nsh_diag_add(diags, NSH_DIAG_WARNING, *path ? path : NULL, line,
-            fd >= 0 ? find_column(fd, line, what) : 0, *fix ? fix : NULL, "%s", what);
+    if (fd >= 0)
+        place = find_place(fd, place.line, what);
+    nsh_diag_add(diags, NSH_DIAG_WARNING, *path ? path : NULL, place.line, place.column,
+            *fix ? fix : NULL, "%s", what);
     if (fd >= 0)
         nsh_diags_attach_source(diags, path, fd);
 }

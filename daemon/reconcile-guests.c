@@ -124,7 +124,8 @@ static int look_at_iptables(struct nsh_reconciler *r)
     int q = 0;
 
     for (int f = 0; f < NSH_FAMILIES; f++)
-        if (!is_wanted(r, nsh_family_of(f)) && find_mark(r, reconcile_place_in_iptables(nsh_family_of(f))))
+        if (!is_wanted(r, nsh_family_of(f)) &&
+                find_mark(r, reconcile_place_in_iptables(nsh_family_of(f))))
             r->other_dirty = r->unwanted_dirty = true;
     if (r->guests.desired.n_chains == 0)
         return 0;

@@ -187,16 +187,18 @@ static const struct nsh_policy **sort_by_name(struct nsh_loader *l)
     return byname;
 }
 
-static void find_doubles(struct nsh_loader *l)
+/* False: there are some, and what else is to be said of them would be noise. */
+static bool are_single(struct nsh_loader *l)
 {
     nsh_autofree const struct nsh_policy **byname = NULL;
     const struct nsh_policy *first;
     char place[NSH_PLACE_TEXT], hint[NSH_HINT_TEXT];
     size_t n = count_all(l);
+    bool single = true;
     uint32_t line;
 
     if (n < 2 || !(byname = sort_by_name(l)))
-        return;
+        return true;
     first = byname[0];
     for (size_t i = 1; i < n; i++) {
         if (strcmp(first->name, byname[i]->name) != 0) {
@@ -208,7 +210,9 @@ static void find_doubles(struct nsh_loader *l)
                 nsh_loader_place(l, first->origin, place, sizeof(place)));
         nsh_loader_error(l, (struct nsh_yaml_mark){.line = line}, hint,
                 "two policies have the name '%s'", first->name);
+        single = false;
     }
+    return single;
 }
 
 /* ---- the end ---- */
@@ -226,12 +230,13 @@ void nsh_finish_policies(struct nsh_loader *l)
 {
     struct nsh_config *c = l->config;
 
-    find_doubles(l);
+    bool single = are_single(l);
+
     c->masquerades = keep_policies(l, NSH_POLICY_MASQUERADE, &c->n_masquerades);
     c->shares = keep_policies(l, NSH_POLICY_SHARE, &c->n_shares);
     c->port_forwards = keep_policies(l, NSH_POLICY_PORT_FORWARD, &c->n_port_forwards);
     c->network_maps = keep_policies(l, NSH_POLICY_NETWORK_MAP, &c->n_network_maps);
-    if (l->failure == 0)
+    if (l->failure == 0 && single)
         nsh_policies_advise(l);
 }
 

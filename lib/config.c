@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "config-archive.h"
@@ -130,11 +131,21 @@ static int report_archive(struct nsh_loader *l, const char *path, int r)
     return r;
 }
 
+/* For who begins. */
+static const char *absent_hint(const char *path)
+{
+    return access(path, F_OK) < 0 && errno == ENOENT
+                   ? "'netshared import --output FILE' writes one from what is set up by hand"
+                   : NULL;
+}
+
 static int load_file(struct nsh_loader *l, const struct nsh_config_source *source, const char *path,
         bool main_file)
 {
     bool is_open = main_file && source->is_open;
-    nsh_autoclose int opened = is_open ? -1 : nsh_open_file(path, source->trust, NULL, l->diags);
+    nsh_autoclose int opened = is_open ? -1
+                                       : nsh_open_file(path, source->trust,
+                                                 main_file ? absent_hint(path) : NULL, l->diags);
     off_t header = 0, begin = 0, end;
     int fd = is_open ? source->fd : opened, archive = source->archive_fd, r = 0;
     struct nsh_stamp stamp;

@@ -140,6 +140,10 @@ def _():
         result = d.reload("version: 1\nshare: [{name: home, lan: eth7, wan: eth0}]\n")
         check("write 'eth0'" not in result.stderr, result.stderr)
         check("write 'eth0'" not in d.cli("check").stderr, "what check says of it")
+        # check shows the very place, though it is about all of the policy.
+        d.write("version: 1\nshare:\n  - name: eth7\n    wan: eth1\n    lan: [eth0, eth7]\n")
+        contains(d.cli("check").stderr, "%s:5:17: warning: there is no interface 'eth7'" % d.config,
+                 "the caret's place")
         # What waits for it says so already.
         equal(d.reload(BASIC.replace("out: [eth1]", "out: [tun0]\n    when: {dev-up: tun0}")).stderr,
               "", "what is said of one that is waited for")

@@ -78,7 +78,7 @@ def _():
 def _():
     with Folder() as f:
         said = f.json("none.yaml", code=1)["diagnostics"][0]
-        equal(sorted(said), ["file", "message", "severity"], "keys of what has no line")
+        equal(sorted(said), ["file", "hint", "message", "severity"], "keys of what has no line")
         said = f.json(f.write("version: 1\nroutes:\n" + "  - {to: x, dev: eth0}\n" * 70), code=1)
         equal(said["errors"], 70, "how many there are")
         equal(len(said["diagnostics"]), 50, "how many are shown")
@@ -131,6 +131,35 @@ def _():
               "what is told")
         os.rename(other, f.path + "/netshared.d/lan.YAML")
         equal(f.json(path)["warnings"], 1, "in capital letters")
+
+
+@case("one error for a name that is used twice, and what helps where there is no file")
+def _():
+    with Folder() as f:
+        path = f.write(GOOD + "masquerade:\n  - {name: lan, out: eth0}\n  - {name: lan, out: eth0}\n")
+        told = f.json(path, code=1)
+        equal([d["message"] for d in told["diagnostics"]], ["two policies have the name 'lan'"],
+              "what is told")
+        result = f.check(f.path + "/none.yaml")
+        contains(result.stderr, "hint: 'netshared import --output FILE' writes one", "what helps")
+        result = f.check(f.write(GOOD, "good.yaml"))
+        contains(result.stdout, "of this machine nothing was looked at, which is what does: netshared "
+                 "check --config %s/good.yaml\n" % f.path, "what was not done")
+
+
+@case("--help tells the exit statuses of each command")
+def _():
+    def told(*argv):
+        return subprocess.run([NETSHARED, *argv, "--help"], capture_output=True, text=True,
+                              check=True).stdout
+
+    for command, words in (("check", "2 usage.\n"), ("plan", ", 3 something would change.\n"),
+                           ("doctor", ", 3 something was found.\n"),
+                           ("explain", ", 3 it is stopped.\n")):
+        contains(told(command), "Exit status: 0 ok, 1 failed, 2 usage", command)
+        contains(told(command), words, command)
+        if command != "check":
+            contains(told(), "3 of %s: %s" % (command, words[4:-2]), "of all")
 
 
 @case("what is disabled is counted")

@@ -27,6 +27,9 @@
 #include "config-names.h"
 #include "config.h"
 
+#define ABSENT_HINT \
+    "  hint: 'netshared import --output FILE' writes one from what is set up by hand\n"
+
 /* The tests run in a directory of their own, below a sticky one. */
 static char scratch[] = "/tmp/nsh-test-input-XXXXXX";
 
@@ -104,7 +107,7 @@ static void test_kinds(void **state)
     put_text("file", "version: 1\n");
 
     assert_errors("missing.yaml", -ENOENT,
-            "missing.yaml: error: can't be opened: No such file or directory\n");
+            "missing.yaml: error: can't be opened: No such file or directory\n" ABSENT_HINT);
 }
 
 static void test_kinds_refused(void **state)
@@ -124,7 +127,7 @@ static void test_kinds_refused(void **state)
     assert_errors("loop.yaml", -ELOOP,
             "loop.yaml: error: can't be opened: Too many levels of symbolic links\n");
     assert_errors("dangling.yaml", -ENOENT,
-            "dangling.yaml: error: can't be opened: No such file or directory\n");
+            "dangling.yaml: error: can't be opened: No such file or directory\n" ABSENT_HINT);
     assert_errors(
             "file/x.yaml", -ENOTDIR, "file/x.yaml: error: can't be opened: Not a directory\n");
 }

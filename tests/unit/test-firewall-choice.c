@@ -304,7 +304,8 @@ static void test_a_jump_alone_is_left(void **state)
     start(m.w, LAN);
     assert_false(stands(m.new_fake, NSH_TABLE_FILTER, "NETSHARED"));
     assert_string_equal(
-            the_told(m.w, NSH_REPORT_REMOVED, "jump in", "the legacy iptables chain FORWARD")->detail,
+            the_told(m.w, NSH_REPORT_REMOVED, "jump in", "the legacy iptables chain FORWARD")
+                    ->detail,
             "no policy needs it");
     movers_done(&m);
 }
