@@ -45,6 +45,7 @@ for family, net, size in FAMILIES:
             equal(o["state"], "pending", "state at READY")
             words = "Nexthop has invalid gateway" if family == 4 else "gateway"
             contains(o["reason"], words, "the kernel's words")
+            contains(d.plan().stdout, "is pending: no way to the gateway %s now" % gateway, "plan")
             w.router.ip("addr add %s dev eth0" % own)
             wait_until(lambda: w.router.has_route("%s via %s dev eth0" % (net, gateway), family),
                        "the route goes in")
@@ -125,10 +126,17 @@ def _():
 def _():
     with Router() as w:
         d = Daemon(w.router, BASIC).start()
-        d.reload(BASIC.replace("routes:\n", "routes:\n"
-                               "  - {to: 203.0.113.0/24, via: 172.16.0.2}\n"
-                               "  - {to: 172.16.0.0/24, dev: eth1, scope: link}\n"))
+        d.write(BASIC.replace("routes:\n", "routes:\n"
+                              "  - {to: 203.0.113.0/24, via: 172.16.0.2}\n"
+                              "  - {to: 172.16.0.0/24, dev: eth1, scope: link}\n"))
+        plan = d.plan().stdout
+        contains(plan, "+ route 203.0.113.0/24 via 172.16.0.2", "plan")
+        check("is pending" not in plan, "a way that is to be is one:\n" + plan)
+        d.reload()
         wait_until(lambda: w.router.has_route("203.0.113.0/24 via 172.16.0.2 dev eth1"), "both in")
+        d.write(HOUR + "  - {to: 203.0.113.0/24, via: {learned-on: eth1}, table: 100}\n")
+        contains(d.plan().stdout, "is pending: no default route of others over eth1 tells its "
+                 "gateway", "plan of a gateway that nobody tells")
         d.stop()
 
 
