@@ -197,8 +197,6 @@ static json_t *object_schema(const struct nsh_object *object)
     for (size_t i = 0; i < object->n_keys; i++) {
         const struct nsh_key *key = &object->keys[i];
 
-        if (key->flags & NSH_KEY_LATER)
-            continue;
         json_object_set_new(keys, key->name, key_schema(object, key));
         if (key->flags & NSH_KEY_REQUIRED)
             json_array_append_new(required, json_string(key->name));

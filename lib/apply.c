@@ -90,8 +90,6 @@ static enum nsh_fib_verb verb_of(enum nsh_route_action action)
 static enum nsh_route_outcome outcome_of(enum nsh_route_action action, int error)
 {
     switch (-error) {
-    case 0:
-        return NSH_WRITE_DONE;
     case ESRCH:
     case ENOENT:
     case ENODEV:

@@ -15,9 +15,7 @@ static const char *next_key(void *userdata, size_t i)
 {
     const struct nsh_object *object = userdata;
 
-    if (i >= object->n_keys)
-        return NULL;
-    return object->keys[i].flags & NSH_KEY_LATER ? "" : object->keys[i].name;
+    return i < object->n_keys ? object->keys[i].name : NULL;
 }
 
 static bool has_word(const char *list, const char *text)
@@ -129,7 +127,7 @@ size_t nsh_hint_key(const struct nsh_object *object, const char *text, char *buf
     }
     used = (size_t)snprintf(buf, size, "the keys are");
     for (size_t i = 0; i < object->n_keys && used < size; i++)
-        if (!(object->keys[i].flags & (NSH_KEY_LATER | NSH_KEY_ALIAS)))
+        if (!(object->keys[i].flags & NSH_KEY_ALIAS))
             used += (size_t)snprintf(
                     buf + used, size - used, "%s %s", i ? "," : "", object->keys[i].name);
     return guess;

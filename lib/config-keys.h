@@ -23,8 +23,7 @@ enum nsh_key_flags {
     NSH_KEY_REQUIRED = 1U << 0,
     NSH_KEY_LIST = 1U << 1,  /* one value or a list of them; the type is called for each */
     NSH_KEY_ALIAS = 1U << 2, /* another name for the key `same_as` */
-    NSH_KEY_LATER = 1U << 3, /* known, but not yet to this version */
-    NSH_KEY_EMPTY = 1U << 4, /* may be null or empty, and then holds nothing */
+    NSH_KEY_EMPTY = 1U << 3, /* may be null or empty, and then holds nothing */
 };
 
 /* How a scalar is written, for whoever checks a file without the parser: by a schema. Bits. */
@@ -67,7 +66,7 @@ struct nsh_key_type {
 
 struct nsh_key {
     const char *name;
-    const struct nsh_key_type *type; /* NULL: alias or later */
+    const struct nsh_key_type *type; /* NULL: alias */
     size_t offset;                   /* of the field in the draft */
     unsigned flags;
     unsigned same_as;             /* index of the key this is an alias of */

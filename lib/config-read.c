@@ -290,13 +290,6 @@ static size_t know_key(struct nsh_loader *l, const struct nsh_object *object,
         refuse_key(l, object, name, guess);
         return i;
     }
-    if (object->keys[i].flags & NSH_KEY_LATER) {
-        /* It may stand for any of the others. */
-        *guess = UINT64_MAX;
-        nsh_loader_error(l, name->mark, "leave it out", "'%s' is not supported by this version",
-                object->keys[i].name);
-        return object->n_keys;
-    }
     return object->keys[i].flags & NSH_KEY_ALIAS ? object->keys[i].same_as : i;
 }
 

@@ -52,7 +52,7 @@ static void check_object(const struct nsh_object *object)
         assert_non_null(key->name);
         if (key->flags & NSH_KEY_ALIAS)
             assert_true(key->same_as < object->n_keys && object->keys[key->same_as].type);
-        else if (!(key->flags & NSH_KEY_LATER))
+        else
             check_key(object, key);
     }
 }
