@@ -17,8 +17,7 @@
 /* How the routes on one key are mended. */
 struct judgement {
     enum nsh_route_verdict verdict;
-    bool write;                   /* a step for the wanted route itself */
-    enum nsh_route_action action; /* of that */
+    enum nsh_route_action action; /* WRONG: how the wanted route itself is written */
     bool delete_before;           /* the doomed go before it is written, else in another round */
     bool doom_right;              /* the right one goes too: it is written anew */
     size_t spared;                /* the entry the write replaces; SIZE_MAX: none */
@@ -68,7 +67,7 @@ static struct judgement judge_held(
             return j;
         /* Shadowed: something was prepended. That we have the key means that we held it. */
         j.verdict = NSH_ROUTE_WRONG;
-        j.write = j.delete_before = j.doom_right = true;
+        j.delete_before = j.doom_right = true;
         j.action = NSH_ROUTE_REPLACE;
     } else if (any_ours_wrong(e, n)) {
         /*
@@ -77,7 +76,7 @@ static struct judgement judge_held(
          * where it still stands, nothing changes.
          */
         j.verdict = NSH_ROUTE_WRONG;
-        j.write = j.delete_before = true;
+        j.delete_before = true;
         j.action = NSH_ROUTE_REPLACE;
     }
     return j;
@@ -88,12 +87,11 @@ static struct judgement judge_others(
         const struct nsh_route_plan *p, size_t wanted, const struct entry *e, size_t n)
 {
     const struct nsh_route *want = &p->want->routes[wanted];
-    struct judgement j = {.verdict = NSH_ROUTE_WRONG, .write = true, .spared = SIZE_MAX};
+    struct judgement j = {.verdict = NSH_ROUTE_WRONG, .spared = SIZE_MAX};
 
     j.action = NSH_ROUTE_REPLACE;
     if (feeds_on_others(want) && nsh_entry_is_foreign(e[0].kind)) {
         j.verdict = NSH_ROUTE_CONFLICT;
-        j.write = false;
         return j;
     }
     if (any_ours_wrong(e, n)) {
@@ -109,7 +107,6 @@ static struct judgement judge_others(
     } else if (!(p->flags[wanted] & NSH_ROUTE_WAS_HELD) &&
                want->props->on_conflict != NSH_CONFLICT_REPLACE) {
         j.verdict = NSH_ROUTE_CONFLICT;
-        j.write = false;
     }
     return j;
 }
@@ -118,7 +115,7 @@ static struct judgement judge(
         const struct nsh_route_plan *p, size_t wanted, const struct entry *e, size_t n)
 {
     size_t right = first_of(e, n, ENTRY_RIGHT);
-    struct judgement j = {.verdict = NSH_ROUTE_WRONG, .write = true, .spared = SIZE_MAX};
+    struct judgement j = {.verdict = NSH_ROUTE_WRONG, .spared = SIZE_MAX};
 
     j.action = NSH_ROUTE_ADD;
     if (right != SIZE_MAX || (p->state[wanted] & HOLDS_FIRST))
@@ -230,8 +227,8 @@ static int write_key(struct nsh_route_plan *p, size_t wanted, const struct entry
     union nsh_route_room room;
     int r = 0;
 
-    if (!j.write)
-        return 0;
+    if (j.verdict != NSH_ROUTE_WRONG)
+        return 0; /* its flags changed since it was judged */
     if (j.delete_before)
         r = add_deletions(p, e, n, &j);
     if (route.props->varies != 0) {
