@@ -186,6 +186,57 @@ static void test_in_parts(void **state)
     assert_steps("");
 }
 
+/* One for each route, in the order of these; and none where only keys are asked about. */
+static void test_shadows(void **state)
+{
+    static const size_t keys[] = {0};
+    const struct nsh_route_shadow *shadows;
+    size_t n;
+
+    (void)state;
+    begin((const char *const[]){"10.1.0.0/16 dev @0 metric 9", "10.2.0.0/16 dev @0 metric 9",
+            "10.3.0.0/16 dev @0 metric 9", NULL});
+    assert_int_equal(nsh_route_plan_begin(plan, NSH_SCOPE_ALL, NULL, 0), 0);
+    observe("10.3.0.0/16 dev #4 metric 5 proto 4");
+    observe("10.1.0.0/16 dev #4 metric 5 proto 4");
+    observe("10.1.0.0/16 dev #4 metric 6 proto 4");
+    assert_int_equal(nsh_route_plan_finish(plan), 0);
+    shadows = nsh_route_plan_shadows(plan, &n);
+    assert_int_equal(n, 2);
+    assert_int_equal(shadows[0].wanted, 0);
+    assert_int_equal(shadows[0].by.metric, 5);
+    assert_int_equal(shadows[1].wanted, 2);
+    assert_int_equal(nsh_route_plan_begin(plan, NSH_SCOPE_KEYS, keys, 1), 0);
+    observe("10.1.0.0/16 dev #4 metric 5 proto 4");
+    assert_int_equal(nsh_route_plan_finish(plan), 0);
+    nsh_route_plan_shadows(plan, &n);
+    assert_int_equal(n, 0);
+}
+
+/* Held without a look: right; and seen to elsewhere: none of this plan's business. */
+static void test_held_and_settled(void **state)
+{
+    static const size_t keys[] = {0, 1, 2};
+
+    (void)state;
+    begin(three);
+    assert_int_equal(nsh_route_plan_begin(plan, NSH_SCOPE_KEYS, keys, 3), 0);
+    nsh_route_plan_hold(plan, 0);
+    nsh_route_plan_settle(plan, 1);
+    observe("10.1.0.0/16 dev #4 proto 4");
+    observe("10.2.0.0/16 dev #4");
+    assert_int_equal(nsh_route_plan_finish(plan), 0);
+    assert_steps("+ 10.3.0.0/16");
+    assert_int_equal(nsh_route_plan_verdict(plan, 0), NSH_ROUTE_RIGHT);
+    assert_int_equal(nsh_route_plan_verdict(plan, 1), NSH_ROUTE_UNKNOWN);
+    /* Held, and yet another one of ours stands there: that goes. */
+    assert_int_equal(nsh_route_plan_begin(plan, NSH_SCOPE_KEYS, keys, 1), 0);
+    nsh_route_plan_hold(plan, 0);
+    observe("10.1.0.0/16 dev #4");
+    assert_int_equal(nsh_route_plan_finish(plan), 0);
+    assert_steps("- 10.1.0.0/16; = 10.1.0.0/16");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -194,6 +245,8 @@ int main(void)
             cmocka_unit_test_teardown(test_a_dump_in_no_order, end),
             cmocka_unit_test_teardown(test_a_flag_that_changes_meanwhile, end),
             cmocka_unit_test_teardown(test_in_parts, end),
+            cmocka_unit_test_teardown(test_shadows, end),
+            cmocka_unit_test_teardown(test_held_and_settled, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
