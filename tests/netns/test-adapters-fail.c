@@ -414,7 +414,7 @@ static void look_at_others(struct nsh_firewall *fw, int family)
     if (fw->ops->foreign)
         (void)fw->ops->foreign(fw, family, see_foreign, NULL);
     if (fw->ops->drops)
-        (void)fw->ops->drops(fw, family, &path, &drop);
+        (void)fw->ops->drops(fw, family, &path, &path, &drop);
     (void)fw->ops->pass_changed(fw);
     (void)fw->ops->hint_fd(fw);
     fw->ops->hint_take(fw);

@@ -47,7 +47,7 @@ static const struct {
                 "-p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1; not understood: what "
                 "is in a set"},
         {"ip foreign post", "oifname { eth0, \"a+\" } masquerade",
-                "-j MASQUERADE; not understood: what is in a set"},
+                "-j MASQUERADE, out ; not understood: what is in a set"},
         {"ip foreign post", "ip saddr 10.1.0.0/16 ip saddr 10.1.1.1 masquerade",
                 "-s 10.1.0.0/16 -j MASQUERADE; not understood: an address"},
         {"ip foreign post", "ip saddr & 255.0.255.0 == 10.0.1.0 masquerade",
@@ -276,8 +276,9 @@ static void test_each_rule_as_a_verdict(void **state)
         int drops;
 
         add_rules(verdicts[i].rules);
-        drops = fw->ops->drops(fw, AF_INET, &path, &drop);
+        drops = fw->ops->drops(fw, AF_INET, &path, &path, &drop);
         nft("flush chain ip foreign forward");
+        drops = drops > 0 && drop.doubtful ? 0 : drops; /* it only may */
         if (drops != verdicts[i].drops || drop.named != verdicts[i].named)
             fail_msg("%s: %d, named %d", verdicts[i].rules, drops, drop.named);
     }
