@@ -65,15 +65,11 @@ static void propose_object(struct proposer *p, const char *kind, const char *nam
 /* Of what the daemon holds; false: none answers. */
 static bool propose_running(struct proposer *p)
 {
-    nsh_autofree char *text = NULL;
-    char path[108];
     json_t *root, *object;
     size_t i;
 
-    if (nsh_control_path(p->options.runtime_directory, path) < 0 ||
-            nsh_control_call_ask(path, STATUS_TIMEOUT_USEC, NSH_CONTROL_STATUS, &text) < 0)
+    if (nsh_control_call_status(p->options.runtime_directory, STATUS_TIMEOUT_USEC, &root) < 0)
         return false;
-    root = json_loads(text, 0, NULL);
     json_array_foreach(json_object_get(root, "objects"), i, object)
     {
         const char *kind = json_string_value(json_object_get(object, "kind"));

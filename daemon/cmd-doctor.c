@@ -47,19 +47,6 @@ const struct doctor_check doctor_checks[] = {
 
 /* ---- what is known before ---- */
 
-static void ask_daemon(struct doctor *d)
-{
-    nsh_autofree char *json = NULL;
-    char path[108];
-    int q = nsh_control_path(d->options->runtime_directory, path);
-
-    if (q == 0)
-        q = nsh_control_call_ask(path, STATUS_TIMEOUT_USEC, NSH_CONTROL_STATUS, &json);
-    if (q == 0 && !(d->status = json_loads(json, 0, NULL)))
-        q = -EPROTO;
-    d->status_error = q;
-}
-
 /* What an earlier configuration marked ours with; 0: the same as now. */
 static uint8_t earlier_protocol(const struct nsh_options *o)
 {
@@ -207,7 +194,8 @@ int nsh_command_doctor(const struct nsh_options *o)
     int code;
 
     nsh_load_now(o->config, NSH_TRUST_WARN, NULL, &loaded);
-    ask_daemon(&d);
+    d.status_error =
+            nsh_control_call_status(d.options->runtime_directory, STATUS_TIMEOUT_USEC, &d.status);
     prepare(&d, &loaded);
     prepare_firewalls(&d);
     code = d.fib ? look_at_all(&d)

@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "control-internal.h"
+#include "lock.h"
 
 const char *const nsh_control_questions[NSH_CONTROL_QUESTIONS] = {
         [NSH_CONTROL_STATUS] = "Status",
@@ -228,6 +229,24 @@ int nsh_control_call_ask(const char *path, uint64_t timeout_usec,
     if (!copy)
         return -ENOMEM;
     *ret_text = copy;
+    return 0;
+}
+
+int nsh_control_call_status(const char *directory, uint64_t timeout_usec, json_t **ret)
+{
+    nsh_autofree char *text = NULL;
+    char path[108];
+    json_t *status;
+    int e = nsh_control_path(directory, path);
+
+    if (e == 0)
+        e = nsh_control_call_ask(path, timeout_usec, NSH_CONTROL_STATUS, &text);
+    if (e < 0)
+        return e;
+    status = json_loads(text, 0, NULL);
+    if (!status)
+        return -EPROTO;
+    *ret = status;
     return 0;
 }
 

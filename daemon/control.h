@@ -28,6 +28,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
@@ -89,6 +90,8 @@ int nsh_control_call_try(const char *path, uint64_t timeout_usec, int archive, u
         bool *ret_accepted, char **ret_text);
 int nsh_control_call_ask(const char *path, uint64_t timeout_usec,
         enum nsh_control_question question, char **ret_text);
+/* What the daemon with that runtime directory says, parsed. */
+int nsh_control_call_status(const char *directory, uint64_t timeout_usec, json_t **ret);
 /*
  * Calls `begun` once events come, and `event` for each until that returns non-zero, which is the
  * result then, or the connection ends: -ECONNRESET. `timeout_usec` is for the beginning.

@@ -22,19 +22,6 @@
 
 NSH_DEFINE_CLEANUP(struct nsh_state *, nsh_state_free)
 
-static void ask_daemon(struct explain *e)
-{
-    nsh_autofree char *json = NULL;
-    char path[108];
-    int q = nsh_control_path(e->options->runtime_directory, path);
-
-    if (q == 0)
-        q = nsh_control_call_ask(path, STATUS_TIMEOUT_USEC, NSH_CONTROL_STATUS, &json);
-    e->idle = q == -ENOENT || q == -ECONNREFUSED;
-    if (q == 0)
-        e->status = json_loads(json, 0, NULL);
-}
-
 /* ---- what is in force ---- */
 
 static enum nsh_archive_name in_force(struct nsh_state *state, bool *ret_tried)
@@ -125,9 +112,9 @@ static bool is_another(struct explain *e)
 
 int explain_configure(struct explain *e, struct nsh_loaded *ret)
 {
-    int q;
+    int q = nsh_control_call_status(e->options->runtime_directory, STATUS_TIMEOUT_USEC, &e->status);
 
-    ask_daemon(e);
+    e->idle = q == -ENOENT || q == -ECONNREFUSED;
     if (!e->idle && !is_another(e)) {
         q = e->status ? load_in_force(e, ret) : -EACCES;
         if (q == 0)

@@ -122,11 +122,11 @@ static bool ask(struct explain *e, struct nsh_firewall *fw, const struct nsh_for
     struct nsh_forward_drop drop = {0};
     char fix[896], how[320];
     bool forward = before->hook == NSH_HOOK_FORWARD;
+    bool is_main = before->hook != NSH_HOOK_PREROUTING && before->hook != NSH_HOOK_POSTROUTING;
     int r = fw->ops->drops ? fw->ops->drops(fw, p->family, before, after, &drop) : 0;
 
-    /* Who is not root sees what there is to be seen. */
-    e->unsure = e->unsure || (r < 0 && r != -EPERM && r != -EACCES);
-    if (r < 0 && (forward || (r != -EPERM && r != -EACCES)))
+    e->unsure = e->unsure || r < 0;
+    if (r < 0 && is_main)
         explain_say(e, "What rules of others in %s do with it can't be seen: %s.", fw->ops->name,
                 strerror(-r));
     if (r < 0)

@@ -28,26 +28,35 @@ static bool range_names(const uint16_t ports[2], bool inverted)
     return !inverted && !is_any(ports);
 }
 
-static bool tcp_names(const void *info, size_t size)
+/* Both begin with two ranges of ports. */
+static const struct ports_match {
+    const char *name;
+    size_t size, inverted_at;
+} ports_matches[] = {
+        {"tcp", sizeof(struct xt_tcp), offsetof(struct xt_tcp, invflags)},
+        {"udp", sizeof(struct xt_udp), offsetof(struct xt_udp, invflags)},
+};
+
+_Static_assert(offsetof(struct xt_tcp, spts) == offsetof(struct xt_udp, spts) &&
+                       offsetof(struct xt_tcp, dpts) == offsetof(struct xt_udp, dpts) &&
+                       XT_TCP_INV_SRCPT == XT_UDP_INV_SRCPT && XT_TCP_INV_DSTPT == XT_UDP_INV_DSTPT,
+        "ports differ");
+
+static bool ports_name(const char *name, const uint8_t *info, size_t size)
 {
-    struct xt_tcp t;
+    uint16_t from[2], to[2];
 
-    if (size < sizeof t)
-        return false;
-    memcpy(&t, info, sizeof t);
-    return range_names(t.spts, t.invflags & XT_TCP_INV_SRCPT) ||
-           range_names(t.dpts, t.invflags & XT_TCP_INV_DSTPT);
-}
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(ports_matches); i++) {
+        const struct ports_match *m = &ports_matches[i];
 
-static bool udp_names(const void *info, size_t size)
-{
-    struct xt_udp u;
-
-    if (size < sizeof u)
-        return false;
-    memcpy(&u, info, sizeof u);
-    return range_names(u.spts, u.invflags & XT_UDP_INV_SRCPT) ||
-           range_names(u.dpts, u.invflags & XT_UDP_INV_DSTPT);
+        if (strcmp(name, m->name) != 0 || size < m->size)
+            continue;
+        memcpy(from, info + offsetof(struct xt_tcp, spts), sizeof from);
+        memcpy(to, info + offsetof(struct xt_tcp, dpts), sizeof to);
+        return range_names(from, info[m->inverted_at] & XT_TCP_INV_SRCPT) ||
+               range_names(to, info[m->inverted_at] & XT_TCP_INV_DSTPT);
+    }
+    return false;
 }
 
 /* Where a match says that it is meant the other way round. */
@@ -91,6 +100,5 @@ bool nsh_forward_xt_names(const char *name, unsigned revision, const void *info,
             return revision >= v->first && revision <= v->last && size >= v->at + v->size &&
                    !is_inverted(v, info);
     }
-    return (strcmp(name, "tcp") == 0 && tcp_names(info, size)) ||
-           (strcmp(name, "udp") == 0 && udp_names(info, size));
+    return ports_name(name, info, size);
 }
