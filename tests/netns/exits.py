@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 from daemon import Daemon
+from engine import ENGINE
 from netns import wait_until
 from tap import case, check, contains, equal, main
 from topology import SERVER4, SERVER6, WAN4, WAN6, Lan
@@ -24,23 +25,6 @@ masquerade:
 """
 SHARE = """share:
   - {name: home, lan: eth0, wan: eth1, family: ipv4}
-"""
-# A container engine's, as iptables-save shows it.
-ENGINE = """*filter
-:FORWARD DROP [0:0]
-:DOCKER - [0:0]
-:DOCKER-ISOLATION-STAGE-1 - [0:0]
-:DOCKER-USER - [0:0]
--A FORWARD -j DOCKER-USER
--A FORWARD -j DOCKER-ISOLATION-STAGE-1
--A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A FORWARD -o docker0 -j DOCKER
--A FORWARD -i docker0 ! -o docker0 -j ACCEPT
--A FORWARD -i docker0 -o docker0 -j ACCEPT
--A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
--A DOCKER-ISOLATION-STAGE-1 -j RETURN
--A DOCKER-USER -j RETURN
-COMMIT
 """
 # ufw's, as far as it concerns FORWARD.
 UFW = """*filter
