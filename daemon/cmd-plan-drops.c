@@ -89,7 +89,7 @@ int plan_drops(struct planner *p)
         nsh_desired_policy_name(p->desired, passages.chains[i], name, sizeof name);
         if (one->exit && one->dropped)
             plan_remark(p, "# %s %s: %s", nsh_policy_noun(one->chain->kind), name,
-                    nsh_forward_exit_text(&one->drop, text, sizeof text));
+                    nsh_forward_exit_text(&one->drop, one->ban, text, sizeof text));
         if (!one->dropped || one->barred)
             continue;
         plan_remark(p, "# %s %s is pending: %s drops forwarded packets; %s",

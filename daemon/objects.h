@@ -40,6 +40,8 @@ typedef uint64_t nsh_object_id;
 #define NSH_OBJECT_ABSENT (1ULL << 55)
 /* Of a policy's first chain: that jumps which it needs are not there. */
 #define NSH_OBJECT_UNHOSTED (1ULL << 53)
+/* Of a policy's first chain: a ban of others that takes all of a LAN. */
+#define NSH_OBJECT_BAN (1ULL << 52)
 /* Of a chain: a rule of others that takes packets before it. */
 #define NSH_OBJECT_AHEAD (1ULL << 54)
 

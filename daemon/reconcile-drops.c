@@ -7,7 +7,8 @@
  * on by it.
  *
  * A masquerade policy lets nothing through by itself, and is held whatever others drop; but where
- * it is certain that they drop what it is for, that is told.
+ * it is certain that they drop what it is for, that is told. And so is a ban of all that comes from
+ * a share's LAN, which stays before what the share says.
  */
 #include "reconcile-internal.h"
 
@@ -129,17 +130,19 @@ static void is_dropped(struct nsh_reconciler *r, size_t lead, const struct nsh_p
 /* Once; which rule it is may change. */
 static void take_exit(struct nsh_reconciler *r, const struct nsh_passage *p, size_t lead)
 {
-    const char *known = reconcile_drop_reason(r, lead);
-    struct report_args args = {
-            .kind = NSH_REPORT_CHANGED, .cause = "nothing drops what it masquerades any more"};
+    nsh_object_id note = (p->ban ? NSH_OBJECT_BAN : NSH_OBJECT_DROP) + lead;
+    const char *known = nsh_notes_reason(r->notes, note);
+    struct report_args args = {.kind = NSH_REPORT_CHANGED,
+            .cause = p->ban ? "nothing drops all of a LAN any more"
+                            : "nothing drops what it masquerades any more"};
     char reason[REASON_SIZE];
 
     if (!known && !p->dropped)
         return;
     if (p->dropped)
         args = (struct report_args){.kind = NSH_REPORT_WARNING,
-                .detail = nsh_forward_exit_text(&p->drop, reason, sizeof reason)};
-    nsh_notes_set_reason(r->notes, NSH_OBJECT_DROP + lead, p->dropped ? reason : NULL);
+                .detail = nsh_forward_exit_text(&p->drop, p->ban, reason, sizeof reason)};
+    nsh_notes_set_reason(r->notes, note, p->dropped ? reason : NULL);
     if (!known || !p->dropped)
         report_chain(r, &r->desired->chains[lead], &args);
 }

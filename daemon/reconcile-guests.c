@@ -329,6 +329,8 @@ static void set_reason(struct nsh_reconciler *r, const struct nsh_passages *p, c
     for (size_t i = 0; i < p->n; i++) {
         bool waits = reason && p->items[i].hosted && !p->items[i].barred;
 
+        if (p->items[i].exit)
+            continue;
         nsh_notes_set_reason(r->notes, NSH_OBJECT_UNHOSTED + reconcile_lead(r, p->chains[i]),
                 waits ? reason : NULL);
     }

@@ -136,6 +136,8 @@ const char *reconcile_policy_remarks(const struct nsh_reconciler *r, size_t lead
 {
     buf[0] = '\0';
     add_remark(buf, size, nsh_notes_reason(r->notes, first_note(r, lead, why, state)));
+    if (state == NSH_OBJECT_HELD)
+        add_remark(buf, size, nsh_notes_reason(r->notes, NSH_OBJECT_BAN + lead));
     for (size_t i = lead; state == NSH_OBJECT_HELD && i != SIZE_MAX;
             i = reconcile_next_of_policy(r, i))
         add_remark(buf, size, reconcile_ahead_reason(r, i));

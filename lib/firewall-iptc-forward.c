@@ -28,6 +28,9 @@ struct judge {
     bool ours; /* our chains have their say */
     enum nsh_mood mood;
     const char *builtin;
+    /* Not NULL: of FORWARD the first `n` rules alone have theirs, and not behind a jump to that. */
+    const char *until;
+    size_t n;
     /* The last rule that dropped it for certain, and its chain. */
     const void *dropper;
     const char *chain;
@@ -98,19 +101,32 @@ static enum nsh_certainty match_device(
     return has[0] == '\0' || strcmp(has, "+") == 0 ? NSH_MAYBE : known(same, inverted);
 }
 
+/* Of a prefix, in one byte of its address. */
+static uint8_t known_bits(const struct nsh_prefix *p, size_t at)
+{
+    size_t known = p->length > at * 8 ? p->length - at * 8 : 0;
+
+    return known >= 8 ? UINT8_MAX : (uint8_t)(UINT8_MAX << (8 - known));
+}
+
 static enum nsh_certainty match_address(const struct nsh_xt *xt, const struct nsh_prefix *has,
         const uint8_t *address, const uint8_t *mask, bool inverted)
 {
     size_t size = nsh_addr_size(xt->family);
-    bool any = true, same = true;
+    bool any = true, same = true, covered = has->family == xt->family;
 
     for (size_t i = 0; i < size; i++) {
+        const uint8_t bits = known_bits(has, i);
+
         any = any && mask[i] == 0;
-        same = same && (has->addr.bytes[i] & mask[i]) == address[i];
+        covered = covered && (mask[i] & ~bits) == 0;
+        same = same && ((has->addr.bytes[i] ^ address[i]) & mask[i] & bits) == 0;
     }
     if (any)
         return known(true, inverted);
-    return has->family != xt->family || has->length != size * 8 ? NSH_MAYBE : known(same, inverted);
+    if (has->family != xt->family || (same && !covered))
+        return NSH_MAYBE;
+    return known(same, inverted);
 }
 
 static enum nsh_certainty worse(enum nsh_certainty a, enum nsh_certainty b)
@@ -243,12 +259,17 @@ static enum verdict judge_chain(struct judge *j, const char *chain, unsigned int
 
     if (!rules)
         return j->mood == NSH_MOOD_DOUBTS ? DROP : ACCEPT;
+    if (depth == 0 && j->until && n > j->n)
+        n = j->n;
     for (size_t i = 0; i < n; i++) {
         const struct nsh_xt_head r = nsh_xt_head_of(j->xt, rules[i]);
         enum nsh_certainty c = match_rule(j, rules[i], &r);
         const char *target = c == NSH_NO ? NULL : j->xt->target(rules[i], j->h);
         enum verdict v = target ? verdict_of(j, target, r.leaves, depth) : CONTINUE;
         bool believed = is_believed(j, c, v);
+
+        if (depth == 0 && target && j->until && strcmp(target, j->until) == 0)
+            break;
 
         if (target)
             note(j, rules[i], chain, target, believed && v == DROP);
@@ -274,6 +295,22 @@ bool nsh_xt_judge(
         const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path)
 {
     return judge(&(struct judge){.xt = xt, .h = h, .path = path, .builtin = "FORWARD"});
+}
+
+bool nsh_xt_judge_bans(const struct nsh_xt *xt, struct xtc_handle *h,
+        const struct nsh_forward_path *path, const char *chain, struct nsh_forward_drop *ret)
+{
+    struct judge j = {.xt = xt, .h = h, .path = path, .builtin = "FORWARD", .until = chain};
+    uint32_t n;
+
+    if (nsh_xt_bans(xt, h, "FORWARD", &n) < 0)
+        return false;
+    j.n = n;
+    if (judge_chain(&j, "FORWARD", 0) != DROP)
+        return false;
+    if (j.dropper)
+        nsh_xt_rule_format(xt, h, j.chain, j.dropper, ret->rule, sizeof ret->rule);
+    return true;
 }
 
 /* The same rule would not have been the one, had less been known of the packet. */

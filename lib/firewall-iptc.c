@@ -369,14 +369,18 @@ static int iptc_drops(struct nsh_firewall *fw, int family, const struct nsh_forw
 }
 
 /* The commands are for all that it drops. */
-static void judge_passage(const struct nsh_xt *xt, struct xtc_handle *h, struct nsh_passage *p)
+static void judge_passage(
+        const struct nsh_xt *xt, struct xtc_handle *h, bool holds, struct nsh_passage *p)
 {
     struct nsh_forward_path told[NSH_PASSAGE_PATHS];
     bool dropped[NSH_PASSAGE_PATHS] = {false};
+    bool behind_bans = p->ban && (holds || p[-1].by_firewall);
     size_t n;
 
     for (size_t i = 0; i < p->n_paths; i++)
-        dropped[i] = nsh_xt_judge(xt, h, &p->paths[i]);
+        dropped[i] = behind_bans ? nsh_xt_judge_bans(xt, h, &p->paths[i],
+                                           holds ? p->chain->name : NSH_CHAIN_GUEST, &p->drop)
+                                 : nsh_xt_judge(xt, h, &p->paths[i]);
     n = nsh_passage_dropped(p, dropped, told);
     if (n == 0)
         return;
@@ -389,7 +393,7 @@ static void judge_passage(const struct nsh_xt *xt, struct xtc_handle *h, struct 
 /* Where the policies stand here, our jumps come before all other rules but bans. */
 static bool is_judged(const struct iptc *f, const struct nsh_passage *p)
 {
-    return p->exit ? p->n_paths > 0 : !f->holds;
+    return p->exit ? p->ban || p->n_paths > 0 : !f->holds;
 }
 
 static int judge_family(
@@ -407,7 +411,7 @@ static int judge_family(
         r = take_handle(xt, NSH_TABLE_FILTER, &t);
     for (size_t i = 0; r >= 0 && i < n; i++)
         if (passages[i].chain->family == xt->family && is_judged(f, &passages[i]))
-            judge_passage(xt, t.handle, &passages[i]);
+            judge_passage(xt, t.handle, f->holds, &passages[i]);
     forget_handle(xt, &t);
     return r < 0 ? r : 0;
 }

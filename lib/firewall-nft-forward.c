@@ -308,6 +308,11 @@ int nsh_nft_judge_path(struct nsh_nft_judge *j, int family, const struct nsh_for
            (j->ended && j->met && guest != NSH_NFT_GUEST_ACCEPTS);
 }
 
+bool nsh_nft_judge_met(const struct nsh_nft_judge *j)
+{
+    return j->met;
+}
+
 const struct nftnl_rule *nsh_nft_judge_dropper(const struct nsh_nft_judge *j)
 {
     return j->dropper;
@@ -333,6 +338,7 @@ int nsh_nft_judge_rule(struct nsh_nft_judge *j, int family, const struct nsh_for
     j->family = family;
     j->path = path;
     j->guest = NSH_NFT_GUEST_ABSENT;
+    j->met = false;
     r = judge_rule(j, rule, 0, &v, &returns);
     return r < 0 ? r : v == NSH_NFT_DROP;
 }

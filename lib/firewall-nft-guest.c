@@ -54,6 +54,38 @@ static bool concerns(const struct nsh_nft_base *b, const struct nsh_passage *p)
            (b->family == NFPROTO_IPV6) == (p->chain->family == AF_INET6);
 }
 
+/* By the bans that our jump comes behind. */
+static int judge_bans(struct nsh_nft_host *h, const struct nsh_passage *share,
+        const struct nsh_forward_path *path)
+{
+    struct nftnl_rule *const *rules;
+    const enum nsh_nft_ban *bans;
+    size_t n = 0, n_rules;
+    int r = nsh_nft_judge_bans(h->judge, &bans, &n);
+
+    if (r == 0 && n > 0)
+        r = nsh_nft_judge_rules(h->judge, h->base->name, &rules, &n_rules);
+    for (size_t i = 0; r >= 0 && i < n; i++) {
+        for (size_t k = 0; r == 0 && bans[i] == NSH_NFT_BAN && k < share->n_paths; k++)
+            r = nsh_nft_judge_rule(h->judge, share->chain->family, &share->paths[k], rules[i]);
+        if (r != 0)
+            return r < 0 ? r : 0; /* it is overtaken */
+        r = nsh_nft_judge_rule(h->judge, share->chain->family, path, rules[i]);
+        if (r != 0 || nsh_nft_judge_met(h->judge))
+            return r;
+    }
+    return r < 0 ? r : 0;
+}
+
+/* What takes part of a share's packets away, be it before our jump or where there is none. */
+static int judge_ban(
+        struct nsh_nft_host *h, const struct nsh_passage *p, const struct nsh_forward_path *path)
+{
+    return h->hosted == p - 1 ? judge_bans(h, p - 1, path)
+                              : nsh_nft_judge_path(h->judge, p->chain->family, path,
+                                        NSH_NFT_GUEST_ABSENT, false);
+}
+
 /* 1: it is dropped. By which paths is put into `ret`, if that is not NULL. */
 static int judge_passage(struct nsh_nft_host *h, const struct nsh_passage *p,
         enum nsh_nft_guest_view guest, struct nsh_forward_path *ret, size_t *ret_n)
@@ -63,7 +95,9 @@ static int judge_passage(struct nsh_nft_host *h, const struct nsh_passage *p,
     size_t n;
 
     for (size_t i = 0; i < p->n_paths; i++) {
-        int r = nsh_nft_judge_path(h->judge, p->chain->family, &p->paths[i], guest, !p->exit);
+        int r = p->ban ? judge_ban(h, p, &p->paths[i])
+                       : nsh_nft_judge_path(
+                                 h->judge, p->chain->family, &p->paths[i], guest, !p->exit);
 
         if (r < 0)
             return r;
@@ -104,14 +138,17 @@ static int judge_host(struct nsh_nft_passing *p, struct nsh_nft_host *h)
     for (size_t i = 0; r >= 0 && i < p->n; i++) {
         struct nsh_passage *one = &p->passages[i];
 
-        if (h->base->dormant || !concerns(h->base, one))
+        if (h->base->dormant || !concerns(h->base, one) ||
+                (one->ban && h->dropped[i - 1] && h->hosted != one - 1))
             continue;
         r = judge_passage(h, one, NSH_NFT_GUEST_ABSENT, NULL, NULL);
         h->dropped[i] = r > 0;
-        if (r > 0 && (one->exit || !may_host(h->base)))
+        if (r > 0 && (one->exit || !may_host(h->base))) {
             r = explain(h, one);
-        else if (r > 0 && !one->barred)
+        } else if (r > 0 && !one->barred) {
             h->wanted = true;
+            h->hosted = one;
+        }
     }
     return r < 0 ? r : 0;
 }

@@ -21,10 +21,11 @@ struct nsh_nft_jump {
 struct nsh_nft_host {
     const struct nsh_nft_base *base;
     struct nsh_nft_judge *judge;
-    bool *dropped;     /* of each passage */
-    bool wanted;       /* a jump is to stand there */
-    const char *wrong; /* what is wrong with the jump; NULL: nothing */
-    uint64_t behind;   /* handle of the rule behind which a jump goes; 0: before all */
+    bool *dropped;                    /* of each passage */
+    bool wanted;                      /* a jump is to stand there */
+    const struct nsh_passage *hosted; /* the last one that it is for */
+    const char *wrong;                /* what is wrong with the jump; NULL: nothing */
+    uint64_t behind; /* handle of the rule behind which a jump goes; 0: before all */
 };
 
 /* What there is and what there is to be of ours in one table. */

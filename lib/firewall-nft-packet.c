@@ -24,7 +24,7 @@ struct machine {
     int family;
     const struct nsh_forward_path *path;
     uint8_t bytes[WORDS * WORD];
-    bool known[WORDS];
+    uint8_t known[WORDS * WORD]; /* which bits of them */
     nsh_nft_find *find;
     void *userdata;
     struct nsh_nft_judgement *j;
@@ -50,16 +50,28 @@ static void set(struct machine *m, uint32_t reg, const void *data, size_t size)
         return;
     memset(&m->bytes[at * WORD], 0, words * WORD);
     memcpy(&m->bytes[at * WORD], data, size);
-    for (size_t i = 0; i < words; i++)
-        m->known[at + i] = true;
+    memset(&m->known[at * WORD], UINT8_MAX, words * WORD);
 }
 
 static void set_unknown(struct machine *m, uint32_t reg)
 {
     size_t at = word_of(reg);
 
-    for (size_t i = at; i < at + 4 && i < WORDS; i++)
-        m->known[i] = false;
+    for (size_t i = at * WORD; i < (at + 4) * WORD && i < sizeof m->known; i++)
+        m->known[i] = 0;
+}
+
+/* Of the data the first `bits` are known. */
+static void set_first(struct machine *m, uint32_t reg, const void *data, size_t size, uint32_t bits)
+{
+    size_t at = word_of(reg) * WORD;
+
+    set(m, reg, data, size);
+    for (size_t i = 0; i < size && at + i < sizeof m->known; i++) {
+        size_t rest = bits > i * 8 ? bits - i * 8 : 0;
+
+        m->known[at + i] = rest >= 8 ? UINT8_MAX : (uint8_t)(UINT8_MAX << (8 - rest));
+    }
 }
 
 /* NULL: not known. */
@@ -69,8 +81,8 @@ static uint8_t *get(struct machine *m, uint32_t reg, size_t size)
 
     if (at + words > WORDS)
         return NULL;
-    for (size_t i = 0; i < words; i++)
-        if (!m->known[at + i])
+    for (size_t i = at * WORD; i < (at + words) * WORD; i++)
+        if (m->known[i] != UINT8_MAX)
             return NULL;
     return &m->bytes[at * WORD];
 }
@@ -194,25 +206,32 @@ static void load_ct(struct machine *m, const struct nftnl_expr *x)
     }
 }
 
-/* The bytes of an address of the path that a load at this place takes; NULL: not known. */
-static const uint8_t *address_at(const struct machine *m, uint32_t at, uint32_t size)
+/*
+ * The bytes of an address of the path that a load at this place takes; NULL: not known. Of a prefix
+ * the first bits are, `ret_known` in all.
+ */
+static const uint8_t *address_at(
+        const struct machine *m, uint32_t at, uint32_t size, uint32_t *ret_known)
 {
     uint32_t length = (uint32_t)nsh_addr_size(m->family);
     uint32_t from = m->family == AF_INET6 ? 8 : 12, to = from + length;
     const struct nsh_prefix *p = at >= to ? &m->path->to : &m->path->from;
 
     at -= at >= to ? to : from;
-    if (p->family != m->family || p->length != length * 8 || at >= length || size > length - at)
+    if (p->family != m->family || at >= length || size > length - at || p->length <= at * 8)
         return NULL;
+    *ret_known = p->length - at * 8;
     return &p->addr.bytes[at];
 }
 
 static void load_network(struct machine *m, uint32_t reg, uint32_t at, uint32_t size)
 {
-    const uint8_t protocol = nsh_forward_protocol(m->path), *address = address_at(m, at, size);
+    uint32_t known = 0;
+    const uint8_t protocol = nsh_forward_protocol(m->path);
+    const uint8_t *address = address_at(m, at, size, &known);
 
     if (address)
-        set(m, reg, address, size);
+        set_first(m, reg, address, size, known);
     else if (size == 1 && m->family == AF_INET && at == 9)
         set(m, reg, &protocol, 1);
     else
@@ -301,17 +320,22 @@ static void run_bitwise(struct machine *m, const struct nftnl_expr *x)
     uint32_t size = nftnl_expr_get_u32(x, NFTNL_EXPR_BITWISE_LEN), to, mask_size = 0, xor_size = 0;
     const uint8_t *mask = nftnl_expr_get(x, NFTNL_EXPR_BITWISE_MASK, &mask_size);
     const uint8_t * xor = nftnl_expr_get(x, NFTNL_EXPR_BITWISE_XOR, &xor_size);
-    const uint8_t *has = get(m, nftnl_expr_get_u32(x, NFTNL_EXPR_BITWISE_SREG), size);
-    uint8_t value[16];
+    size_t at = word_of(nftnl_expr_get_u32(x, NFTNL_EXPR_BITWISE_SREG)) * WORD;
+    uint8_t value[16], known[16];
 
     to = nftnl_expr_get_u32(x, NFTNL_EXPR_BITWISE_DREG);
-    if (!has || !mask || !xor || size > sizeof value || mask_size < size || xor_size < size) {
+    if (!mask || !xor || size > sizeof value || at + size > sizeof m->bytes || mask_size < size ||
+            xor_size < size) {
         set_unknown(m, to);
         return;
     }
-    for (uint32_t i = 0; i < size; i++)
-        value[i] = (uint8_t)((has[i] & mask[i]) ^ xor[i]);
+    for (uint32_t i = 0; i < size; i++) {
+        value[i] = (uint8_t)((m->bytes[at + i] & mask[i]) ^ xor[i]);
+        known[i] = (uint8_t)(m->known[at + i] | ~mask[i]); /* what is masked out is 0 */
+    }
     set(m, to, value, size);
+    if (word_of(to) * WORD + size <= sizeof m->known)
+        memcpy(&m->known[word_of(to) * WORD], known, size);
 }
 
 static int run_lookup(struct machine *m, const struct nftnl_expr *x)

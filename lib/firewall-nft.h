@@ -462,6 +462,8 @@ enum nsh_nft_guest_view {
  * drop is not looked at. */
 int nsh_nft_judge_path(struct nsh_nft_judge *j, int family, const struct nsh_forward_path *path,
         enum nsh_nft_guest_view guest, bool behind_bans);
+/* The rule that was judged last, or one in the path, is our jump. */
+bool nsh_nft_judge_met(const struct nsh_nft_judge *j);
 /* The rule that did, kept by the judge; NULL: the chain's policy. */
 const struct nftnl_rule *nsh_nft_judge_dropper(const struct nsh_nft_judge *j);
 /* Without this it believes. */

@@ -133,6 +133,8 @@ struct nsh_passage {
     bool barred; /* it is not let through anywhere now, and only judged */
     bool exit;   /* of a masquerade policy, barred: nothing is put up for it anywhere, and it is
                     `dropped` only where that is certain of its paths two by two */
+    bool ban;    /* an exit, of the share that is the one before it: it is `dropped` by bans alone
+                    where what is ours comes behind these */
     /* The outcome. */
     bool dropped;
     bool by_firewall; /* in the built-in chain of iptables, where a chain of ours can stand */

@@ -245,8 +245,14 @@ void nsh_forward_fix(enum nsh_forward_tool tool, const char *where,
     }
 }
 
-const char *nsh_forward_exit_text(const struct nsh_forward_drop *drop, char *buf, size_t size)
+const char *nsh_forward_exit_text(
+        const struct nsh_forward_drop *drop, bool ban, char *buf, size_t size)
 {
+    if (ban) {
+        snprintf(buf, size, "%s drops all of a LAN%s%s%s; delete that rule, or %s", drop->what,
+                drop->rule[0] ? " (" : "", drop->rule, drop->rule[0] ? ")" : "", drop->fix);
+        return buf;
+    }
     snprintf(buf, size, "%s drops what is to be masqueraded; %s%s", drop->what,
             drop->hosts ? "make it a share, or " : "", drop->fix);
     return buf;

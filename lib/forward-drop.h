@@ -102,8 +102,9 @@ bool nsh_forward_is_plain(const char *name);
  */
 void nsh_forward_fix(enum nsh_forward_tool tool, const char *where,
         const struct nsh_forward_path *paths, size_t n, char *buf, size_t size);
-/* What is told of a masquerade policy. */
-const char *nsh_forward_exit_text(const struct nsh_forward_drop *drop, char *buf, size_t size);
+/* What is told of a masquerade policy; `ban`: of a share. */
+const char *nsh_forward_exit_text(
+        const struct nsh_forward_drop *drop, bool ban, char *buf, size_t size);
 /*
  * What a policy's filter chain accepts, as paths, `max` at most. Of a share those rules that let
  * all through between two devices, without what may be begun from outside; of a port-forward the

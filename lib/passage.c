@@ -30,6 +30,11 @@ static const struct nsh_chain *entry_of(const struct nsh_desired *d, size_t chai
     return NULL;
 }
 
+static bool can_be_banned(const struct nsh_chain *c)
+{
+    return lets_through(c) && c->kind == NSH_POLICY_SHARE && !c->standby && !c->blocked;
+}
+
 static bool is_exit(const struct nsh_chain *c)
 {
     return c->kind == NSH_POLICY_MASQUERADE && c->table == NSH_TABLE_NAT && !c->standby;
@@ -64,13 +69,30 @@ static void add_exit(struct nsh_passages *p, const struct nsh_desired *d, struct
     p->chains[p->n++] = chain;
 }
 
+static void add_ban(struct nsh_passages *p, struct nsh_fib *fib)
+{
+    struct nsh_forward_path *paths = &p->paths[p->n * NSH_PASSAGE_PATHS];
+    const struct nsh_passage *share = &p->items[p->n - 1];
+
+    p->items[p->n] = (struct nsh_passage){
+            .chain = share->chain,
+            .paths = paths,
+            .n_paths = nsh_ban_paths(fib, share, paths, NSH_PASSAGE_PATHS),
+            .barred = true,
+            .exit = true,
+            .ban = true,
+    };
+    p->chains[p->n] = p->chains[p->n - 1];
+    p->n++;
+}
+
 int nsh_passages_new(const struct nsh_desired *d, struct nsh_fib *fib, struct nsh_passages *ret)
 {
     struct nsh_passages p = {0};
     size_t n = 0, exits = 0, sources = SOURCES_MAX;
 
     for (size_t i = 0; i < d->n_chains; i++) {
-        n += lets_through(&d->chains[i]);
+        n += lets_through(&d->chains[i]) + can_be_banned(&d->chains[i]);
         exits += exits < EXITS_MAX && is_exit(&d->chains[i]);
     }
     p.items = calloc(n + exits + 1, sizeof *p.items);
@@ -83,6 +105,8 @@ int nsh_passages_new(const struct nsh_desired *d, struct nsh_fib *fib, struct ns
     for (size_t i = 0; i < d->n_chains; i++) {
         if (lets_through(&d->chains[i]))
             add_passage(&p, d, i);
+        if (can_be_banned(&d->chains[i]))
+            add_ban(&p, fib);
         else if (is_exit(&d->chains[i]) && exits > 0 && exits--)
             add_exit(&p, d, fib, &sources, i);
     }

@@ -37,6 +37,13 @@ int nsh_passages_ask(struct nsh_passages *p, struct nsh_firewall *holds, struct 
 size_t nsh_exit_paths(const struct nsh_desired *d, struct nsh_fib *fib,
         const struct nsh_chain *chain, size_t *left, struct nsh_forward_path *ret, size_t max);
 
+/* ---- bans that take all of a share's LAN (passage-ban.c) ---- */
+
+/* Two and two alike but for the protocol, for the networks that `fib` knows at the devices of the
+ * LANs. Returns how many. */
+size_t nsh_ban_paths(struct nsh_fib *fib, const struct nsh_passage *share,
+        struct nsh_forward_path *ret, size_t max);
+
 /* ---- guests ---- */
 
 /* What is wanted of the firewall that does not hold the policies: a chain a family, or nothing. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A masquerade policy whose packets rules of others drop: it is held, and that is told."""
+"""Policies that are held though rules of others drop what they are for, which is told."""
 
 import os
 import sys
@@ -186,6 +186,80 @@ def _():
         w.router.run("iptables-nft", "-F", "FORWARD")
         told(d, "nftables chain ip filter FORWARD")
         check("-I FORWARD -o eth1 -j ACCEPT" in reason(d), "what helps: " + reason(d))
+        d.stop()
+
+
+NFT_BAN = """table inet mine {
+  chain passing {
+    type filter hook forward priority 0; policy %s;
+    ip saddr %s drop
+    iifname eth7 accept
+  }
+}
+"""
+LEGACY = "the legacy iptables chain FORWARD"
+MINE = "nftables chain inet mine passing"
+# Who holds the share, what keeps all of its LAN out, and what is told.
+BANS = (
+    ("iptables", "iptables-legacy -I FORWARD -s 10.0.0.0/24 -j DROP", LEGACY +
+     " drops all of a LAN (-A FORWARD -s 10.0.0.0/24 -j DROP); delete that rule, or run: iptables-legacy -I "
+     "FORWARD -s 10.0.0.0/24 -i eth0 -o eth1 -j ACCEPT"),
+    ("iptables", "iptables-legacy -I FORWARD -d 10.0.0.0/16 -j DROP", LEGACY + " drops all of a LAN"),
+    ("nftables", "iptables-legacy -A FORWARD -s 10.0.0.0/20 -j DROP", LEGACY + " drops all of a LAN"),
+    ("iptables", NFT_BAN % ("accept", "10.0.0.0/24"), MINE + " drops all of a LAN; delete that rule, "
+     "or run: nft 'insert rule inet mine passing"),
+    ("nftables", NFT_BAN % ("accept", "10.0.0.0/20"), MINE + " drops all of a LAN"),
+    ("nftables", NFT_BAN % ("drop", "10.0.0.0/24"), MINE + " drops all of a LAN"),
+)
+SPARED = ("-I FORWARD -s 10.0.0.0/25 -j DROP", "-I FORWARD -p tcp -s 10.0.0.0/24 -j DROP",
+          "-I FORWARD -s 10.0.1.0/24 -j DROP", "-A FORWARD -s 10.0.0.0/24 -j DROP")
+HOME = "version: 1\nsettings: {firewall: %s}\n" + SHARE
+
+
+@case("a share is held though a ban takes all of its LAN, and that is told")
+def _():
+    with Lan() as w:
+        w.serve()
+        for n, (firewall, ban, what) in enumerate(BANS):
+            def reason():
+                return d.object("home", "share").get("reason") or ""
+
+            if ban.startswith("table"):
+                w.router.run("nft", "-f", "-", stdin=ban)
+            else:
+                w.router.run(*ban.split())
+            d = Daemon(w.router, HOME % firewall, name="bans%d" % n)
+            contains(d.plan().stdout, "# share home: " + what, "plan")
+            d.start()
+            wait_until(lambda: reason().startswith(what), "it is told: " + what)
+            equal(d.object("home", "share")["state"], "held", "its state")
+            contains(d.cli("status", check=True).stdout, what[:50], "status")
+            equal(tcp_peer(w.client, SERVER4, timeout=0.1), None, "and so it is")
+            d.reload()
+            equal(d.count_log(r"warning: share home.* drops all of a LAN"), 1, "times it was told")
+            w.router.run("sh", "-c", reason().split("run: ", 1)[1])
+            wait_until(lambda: reason() == "", "no more is told")
+            d.wait_log("share home .*nothing drops all of a LAN any more")
+            equal(tcp_peer(w.client, SERVER4), WAN4, "seen from")
+            d.stop()
+            d.cli("remove", check=True)
+            w.router.run("iptables-legacy", "-F", "FORWARD")
+            if ban.startswith("table"):
+                w.router.run("nft", "delete table inet mine")
+        d = Daemon(w.router, HOME % "iptables").start()
+        for words in SPARED:
+            w.router.run("iptables-legacy", *words.split())
+            d.reload()
+            equal(d.object("home", "share").get("reason"), None, words)
+            w.router.run("iptables-legacy", *words.replace("-I", "-D").replace("-A", "-D").split())
+        # What comes behind our jump takes nothing of it.
+        w.router.run("nft", "-f", "-", stdin="table inet mine { chain passing {\n type filter hook "
+                     "forward priority 0; policy drop;\n}; }\n")
+        d.reload()
+        w.router.run("nft", "add rule inet mine passing ip saddr 10.0.0.0/24 drop")
+        d.reload()
+        equal(d.object("home", "share").get("reason"), None, "behind our jump in nftables")
+        equal(tcp_peer(w.client, SERVER4), WAN4, "seen from")
         d.stop()
 
 

@@ -9,6 +9,8 @@
 
 static void drop_passage(const struct nsh_firewall_fake *f, struct nsh_passage *p)
 {
+    if (p->ban)
+        return;
     p->dropped = p->exit ? p->n_paths > 0 : f->drop != NSH_FAKE_DROP_HOSTS;
     p->by_firewall = !p->exit && f->drop == NSH_FAKE_DROP_OURS;
     p->drop.hosts = f->drop != NSH_FAKE_DROP_REFUSES;
