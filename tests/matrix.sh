@@ -27,7 +27,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 RELEASES=(bullseye bookworm trixie sid)
 PACKAGES=("${BUILD_PACKAGES[@]}" libcmocka-dev iproute2 iptables ipset nftables conntrack keepalived kmod procps
-    iputils-ping util-linux python3-yaml python3-jsonschema systemd-sysv dbus)
+    iputils-ping util-linux python3-yaml python3-jsonschema python3-prometheus-client systemd-sysv dbus)
 # What an emulated machine can do without.
 LEFT_OUT=(/usr/include /usr/lib/gcc /usr/share/man /usr/share/locale /usr/share/perl /var/lib/apt
     /usr/lib/x86_64-linux-gnu/perl '/usr/lib/x86_64-linux-gnu/lib*san.so*' /usr/lib/x86_64-linux-gnu/gconv

@@ -323,7 +323,7 @@ def _():
 def _():
     with Lan() as w:
         w.router.iptables("-t nat -A POSTROUTING -o eth9 -j MASQUERADE")
-        w.router.run("nft", "-f", "-", stdin="table ip mine {\n chain out {\n type nat hook "
+        w.router.run("nft", "-f", "-", stdin="table ip mine {\n chain leaving {\n type nat hook "
                      "postrouting priority 100;\n oifname \"eth9\" masquerade\n }\n}\n")
         d = Daemon(w.router, SHARE).start()
         contains(one(d, "firewalls")["what"], "others in nftables", "what")

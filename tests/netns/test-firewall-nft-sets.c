@@ -170,6 +170,7 @@ static int fresh(void **state)
 static void test_create(void **state)
 {
     struct nsh_prefix six[] = {prefix("8000::/1"), prefix("fd00::/8"), prefix("2001:db8::1")};
+    const char *said;
 
     (void)state;
     fill(NSH_SET_CREATE, three, 3);
@@ -184,7 +185,10 @@ static void test_create(void **state)
     ASSERT_HOLDS(AF_INET, "10.0.0.0/8", "172.16.0.0/12", "192.0.2.1");
     assert_string_equal(list(AF_INET), NAME "=3 ");
     fill(NSH_SET_CREATE, six, 1);
-    assert_lists("list table ip6 netshared", "elements = { 8000::/1 }");
+    /* nft 0.9.8 lists as a range what ends with the last address. */
+    said = listing("list table ip6 netshared");
+    assert_true(strstr(said, "elements = { 8000::/1 }") ||
+                strstr(said, "elements = { 8000::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff }"));
     ASSERT_HOLDS(AF_INET6, "8000::/1");
     fill(NSH_SET_REPLACE, six + 1, 2);
     assert_lists("list table ip6 netshared", "elements = { 2001:db8::1,\n\t\t\t     fd00::/8 }");
