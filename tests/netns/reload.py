@@ -116,7 +116,7 @@ routs: []
                             r"refused: %s:\d+: " % re.escape(d.config), text), text)
         equal(d.status()["state"], "degraded", "the file is not what runs")
         d.reload(BASIC)
-        check("refused" not in d.status_text(), d.status_text())
+        wait_until(lambda: "refused" not in d.status_text(), "STATUS= after a good one")
         equal((d.status()["state"], "reload_refused" in d.status()), ("running", False), "then")
         d.stop()
 
