@@ -94,6 +94,7 @@ static void test_words(void **state)
             {"ab", "ba", "out of order"},
             {"abc", "cab", "out of order"},
             {"abcd", "acbd", "out of order"},
+            {"abc", "bad", "3 of 3 rules changed"},
             {"ab", "bc", "2 of 2 rules changed"},
             {"ab", "ca", "2 of 2 rules changed"},
             {"abc", "acc", "1 of 3 rules changed"},
