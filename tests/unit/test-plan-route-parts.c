@@ -167,7 +167,7 @@ static void test_in_parts(void **state)
                 "10.2.0.0/16", "10.4.0.0/16", "10.1.0.0/16", "10.3.0.0/16"};
         char key[64];
 
-        r = nsh_route_plan_writes(plan, 1, 1);
+        r = nsh_route_plan_writes(plan, 1, SIZE_MAX);
         part = nsh_route_plan_steps(plan, &n);
         assert_true(n <= 1);
         if (n == 0)
