@@ -20,8 +20,10 @@
 #include "reload.h"
 #include "status.h"
 
-/* How long a held xtables lock is waited for. */
-#define PATIENCE_USEC 20000000ULL
+/* How long a held xtables lock is waited for, and how long what was refused is tried again. */
+#define LOCK_PATIENCE_MSEC 20000
+#define RETRY_PATIENCE_MSEC 3000
+#define WAIT_MSEC 20
 
 struct once {
     struct nsh_journal *journal;
@@ -69,22 +71,23 @@ static int once_open(struct once *o, const struct nsh_options *options)
 /* Runs until all is compared and written, or what holds it up has held it up for too long. */
 static int converge(struct once *o)
 {
-    uint64_t deadline = nsh_clock(NULL) + PATIENCE_USEC;
-
-    for (;;) {
+    for (int waited = 0;;) {
         int q = nsh_reconciler_run(o->reconciler);
 
         if (q < 0)
             return nsh_complain("cannot compare with the kernel: %s", strerror(-q));
         if (nsh_reconciler_complete(o->reconciler))
             return 0;
-        if (nsh_reconciler_due(o->reconciler)) {
-            deadline = nsh_clock(NULL) + PATIENCE_USEC; /* it goes on */
+        if (nsh_reconciler_due(o->reconciler))
             continue;
+        if (nsh_reconciler_is_locked_out(o->reconciler)) {
+            if (waited > LOCK_PATIENCE_MSEC)
+                return nsh_complain("another program holds the xtables lock; try again");
+        } else if (waited > RETRY_PATIENCE_MSEC) {
+            return nsh_complain("not all could be done: see above");
         }
-        if (nsh_clock(NULL) > deadline)
-            return nsh_complain("another program holds the xtables lock; try again");
-        poll(NULL, 0, 20); /* flock has no event to wait for */
+        waited += WAIT_MSEC;
+        poll(NULL, 0, WAIT_MSEC); /* flock has no event to wait for */
     }
 }
 

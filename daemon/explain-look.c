@@ -37,6 +37,8 @@ static int look_at_wanted(struct explain *e)
         q = nsh_desired_place(e->desired);
     if (q == 0)
         q = nsh_desired_resolve(e->fib, e->desired, &changed);
+    if (q == 0)
+        q = nsh_desired_resolve_devices(e->fib, e->desired, &changed);
     e->reasons = calloc(e->desired->n_gates + 1, sizeof *e->reasons);
     if (q == 0)
         q = e->reasons ? nsh_desired_judge(e->fib, e->desired, take_judged, e) : -ENOMEM;

@@ -249,6 +249,11 @@ bool nsh_reconciler_complete(const struct nsh_reconciler *r)
            !firewall_due(r, reconcile_now(r)) && !r->sets_urgent && r->lock_since == 0;
 }
 
+bool nsh_reconciler_is_locked_out(const struct nsh_reconciler *r)
+{
+    return r->lock_since != 0;
+}
+
 static int forget_earlier_protocol(struct nsh_reconciler *r)
 {
     struct nsh_route_plan *plan = NULL, *key_plan = NULL;

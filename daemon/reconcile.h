@@ -111,6 +111,8 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r);
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r);
 /* True once everything that is wanted has been compared and, where possible, written. */
 bool nsh_reconciler_complete(const struct nsh_reconciler *r);
+/* True while another program holds the xtables lock, and what is to be written waits for it. */
+bool nsh_reconciler_is_locked_out(const struct nsh_reconciler *r);
 
 void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret);
 /* Calls `each` for up to `limit` objects, those not held first. Returns how many there are. */
