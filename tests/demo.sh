@@ -189,7 +189,7 @@ breaks nat_rule restored -- iptables-legacy -t nat -F
 breaks forwarding restored -- sysctl -w net.ipv4.ip_forward=0
 breaks default_route restored -- ip route replace default via 10.0.0.2
 link_flap='ip link set eth1 down; ip link set eth1 up'
-breaks default_route "is up" -- sh -c "$link_flap"
+breaks default_route restored -- sh -c "$link_flap"
 
 heading "Change it: two more networks behind the client, then reload"
 say
