@@ -46,6 +46,7 @@ class Random(World):
         self.here, self.alone = self.ns("here"), self.ns("alone")
         for ns in (self.here, self.alone):
             damage.use_tables(ns)
+            damage.add_devices(ns)
         self.files = Files(self.rng, self.directory)
         self.others = damage.Others(self.rng, self.here, self.alone, self.say)
         self.n_done = 0
@@ -72,6 +73,7 @@ class Random(World):
         """What it makes where nothing is but the legacy filter tables that others wrote."""
         ns = self.ns("fresh")
         damage.use_tables(ns)
+        damage.add_devices(ns)
         damage.write_filters(ns, filters or {})
         daemon(ns, self.text, "fresh-%d" % self.files.n_files).cli("apply", check=True)
         self.daemons.pop()  # its log is of no interest

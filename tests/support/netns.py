@@ -152,9 +152,10 @@ class Namespace:
 
     def stub(self, device, index=None, up=True):
         """An interface that leads nowhere (a veth to itself: not every kernel has dummies)."""
-        self.ip("link add %s %s type veth peer name %sx" % (
-            device, "index %s" % index if index else "", device))
-        self.ip("link set %sx up" % device)
+        peer = device[:14] + "x"
+        self.ip("link add %s %s type veth peer name %s" % (
+            device, "index %s" % index if index else "", peer))
+        self.ip("link set %s up" % peer)
         if up:
             self.ip("link set %s up" % device)
 
