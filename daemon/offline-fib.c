@@ -160,6 +160,23 @@ static int rules_dump(struct nsh_fib *fib, nsh_fib_rule_seen *seen, void *userda
     return r;
 }
 
+/* A file names devices, not what is on them. */
+static int addresses(struct nsh_fib *fib, nsh_fib_address_seen *seen, void *userdata)
+{
+    (void)fib;
+    (void)seen;
+    (void)userdata;
+    return 0;
+}
+
+static int links(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userdata)
+{
+    (void)fib;
+    (void)seen;
+    (void)userdata;
+    return 0;
+}
+
 static int sysctl_get(struct nsh_fib *fib, const char *key, int *ret)
 {
     const struct nsh_desired *held = offline_of(fib)->held;
@@ -187,6 +204,8 @@ static const struct nsh_fib_ops ops = {
         .dump_begin = dump_begin,
         .dump_read = dump_read,
         .rules_dump = rules_dump,
+        .addresses = addresses,
+        .links = links,
         .link_index = link_index,
         .link_name = link_name,
         .vrf = vrf,
