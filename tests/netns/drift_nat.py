@@ -14,7 +14,7 @@ import firewall
 from daemon import Daemon
 from firewall import XTABLES_LOCK
 from netns import holds_for, wait_until
-from tap import case, check, contains, diag, equal, main
+from tap import case, check, contains, diag, equal, main, patience
 from topology import Router
 
 TEXT = {4: """
@@ -353,7 +353,7 @@ def _():
         def backing_off():
             return all("backing off" in o.get("reason", "") for o in d.objects("masquerade"))
 
-        end = time.monotonic() + 60
+        end = time.monotonic() + patience(60)
         while not backing_off():
             check(time.monotonic() < end, "no fight was noticed")
             for family in (4, 6):
