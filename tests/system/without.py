@@ -203,8 +203,10 @@ def ipv6_asked_for(used):
         is_missing(w.router)
         load(used)
         d = Daemon(w.router, IPV6_TOO % used).start()
-        for name, kind in (("2001:db8:c::/48", "route"), ("ipv6", "forwarding")):
-            contains(d.wait_state(name, "wrong", kind)["reason"], "IPv6", "why " + kind)
+        for name, kind, state in (("2001:db8:c::/48", "route", "wrong"),
+                                  ("lan-out6", "masquerade", "pending"),
+                                  ("home (ipv6)", "share", "pending")):
+            contains(d.wait_state(name, state, kind)["reason"], "IPv6", "why " + name)
         d.wait_state("home (ipv4)", "held", "share")
         d.wait_state("lan-out", "held", "masquerade")
         d.wait_state("ipv4", "held", "forwarding")
