@@ -371,7 +371,7 @@ static int up_table(struct nsh_reconciler *r, int family, enum nsh_table table, 
 
 static void up_family(struct nsh_reconciler *r, int family)
 {
-    int f = nsh_family_index(family);
+    int f = nsh_family_index(family), q;
     bool raced = false;
 
     r->firewall_ready[f] = true;
@@ -382,8 +382,11 @@ static void up_family(struct nsh_reconciler *r, int family)
         if (!reconcile_uses_table(r, family, tables_up[t]))
             continue;
         /* Without the conntrack chain a policy still holds. */
-        if (up_table(r, family, tables_up[t], &raced) <= 0 && tables_up[t] != NSH_TABLE_RAW)
+        q = up_table(r, family, tables_up[t], &raced);
+        if (q <= 0 && tables_up[t] != NSH_TABLE_RAW)
             r->firewall_ready[f] = false;
+        if (tables_up[t] == NSH_TABLE_FILTER)
+            r->filter[f] = q > 0 ? FILTER_STANDS : FILTER_LACKS;
     }
     /* One that was blocked on the way drops yet what it is to drop, and accepts no more. */
     if (r->guards_dirty[f] && reconcile_uses_table(r, family, NSH_TABLE_FILTER))
@@ -396,7 +399,42 @@ static void up_family(struct nsh_reconciler *r, int family)
     r->firewall_told[f] = r->firewall_told[f] && r->firewall_dirty[f];
     if (raced)
         reconcile_retry_at(r, reconcile_now(r) + 10000);
-    r->forwarding_dirty = r->forwarding_dirty || r->firewall_ready[f];
+    /* Forwarding that waits for the filter alone does not wait for all of them. */
+    if (r->firewall_ready[f] || r->forwarding_states[f] == NSH_OBJECT_PENDING)
+        r->forwarding_dirty = true;
+}
+
+/* All that is to be dropped is. False: or who knows; then `ret_busy` says if the lock is why. */
+static bool look_at_filter(struct nsh_reconciler *r, int family, bool *ret_busy)
+{
+    NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
+    int q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_WRITE);
+
+    *ret_busy = q == NSH_FIREWALL_BUSY;
+    if (q != NSH_FIREWALL_OK)
+        return false;
+    q = nsh_firewall_plan_new(r->desired, family, NSH_TABLE_FILTER, &plan);
+    if (q == 0)
+        q = reconcile_look(r, plan, family, NSH_TABLE_FILTER, NSH_PHASE_UP);
+    r->firewall->ops->close(r->firewall);
+    return q == 0;
+}
+
+bool reconcile_filter_stands(struct nsh_reconciler *r, int f)
+{
+    bool busy, stands;
+
+    if (!reconcile_uses_table(r, nsh_family_of(f), NSH_TABLE_FILTER))
+        return true;
+    if (r->filter[f] != FILTER_UNSEEN)
+        return r->filter[f] == FILTER_STANDS;
+    stands = look_at_filter(r, nsh_family_of(f), &busy);
+    r->filter[f] = stands ? FILTER_STANDS : FILTER_LACKS;
+    if (busy)
+        r->forwarding_again[f] = reconcile_now(r) + LOCK_RETRY_USEC;
+    else if (!stands)
+        r->firewall_dirty[f] = true; /* no event has told of it yet */
+    return stands;
 }
 
 /* Tables that this kernel has not; false: none of those that are wanted can be had. */

@@ -114,7 +114,9 @@ struct nsh_reconciler {
     uint8_t forwarding_failures[NSH_FAMILIES]; /* in a row */
     /* Bits of tables where this pass has seen that nothing unwanted of ours stands. */
     uint8_t tidy[NSH_FAMILIES];
-    bool unwanted_dirty; /* chains and sysctls that are no longer wanted may stand */
+    uint8_t filter[NSH_FAMILIES]; /* enum filter_look: what this pass has seen of the filter table
+                                   */
+    bool unwanted_dirty;          /* chains and sysctls that are no longer wanted may stand */
     struct trigger trigger;
     uint64_t routes_wait; /* a route is backing off until then; NSH_NEVER: none */
 
@@ -320,6 +322,11 @@ bool reconcile_uses_table(const struct nsh_reconciler *r, int family, enum nsh_t
  * before the rules is not done yet.
  */
 int reconcile_firewall_up(struct nsh_reconciler *r, bool *ret_wait);
+/*
+ * Whether all that the family is to drop is known to be dropped; false as well while somebody else
+ * has the lock. It is looked at now unless this pass has done so; what it lacks is marked.
+ */
+bool reconcile_filter_stands(struct nsh_reconciler *r, int f);
 /* Something of a family failed in this pass: there is another try, the later the more often. */
 void reconcile_failed(struct nsh_reconciler *r, int f);
 void reconcile_open_failed(struct nsh_reconciler *r, int error);

@@ -305,12 +305,14 @@ static bool is_drift(const struct nsh_reconciler *r, int f)
     uint8_t state = r->forwarding_states[f];
 
     return !r->settling &&
-           (state == NSH_OBJECT_HELD || (state == NSH_OBJECT_WRONG && r->forwarding_was_on[f]));
+           (state == NSH_OBJECT_HELD || (state == NSH_OBJECT_WRONG && r->forwarding_was_on[f]) ||
+                   (state == NSH_OBJECT_PENDING && r->forwarding_was_ready[f]));
 }
 
 /*
- * The rules have held, and what is wrong with one of them now goes on without forwarding as well as
- * with it: who keeps undoing one policy must not stop what all the others forward.
+ * The rules have held, and what is wrong with the translation of one now goes on without forwarding
+ * as well as with it: who keeps undoing one policy must not stop what all the others forward. What
+ * filters is to stand all the same: without it forwarding opens what was closed.
  */
 static bool is_only_to_be_put_back(const struct nsh_reconciler *r, int f)
 {
@@ -399,6 +401,10 @@ static int forwarding_family(struct nsh_reconciler *r, int f, struct before_list
     }
     if (!r->firewall_ready[f] && !is_only_to_be_put_back(r, f)) {
         forwarding_wrong(r, f, NSH_OBJECT_PENDING, "it waits until the masquerade rules hold");
+        return 0;
+    }
+    if (!reconcile_filter_stands(r, f)) {
+        forwarding_wrong(r, f, NSH_OBJECT_PENDING, "it waits until the filter rules hold");
         return 0;
     }
     return switch_on(r, f, list);

@@ -66,6 +66,11 @@ struct tally {
 
 #define NEW_LINKS_MAX 16
 
+/* While somebody else has the xtables lock it is asked for again after that. */
+#define LOCK_RETRY_USEC 50000ULL
+
+enum filter_look { FILTER_UNSEEN, FILTER_LACKS, FILTER_STANDS };
+
 enum route_mark { ROUTES_CLEAN, ROUTES_KEYS, ROUTES_OURS, ROUTES_ALL };
 
 /* What set off the present pass, for the journal. */

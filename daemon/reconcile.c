@@ -17,7 +17,6 @@
 
 #include "cleanup.h"
 
-#define LOCK_RETRY_USEC 50000ULL
 #define LOCK_PATIENCE_USEC 5000000ULL
 #define FAILURE_RETRY_USEC 1000000ULL
 #define DISTURBED_RETRY_USEC 100000ULL
@@ -398,6 +397,7 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
     reconcile_take_waiting(r, now);
     r->work.passes++;
     memset(r->tidy, 0, sizeof r->tidy);
+    memset(r->filter, FILTER_UNSEEN, sizeof r->filter);
     r->pause = 0;
     if (r->retry <= now)
         r->retry = NSH_NEVER;

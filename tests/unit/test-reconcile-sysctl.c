@@ -278,6 +278,93 @@ static void test_a_fight_over_rules_is_none_over_forwarding(void **state)
     rw_free(w);
 }
 
+#define SHARE "share: [{name: home, lan: eth1, wan: eth0, family: ipv4}]\n"
+#define DROPS "-i eth0 -o eth1 -j DROP"
+
+/* However often its filter is undone, forwarding is on only with it. */
+static void is_filtered(struct world *w, const char *key, int value)
+{
+    if (strcmp(key, V4) == 0 && value == 1)
+        assert_true(table_has(w, AF_INET, NSH_TABLE_FILTER, DROPS));
+}
+
+static void test_a_fight_over_a_filter_keeps_forwarding_off(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    w->before_sysctl = is_filtered;
+    start(w, SHARE);
+    for (int i = 0; i < 10; i++) {
+        somebody(w, "iptables -t filter -F NETSHARED-home");
+        poll_tables(w);
+    }
+    assert_reason(w, "share", "home", "backing off");
+    somebody(w, "sysctl " V4 "=0");
+    run(w);
+    assert_int_equal(sysctl_value(w, V4), 0);
+    assert_state(w, "forwarding", "ipv4", NSH_OBJECT_PENDING);
+    assert_reason(w, "forwarding", "ipv4", "until the filter rules hold");
+    forget(w);
+    pass_time(w, 120 * SECOND);
+    assert_log(w, "commit ipv4 filter\nsysctl " V4 "=1\n");
+    the_told(w, NSH_REPORT_RESTORED, "forwarding", "ipv4");
+    assert_state(w, "share", "home", NSH_OBJECT_HELD);
+    assert_stable(w);
+    rw_free(w);
+}
+
+/* That of a share stands while its translation is fought over. */
+static void test_a_fight_over_the_nat_of_a_share_does_not(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    w->before_sysctl = is_filtered;
+    start(w, SHARE);
+    for (int i = 0; i < 10; i++) {
+        somebody(w, "iptables -t nat -F NETSHARED-home");
+        poll_tables(w);
+    }
+    assert_reason(w, "share", "home", "backing off");
+    somebody(w, "sysctl " V4 "=0");
+    run(w);
+    assert_int_equal(sysctl_value(w, V4), 1);
+
+    /* Until somebody takes that along, too. */
+    somebody(w, "iptables -t filter -F NETSHARED-home");
+    somebody(w, "sysctl " V4 "=0");
+    run(w);
+    assert_int_equal(sysctl_value(w, V4), 0);
+    pass_time(w, 120 * SECOND);
+    assert_int_equal(sysctl_value(w, V4), 1);
+    assert_stable(w);
+    rw_free(w);
+}
+
+/* Nobody has told of it yet, or nobody can look before the lock is free. */
+static void test_a_filter_that_went_unseen(void **state)
+{
+    (void)state;
+    for (unsigned int busy = 0; busy < 4; busy++) {
+        struct world *w = world_with_state();
+
+        w->before_sysctl = is_filtered;
+        start(w, SHARE);
+        forget(w);
+        nsh_firewall_fake_busy(w->tables, busy);
+        somebody(w, "iptables -t filter -F NETSHARED-home");
+        somebody(w, "sysctl " V4 "=0");
+        run(w);
+        pass_time(w, SECOND);
+        assert_log(w, "commit ipv4 filter\nsysctl " V4 "=1\n");
+        assert_int_equal(count_told(w, NSH_REPORT_RESTORED), 2);
+        assert_state(w, "share", "home", NSH_OBJECT_HELD);
+        assert_stable(w);
+        rw_free(w);
+    }
+}
+
 /* Without rules that ever held it would send packets out untranslated. */
 static void test_forwarding_of_others_waits_for_the_rules(void **state)
 {
@@ -428,6 +515,9 @@ int main(void)
             rw_test(test_a_device_that_comes_back_is_guarded_again),
             rw_test(test_a_fight_over_forwarding),
             rw_test(test_a_fight_over_rules_is_none_over_forwarding),
+            rw_test(test_a_fight_over_a_filter_keeps_forwarding_off),
+            rw_test(test_a_fight_over_the_nat_of_a_share_does_not),
+            rw_test(test_a_filter_that_went_unseen),
             rw_test(test_forwarding_of_others_waits_for_the_rules),
             rw_test(test_a_read_only_proc_sys_is_said_in_words),
             rw_test(test_an_interface_that_can_not_be_guarded),
