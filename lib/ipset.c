@@ -25,6 +25,8 @@
 /* A limit and no cost: memory is taken for what is there. */
 #define MAXIMUM (1U << 24)
 #define HASH_MIN 64U
+/* ip_set's own errors begin at 4096 (linux/netfilter/ipset/ip_set.h); beyond these are none. */
+#define ERROR_MAX 0xffff
 
 void nsh_ipset_init(struct nsh_ipset *s)
 {
@@ -119,7 +121,9 @@ static int transact(struct talk *t)
             return (int)n;
         r = mnl_cb_run(t->answer, (size_t)n, t->set->seq, port, t->seen, t->userdata);
     } while (r > 0);
-    return r < 0 ? -errno : 0;
+    if (r >= 0)
+        return 0;
+    return errno > 0 && errno <= ERROR_MAX ? -errno : -EPROTO;
 }
 
 /* A command about one or two sets. */
