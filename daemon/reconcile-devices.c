@@ -119,15 +119,15 @@ int reconcile_devices(struct nsh_reconciler *r)
     bool lacked = r->desired->lacks[NSH_V6], changed = false;
     int q = r->devices_dirty ? nsh_desired_resolve_devices(r->fib, r->desired, &changed) : 1;
 
-    if (q != 0)
-        return q < 0 ? q : 0;
-    r->devices_dirty = false;
     if (changed) {
         nsh_desired_settle(r->desired);
         reconcile_settle_chains(r);
         r->forwarding_dirty = true;
         memset(r->tidy, 0, sizeof r->tidy);
     }
+    if (q != 0)
+        return q < 0 ? q : 0;
+    r->devices_dirty = false;
     if (lacked != r->desired->lacks[NSH_V6])
         r->firewall_dirty[NSH_V6] = r->unwanted_dirty = true;
     tell_all(r);

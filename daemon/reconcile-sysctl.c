@@ -452,7 +452,8 @@ void reconcile_take_over(struct nsh_reconciler *r, size_t chain)
             r->fib->ops->sysctl_get(r->fib, key, &value) < 0 || value == 0)
         return;
     c->came = true;
-    nsh_desired_settle(r->desired);
+    if (!r->desired->forwarding[nsh_family_index(c->family)]) /* else nothing follows from it */
+        nsh_desired_settle(r->desired);
 }
 
 /* ---- off ---- */

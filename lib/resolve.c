@@ -115,9 +115,9 @@ static bool any_ipv6_policy(const struct nsh_desired *d)
 
 int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed)
 {
-    bool ipv6 = any_ipv6_policy(d), lacks = ipv6 && has_no_ipv6(fib),
-         changed = !d->devices_known || lacks != d->lacks[NSH_V6];
+    bool ipv6 = any_ipv6_policy(d), lacks = ipv6 && has_no_ipv6(fib);
 
+    *ret_changed = !d->devices_known || lacks != d->lacks[NSH_V6];
     for (size_t i = 0; i < d->n_devices; i++) {
         struct nsh_device *one = &d->devices[i];
         uint32_t ifindex = 0;
@@ -125,15 +125,14 @@ int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool
         int q = resolve_device(fib, one, &ifindex);
 
         if (q < 0)
-            return q;
+            return q; /* what was found so far counts: it is not found again */
         without = ipv6 && ifindex != 0 && is_without_ipv6(fib, one->name);
-        changed = changed || ifindex != one->ifindex || without != one->without_ipv6;
+        *ret_changed = *ret_changed || ifindex != one->ifindex || without != one->without_ipv6;
         one->ifindex = ifindex;
         one->without_ipv6 = without;
     }
     d->lacks[NSH_V6] = lacks;
     d->devices_known = true;
-    *ret_changed = changed;
     return 0;
 }
 

@@ -14,7 +14,10 @@
 int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /* The same for the VRFs; *ret_changed: one's table is not that by which routes are arranged. */
 int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
-/* Which interfaces of policies are there, and whether the kernel has IPv6. 0 or -errno. */
+/*
+ * Which interfaces of policies are there, and whether the kernel has IPv6. 0 or -errno;
+ * *ret_changed then tells of those that were found before.
+ */
 int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /*
  * The way to a gateway, as the kernel looks for it: in the table of the route's VRF ("": none) if

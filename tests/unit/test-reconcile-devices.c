@@ -173,6 +173,29 @@ static void test_what_others_need_stays(void **state)
     rw_free(w);
 }
 
+/* What was found before the kernel failed to answer for the next one is not lost. */
+static void test_an_answer_that_fails(void **state)
+{
+    (void)state;
+    for (unsigned int nth = 1; nth < 4; nth++) {
+        struct world *w = world_with_state();
+
+        start(w, SHARE("eth11", "ppp0"));
+        somebody(w, "ip link add ppp0");
+        run(w);
+        nsh_fib_fake_fail(w->kernel, NSH_FIB_FAKE_LINK_INDEX, nth, -ENOBUFS);
+        somebody(w, "ip link add eth11");
+        w->fib->ops->events_read(w->fib, rw_event, w);
+        (void)nsh_reconciler_run(w->r);
+        nsh_fib_fake_fail(w->kernel, NSH_FIB_FAKE_LINK_INDEX, 0, 0);
+        pass_time(w, 120 * SECOND);
+        assert_state(w, "share", "home", NSH_OBJECT_HELD);
+        assert_int_equal(sysctl_value(w, V4), 1);
+        assert_stable(w);
+        rw_free(w);
+    }
+}
+
 /* Of each side one is enough, and a pattern is about whatever there will be. */
 static void test_one_of_each_side_is_enough(void **state)
 {
@@ -290,6 +313,7 @@ int main(void)
             rw_test(test_a_restart_meanwhile_flaps_nothing),
             rw_test(test_a_slip_in_a_reload_gives_forwarding_back),
             rw_test(test_what_others_need_stays),
+            rw_test(test_an_answer_that_fails),
             rw_test(test_one_of_each_side_is_enough),
             rw_test(test_a_condition_comes_first),
             rw_test(test_a_kernel_without_ipv6),
