@@ -368,6 +368,30 @@ static int iptc_drops(struct nsh_firewall *fw, int family, const struct nsh_forw
     return nsh_xt_drops_anywhere(family, before, ret);
 }
 
+/* By the bans that what is ours comes behind; also in `ret`, by which. */
+static bool is_banned(const struct nsh_xt *xt, struct xtc_handle *h, bool holds,
+        const struct nsh_passage *p, size_t path, struct nsh_forward_drop *ret)
+{
+    const char *jump = holds ? p->chain->name : NSH_CHAIN_GUEST;
+
+    return nsh_xt_judge_bans(xt, h, &p->paths[path], jump, ret);
+}
+
+/* Of a pair the rule is kept only if both are dropped: else nothing is told of it. */
+static void judge_bans(const struct nsh_xt *xt, struct xtc_handle *h, bool holds,
+        struct nsh_passage *p, bool *ret_dropped)
+{
+    struct nsh_forward_drop drop = {0};
+
+    p->drop.rule[0] = '\0';
+    for (size_t i = 0; i + 1 < p->n_paths; i += 2) {
+        ret_dropped[i] = is_banned(xt, h, holds, p, i, &drop);
+        ret_dropped[i + 1] = ret_dropped[i] && is_banned(xt, h, holds, p, i + 1, &drop);
+        if (ret_dropped[i + 1] && p->drop.rule[0] == '\0')
+            memcpy(p->drop.rule, drop.rule, sizeof p->drop.rule);
+    }
+}
+
 /* The commands are for all that it drops. */
 static void judge_passage(
         const struct nsh_xt *xt, struct xtc_handle *h, bool holds, struct nsh_passage *p)
@@ -377,10 +401,10 @@ static void judge_passage(
     bool behind_bans = p->ban && (holds || p[-1].by_firewall);
     size_t n;
 
-    for (size_t i = 0; i < p->n_paths; i++)
-        dropped[i] = behind_bans ? nsh_xt_judge_bans(xt, h, &p->paths[i],
-                                           holds ? p->chain->name : NSH_CHAIN_GUEST, &p->drop)
-                                 : nsh_xt_judge(xt, h, &p->paths[i]);
+    if (behind_bans)
+        judge_bans(xt, h, holds, p, dropped);
+    for (size_t i = 0; !behind_bans && i < p->n_paths; i++)
+        dropped[i] = nsh_xt_judge(xt, h, &p->paths[i]);
     n = nsh_passage_dropped(p, dropped, told);
     if (n == 0)
         return;

@@ -263,6 +263,19 @@ def _():
         d.stop()
 
 
+@case("of several bans the one that takes all of a LAN is to be deleted")
+def _():
+    with Lan() as w:
+        w.router.run("ip", "address", "add", "10.0.9.1/24", "dev", "eth0")
+        for words in ("-s 10.0.0.0/24", "-s 10.0.9.0/24 -p udp", "-s 10.0.9.0/24 -p udp --dport 53"):
+            w.router.run("iptables-legacy", "-A", "FORWARD", *words.split(), "-j", "DROP")
+        d = Daemon(w.router, HOME % "iptables").start()
+        wait_until(lambda: d.object("home", "share").get("reason"), "it is told")
+        contains(d.object("home", "share")["reason"],
+                 "(-A FORWARD -s 10.0.0.0/24 -j DROP); delete that rule", "the rule")
+        d.stop()
+
+
 @case("commands have names as they are, however long")
 def _():
     with Lan() as w:
