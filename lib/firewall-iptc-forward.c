@@ -228,8 +228,8 @@ static void note_effects(struct judge *j, const void *rule, const char *chain, c
 {
     const struct xt_entry_target *t =
             (const void *)((const uint8_t *)rule + nsh_xt_target_offset(j->xt, rule));
-    unsigned int effects = nsh_forward_xt_effects(
-            target, t->data, t->u.target_size > sizeof *t ? t->u.target_size - sizeof *t : 0);
+    size_t size = t->u.target_size > sizeof *t ? t->u.target_size - sizeof *t : 0;
+    unsigned int effects = nsh_forward_xt_effects(target, t->u.user.revision, t->data, size);
 
     for (size_t i = 0; !nsh_chain_is_ours(chain) && i < NSH_EFFECT_COUNT; i++)
         if (effects & NSH_EFFECT(i) && !j->effects[i].rule) {

@@ -410,7 +410,8 @@ static void run_target(struct machine *m, const struct nftnl_expr *x)
     else
         m->j->any = !name || !nsh_forward_xt_spares(name);
     if (name)
-        m->j->effects |= nsh_forward_xt_effects(name, info, size);
+        m->j->effects |=
+                nsh_forward_xt_effects(name, nftnl_expr_get_u32(x, NFTNL_EXPR_TG_REV), info, size);
 }
 
 /* ---- a rule ---- */

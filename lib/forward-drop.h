@@ -166,6 +166,7 @@ bool nsh_forward_xt_spares(const char *target);
 /* It gives the packet another address, which ends the way through its table. */
 bool nsh_forward_xt_translates(const char *target);
 /* NSH_EFFECT()s that it may have. */
-unsigned int nsh_forward_xt_effects(const char *target, const void *info, size_t size);
+unsigned int nsh_forward_xt_effects(
+        const char *target, unsigned int revision, const void *info, size_t size);
 /* It names what it takes: an address, a port or a mark, and not all but that. */
 bool nsh_forward_xt_names(const char *name, unsigned revision, const void *info, size_t size);

@@ -9,6 +9,7 @@
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_mark.h>
 #include <linux/netfilter/xt_rpfilter.h>
+#include <linux/netfilter/xt_set.h>
 #include <linux/netfilter/xt_tcpudp.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
@@ -234,13 +235,28 @@ static bool is_untracking(const char *target, const void *info, size_t size)
     return flags & XT_CT_NOTRACK;
 }
 
-unsigned int nsh_forward_xt_effects(const char *target, const void *info, size_t size)
+/* SET puts addresses into sets; it marks what it finds in a set of marks, if it is told to. */
+static bool is_marking_set(const char *target, unsigned int revision, const void *info, size_t size)
 {
-    static const char *const marks[] = {"MARK", "CONNMARK", "SET", "HMARK"};
+    struct xt_set_info_target_v3 s;
+
+    if (strcmp(target, "SET") != 0 || revision < 3)
+        return false;
+    if (revision > 3 || size < sizeof s)
+        return true;
+    memcpy(&s, info, sizeof s);
+    return s.flags & IPSET_FLAG_MAP_SKBMARK;
+}
+
+unsigned int nsh_forward_xt_effects(
+        const char *target, unsigned int revision, const void *info, size_t size)
+{
+    static const char *const marks[] = {"MARK", "CONNMARK", "HMARK"};
     static const char *const leads[] = {"DNAT", "REDIRECT", "NETMAP", "TPROXY"};
     unsigned int effects = 0;
 
-    if (is_among(marks, NSH_ARRAY_SIZE(marks), target))
+    if (is_among(marks, NSH_ARRAY_SIZE(marks), target) ||
+            is_marking_set(target, revision, info, size))
         effects |= NSH_EFFECT(NSH_EFFECT_MARKS);
     if (is_among(leads, NSH_ARRAY_SIZE(leads), target))
         effects |= NSH_EFFECT(NSH_EFFECT_LEADS);

@@ -187,6 +187,12 @@ def _():
         d = Daemon(w.router, BASIC + "rules:\n  - {mark: 7, action: prohibit, priority: 900, "
                    "family: ipv4}\n").start()
         argv = (CLIENT4, SERVER4, "--protocol", "udp", "--port", str(PORT))
+        w.router.run("ipset", "create", "seen", "hash:ip")
+        for program in ("iptables-legacy", "iptables-nft"):  # what only puts it into a set
+            w.router.run(program, "-t", "mangle", "-A", "PREROUTING", "-j", "SET", "--add-set", "seen",
+                         "src")
+            agree(d, w.client, CLIENT4, SERVER4)
+            w.router.run(program, "-t", "mangle", "-F", "PREROUTING")
         for program, rule in (("iptables-legacy", ("-t", "mangle", "-A", "PREROUTING", "-j", "MARK",
                                                    "--set-mark", "7")),
                               ("nft", (base("ip", "prerouting", -150, "meta mark set 7"),))):

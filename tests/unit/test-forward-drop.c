@@ -18,6 +18,7 @@
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_mark.h>
 #include <linux/netfilter/xt_rpfilter.h>
+#include <linux/netfilter/xt_set.h>
 #include <linux/netfilter/xt_tcpudp.h>
 
 #include "cleanup.h"
@@ -316,17 +317,27 @@ static void test_mark_and_way_back(void **state)
 static void test_targets(void **state)
 {
     uint16_t ct = XT_CT_NOTRACK;
+    struct xt_set_info_target_v3 set = {.flags = IPSET_FLAG_MAP_SKBPRIO, .add_set.dim = 1};
 
     (void)state;
     assert_true(nsh_forward_xt_spares("MARK"));
     assert_true(nsh_forward_xt_spares(""));
     assert_false(nsh_forward_xt_spares("TARPIT"));
-    assert_int_equal(nsh_forward_xt_effects("CONNMARK", "", 0), NSH_EFFECT(NSH_EFFECT_MARKS));
-    assert_int_equal(nsh_forward_xt_effects("DNAT", "", 0), NSH_EFFECT(NSH_EFFECT_LEADS));
-    assert_int_equal(nsh_forward_xt_effects("CT", &ct, sizeof ct), NSH_EFFECT(NSH_EFFECT_UNTRACKS));
+    assert_int_equal(nsh_forward_xt_effects("CONNMARK", 0, "", 0), NSH_EFFECT(NSH_EFFECT_MARKS));
+    assert_int_equal(nsh_forward_xt_effects("DNAT", 0, "", 0), NSH_EFFECT(NSH_EFFECT_LEADS));
+    assert_int_equal(
+            nsh_forward_xt_effects("CT", 0, &ct, sizeof ct), NSH_EFFECT(NSH_EFFECT_UNTRACKS));
     ct = 0;
-    assert_int_equal(nsh_forward_xt_effects("CT", &ct, sizeof ct), 0);
-    assert_int_equal(nsh_forward_xt_effects("LOG", "", 0), 0);
+    assert_int_equal(nsh_forward_xt_effects("CT", 0, &ct, sizeof ct), 0);
+    assert_int_equal(nsh_forward_xt_effects("LOG", 0, "", 0), 0);
+    assert_int_equal(nsh_forward_xt_effects("SET", 3, &set, sizeof set), 0);
+    assert_int_equal(nsh_forward_xt_effects("SET", 2, "", 0), 0);
+    set.flags |= IPSET_FLAG_MAP_SKBMARK;
+    assert_int_equal(
+            nsh_forward_xt_effects("SET", 3, &set, sizeof set), NSH_EFFECT(NSH_EFFECT_MARKS));
+    assert_int_equal(nsh_forward_xt_effects("SET", 3, &set, 4), NSH_EFFECT(NSH_EFFECT_MARKS));
+    assert_int_equal(
+            nsh_forward_xt_effects("SET", 4, &set, sizeof set), NSH_EFFECT(NSH_EFFECT_MARKS));
 }
 
 /* One that drops for certain is told of rather than one that may, and who marks is kept. */
