@@ -19,9 +19,9 @@ struct nsh_passages {
 /*
  * Of every filter chain that accepts; what is on standby is barred. Behind that of a share which is
  * not, and nowhere else, comes the one of the bans on it, of the same chain: both firewalls look
- * there for the share it belongs to. And of the first masquerade
- * policies that nothing of ours lets through, with the devices that `fib` knows to lead to their
- * addresses; NULL: without. 0 or -ENOMEM.
+ * there for the share it belongs to. And of the first masquerade policies that nothing of ours lets
+ * through, with the devices that `fib` knows to lead to their addresses; NULL: without. 0 or
+ * -ENOMEM.
  */
 int nsh_passages_new(const struct nsh_desired *d, struct nsh_fib *fib, struct nsh_passages *ret);
 void nsh_passages_done(struct nsh_passages *p);
