@@ -3,32 +3,134 @@
  * What a share lets out of its LANs, by the networks that are there. A ban of others stays before
  * what is ours even if it takes all of a LAN: nothing of the share is missing then, and still it
  * lets nothing through. That is told where it is certain: by TCP as by UDP, whatever the ports.
+ *
+ * The kernel is asked once for all shares, however many there are.
  */
 #include "passage.h"
 
+#include <errno.h>
 #include <linux/rtnetlink.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NETS_MAX 16 /* of one device */
 
-struct search {
+struct nsh_ban_link {
+    char name[IFNAMSIZ];
     uint32_t ifindex;
-    uint8_t family;
-    struct nsh_prefix nets[NETS_MAX];
-    size_t n;
 };
+
+struct nsh_ban_net {
+    uint32_t ifindex;
+    struct nsh_prefix net;
+};
+
+/* Room for one more in an array that doubles; false: there is none. */
+static bool has_room(void **array, size_t n, size_t size)
+{
+    void *more;
+
+    if (n & (n - 1))
+        return true;
+    more = reallocarray(*array, n ? 2 * n : 1, size);
+    if (more)
+        *array = more;
+    return more;
+}
+
+static void take_link(void *userdata, const struct nsh_fib_link *l)
+{
+    struct nsh_ban_nets *b = userdata;
+
+    if (strlen(l->name) >= IFNAMSIZ) /* no rule has it */
+        return;
+    if (!has_room((void **)&b->links, b->n_links, sizeof *b->links)) {
+        b->error = -ENOMEM;
+        return;
+    }
+    b->links[b->n_links] = (struct nsh_ban_link){.ifindex = l->ifindex};
+    memcpy(b->links[b->n_links++].name, l->name, strlen(l->name) + 1);
+}
 
 static void take_address(void *userdata, const struct nsh_fib_address *a)
 {
-    struct search *s = userdata;
+    struct nsh_ban_nets *b = userdata;
 
-    if (a->ifindex != s->ifindex || a->family != s->family || a->scope >= RT_SCOPE_LINK ||
-            a->net.family != s->family || s->n == NETS_MAX)
+    if (a->scope >= RT_SCOPE_LINK || a->net.family != a->family)
         return;
-    for (size_t i = 0; i < s->n; i++)
-        if (nsh_prefix_cmp(&s->nets[i], &a->net) == 0)
-            return;
-    s->nets[s->n++] = a->net;
+    if (!has_room((void **)&b->nets, b->n_nets, sizeof *b->nets)) {
+        b->error = -ENOMEM;
+        return;
+    }
+    b->nets[b->n_nets++] = (struct nsh_ban_net){.ifindex = a->ifindex, .net = a->net};
+}
+
+static int compare_links(const void *a, const void *b)
+{
+    return strcmp(((const struct nsh_ban_link *)a)->name, ((const struct nsh_ban_link *)b)->name);
+}
+
+static int compare_nets(const void *a, const void *b)
+{
+    const struct nsh_ban_net *x = a, *y = b;
+
+    if (x->ifindex != y->ifindex)
+        return x->ifindex < y->ifindex ? -1 : 1;
+    return nsh_prefix_cmp(&x->net, &y->net);
+}
+
+void nsh_ban_nets_done(struct nsh_ban_nets *b)
+{
+    free(b->links);
+    free(b->nets);
+    *b = (struct nsh_ban_nets){0};
+}
+
+int nsh_ban_nets_new(struct nsh_fib *fib, size_t left, struct nsh_ban_nets *ret)
+{
+    struct nsh_ban_nets b = {.left = left};
+    int q = fib ? fib->ops->links(fib, take_link, &b) : 0;
+
+    /* What changed meanwhile is asked about again soon, and the rest is as good as ever. */
+    if (fib && (q >= 0 || q == -EAGAIN))
+        q = fib->ops->addresses(fib, take_address, &b);
+    if (q < 0 && q != -EAGAIN)
+        b.n_nets = 0;
+    if (b.error < 0) {
+        q = b.error;
+        nsh_ban_nets_done(&b);
+        return q;
+    }
+    if (b.n_links > 0)
+        qsort(b.links, b.n_links, sizeof *b.links, compare_links);
+    if (b.n_nets > 0)
+        qsort(b.nets, b.n_nets, sizeof *b.nets, compare_nets);
+    *ret = b;
+    return 0;
+}
+
+static const struct nsh_ban_link *find_link(const struct nsh_ban_nets *b, const char *name)
+{
+    struct nsh_ban_link key = {0};
+
+    memcpy(key.name, name, strnlen(name, IFNAMSIZ - 1));
+    return b->n_links > 0 ? bsearch(&key, b->links, b->n_links, sizeof key, compare_links) : NULL;
+}
+
+/* The first of a device, or where it would be. */
+static size_t first_net(const struct nsh_ban_nets *b, uint32_t ifindex)
+{
+    size_t at = 0, end = b->n_nets;
+
+    while (at < end) {
+        size_t middle = at + (end - at) / 2;
+
+        if (b->nets[middle].ifindex < ifindex)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    return at;
 }
 
 static size_t put_pair(const struct nsh_forward_path *way, const struct nsh_prefix *net,
@@ -45,20 +147,30 @@ static size_t put_pair(const struct nsh_forward_path *way, const struct nsh_pref
     return 2;
 }
 
-size_t nsh_ban_paths(struct nsh_fib *fib, const struct nsh_passage *share,
+static size_t put_way(struct nsh_ban_nets *b, const struct nsh_forward_path *way, int family,
+        struct nsh_forward_path *ret, size_t max)
+{
+    const struct nsh_ban_link *link = find_link(b, way->reply ? way->out : way->in);
+    size_t n = 0, n_nets = 0, first = link ? first_net(b, link->ifindex) : b->n_nets;
+
+    for (size_t i = first; i < b->n_nets && b->nets[i].ifindex == link->ifindex; i++) {
+        if (b->nets[i].net.family != family ||
+                (i > first && compare_nets(&b->nets[i - 1], &b->nets[i]) == 0))
+            continue;
+        if (b->left == 0 || n_nets++ == NETS_MAX || n + 2 > max)
+            break;
+        b->left--;
+        n += put_pair(way, &b->nets[i].net, ret + n);
+    }
+    return n;
+}
+
+size_t nsh_ban_paths(struct nsh_ban_nets *b, const struct nsh_passage *share,
         struct nsh_forward_path *ret, size_t max)
 {
     size_t n = 0;
 
-    for (size_t i = 0; fib && i < share->n_paths; i++) {
-        const struct nsh_forward_path *way = &share->paths[i];
-        struct search s = {.family = share->chain->family};
-
-        if (fib->ops->link_index(fib, way->reply ? way->out : way->in, &s.ifindex) < 0 ||
-                fib->ops->addresses(fib, take_address, &s) < 0)
-            continue;
-        for (size_t k = 0; k < s.n && n + 2 <= max; k++)
-            n += put_pair(way, &s.nets[k], ret + n);
-    }
+    for (size_t i = 0; i < share->n_paths; i++)
+        n += put_way(b, &share->paths[i], share->chain->family, ret + n, max - n);
     return n;
 }

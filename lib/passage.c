@@ -11,6 +11,8 @@
 #define EXITS_MAX 64U
 /* Of their sources, for each of which the kernel is asked where it is. */
 #define SOURCES_MAX 128U
+/* Networks of shares' LANs, each there and back, that bans are looked for. */
+#define BAN_NETS_MAX 128U
 
 static bool lets_through(const struct nsh_chain *c)
 {
@@ -69,7 +71,7 @@ static void add_exit(struct nsh_passages *p, const struct nsh_desired *d, struct
     p->chains[p->n++] = chain;
 }
 
-static void add_ban(struct nsh_passages *p, struct nsh_fib *fib)
+static void add_ban(struct nsh_passages *p, struct nsh_ban_nets *nets)
 {
     struct nsh_forward_path *paths = &p->paths[p->n * NSH_PASSAGE_PATHS];
     const struct nsh_passage *share = &p->items[p->n - 1];
@@ -77,7 +79,7 @@ static void add_ban(struct nsh_passages *p, struct nsh_fib *fib)
     p->items[p->n] = (struct nsh_passage){
             .chain = share->chain,
             .paths = paths,
-            .n_paths = nsh_ban_paths(fib, share, paths, NSH_PASSAGE_PATHS),
+            .n_paths = nsh_ban_paths(nets, share, paths, NSH_PASSAGE_PATHS),
             .barred = true,
             .exit = true,
             .ban = true,
@@ -88,13 +90,18 @@ static void add_ban(struct nsh_passages *p, struct nsh_fib *fib)
 
 int nsh_passages_new(const struct nsh_desired *d, struct nsh_fib *fib, struct nsh_passages *ret)
 {
+    NSH_CLEANUP(nsh_ban_nets_done) struct nsh_ban_nets nets = {0};
     struct nsh_passages p = {0};
-    size_t n = 0, exits = 0, sources = SOURCES_MAX;
+    size_t n = 0, bans = 0, exits = 0, sources = SOURCES_MAX;
 
     for (size_t i = 0; i < d->n_chains; i++) {
-        n += lets_through(&d->chains[i]) + can_be_banned(&d->chains[i]);
+        n += lets_through(&d->chains[i]);
+        bans += can_be_banned(&d->chains[i]);
         exits += exits < EXITS_MAX && is_exit(&d->chains[i]);
     }
+    if (bans > 0 && nsh_ban_nets_new(fib, BAN_NETS_MAX, &nets) < 0)
+        return -ENOMEM;
+    n += bans;
     p.items = calloc(n + exits + 1, sizeof *p.items);
     p.chains = calloc(n + exits + 1, sizeof *p.chains);
     p.paths = calloc(n + exits + 1, NSH_PASSAGE_PATHS * sizeof *p.paths);
@@ -106,7 +113,7 @@ int nsh_passages_new(const struct nsh_desired *d, struct nsh_fib *fib, struct ns
         if (lets_through(&d->chains[i]))
             add_passage(&p, d, i);
         if (can_be_banned(&d->chains[i]))
-            add_ban(&p, fib);
+            add_ban(&p, &nets);
         else if (is_exit(&d->chains[i]) && exits > 0 && exits--)
             add_exit(&p, d, fib, &sources, i);
     }

@@ -41,9 +41,21 @@ size_t nsh_exit_paths(const struct nsh_desired *d, struct nsh_fib *fib,
 
 /* ---- bans that take all of a share's LAN (passage-ban.c) ---- */
 
-/* Two and two alike but for the protocol, for the networks that `fib` knows at the devices of the
- * LANs. Returns how many. */
-size_t nsh_ban_paths(struct nsh_fib *fib, const struct nsh_passage *share,
+/* The networks of this machine, by the devices that they are at. */
+struct nsh_ban_nets {
+    struct nsh_ban_link *links; /* by name */
+    struct nsh_ban_net *nets;   /* by device */
+    size_t n_links, n_nets;
+    size_t left; /* networks that may be looked at yet, each way for itself */
+    int error;
+};
+
+/* 0 or -ENOMEM; what else goes wrong makes it empty, as `fib` NULL does. */
+int nsh_ban_nets_new(struct nsh_fib *fib, size_t left, struct nsh_ban_nets *ret);
+void nsh_ban_nets_done(struct nsh_ban_nets *b);
+/* Two and two alike but for the protocol, for the networks at the devices of the LANs. Returns how
+ * many. */
+size_t nsh_ban_paths(struct nsh_ban_nets *b, const struct nsh_passage *share,
         struct nsh_forward_path *ret, size_t max);
 
 /* ---- guests ---- */

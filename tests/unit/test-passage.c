@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -17,6 +18,7 @@
 
 #define POLICIES 64
 #define SOURCES 4 /* of each */
+#define SHARES 200U
 
 static size_t lookups;
 
@@ -41,7 +43,39 @@ static int name_of(struct nsh_fib *fib, uint32_t ifindex, char name[static IFNAM
     return 0;
 }
 
-static const struct nsh_fib_ops ops = {.lookup = look_up, .link_name = name_of};
+static size_t dumps;
+
+/* lan0 to lan199, each with a network of its own, and one network twice. */
+static int tell_links(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userdata)
+{
+    (void)fib;
+    dumps++;
+    for (uint32_t i = 0; i < SHARES; i++) {
+        char name[IFNAMSIZ];
+
+        snprintf(name, sizeof name, "lan%u", i);
+        seen(userdata, &(struct nsh_fib_link){.name = name, .ifindex = SHARES - i});
+    }
+    return 0;
+}
+
+static int tell_addresses(struct nsh_fib *fib, nsh_fib_address_seen *seen, void *userdata)
+{
+    (void)fib;
+    dumps++;
+    for (uint32_t i = 0; i < 2 * SHARES; i++) {
+        struct nsh_fib_address a = {.family = AF_INET,
+                .ifindex = SHARES - i % SHARES,
+                .net = {.family = AF_INET, .length = 24, .addr.bytes = {10, 0, (uint8_t)i}}};
+
+        a.net.addr.bytes[2] = (uint8_t)(i % SHARES);
+        seen(userdata, &a);
+    }
+    return 0;
+}
+
+static const struct nsh_fib_ops ops = {
+        .lookup = look_up, .link_name = name_of, .links = tell_links, .addresses = tell_addresses};
 
 static void test_many_sources(void **state)
 {
@@ -78,10 +112,46 @@ static void test_many_sources(void **state)
     assert_int_equal(p.items[32].n_paths, 0);
 }
 
+/* However many there are, the kernel is asked once, and no more is judged than is worth it. */
+static void test_many_shares(void **state)
+{
+    static struct nsh_packet_rule rules[SHARES];
+    static struct nsh_chain chains[SHARES];
+    struct nsh_fib fib = {.ops = &ops};
+    struct nsh_desired d = {.chains = chains, .n_chains = SHARES};
+    NSH_CLEANUP(nsh_passages_done) struct nsh_passages p = {0};
+
+    (void)state;
+    for (uint32_t i = 0; i < SHARES; i++) {
+        rules[i] = (struct nsh_packet_rule){.action = NSH_PACKET_ACCEPT, .out = "wan"};
+        snprintf(rules[i].in, sizeof rules[i].in, "lan%u", i);
+        chains[i] = (struct nsh_chain){.family = AF_INET,
+                .table = NSH_TABLE_FILTER,
+                .kind = NSH_POLICY_SHARE,
+                .rules = &rules[i],
+                .n_rules = 1};
+    }
+    assert_int_equal(nsh_passages_new(&d, &fib, &p), 0);
+    assert_int_equal(dumps, 2);
+    assert_int_equal(p.n, 2 * SHARES);
+    for (size_t i = 0; i < SHARES; i++) {
+        const struct nsh_passage *ban = &p.items[2 * i + 1];
+
+        assert_true(ban->ban);
+        assert_ptr_equal(ban->chain, p.items[2 * i].chain);
+        assert_int_equal(ban->n_paths, i < 128 ? 2 : 0);
+        for (size_t k = 0; k < ban->n_paths; k++) {
+            assert_string_equal(ban->paths[k].in, rules[i].in);
+            assert_int_equal(ban->paths[k].from.addr.bytes[2], i);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_many_sources),
+            cmocka_unit_test(test_many_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
