@@ -13,6 +13,12 @@ static const char *const forwarding_keys[NSH_FAMILIES] = {
         [NSH_V6] = "net/ipv6/conf/all/forwarding",
 };
 
+/* What came and went again is the daemon's to know: it has forwarding among what it wants. */
+static bool daemon_wants(const struct doctor *d, int family)
+{
+    return d->status && doctor_object(d, "forwarding", family == AF_INET6 ? "ipv6" : "ipv4");
+}
+
 static bool needs(const struct nsh_desired *d, int family)
 {
     for (size_t i = 0; i < d->n_chains; i++)
@@ -140,7 +146,8 @@ void doctor_forwarding(struct doctor *d)
     if (!doctor_can_judge(d))
         return;
     for (int f = 0; f < NSH_FAMILIES; f++)
-        if (needs(d->desired, nsh_family_of(f)) && is_missing(d, nsh_family_of(f)))
+        if ((needs(d->desired, nsh_family_of(f)) || daemon_wants(d, nsh_family_of(f))) &&
+                is_missing(d, nsh_family_of(f)))
             look_for_forwarding(d, nsh_family_of(f));
     if (needs(d->desired, AF_INET) && doctor_sysctl(d, forwarding_keys[NSH_V4]) == 1)
         look_at_devices(d);

@@ -11,6 +11,7 @@
  */
 #include "reconcile-internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "resolve.h"
@@ -57,14 +58,32 @@ void reconcile_device_event(
 
 /* ---- telling ---- */
 
+/* Forwarding is on for the sake of others, and nothing is kept from an interface by another name.
+ */
+static bool is_open(const struct nsh_reconciler *r, const struct nsh_chain *c)
+{
+    int f = nsh_family_index(c->family), value;
+
+    if (c->kind != NSH_POLICY_SHARE || c->came || r->desired->lacks[f])
+        return false;
+    if (r->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE)
+        return reconcile_forwarding_value(r, f, &value) == 0 && value != 0;
+    return r->desired->forwarding[f];
+}
+
 /* What is new of one family's share in a policy: 0: nothing. */
 static int look_at(struct nsh_reconciler *r, size_t lead, char *why, size_t size)
 {
     const struct nsh_chain *c = &r->desired->chains[lead];
     bool known = reconcile_lack(r, lead) != NULL, open = nsh_desired_is_open(r->desired, c->when);
     const char *lack = open ? nsh_desired_lack(r->desired, c, why, size) : NULL;
-    bool news = nsh_notes_set_reason(r->notes, NSH_OBJECT_ABSENT + lead, lack) > 0;
+    bool news;
 
+    if (lack && is_open(r, c))
+        snprintf(why + strlen(why), size - strlen(why),
+                "; forwarding is on for others: if the name is wrong, what it should be has no "
+                "filter");
+    news = nsh_notes_set_reason(r->notes, NSH_OBJECT_ABSENT + lead, lack) > 0;
     if (lack)
         return news ? NSH_REPORT_PENDING : 0;
     return known && open ? NSH_REPORT_CHANGED : 0;
@@ -73,7 +92,7 @@ static int look_at(struct nsh_reconciler *r, size_t lead, char *why, size_t size
 /* The chains from `first` to before `end` are those of a policy. */
 static void tell_policy(struct nsh_reconciler *r, size_t first, size_t end)
 {
-    char why[NSH_FAMILIES][NSH_LACK_TEXT] = {"", ""};
+    char why[NSH_FAMILIES][NSH_LACK_TEXT + 128] = {"", ""};
     size_t leads[NSH_FAMILIES] = {SIZE_MAX, SIZE_MAX};
     int told[NSH_FAMILIES] = {0};
     bool both;
@@ -136,11 +155,18 @@ int reconcile_devices(struct nsh_reconciler *r)
 
 /* ---- a new configuration ---- */
 
+static bool has_all(const struct nsh_device_list *list, const struct nsh_device_list *of)
+{
+    for (uint32_t i = 0; i < of->n; i++)
+        if (!nsh_device_list_has(list, of->items[i]))
+            return false;
+    return true;
+}
+
+/* In whatever order. */
 static bool same_side(const struct nsh_device_list *a, const struct nsh_device_list *b)
 {
-    if (!a || !b)
-        return a == b;
-    return a->n == b->n && memcmp(a->items, b->items, a->n * sizeof(*a->items)) == 0;
+    return a && b ? has_all(a, b) && has_all(b, a) : a == b;
 }
 
 bool reconcile_came_before(const struct nsh_chain *before, const struct nsh_chain *now)

@@ -127,6 +127,11 @@ static void report_key(struct nsh_reconciler *r, const char *key, enum nsh_repor
             key_name(key, name, sizeof name), &args);
 }
 
+int reconcile_forwarding_value(const struct nsh_reconciler *r, int f, int *ret)
+{
+    return r->fib->ops->sysctl_get(r->fib, forwarding_keys[f], ret);
+}
+
 /* ---- on ---- */
 
 /* Interfaces whose accept_ra is to be raised: noted down first, then written. */

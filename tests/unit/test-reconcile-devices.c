@@ -114,6 +114,23 @@ static void test_one_that_goes_and_comes_flaps_nothing(void **state)
     rw_free(w);
 }
 
+static void test_the_order_of_names_is_nothing(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, SHARE("eth1", "[eth0, eth7]"));
+    somebody(w, "ip link del eth0");
+    run(w);
+    forget(w);
+    reload(w, SHARE("eth1", "[eth7, eth0]"));
+    assert_null(strstr(w->log, "sysctl"));
+    assert_int_equal(sysctl_value(w, V4), 1);
+    reload(w, SHARE("eth1", "[eth7, eth8]"));
+    assert_int_equal(sysctl_value(w, V4), 0);
+    rw_free(w);
+}
+
 static void test_a_restart_meanwhile_flaps_nothing(void **state)
 {
     struct world *w = world_with_state();
@@ -153,6 +170,15 @@ static void test_a_slip_in_a_reload_gives_forwarding_back(void **state)
     rw_free(w);
 }
 
+/* It is not said of what has its filter. */
+static void assert_not_open(struct world *w)
+{
+    char reason[256];
+
+    state_of(w, "share", "home", reason, sizeof(reason), NULL);
+    assert_null(strstr(reason, "for others"));
+}
+
 static void test_what_others_need_stays(void **state)
 {
     struct world *w = world_with_state();
@@ -160,8 +186,20 @@ static void test_what_others_need_stays(void **state)
     (void)state;
     start(w, SHARE("eth11", "eth0") OUT("eth0"));
     assert_int_equal(sysctl_value(w, V4), 1);
-    assert_pending(w, "share", "home", "no interface eth11");
+    assert_pending(w, "share", "home", "no interface eth11; forwarding is on for others");
+    assert_non_null(strstr(the_told(w, NSH_REPORT_PENDING, "share", "home")->detail, "for others"));
     assert_state(w, "masquerade", "out", NSH_OBJECT_HELD);
+    reload(w, SHARE("eth11", "eth0"));
+    assert_pending(w, "share", "home", "no interface eth11");
+    assert_not_open(w);
+    rw_free(w);
+
+    w = world_with_state();
+    start(w, SHARE("eth1", "eth0") OUT("eth0"));
+    somebody(w, "ip link del eth1");
+    run(w);
+    assert_pending(w, "share", "home", "no interface eth1");
+    assert_not_open(w);
     rw_free(w);
 
     w = world_with_state();
@@ -310,6 +348,7 @@ int main(void)
             rw_test(test_a_name_that_is_nobodys_opens_nothing),
             rw_test(test_other_kinds_too),
             rw_test(test_one_that_goes_and_comes_flaps_nothing),
+            rw_test(test_the_order_of_names_is_nothing),
             rw_test(test_a_restart_meanwhile_flaps_nothing),
             rw_test(test_a_slip_in_a_reload_gives_forwarding_back),
             rw_test(test_what_others_need_stays),

@@ -261,6 +261,7 @@ static void test_forwarding(void **state)
     static const char share[] = "share: [{name: a, lan: eth0, wan: eth1, family: ipv4}]\n";
     static const char leave[] = "settings: {forwarding: leave}\n"
                                 "share: [{name: a, lan: eth0, wan: eth1, family: ipv4}]\n";
+    static const char absent[] = "share: [{name: a, lan: eth0, wan: ppp7, family: ipv4}]\n";
     static const struct {
         const char *state, *reason, *part;
     } cases[] = {
@@ -298,6 +299,16 @@ static void test_forwarding(void **state)
         assert_finds(&m, doctor_forwarding, cases[i].part);
         json_decref(m.d.status);
     }
+
+    /* Of an interface that has gone the daemon knows, and wants it all the same. */
+    m.d.status = json_pack("{s:[]}", "objects");
+    take(&m, absent);
+    assert_well(&m, doctor_forwarding);
+    json_decref(m.d.status);
+    m.d.status = json_pack("{s:[{s:s, s:s, s:s, s:s}]}", "objects", "kind", "forwarding", "name",
+            "ipv4", "state", "wrong", "reason", cases[0].reason);
+    assert_finds(&m, doctor_forwarding, cases[0].part);
+    json_decref(m.d.status);
     end(&m);
 }
 
