@@ -66,17 +66,12 @@ static void print_wanted_chains(struct planner *p, const struct nsh_firewall_pla
     }
 }
 
-/* The daemon has put them up, and switched forwarding on if what they are for was there. */
-static void note_standing(
+static void note_altered(
         struct planner *p, const struct nsh_firewall_plan *plan, int family, enum nsh_table table)
 {
-    for (size_t i = 0; i < p->desired->n_chains; i++) {
-        const struct nsh_chain *c = &p->desired->chains[i];
-
-        if (c->family == family && c->table == table && c->absent && !c->standby &&
-                !nsh_firewall_plan_touches(plan, i))
-            p->stays[nsh_family_index(family)] = true;
-    }
+    for (size_t i = 0; i < p->desired->n_chains; i++)
+        if (p->desired->chains[i].family == family && p->desired->chains[i].table == table)
+            p->altered[i] = nsh_firewall_plan_touches(plan, i);
 }
 
 /* As who looks with the firewall's own tool sees it: "nat_postrouting" and "nat-web" in nftables.
@@ -160,7 +155,7 @@ static int plan_table(
     if (q < 0)
         return q;
     if (phase == NSH_PHASE_UP)
-        note_standing(p, plan, family, table);
+        note_altered(p, plan, family, table);
     if (phase == NSH_PHASE_UP)
         print_wanted_chains(p, plan);
     else

@@ -61,7 +61,8 @@ int plan_judge(struct planner *p)
     int q = 0;
 
     p->reasons = calloc(p->desired->n_gates + 1, sizeof *p->reasons);
-    if (!p->reasons)
+    p->altered = calloc(p->desired->n_chains + 1, sizeof *p->altered);
+    if (!p->reasons || !p->altered)
         return -ENOMEM;
     if (p->held)
         open_gates(p->desired);
@@ -94,6 +95,28 @@ static void plan_accept_ra(void *userdata, const char *name)
         plan_line(p, "~ accept-ra %s: 2", name);
 }
 
+/* All of the policy and family that the chain belongs to stands as the file has it. */
+static bool stands_whole(const struct planner *p, const struct nsh_chain *c)
+{
+    for (size_t i = 0; i < p->desired->n_chains; i++)
+        if (p->altered[i] && p->desired->chains[i].family == c->family &&
+                strcmp(p->desired->chains[i].policy, c->policy) == 0)
+            return false;
+    return true;
+}
+
+/* The daemon has put it up, switched forwarding on for it, and only its interface went away. */
+static bool stays_forwarding(const struct planner *p, int family)
+{
+    for (size_t i = 0; i < p->desired->n_chains; i++) {
+        const struct nsh_chain *c = &p->desired->chains[i];
+
+        if (c->family == family && c->absent && !c->standby && stands_whole(p, c))
+            return true;
+    }
+    return false;
+}
+
 static void plan_forwarding(struct planner *p)
 {
     static const char *const keys[] = {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"};
@@ -116,8 +139,9 @@ static void plan_forwarding(struct planner *p)
     for (size_t i = 0; i < n; i++) {
         int f = strcmp(before[i].key, keys[NSH_V4]) == 0 ? NSH_V4 : NSH_V6;
 
-        if (!p->desired->forwarding[f] && !p->stays[f] && strcmp(before[i].key, keys[f]) == 0 &&
-                p->fib->ops->sysctl_get(p->fib, keys[f], &value) == 0 && value == before[i].ours)
+        if (!p->desired->forwarding[f] && strcmp(before[i].key, keys[f]) == 0 &&
+                p->fib->ops->sysctl_get(p->fib, keys[f], &value) == 0 && value == before[i].ours &&
+                !stays_forwarding(p, nsh_family_of(f)))
             plan_line(p, "- forwarding %s", plan_family(nsh_family_of(f)));
     }
 }
@@ -264,6 +288,7 @@ int nsh_command_plan(const struct nsh_options *o)
     for (size_t i = 0; i < NSH_ARRAY_SIZE(p.before); i++)
         nsh_loaded_done(&p.before[i]);
     free(p.reasons);
+    free(p.altered);
     nsh_fib_free(p.fib);
     nsh_state_free(p.state);
     nsh_loaded_done(&loaded);

@@ -30,7 +30,7 @@ struct planner {
     struct nsh_loaded before[2];
     bool on_trial;
     size_t changes;
-    bool stays[NSH_FAMILIES]; /* forwarding, for what stands and has only lost its interface */
+    bool *altered;                    /* each chain, with which something is to be done */
     char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */
 };
 

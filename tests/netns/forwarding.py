@@ -274,6 +274,9 @@ def _():
         equal(both(w), ("1", "1"), "forwarding after a restart")
         check("switched" not in d.log_text(mark), "it was switched:\n" + d.log_text(mark))
         # But what another file says has never been there.
+        d.write(SHARE % "eth77")
+        plan = d.plan().stdout
+        check("- forwarding ipv4" in plan and "- forwarding ipv6" in plan, "what plan says:\n" + plan)
         d.reload(SHARE % "eth77")
         equal((both(w), from_outside(w)), (("0", "0"), (None, None)), "after a slip in a reload")
         d.stop()
