@@ -114,8 +114,9 @@ static ssize_t receive(void *buf, size_t size, int flags)
     left.size -= n;
     set_seq(buf, n);
     if (size >= BUFFER_MARKED) {
-        marked = (uint8_t *)buf + n;
-        n_marked = size - n;
+        /* libmnl reads up to where the next message would begin; the buffers have room for that. */
+        marked = (uint8_t *)buf + NLMSG_ALIGN(n);
+        n_marked = size - NLMSG_ALIGN(n);
         ASAN_POISON_MEMORY_REGION(marked, n_marked);
     }
     return (ssize_t)n;
