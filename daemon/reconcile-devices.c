@@ -52,7 +52,8 @@ void reconcile_device_event(
 
     if (!d->devices_known || !(e->type == NSH_FIB_LINK ? moved(d, e) : may_have_switched(d, e)))
         return;
-    r->devices_dirty = true;
+    nsh_desired_mark_device(d, e->ifindex, e->type == NSH_FIB_LINK ? e->name : "");
+    reconcile_mark_devices(r, DEVICES_MARKED);
     reconcile_set_trigger(r, e->sender, text);
 }
 
@@ -136,7 +137,14 @@ static void tell_all(struct nsh_reconciler *r)
 int reconcile_devices(struct nsh_reconciler *r)
 {
     bool lacked = r->desired->lacks[NSH_V6], changed = false;
-    int q = r->devices_dirty ? nsh_desired_resolve_devices(r->fib, r->desired, &changed) : 1;
+    int q = 0;
+
+    if (r->devices_dirty == DEVICES_CLEAN)
+        return 0;
+    if (r->devices_dirty == DEVICES_ALL)
+        q = nsh_desired_resolve_devices(r->fib, r->desired, &changed);
+    else if (r->devices_dirty == DEVICES_MARKED)
+        q = nsh_desired_resolve_marked(r->fib, r->desired, &changed);
 
     if (changed) {
         nsh_desired_settle(r->desired);
@@ -144,9 +152,9 @@ int reconcile_devices(struct nsh_reconciler *r)
         r->forwarding_dirty = true;
         memset(r->tidy, 0, sizeof r->tidy);
     }
-    if (q != 0)
-        return q < 0 ? q : 0;
-    r->devices_dirty = false;
+    if (q < 0)
+        return q;
+    r->devices_dirty = DEVICES_CLEAN;
     if (lacked != r->desired->lacks[NSH_V6])
         r->firewall_dirty[NSH_V6] = r->unwanted_dirty = true;
     tell_all(r);

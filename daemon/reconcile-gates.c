@@ -200,7 +200,8 @@ static void touch_chains(struct nsh_reconciler *r, nsh_gate_id gate, struct gate
         return;
     nsh_desired_settle(r->desired);
     reconcile_settle_chains(r);
-    r->forwarding_dirty = r->unwanted_dirty = r->drops_dirty = r->devices_dirty = true;
+    r->forwarding_dirty = r->unwanted_dirty = r->drops_dirty = true;
+    reconcile_mark_devices(r, DEVICES_TELL);
 }
 
 static bool names_chain(const struct nsh_desired *d, nsh_gate_id gate)

@@ -69,7 +69,7 @@ struct nsh_reconciler {
     char new_links[NEW_LINKS_MAX][IFNAMSIZ]; /* came since */
     size_t n_new_links;                      /* more than fit: all of them */
     bool links_dirty;
-    bool devices_dirty;           /* the interfaces of policies are to be looked for */
+    enum device_mark devices_dirty;
     bool gates_dirty;             /* conditions are to be judged */
     bool gates_marked;            /* one of these is */
     struct gate_mark *gate_marks; /* one for each gate */
@@ -159,6 +159,12 @@ static inline uint64_t reconcile_now(const struct nsh_reconciler *r)
     return r->hooks.now(r->hooks.userdata);
 }
 void reconcile_retry_at(struct nsh_reconciler *r, uint64_t when);
+
+static inline void reconcile_mark_devices(struct nsh_reconciler *r, enum device_mark scope)
+{
+    if (scope > r->devices_dirty)
+        r->devices_dirty = scope;
+}
 
 static inline void reconcile_mark_routes(struct nsh_reconciler *r, enum route_mark scope)
 {

@@ -31,7 +31,7 @@ void reconcile_mark_everything(struct nsh_reconciler *r)
 {
     r->links_dirty = true;
     r->gates_dirty = true;
-    r->devices_dirty = true;
+    r->devices_dirty = DEVICES_ALL;
     r->forwarding_dirty = true;
     r->unwanted_dirty = true;
     r->rules_dirty = true;

@@ -69,6 +69,9 @@ struct tally {
 /* While somebody else has the xtables lock it is asked for again after that. */
 #define LOCK_RETRY_USEC 50000ULL
 
+/* Of the interfaces of policies: what they lack is to be told; those marked, or all, looked for. */
+enum device_mark { DEVICES_CLEAN, DEVICES_TELL, DEVICES_MARKED, DEVICES_ALL };
+
 enum filter_look { FILTER_UNSEEN, FILTER_LACKS, FILTER_STANDS };
 
 enum route_mark { ROUTES_CLEAN, ROUTES_KEYS, ROUTES_OURS, ROUTES_ALL };

@@ -243,9 +243,10 @@ static bool firewall_due(const struct nsh_reconciler *r, uint64_t now)
 bool nsh_reconciler_complete(const struct nsh_reconciler *r)
 {
     return r->desired && r->routes_dirty == ROUTES_CLEAN && !r->links_dirty && !r->rules_dirty &&
-           r->job.phase == JOB_NONE && !r->gates_dirty && !r->gates_marked && !r->devices_dirty &&
-           !r->learned_dirty && !r->unwanted_dirty && !r->drops_dirty && !r->guests_dirty &&
-           !firewall_due(r, reconcile_now(r)) && !r->sets_urgent && r->lock_since == 0;
+           r->job.phase == JOB_NONE && !r->gates_dirty && !r->gates_marked &&
+           r->devices_dirty == DEVICES_CLEAN && !r->learned_dirty && !r->unwanted_dirty &&
+           !r->drops_dirty && !r->guests_dirty && !firewall_due(r, reconcile_now(r)) &&
+           !r->sets_urgent && r->lock_since == 0;
 }
 
 bool nsh_reconciler_is_locked_out(const struct nsh_reconciler *r)
@@ -445,7 +446,8 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r)
         return true;
     return r->routes_dirty != ROUTES_CLEAN || r->job.phase != JOB_NONE || r->links_dirty ||
            r->drops_dirty || r->ahead_dirty || r->rules_dirty || r->forwarding_dirty ||
-           r->gates_dirty || r->gates_marked || r->devices_dirty || r->learned_dirty;
+           r->gates_dirty || r->gates_marked || r->devices_dirty != DEVICES_CLEAN ||
+           r->learned_dirty;
 }
 
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r)

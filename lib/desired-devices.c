@@ -71,6 +71,17 @@ struct nsh_device *nsh_desired_device(const struct nsh_desired *d, const char *n
                             : NULL;
 }
 
+void nsh_desired_mark_device(const struct nsh_desired *d, uint32_t ifindex, const char *name)
+{
+    struct nsh_device *named = name[0] ? nsh_desired_device(d, name) : NULL;
+
+    if (named)
+        named->marked = true;
+    for (size_t i = 0; i < d->n_devices; i++)
+        if (d->devices[i].ifindex == ifindex)
+            d->devices[i].marked = true;
+}
+
 /* Of one side: NULL if something of it is there; else an interface without IPv6, or the first. */
 static const struct nsh_device *missing(
         const struct nsh_desired *d, const struct nsh_device_list *side, int family)

@@ -39,6 +39,7 @@ struct nsh_device {
     char name[IFNAMSIZ];
     uint32_t ifindex;  /* changes: 0: it is not there */
     bool without_ipv6; /* changes: IPv6 is switched off on it */
+    bool marked;       /* changes: an event was about it */
 };
 
 struct nsh_desired {
@@ -102,6 +103,8 @@ const char *nsh_desired_unplaced(
 int nsh_desired_list_devices(struct nsh_desired *d);
 /* NULL: no policy names it. */
 struct nsh_device *nsh_desired_device(const struct nsh_desired *d, const char *name);
+/* Those of this number or name are to be looked for. */
+void nsh_desired_mark_device(const struct nsh_desired *d, uint32_t ifindex, const char *name);
 /* Longest reason, with its NUL. */
 #define NSH_LACK_TEXT 192
 /*

@@ -113,23 +113,47 @@ static bool any_ipv6_policy(const struct nsh_desired *d)
     return false;
 }
 
+/* What is found stays found, whatever becomes of the next: it would not be told again. */
+static int update_device(struct nsh_fib *fib, struct nsh_device *one, bool ipv6, bool *ret_changed)
+{
+    uint32_t ifindex = 0;
+    bool without;
+    int q = resolve_device(fib, one, &ifindex);
+
+    if (q < 0)
+        return q;
+    without = ipv6 && ifindex != 0 && is_without_ipv6(fib, one->name);
+    *ret_changed = *ret_changed || ifindex != one->ifindex || without != one->without_ipv6;
+    one->ifindex = ifindex;
+    one->without_ipv6 = without;
+    one->marked = false;
+    return 0;
+}
+
+int nsh_desired_resolve_marked(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed)
+{
+    bool ipv6 = any_ipv6_policy(d);
+
+    *ret_changed = false;
+    for (size_t i = 0; i < d->n_devices; i++) {
+        int q = d->devices[i].marked ? update_device(fib, &d->devices[i], ipv6, ret_changed) : 0;
+
+        if (q < 0)
+            return q;
+    }
+    return 0;
+}
+
 int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed)
 {
     bool ipv6 = any_ipv6_policy(d), lacks = ipv6 && has_no_ipv6(fib);
 
     *ret_changed = !d->devices_known || lacks != d->lacks[NSH_V6];
     for (size_t i = 0; i < d->n_devices; i++) {
-        struct nsh_device *one = &d->devices[i];
-        uint32_t ifindex = 0;
-        bool without;
-        int q = resolve_device(fib, one, &ifindex);
+        int q = update_device(fib, &d->devices[i], ipv6, ret_changed);
 
         if (q < 0)
-            return q; /* what was found so far counts: it is not found again */
-        without = ipv6 && ifindex != 0 && is_without_ipv6(fib, one->name);
-        *ret_changed = *ret_changed || ifindex != one->ifindex || without != one->without_ipv6;
-        one->ifindex = ifindex;
-        one->without_ipv6 = without;
+            return q;
     }
     d->lacks[NSH_V6] = lacks;
     d->devices_known = true;

@@ -19,6 +19,8 @@ int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *r
  * *ret_changed then tells of those that were found before.
  */
 int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
+/* Of those alone that are marked; they are no longer. */
+int nsh_desired_resolve_marked(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /*
  * The way to a gateway, as the kernel looks for it: in the table of the route's VRF ("": none) if
  * it is on the link there, else where everything is looked for.

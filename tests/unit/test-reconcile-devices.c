@@ -211,6 +211,22 @@ static void test_what_others_need_stays(void **state)
     rw_free(w);
 }
 
+/* An event costs no look at those that it is not about. */
+static void test_only_the_one_is_asked_for(void **state)
+{
+    struct world *w = world_with_state();
+    size_t before;
+
+    (void)state;
+    start(w, SHARE("[eth11, eth12, eth13, eth14, eth15]", "ppp0") OUT("[ppp1, ppp2, ppp3, ppp4]"));
+    before = nsh_fib_fake_counts(w->kernel)->calls[NSH_FIB_FAKE_LINK_INDEX];
+    somebody(w, "ip link add eth11");
+    run(w);
+    assert_in_range(nsh_fib_fake_counts(w->kernel)->calls[NSH_FIB_FAKE_LINK_INDEX] - before, 1, 4);
+    assert_pending(w, "share", "home", "no interface ppp0");
+    rw_free(w);
+}
+
 /* What was found before the kernel failed to answer for the next one is not lost. */
 static void test_an_answer_that_fails(void **state)
 {
@@ -352,6 +368,7 @@ int main(void)
             rw_test(test_a_restart_meanwhile_flaps_nothing),
             rw_test(test_a_slip_in_a_reload_gives_forwarding_back),
             rw_test(test_what_others_need_stays),
+            rw_test(test_only_the_one_is_asked_for),
             rw_test(test_an_answer_that_fails),
             rw_test(test_one_of_each_side_is_enough),
             rw_test(test_a_condition_comes_first),
