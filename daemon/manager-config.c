@@ -174,14 +174,21 @@ static char *first_error(const struct nsh_loaded *l)
     return strdup(strerror(-l->error));
 }
 
-/* Of the file on disk: what `status` says until one is taken. */
+/* What `status` says until the file is taken. */
+void manager_set_refusal(struct manager *m, char *why)
+{
+    m->refused_at = why ? nsh_realtime() : 0;
+    free(m->refused);
+    m->refused = why;
+}
+
 static void note_verdict(struct manager *m, const struct nsh_loaded *l)
 {
     if (l->what != NSH_LOAD_FILE)
         return;
-    m->refused_at = l->error == 0 ? 0 : nsh_realtime();
-    free(m->refused);
-    m->refused = l->error == 0 ? NULL : first_error(l);
+    manager_set_refusal(m, l->error == 0 ? NULL : first_error(l));
+    if (l->error < 0) /* there may be no memory for why */
+        m->refused_at = nsh_realtime();
 }
 
 void manager_loaded(void *userdata, struct nsh_loaded *l)
@@ -232,6 +239,8 @@ int manager_begin_load(struct manager *m, const struct nsh_load_request *request
     notify_reloading();
     int q = nsh_loader_start(m->loader, request);
     if (q < 0) {
+        if (request->what == NSH_LOAD_FILE)
+            manager_set_refusal(m, strdup(strerror(-q)));
         manager_report(m, NSH_REPORT_RELOAD_BAD, strerror(-q));
         reply_all(&m->loading_replies, false, strerror(-q));
         manager_notify(m, m->applying ? "" : "READY=1\n");

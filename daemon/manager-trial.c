@@ -240,6 +240,11 @@ void manager_confirm(void *userdata, struct nsh_control_reply *reply)
         return;
     }
     manager_trial_end(m, "it was confirmed");
+    m->applying_tried = false; /* what takes its place from now on does not undo it */
+    /* The file on disk is what runs, unless it was read once more since, and refused. */
+    if (m->trial_file && strcmp(m->trial_file, m->options->config) == 0 &&
+            m->refused_at <= m->taken_at)
+        manager_set_refusal(m, NULL);
     manager_report_of(m, NSH_REPORT_CONFIRMED, m->trial_file, NULL);
     manager_notify(m, "");
     nsh_control_reply_reload(reply, true, "");

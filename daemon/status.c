@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cleanup.h"
+#include "diag.h"
 #include "text.h"
 #include "version.h"
 
@@ -54,12 +56,17 @@ const char *nsh_status_counts(const struct nsh_reconciler *r, char *buf, size_t 
 static const char *refusal(const struct nsh_status *s, char *buf, size_t size)
 {
     char taken[NSH_CLOCK_TEXT], refused[NSH_CLOCK_TEXT];
+    const char *why = s->refused ? s->refused : "out of memory";
+    size_t n;
 
     buf[0] = '\0';
-    if (s->refused_at != 0)
-        snprintf(buf, size, "running the configuration of %s; the reload of %s was refused: %s",
-                nsh_clock_format(s->taken_at, taken), nsh_clock_format(s->refused_at, refused),
-                s->refused ? s->refused : "out of memory");
+    if (s->refused_at == 0)
+        return buf;
+    n = (size_t)snprintf(buf, size,
+            "running the configuration of %s; the reload of %s was refused: ",
+            nsh_clock_format(s->taken_at, taken), nsh_clock_format(s->refused_at, refused));
+    if (n < size)
+        nsh_printable(why, strlen(why), buf + n, size - n);
     return buf;
 }
 
@@ -69,16 +76,19 @@ const char *nsh_status_line(const struct nsh_status *s, char *buf, size_t size)
     uint64_t at;
     const char *repair = nsh_reconciler_last_repair(s->reconciler, &at);
     time_t when = time(NULL) - (time_t)((s->now - at) / 1000000);
+    nsh_autofree char *line = NULL;
     struct tm tm;
 
     nsh_status_counts(s->reconciler, counts, sizeof counts);
     if (repair && localtime_r(&when, &tm))
         strftime(clock, sizeof clock, "%H:%M:%S", &tm);
     refusal(s, refused, sizeof refused);
-    snprintf(buf, size, "%s%s%s%s%s%s%s%s%s", s->problem ? s->problem : "", s->problem ? "; " : "",
-            refused, refused[0] ? "; " : "", counts, repair ? "; last repair " : "", clock,
-            repair ? ": " : "", repair ? repair : "");
-    return buf;
+    if (asprintf(&line, "%s%s%s%s%s%s%s%s%s", s->problem ? s->problem : "", s->problem ? "; " : "",
+                refused, refused[0] ? "; " : "", counts, repair ? "; last repair " : "", clock,
+                repair ? ": " : "", repair ? repair : "") < 0)
+        line = NULL;
+    /* systemd ignores a line that ends within a character. */
+    return nsh_printable(line ? line : counts, strlen(line ? line : counts), buf, size);
 }
 
 struct lister {

@@ -19,6 +19,7 @@ from tap import case, check, contains, equal, main
 from topology import BASIC, BASIC_ROUTE, FAR4, WAN4, Lan, Router
 from traffic import UdpStream
 
+AT = r"(?:\d{4}-\d\d-\d\d )?\d\d:\d\d"  # with the date, once midnight is past
 HEAD = "version: 1\nsettings: {resync: 1h}\n"
 
 
@@ -112,9 +113,17 @@ routs: []
         equal(w.router.snapshot(), before, "the kernel")
         d.wait_log("routs")
         for text in (d.status_text(), d.status()["reload_refused"], d.cli("status").stdout):
-            check(re.search(r"running the configuration of \d\d:\d\d; the reload of \d\d:\d\d was "
-                            r"refused: %s:\d+: " % re.escape(d.config), text), text)
+            check(re.search(r"running the configuration of %s; the reload of %s was refused: %s:\d+: "
+                            % (AT, AT, re.escape(d.config)), text), text)
         equal(d.status()["state"], "degraded", "the file is not what runs")
+        # Too long, it is cut between two characters.
+        for name in "é" * 120, "a" + "é" * 120:
+            bad = d.write("form: 1\n", "netshared.d/%s.yaml" % name)
+            d.reload(BASIC, check=False)
+            wait_until(lambda n=name: "/" + n[:20] in d.status_text(), "STATUS= of " + name)
+            check(re.search("é\\.\\.\\.;", d.status_text()), d.status_text())
+            contains(d.status()["reload_refused"], name, "the whole of it")
+            os.unlink(bad)
         d.reload(BASIC)
         wait_until(lambda: "refused" not in d.status_text(), "STATUS= after a good one")
         equal((d.status()["state"], "reload_refused" in d.status()), ("running", False), "then")
