@@ -202,8 +202,8 @@ static bool is_ping_answered(struct explain *e)
         return true;
     snprintf(fix, sizeof fix, "sysctl -w %s=0", key);
     explain_say(e, "%s is %d.", key, value);
-    explain_stop(
-            e, fix, "this machine does not answer %sping (%s)", all ? "a broadcast " : "", key);
+    explain_stop(e, fix, "this machine does not answer %sping (%s)",
+            all && !six ? "a broadcast " : "", key);
     return false;
 }
 

@@ -340,6 +340,10 @@ def _():
         # What is for all of a link, or for who joined it, is not forwarded.
         for target, what in (("10.0.0.255", "a broadcast address"), ("224.0.0.251", "multicast")):
             contains(words(said(d, CLIENT4, target)), what, "the steps")
+        w.router.sysctl("net.ipv6.icmp.echo_ignore_all", 1)
+        contains(said(d, CLIENT6, "2001:db8:a::", "--in", "eth0")["reason"],
+                 "does not answer ping (net/ipv6/icmp/echo_ignore_all)", "the reason")
+        w.router.sysctl("net.ipv6.icmp.echo_ignore_all", 0)
         equal(stops(said(d, "127.0.0.1", SERVER4, "--in", "eth0")), "arrival", "a loopback source")
         for kind in ("blackhole", "unreachable", "prohibit"):
             d.reload("version: 1\nroutes:\n  - {to: 198.51.100.0/24, type: %s}\n"
