@@ -54,11 +54,6 @@ static void tell(struct absent *a, const struct nsh_policy *p, const char *name,
             all ? "is pending" : "does nothing for it");
 }
 
-static bool is_pattern(const char *name)
-{
-    return *name == '\0' || name[strlen(name) - 1] == '+';
-}
-
 /* By its very name: a packet rule knows no alternative ones. */
 static bool is_there(const char *name)
 {
@@ -71,7 +66,7 @@ static bool is_there(const char *name)
 static bool any_is_there(const struct nsh_device_list *list)
 {
     for (uint32_t i = 0; i < list->n; i++)
-        if (is_pattern(list->items[i]) || is_there(list->items[i]))
+        if (nsh_device_is_pattern(list->items[i]) || is_there(list->items[i]))
             return true;
     return false;
 }
@@ -84,7 +79,7 @@ static void look_for(struct absent *a, const struct nsh_policy *p,
     for (uint32_t i = 0; i < list->n; i++) {
         const char *name = list->items[i];
 
-        if (!is_pattern(name) && !is_there(name) && !was_told(a, name))
+        if (!nsh_device_is_pattern(name) && !is_there(name) && !was_told(a, name))
             tell(a, p, name, other, !any_is_there(list));
     }
 }

@@ -68,8 +68,8 @@ static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate
     const struct nsh_survey_link *l = nsh_survey_link(&n->d->survey, name);
     char fix[256], word[64];
 
-    if (*name == '\0' || name[strlen(name) - 1] == '+' || (l && l->up) ||
-            !nsh_desired_is_open(n->d->desired, when) || was_told(n, name))
+    if (nsh_device_is_pattern(name) || (l && l->up) || !nsh_desired_is_open(n->d->desired, when) ||
+            was_told(n, name))
         return;
     if (!l) {
         doctor_find(n->d, at, other_name(&n->d->survey, name, taken, fix, sizeof fix),

@@ -160,18 +160,14 @@ static void advise_map_side(struct nsh_loader *l, const struct nsh_network_map *
             "'dev' is the interface outside: was the 'wan' meant?", text);
 }
 
-static bool names_many(const char *device)
-{
-    return device[0] != '\0' && device[strlen(device) - 1] == '+';
-}
-
 /* Packets that go back by the device they came from are not told apart. */
 static void advise_isolate(struct nsh_loader *l, const struct nsh_share *s)
 {
     char text[160];
 
     /* Of a name that is wrong nothing is there. */
-    if (!s->isolate || s->policy.disabled || s->lan.n != 1 || names_many(s->lan.items[0]))
+    if (!s->isolate || s->policy.disabled || s->lan.n != 1 ||
+            nsh_device_is_pattern(s->lan.items[0]))
         return;
     (void)snprintf(text, sizeof(text), "'%s' has one 'lan', and nothing to isolate it from",
             s->policy.name);

@@ -393,6 +393,11 @@ int nsh_config_load_archive(int fd, struct nsh_diags *diags, struct nsh_config *
     return 0;
 }
 
+bool nsh_device_is_pattern(const char *name)
+{
+    return *name == '\0' || name[strlen(name) - 1] == '+';
+}
+
 bool nsh_device_list_has(const struct nsh_device_list *list, const char *name)
 {
     for (uint32_t i = 0; i < list->n; i++)

@@ -71,6 +71,8 @@ struct nsh_device_list {
     uint32_t n;
 };
 
+/* Whether the name stands for any that begins so, or for all. */
+bool nsh_device_is_pattern(const char *name);
 /* By its very name. */
 bool nsh_device_list_has(const struct nsh_device_list *list, const char *name);
 

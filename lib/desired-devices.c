@@ -11,11 +11,6 @@
 
 #include "desired.h"
 
-static bool is_pattern(const char *name)
-{
-    return *name == '\0' || name[strlen(name) - 1] == '+';
-}
-
 static int compare(const void *a, const void *b)
 {
     const struct nsh_device *x = a, *y = b;
@@ -56,7 +51,7 @@ int nsh_desired_list_devices(struct nsh_desired *d)
     for (size_t i = 0; i < d->n_chains; i++)
         for (size_t s = 0; s < NSH_CHAIN_SIDES && d->chains[i].sides[s]; s++)
             for (uint32_t k = 0; k < d->chains[i].sides[s]->n; k++)
-                if (!is_pattern(d->chains[i].sides[s]->items[k]))
+                if (!nsh_device_is_pattern(d->chains[i].sides[s]->items[k]))
                     memcpy(d->devices[n++].name, d->chains[i].sides[s]->items[k], IFNAMSIZ);
     d->n_devices = unite(d->devices, n);
     return 0;

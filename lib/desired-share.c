@@ -10,17 +10,12 @@
 #include "desired-build.h"
 #include "intern.h"
 
-/* A name that ends in '+' stands for several devices, and what is between them is isolated too. */
-static bool is_one_device(const char *name)
-{
-    return name[strlen(name) - 1] != '+';
-}
-
 static void between_lans(struct nsh_builder *b, const struct nsh_share *s)
 {
     for (uint32_t i = 0; i < s->lan.n; i++)
         for (uint32_t k = 0; k < s->lan.n; k++) {
-            bool drop = s->isolate && !(i == k && is_one_device(s->lan.items[i]));
+            /* What is between those of a pattern is isolated too. */
+            bool drop = s->isolate && !(i == k && !nsh_device_is_pattern(s->lan.items[i]));
             struct nsh_packet_rule *r =
                     nsh_build_rule(b, drop ? NSH_PACKET_DROP : NSH_PACKET_ACCEPT);
 
