@@ -21,7 +21,9 @@ struct chain {
     struct nftnl_rule **rules;
     size_t n, max;
     bool cut;
-    size_t *left; /* rules that may be read yet */
+    bool unknown;      /* among them is one that says nothing to us, */
+    size_t unknown_at; /* the first of which stands before this one */
+    size_t *left;      /* rules that may be read yet */
 };
 
 struct nsh_nft_judge {
@@ -110,8 +112,12 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
     }
     if (!rule || c->n == c->max)
         return -ENOMEM;
-    if (nftnl_rule_nlmsg_parse(answer, rule) < 0)
-        return 0; /* of a newer nftables: nothing is known of it but that it is there */
+    if (nftnl_rule_nlmsg_parse(answer, rule) < 0) {
+        /* Of a newer nftables: nothing is known of it but that it is there. */
+        c->unknown_at = c->unknown ? c->unknown_at : c->n;
+        c->unknown = true;
+        return 0;
+    }
     c->rules[c->n++] = NSH_TAKE_PTR(rule);
     return 0;
 }
@@ -230,25 +236,34 @@ static enum nsh_nft_verdict with_return(
     return returns && j->mood != NSH_MOOD_BELIEVES && rest == other ? NSH_NFT_CONTINUE : rest;
 }
 
+/* What nothing is known of may drop all: who doubts does not ask what comes behind it. */
+static bool is_doubted(const struct nsh_nft_judge *j, const struct chain *c)
+{
+    return c->unknown && j->mood == NSH_MOOD_DOUBTS;
+}
+
 /* ACCEPT, DROP, or CONTINUE behind what led to it. */
 static int judge_chain(
         struct nsh_nft_judge *j, const char *name, unsigned depth, enum nsh_nft_verdict *ret)
 {
     int at = depth > DEPTH ? -E2BIG : find_chain(j, name), r = 0;
     enum nsh_nft_verdict unread = j->mood == NSH_MOOD_DOUBTS ? NSH_NFT_DROP : NSH_NFT_ACCEPT;
-    bool stopped = false, returns = false;
+    bool stopped = false, returns = false, doubted;
+    size_t n;
 
     *ret = at == -E2BIG ? unread : NSH_NFT_CONTINUE;
     j->cut = j->cut || at == -E2BIG;
     if (at < 0)
         return at == -E2BIG ? 0 : at;
-    for (size_t i = 0; r == 0 && *ret == NSH_NFT_CONTINUE && i < j->chains[at].n && !stopped; i++) {
+    doubted = is_doubted(j, &j->chains[at]);
+    n = doubted ? j->chains[at].unknown_at : j->chains[at].n;
+    for (size_t i = 0; r == 0 && *ret == NSH_NFT_CONTINUE && i < n && !stopped; i++) {
         if (depth == 0 && j->behind_bans && i < j->n_bans && j->bans[i] == NSH_NFT_NAMED_BAN)
             continue;
         stopped = is_out_of_work(j);
         r = stopped ? 0 : judge_rule(j, j->chains[at].rules[i], depth, ret, &returns);
     }
-    if (*ret == NSH_NFT_CONTINUE && (j->chains[at].cut || stopped)) {
+    if (*ret == NSH_NFT_CONTINUE && (j->chains[at].cut || doubted || stopped)) {
         *ret = unread;
         j->ended = true;
     }

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <libnftnl/rule.h>
+#include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,11 +286,59 @@ static void test_each_rule_as_a_verdict(void **state)
     }
 }
 
+/* One with a comment stands for one of a newer nftables. */
+int __real_nftnl_rule_nlmsg_parse(const struct nlmsghdr *nlh, struct nftnl_rule *rule);
+int __wrap_nftnl_rule_nlmsg_parse(const struct nlmsghdr *nlh, struct nftnl_rule *rule);
+
+int __wrap_nftnl_rule_nlmsg_parse(const struct nlmsghdr *nlh, struct nftnl_rule *rule)
+{
+    int r = __real_nftnl_rule_nlmsg_parse(nlh, rule);
+
+    return r >= 0 && nftnl_rule_is_set(rule, NFTNL_RULE_USERDATA) ? -1 : r;
+}
+
+/* 1: it does drop; 0: it may, of which nobody says that it passes. -1: it does not. */
+static const struct {
+    const char *rules;
+    int outcome;
+} unknowns[] = {
+        {"counter comment new", 0},
+        {"counter | counter comment new | accept", 0},
+        {"jump newer | accept", 0},
+        {"accept | counter comment new", -1},
+        {"drop | counter comment new", 1},
+        {"counter comment new | drop", 1},
+        {"udp dport 53 counter | accept", -1},
+};
+
+static void test_rules_that_say_nothing(void **state)
+{
+    struct nsh_forward_path path = {
+            .in = "eth1", .out = "eth0", .protocol = IPPROTO_TCP, .to_port = {443, 443}};
+
+    (void)state;
+    nft("add table ip foreign");
+    nft("add chain ip foreign newer");
+    nft("add rule ip foreign newer counter comment new");
+    nft("add chain ip foreign forward { type filter hook forward priority 0; }");
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(unknowns); i++) {
+        struct nsh_forward_drop drop = {0};
+        int drops;
+
+        add_rules(unknowns[i].rules);
+        drops = fw->ops->drops(fw, AF_INET, &path, &path, &drop);
+        nft("flush chain ip foreign forward");
+        if ((drops <= 0 ? -1 : !drop.doubtful) != unknowns[i].outcome)
+            fail_msg("%s: %d, doubtful %d", unknowns[i].rules, drops, drop.doubtful);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(test_each_rule_as_a_value, fresh, world_done),
             cmocka_unit_test_setup_teardown(test_each_rule_as_a_verdict, fresh, world_done),
+            cmocka_unit_test_setup_teardown(test_rules_that_say_nothing, fresh, world_done),
     };
 
     if (geteuid() != 0) {
