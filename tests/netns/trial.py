@@ -191,7 +191,7 @@ def _():
     with Router() as w:
         d = started(w)
         d.reload("version: 2\n", check=False)
-        contains(d.status_text(), "was refused", "STATUS= after a bad one")
+        wait_until(lambda: "was refused" in d.status_text(), "STATUS= after a bad one")
         new = d.write(FILE % ("", NEW), "new.yaml")
         d.cli("try", new, "--timeout", "1h", check=True)
         d.cli("confirm", check=True)
