@@ -75,6 +75,9 @@ static void forward_answer(struct explain *e, struct nsh_packet *answer)
     memcpy(answer->out, e->back.dev, sizeof answer->out);
     explain_say(e, "It leaves by %s%s.", e->back.dev,
             e->back.ifindex == e->in ? "" : ", which is not where the packet came in");
+    if (e->back.ifindex != e->in)
+        explain_doubt(e, "the answers leave by %s: they get back only if who asked is there, too",
+                e->back.dev);
     appears.dst = e->first.src;
     appears.src = e->first.dst;
     appears.source_port = e->first.destination_port;

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import firewall
 import rtnl
 from daemon import Daemon
-from explained import agree, said, step, stops, words
+from explained import agree, doubted, said, step, stops, words
 from netns import differences
 from tap import case, check, contains, equal, main
 from topology import (BASIC, CLIENT4, CLIENT6, FAR4, FAR6, LAN4, MASQUERADE4, MASQUERADE6, SERVER4,
@@ -387,13 +387,15 @@ def _():
             w.router.sysctl("net.ipv4.conf.eth1.rp_filter", 0)
             seen = udp_peer(w.client, SERVER4, timeout=0.4)
             equal(seen, None, "no answer comes back")
-            answer = said(d, CLIENT4, SERVER4, "--in", "eth0", "--protocol", "udp", "--port",
-                          str(PORT))
+            argv = (CLIENT4, SERVER4, "--in", "eth0", "--protocol", "udp", "--port", str(PORT))
             if where == "arrival":
+                answer = said(d, *argv)
                 equal(stops(answer), "arrival", "where it stops: " + words(answer))
                 contains(answer["fix"], "net/ipv4/conf/eth0/rp_filter=2", "what helps")
             else:
+                answer = doubted(d, *argv)
                 equal(step(answer, "return").get("out"), "eth7", "where the answer goes")
+                contains(answer["reason"], "the answers leave by eth7", "what is not certain")
         del stub
 
 
