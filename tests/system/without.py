@@ -37,7 +37,7 @@ IPV6_ROUTE = """
   - {to: "2001:db8:c::/48", via: "2001:db8:b::2", dev: eth1}
 """
 IPV6_TOO = CONFIG.replace("masquerade:", IPV6_ROUTE.strip("\n") + "\nmasquerade:") + """
-  - {name: lan-out6, from: ["2001:db8:a::/64"], out: [eth1]}
+  - {name: six-out, from: ["2001:db8:a::/64"], out: [eth1]}
 share:
   - {name: home, lan: eth0, wan: eth1}
 """
@@ -204,7 +204,7 @@ def ipv6_asked_for(used):
         load(used)
         d = Daemon(w.router, IPV6_TOO % used).start()
         for name, kind, state in (("2001:db8:c::/48", "route", "wrong"),
-                                  ("lan-out6", "masquerade", "pending"),
+                                  ("six-out", "masquerade", "pending"),
                                   ("home (ipv6)", "share", "pending")):
             contains(d.wait_state(name, state, kind)["reason"], "IPv6", "why " + name)
         d.wait_state("home (ipv4)", "held", "share")
