@@ -307,7 +307,8 @@ enum nsh_packet_action nsh_xt_guess_action(const char *target)
 
 bool nsh_xt_is_verdict(enum nsh_packet_action action)
 {
-    return action == NSH_PACKET_JUMP || targets[action].put == put_verdict;
+    return action == NSH_PACKET_JUMP ||
+           ((unsigned int)action < NSH_PACKET_OTHER && targets[action].put == put_verdict);
 }
 
 void nsh_xt_get_target(
@@ -315,6 +316,7 @@ void nsh_xt_get_target(
 {
     const struct target *t = &targets[ret->action];
 
-    if (t->get && target->u.target_size >= sizeof *target + XT_ALIGN(t->size[xt->index]))
+    if (ret->action < NSH_PACKET_OTHER && t->get &&
+            target->u.target_size >= sizeof *target + XT_ALIGN(t->size[xt->index]))
         t->get(xt, t, target->data, ret);
 }
