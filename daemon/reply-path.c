@@ -35,6 +35,7 @@ static void comparison_done(struct comparison *c)
     nsh_ways_done(&c->then);
     plan_output_done(&c->planner.output);
     free(c->planner.reasons);
+    free(c->planner.altered);
     nsh_fib_free(c->planner.fib);
     nsh_state_free(c->planner.state);
 }
