@@ -100,8 +100,10 @@ for family in (4, 6):
             f.wait_seen(f.client)
             f.d.reload(f.text("enabled: false"))
             f.goes_on()
+            mark = f.d.mark()
             f.d.reload(f.text("ipsec: exclude"))
             wait_until(lambda: f.flow.last_peer in [f.wan] + f.at, "it is masqueraded")
+            f.d.wait_log("1 flow of masquerade first dropped from conntrack", mark)  # said behind it
             masked = f.flow.last_peer  # for IPv6 the kernel takes any of the device's
             # The same in other words, and what concerns another port.
             mark = f.d.mark()
