@@ -95,23 +95,26 @@ static void plan_accept_ra(void *userdata, const char *name)
         plan_line(p, "~ accept-ra %s: 2", name);
 }
 
-/* All of the policy and family that the chain belongs to stands as the file has it. */
-static bool stands_whole(const struct planner *p, const struct nsh_chain *c)
-{
-    for (size_t i = 0; i < p->desired->n_chains; i++)
-        if (p->altered[i] && p->desired->chains[i].family == c->family &&
-                strcmp(p->desired->chains[i].policy, c->policy) == 0)
-            return false;
-    return true;
-}
-
-/* The daemon has put it up, switched forwarding on for it, and only its interface went away. */
+/*
+ * Of one policy all stands as the file has it: the daemon has put it up, switched forwarding on for
+ * it, and only its interface went away.
+ */
 static bool stays_forwarding(const struct planner *p, int family)
 {
-    for (size_t i = 0; i < p->desired->n_chains; i++) {
-        const struct nsh_chain *c = &p->desired->chains[i];
+    const struct nsh_chain *chains = p->desired->chains;
+    size_t end;
 
-        if (c->family == family && c->absent && !c->standby && stands_whole(p, c))
+    for (size_t i = 0; i < p->desired->n_chains; i = end) {
+        bool away = false, altered = false;
+
+        for (end = i;
+                end < p->desired->n_chains && strcmp(chains[i].policy, chains[end].policy) == 0;
+                end++)
+            if (chains[end].family == family) {
+                away = away || (chains[end].absent && !chains[end].standby);
+                altered = altered || p->altered[end];
+            }
+        if (away && !altered)
             return true;
     }
     return false;

@@ -68,7 +68,7 @@ static void compare(
                 e, "this is about what is on trial; %s says something else", e->options->config);
     else
         explain_note(e,
-                "%s has been changed since: this is about what is in force; 'netshared reload' "
+                "%s says something else: this is about what is in force; 'netshared reload' "
                 "puts the file in force",
                 e->options->config);
 }

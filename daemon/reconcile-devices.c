@@ -124,9 +124,7 @@ static void tell_all(struct nsh_reconciler *r)
     size_t end;
 
     for (size_t i = 0; i < r->desired->n_chains; i = end) {
-        end = i + 1;
-        while (end < r->desired->n_chains && strcmp(chains[i].policy, chains[end].policy) == 0)
-            end++;
+        end = reconcile_policy_end(r, i);
         if (chains[i].policy[0] != '\0')
             tell_policy(r, i, end);
     }

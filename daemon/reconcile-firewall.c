@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Packet rules on the way up: one session under the lock for all of them.
- *
  */
 #include "reconcile-internal.h"
 

@@ -373,6 +373,8 @@ void reconcile_ahead(struct nsh_reconciler *r);
 const char *reconcile_ahead_reason(const struct nsh_reconciler *r, size_t chain);
 
 /* reconcile-policy.c */
+/* The first chain behind `chain` that is not of its policy, in whichever family. */
+size_t reconcile_policy_end(const struct nsh_reconciler *r, size_t chain);
 size_t reconcile_lead(const struct nsh_reconciler *r, size_t chain);
 /* The first chain of its policy and family, which speaks for all of them. */
 bool reconcile_is_lead(const struct nsh_reconciler *r, size_t chain);

@@ -10,13 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same_policy(const struct nsh_reconciler *r, size_t a, size_t b)
-{
-    const struct nsh_chain *x = &r->desired->chains[a], *y = &r->desired->chains[b];
-
-    return strcmp(x->policy, y->policy) == 0 && (x->policy[0] != '\0' || x->family == y->family);
-}
-
 /* ---- what was put right ---- */
 
 void reconcile_note_drift(
@@ -201,8 +194,10 @@ void reconcile_tell_drifts(struct nsh_reconciler *r)
     if (r->drifts.n > 1)
         qsort(d, r->drifts.n, sizeof *d, compare_drifts);
     for (size_t i = 0; i < r->drifts.n; i += n) {
+        size_t end = reconcile_policy_end(r, d[i].chain);
+
         n = 1;
-        while (i + n < r->drifts.n && same_policy(r, d[i].chain, d[i + n].chain))
+        while (i + n < r->drifts.n && d[i + n].chain < end)
             n++;
         tell_kind(r, &d[i], n, NSH_REPORT_RESTORED);
         tell_kind(r, &d[i], n, NSH_REPORT_FIGHT);
@@ -265,9 +260,7 @@ void reconcile_tell_news(struct nsh_reconciler *r)
     size_t end;
 
     for (size_t i = 0; r->news && i < r->desired->n_chains; i = end) {
-        end = i + 1;
-        while (end < r->desired->n_chains && same_policy(r, i, end))
-            end++;
+        end = reconcile_policy_end(r, i);
         tell_policy(r, i, end);
     }
     r->news = false;

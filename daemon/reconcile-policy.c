@@ -20,6 +20,18 @@ static bool same_policy(const struct nsh_chain *a, const struct nsh_chain *b)
     return strcmp(a->policy, b->policy) == 0;
 }
 
+/* What is for all of them is by itself in each family. */
+size_t reconcile_policy_end(const struct nsh_reconciler *r, size_t chain)
+{
+    const struct nsh_chain *chains = r->desired->chains, *c = &chains[chain];
+    size_t end = chain + 1;
+
+    while (end < r->desired->n_chains && same_policy(&chains[end], c) &&
+            (c->policy[0] != '\0' || chains[end].family == c->family))
+        end++;
+    return end;
+}
+
 /* The first chain of the same policy and family. */
 size_t reconcile_lead(const struct nsh_reconciler *r, size_t chain)
 {

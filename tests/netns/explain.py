@@ -467,7 +467,7 @@ def _():
         d.write("version: 1\n")
         answer = agree(d, w.client, CLIENT4, FAR4)
         equal(step(answer, "source")["policy"], "lan-out", "what is in force")
-        contains(answer["notes"], d.config + " has been changed since: this is about what is in "
+        contains(answer["notes"], d.config + " says something else: this is about what is in "
                  "force; 'netshared reload' puts the file in force", "what is noted")
         d.write("version: 1\nroutes:\n  - {too: default}\n")
         answer = agree(d, w.client, CLIENT4, FAR4)
