@@ -6,20 +6,11 @@
 #include <stdlib.h>
 
 #include "cleanup.h"
-#include "text.h"
-
-/* Left out when there is none. */
-static void set_text(json_t *o, const char *key, const char *text)
-{
-    nsh_autofree char *clean = text ? nsh_text_utf8(text) : NULL;
-
-    if (clean)
-        json_object_set_new(o, key, json_string(clean));
-}
+#include "text-json.h"
 
 static void set_place(json_t *o, const struct nsh_diag *d)
 {
-    set_text(o, "file", d->path);
+    nsh_text_put(o, "file", d->path);
     if (d->line > 0)
         json_object_set_new(o, "line", json_integer(d->line));
     if (d->line > 0 && d->column > 0)
@@ -30,11 +21,11 @@ static json_t *diag_json(const struct nsh_diag *d)
 {
     json_t *o = json_object();
 
-    set_text(o, "severity", d->severity == NSH_DIAG_ERROR ? "error" : "warning");
+    nsh_text_put(o, "severity", d->severity == NSH_DIAG_ERROR ? "error" : "warning");
     set_place(o, d);
-    set_text(o, "message", d->text);
-    set_text(o, "hint", d->hint);
-    set_text(o, "source", d->source);
+    nsh_text_put(o, "message", d->text);
+    nsh_text_put(o, "hint", d->hint);
+    nsh_text_put(o, "source", d->source);
     return o;
 }
 
@@ -43,7 +34,7 @@ int nsh_check_json(FILE *to, const char *path, const struct nsh_diags *diags, bo
     json_t *root = json_object(), *list = json_array();
     int q;
 
-    set_text(root, "file", path);
+    nsh_text_put(root, "file", path);
     json_object_set_new(root, "ok", json_boolean(ok));
     json_object_set_new(root, "errors", json_integer((json_int_t)nsh_diags_errors(diags)));
     json_object_set_new(root, "warnings", json_integer((json_int_t)nsh_diags_warnings(diags)));

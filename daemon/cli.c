@@ -262,6 +262,15 @@ static void collect_options(struct reader *r, int argc, char **argv)
     }
 }
 
+/* Also what is told before the options are read is told so. */
+static bool wants_json(const struct reader *r)
+{
+    for (size_t i = 0; i < r->cli->n_options; i++)
+        if (r->cli->options[i].offset == offsetof(struct nsh_options, json))
+            return r->values[i] != NULL;
+    return false;
+}
+
 static bool read_options(struct reader *r)
 {
     if (r->unknown[0] != '\0')
@@ -327,6 +336,7 @@ const struct nsh_cli_command *nsh_cli_parse(
 
     *ret_exit = NSH_EXIT_USAGE;
     collect_options(&r, argc, argv);
+    nsh_answer_begin(wants_json(&r));
     r.command = nsh_cli_find(cli, argv[optind]);
     if (!read_options(&r))
         return NULL;

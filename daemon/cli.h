@@ -70,7 +70,8 @@ extern const struct nsh_cli nsh_cli;
 
 /*
  * Reads the arguments into *o, which holds the defaults. The command to run; NULL: it ends here,
- * with help on stdout or what is wrong on stderr, and *ret_exit says how.
+ * with help on stdout or what is wrong on stderr, and *ret_exit says how. From here on complaints
+ * are remembered where JSON is wanted (nsh_answer_begin).
  */
 const struct nsh_cli_command *nsh_cli_parse(
         const struct nsh_cli *cli, int argc, char **argv, struct nsh_options *o, int *ret_exit);

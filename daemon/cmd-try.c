@@ -18,6 +18,7 @@
 #include "options.h"
 #include "reload.h"
 #include "reply-path.h"
+#include "running.h"
 #include "text.h"
 
 /* Taking it is not waited for without end: the trial's own end comes after that. */
@@ -33,8 +34,11 @@ static int print_verdict(bool accepted, const char *text, const char *refused)
     return accepted ? NSH_EXIT_OK : nsh_complain("%s", refused);
 }
 
-/* The archive of the file with all that it names; errors are printed. Negative: it is bad. */
-static int make_archive(const char *path, const struct nsh_options *o)
+/*
+ * The archive of the file with all that it names; errors are printed. Negative: it is bad.
+ * *ret_copy is how the daemon's own file becomes the same; NULL: it is that one.
+ */
+static int make_archive(const char *path, const struct nsh_options *o, char **ret_copy)
 {
     NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded loaded = {0};
     nsh_autoclose int fd = memfd_create("netshared-try", MFD_CLOEXEC);
@@ -48,34 +52,50 @@ static int make_archive(const char *path, const struct nsh_options *o)
     if (loaded.error < 0)
         return loaded.error;
     nsh_reply_paths_tell(loaded.desired, o, stderr);
+    *ret_copy = nsh_running_copy(loaded.desired->config, o->config);
     return NSH_TAKE_FD(fd);
 }
 
-static void tell_how_to_keep(const struct nsh_options *o, const char *path)
+/* The daemon names it to others, who are elsewhere. */
+static char *absolute(const char *path)
 {
+    nsh_autofree char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    char *text = NULL;
+
+    if (!here)
+        return strdup(path);
+    return asprintf(&text, "%s/%s", here, path + (strncmp(path, "./", 2) == 0 ? 2 : 0)) < 0 ? NULL
+                                                                                            : text;
+}
+
+static void tell_how_to_keep(const struct nsh_options *o, const char *path, const char *copy)
+{
+    nsh_autofree char *shown = nsh_text_line(path), *command = copy ? nsh_text_line(copy) : NULL;
     char duration[NSH_DURATION_TEXT];
 
     printf("%s is in force for %s, then the last accepted configuration comes back.\n"
            "  keep it:        netshared confirm\n"
            "  go back now:    netshared revert\n",
-            path, nsh_duration_format(o->timeout, duration));
-    if (o->operands[0] && strcmp(path, o->config) != 0)
+            shown ? shown : "it", nsh_duration_format(o->timeout, duration));
+    if (command)
         printf("  and then, since a restart and a reload read %s:\n"
-               "                  cp %s %s\n",
-                o->config, path, o->config);
+               "                  %s\n",
+                o->config, command);
 }
 
 int nsh_command_try(const struct nsh_options *o)
 {
-    const char *path = o->operands[0] ? o->operands[0] : o->config;
-    nsh_autofree char *text = NULL;
+    nsh_autofree char *path = absolute(o->operands[0] ? o->operands[0] : o->config);
+    nsh_autofree char *text = NULL, *copy = NULL;
     bool accepted = false;
     char socket[108];
     int e = nsh_control_path(o->runtime_directory, socket);
 
     if (e < 0)
         return nsh_no_answer(o, e);
-    nsh_autoclose int archive = make_archive(path, o);
+    if (!path)
+        return nsh_complain("%s", strerror(ENOMEM));
+    nsh_autoclose int archive = make_archive(path, o, &copy);
     if (archive == -EINVAL)
         return nsh_complain("nothing is tried: %s has errors", path);
     if (archive < 0)
@@ -86,7 +106,7 @@ int nsh_command_try(const struct nsh_options *o)
     int code =
             print_verdict(accepted, text, "refused; the configuration from before stays in force");
     if (code == NSH_EXIT_OK)
-        tell_how_to_keep(o, path);
+        tell_how_to_keep(o, path, copy);
     return code;
 }
 

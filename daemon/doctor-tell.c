@@ -11,14 +11,14 @@
 
 #include "cleanup.h"
 #include "doctor.h"
+#include "text-json.h"
 #include "text.h"
 
 static json_t *json_text(const char *text)
 {
     nsh_autofree char *line = nsh_text_line(text);
-    nsh_autofree char *clean = line ? nsh_text_utf8(line) : NULL;
 
-    return clean ? json_string(clean) : NULL;
+    return nsh_text_json(line);
 }
 
 static void set_text(json_t *o, const char *key, const char *text)

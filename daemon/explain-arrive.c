@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "text-json.h"
 #include "text.h"
 
 /* ---- arrival ---- */
@@ -132,7 +133,7 @@ void explain_arrival(struct explain *e)
 
     explain_step(e, "arrival");
     if (explain_is_senseless(e)) {
-        explain_set(e, "interface", e->in ? json_string(e->first.in) : json_null());
+        explain_set(e, "interface", e->in ? nsh_text_json(e->first.in) : json_null());
         explain_stop_senseless(e);
         return;
     }
@@ -142,7 +143,7 @@ void explain_arrival(struct explain *e)
         explain_set(e, "interface", json_null());
         return;
     }
-    explain_set(e, "interface", json_string(e->first.in));
+    explain_set(e, "interface", nsh_text_json(e->first.in));
     explain_set(e, "assumed", json_boolean(e->in_assumed));
     if (e->in_assumed)
         explain_say(e, "It comes in by %s, as is assumed: the way back to %s leaves by it.",
@@ -193,7 +194,7 @@ static void tell_destination(void *userdata, const struct nsh_walk_step *s)
     ahead = explain_ahead(e, false, &e->first, s->chain);
     if (ahead)
         explain_say(e, "A rule of others may take it before: %s.", ahead->text);
-    explain_set(e, "policy", json_string(s->chain->policy));
+    explain_set(e, "policy", nsh_text_json(s->chain->policy));
     explain_set_place(e, s->chain->origin);
     explain_say(e, "%s takes it: it goes on to %s.", policy,
             explain_end(&e->now, &e->now.dst, e->now.destination_port, to, sizeof to));

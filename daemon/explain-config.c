@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "cleanup.h"
 #include "common.h"
@@ -16,6 +15,7 @@
 #include "diag.h"
 #include "explain.h"
 #include "lock.h"
+#include "running.h"
 #include "state.h"
 
 #define STATUS_TIMEOUT_USEC 3000000ULL
@@ -49,19 +49,22 @@ static void note_bad(struct explain *e, const struct nsh_loaded *file)
                 e->options->config, diag ? diag->text : strerror(-file->error));
 }
 
-/* Whether the file still says what is in force. */
+/* Whether the file still says what is in force; what the daemon took from another, it knows. */
 static void compare(
         struct explain *e, struct nsh_state *state, enum nsh_archive_name name, bool tried)
 {
+    const char *other = json_string_value(json_object_get(e->status, "other_file"));
     NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded file = {0};
     nsh_autoclose int archive = memfd_create("netshared-explain", MFD_CLOEXEC);
 
+    if (other)
+        explain_note(e, "%s", other);
     if (archive < 0)
         return;
     nsh_load_into(e->options->config, NSH_TRUST_WARN, archive, &file);
     if (file.error < 0)
         note_bad(e, &file);
-    else if (nsh_state_archive_same(state, name, archive))
+    else if (other || nsh_state_archive_same(state, name, archive))
         return;
     else if (tried)
         explain_note(
@@ -91,20 +94,12 @@ static int load_in_force(struct explain *e, struct nsh_loaded *ret)
 
 /* ---- which one ---- */
 
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat one, other;
-
-    return strcmp(a, b) == 0 || (stat(a, &one) == 0 && stat(b, &other) == 0 &&
-                                        one.st_dev == other.st_dev && one.st_ino == other.st_ino);
-}
-
 /* A daemon runs, and it is about another file: then this one is judged, as if it were in force. */
 static bool is_another(struct explain *e)
 {
     const char *config = json_string_value(json_object_get(e->status, "config"));
 
-    if (!config || is_same_file(config, e->options->config))
+    if (!config || nsh_is_same_file(config, e->options->config))
         return false;
     explain_note(e, "this is about %s; the daemon that runs has %s", e->options->config, config);
     return true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "text-json.h"
 #include "text.h"
 
 /* ---- the switch ---- */
@@ -79,7 +80,7 @@ static void tell_policy(void *userdata, const struct nsh_walk_step *s)
         explain_say(e, "%s %s.", policy,
                 s->rule->action == NSH_PACKET_DROP ? "drops it" : "lets it through");
         if (!json_object_get(e->step, "policy")) {
-            explain_set(e, "policy", json_string(s->chain->policy));
+            explain_set(e, "policy", nsh_text_json(s->chain->policy));
             explain_set_place(e, s->chain->origin);
         }
         return;

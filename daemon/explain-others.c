@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "text-json.h"
 
 /* ---- the packet as rules see it ---- */
 
@@ -138,7 +139,7 @@ static bool ask(struct explain *e, struct nsh_firewall *fw, const struct nsh_for
         return true;
     snprintf(how, sizeof how, drop.rule[0] ? "by the rule %s" : "by its policy%s", drop.rule);
     explain_say(e, "%s drops it, %s.", drop.what, how);
-    explain_set(e, "dropped_by", json_string(drop.rule[0] ? drop.rule : drop.what));
+    explain_set(e, "dropped_by", nsh_text_json(drop.rule[0] ? drop.rule : drop.what));
     explain_stop(e, fix_others(e, p, &drop, before->reply, accepted, fix, sizeof fix),
             "%s drops %s, %s", drop.what,
             before->reply ? "the answer"

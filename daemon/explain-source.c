@@ -7,6 +7,7 @@
 
 #include "explain.h"
 #include "ipsec.h"
+#include "text-json.h"
 
 /* ---- the device's own address ---- */
 
@@ -125,7 +126,7 @@ static void translate(
     union nsh_addr own = {0};
 
     explain_policy(e, chain, policy, sizeof policy);
-    explain_set(e, "policy", json_string(chain->policy));
+    explain_set(e, "policy", nsh_text_json(chain->policy));
     explain_set_place(e, chain->origin);
     if (rule->action == NSH_PACKET_MASQUERADE && !find_own(e, &own)) {
         explain_say(e, "%s takes it, but %s has no address that it could appear as.", policy,
@@ -154,7 +155,7 @@ static bool is_taken_before(struct explain *e, const struct nsh_chain *chain)
 
     if (!a)
         return false;
-    explain_set(e, "ahead", json_string(a->text));
+    explain_set(e, "ahead", nsh_text_json(a->text));
     explain_say(
             e, "A rule of others comes before%s: %s.", chain ? " the file's policy" : "", a->text);
     if (a->needs.action == NSH_PACKET_OTHER || a->needs.action == NSH_PACKET_RETURN ||

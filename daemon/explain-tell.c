@@ -12,16 +12,9 @@
 #include "common.h"
 #include "diag.h"
 #include "explain.h"
-#include "text.h"
+#include "text-json.h"
 
 #define SENTENCE 1536
-
-static json_t *text_json(const char *text)
-{
-    nsh_autofree char *clean = nsh_text_utf8(text);
-
-    return clean ? json_string(clean) : json_null();
-}
 
 void explain_step(struct explain *e, const char *name)
 {
@@ -38,7 +31,7 @@ static __attribute__((format(printf, 1, 0))) json_t *sentence(const char *format
     char text[SENTENCE];
 
     vsnprintf(text, sizeof text, format, args);
-    return text_json(text);
+    return nsh_text_json(text);
 }
 
 void explain_say(struct explain *e, const char *format, ...)
@@ -88,7 +81,7 @@ void explain_set_place(struct explain *e, nsh_origin origin)
 
     if (!path)
         return;
-    explain_set(e, "file", text_json(path));
+    explain_set(e, "file", nsh_text_json(path));
     explain_set(e, "line", json_integer(line));
 }
 
@@ -114,7 +107,7 @@ void explain_stop(struct explain *e, const char *fix, const char *format, ...)
     va_start(args, format);
     json_object_set_new(e->stop, "reason", sentence(format, args));
     va_end(args);
-    json_object_set_new(e->stop, "fix", fix[0] ? text_json(fix) : json_null());
+    json_object_set_new(e->stop, "fix", fix[0] ? nsh_text_json(fix) : json_null());
 }
 
 const char *explain_policy(

@@ -36,6 +36,5 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "C.UTF-8");
     command = nsh_cli_parse(&nsh_cli, argc, argv, &o, &code);
-    nsh_answer_begin(o.json);
     return nsh_answer_end(command ? command->run(&o) : code);
 }

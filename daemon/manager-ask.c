@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "manager.h"
+#include "running.h"
 #include "status.h"
 
 /* A reading serves for so long. */
@@ -15,11 +16,13 @@
 
 struct nsh_status manager_status(const struct manager *m)
 {
+    const struct nsh_desired *d = nsh_reconciler_desired(m->reconciler);
     uint64_t now = nsh_clock(NULL);
 
     return (struct nsh_status){
             .reconciler = m->reconciler,
             .config = m->options->config,
+            .running = d ? nsh_running_file(d->config, m->options->config) : NULL,
             .firewall = m->firewall->ops->name,
             .both = m->firewalls.both_in ? m->firewalls.both : NULL,
             .problem = m->problem,
@@ -34,15 +37,31 @@ struct nsh_status manager_status(const struct manager *m)
     };
 }
 
-static void answer(struct manager *m, const struct asked *a)
+static char *status_text(const struct manager *m)
 {
     struct nsh_status status = manager_status(m);
-    nsh_autofree char *text =
-            a->question == NSH_CONTROL_STATUS
-                    ? nsh_status_json(&status)
-                    : nsh_metrics_text(&m->metrics, &status,
-                              a->question == NSH_CONTROL_METRICS ? NSH_METRICS_PROMETHEUS
-                                                                 : NSH_METRICS_OPENMETRICS);
+    nsh_autofree char *other = NULL;
+
+    if (status.running && !m->trial_runs)
+        other = nsh_running_text(nsh_reconciler_desired(m->reconciler)->config, m->options->config);
+    status.other = other;
+    return nsh_status_json(&status);
+}
+
+static char *text_of(struct manager *m, enum nsh_control_question question)
+{
+    struct nsh_status status;
+
+    if (question == NSH_CONTROL_STATUS)
+        return status_text(m);
+    status = manager_status(m);
+    return nsh_metrics_text(&m->metrics, &status,
+            question == NSH_CONTROL_METRICS ? NSH_METRICS_PROMETHEUS : NSH_METRICS_OPENMETRICS);
+}
+
+static void answer(struct manager *m, const struct asked *a)
+{
+    nsh_autofree char *text = text_of(m, a->question);
 
     if (a->scrape)
         nsh_scrape_reply(a->scrape, text);

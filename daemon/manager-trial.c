@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "config-archive.h"
 #include "manager.h"
+#include "running.h"
 #include "text.h"
 
 #define REVERT_AGAIN_USEC 1000000ULL
@@ -168,7 +169,7 @@ static void reverted(struct manager *m, enum nsh_report_kind kind, const char *w
     nsh_autofree char *stored = m->trial_file ? NULL : stored_file(m->state);
     const char *file = m->trial_file ? m->trial_file : stored ? stored : m->options->config;
     char word[512], *problem = NULL;
-    bool is_main = strcmp(file, m->options->config) == 0;
+    bool is_main = nsh_is_same_file(file, m->options->config);
 
     manager_report_of(m, kind, file, why);
     manager_trial_end(m, why ? why : "somebody asked to go back");
@@ -242,7 +243,7 @@ void manager_confirm(void *userdata, struct nsh_control_reply *reply)
     manager_trial_end(m, "it was confirmed");
     m->applying_tried = false; /* what takes its place from now on does not undo it */
     /* The file on disk is what runs, unless it was read once more since, and refused. */
-    if (m->trial_file && strcmp(m->trial_file, m->options->config) == 0 &&
+    if (m->trial_file && nsh_is_same_file(m->trial_file, m->options->config) &&
             m->refused_at <= m->taken_at)
         manager_set_refusal(m, NULL);
     manager_report_of(m, NSH_REPORT_CONFIRMED, m->trial_file, NULL);

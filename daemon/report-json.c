@@ -7,15 +7,10 @@
 #include "journal-internal.h"
 #include "journal.h"
 #include "report-json.h"
+#include "text-json.h"
 
 static const char *const priorities[] = {
         "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
-
-static void put_text(json_t *o, const char *key, const char *text)
-{
-    if (text)
-        json_object_set_new(o, key, json_string(text));
-}
 
 static void put_number(json_t *o, const char *key, uint64_t number)
 {
@@ -42,21 +37,21 @@ char *nsh_report_json(const struct nsh_report *r, uint64_t at)
     json_t *o = json_object();
 
     put_number(o, "time_usec", at);
-    put_text(o, "priority", priorities[nsh_report_priority(r->kind)]);
-    put_text(o, "message", message);
-    put_text(o, "action", nsh_report_action(r->kind));
-    put_text(o, "kind", r->object);
-    put_text(o, "name", r->name);
-    put_text(o, "policy", r->policy);
+    nsh_text_put(o, "priority", priorities[nsh_report_priority(r->kind)]);
+    nsh_text_put(o, "message", message);
+    nsh_text_put(o, "action", nsh_report_action(r->kind));
+    nsh_text_put(o, "kind", r->object);
+    nsh_text_put(o, "name", r->name);
+    nsh_text_put(o, "policy", r->policy);
     put_families(o, r->families);
-    put_text(o, "cause", r->cause);
-    put_text(o, "detail", r->detail);
-    put_text(o, "culprit", r->culprit);
+    nsh_text_put(o, "cause", r->cause);
+    nsh_text_put(o, "detail", r->detail);
+    nsh_text_put(o, "culprit", r->culprit);
     put_number(o, "culprit_pid", r->culprit_pid > 0 ? (uint64_t)r->culprit_pid : 0);
     put_number(o, "sender", r->sender);
     put_number(o, "duration_usec", r->duration_usec);
     put_number(o, "count", r->count);
-    put_text(o, "file", r->path);
+    nsh_text_put(o, "file", r->path);
     put_number(o, "line", r->path ? r->line : 0);
     text = message ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);

@@ -184,15 +184,16 @@ static int print_line(FILE *to, const json_t *object, const char *key, const cha
 
 static void print_trial(FILE *to, const json_t *status)
 {
+    nsh_autofree char *file = text_of(status, "running_file", "");
     char duration[NSH_DURATION_TEXT];
     uint64_t left;
 
     if (number_of(status, "trial_left_usec", &left))
         fprintf(to,
-                "on trial:    ends in %s, and the last accepted configuration comes back; "
+                "on trial:    %s%sends in %s, and the last accepted configuration comes back; "
                 "'netshared "
                 "confirm' keeps this one\n",
-                nsh_duration_format(left, duration));
+                file ? file : "", file && *file ? ", " : "", nsh_duration_format(left, duration));
 }
 
 static int print_heading(FILE *to, const json_t *status)
@@ -213,6 +214,8 @@ static int print_heading(FILE *to, const json_t *status)
         e = print_line(to, status, "reload_refused", "reload:");
     if (e == 0)
         e = print_line(to, status, "config", "config:");
+    if (e == 0)
+        e = print_line(to, status, "other_file", "warning:");
     if (e == 0)
         e = print_line(to, status, "firewall", "firewall:");
     if (e == 0)

@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "diag.h"
+#include "text-json.h"
 #include "text.h"
 #include "version.h"
 
@@ -122,18 +123,17 @@ static void list_object(void *userdata, const struct nsh_object_view *v)
     json_t *o = json_object();
 
     json_object_set_new(o, "kind", json_string(v->kind));
-    json_object_set_new(o, "name", json_string(v->name));
+    nsh_text_put(o, "name", v->name);
     if (v->policy)
         put_policy(o, v);
     json_object_set_new(o, "state", json_string(nsh_object_state_name(v->state)));
-    if (v->reason)
-        json_object_set_new(o, "reason", json_string(v->reason));
+    nsh_text_put(o, "reason", v->reason);
     json_object_set_new(o, "repairs", json_integer(v->repairs ? (json_int_t)v->repairs->count : 0));
     if (v->repairs && v->repairs->count > 0)
         json_object_set_new(
                 o, "last_repair_ago_usec", json_integer((json_int_t)(l->now - v->repairs->last)));
     if (v->path) {
-        json_object_set_new(o, "file", json_string(v->path));
+        nsh_text_put(o, "file", v->path);
         json_object_set_new(o, "line", json_integer(v->line));
     }
     if (traffic)
@@ -163,7 +163,7 @@ static json_t *last_repair_json(const struct nsh_status *s)
         return json_null();
     o = json_object();
     json_object_set_new(o, "ago_usec", json_integer((json_int_t)(s->now - at)));
-    json_object_set_new(o, "text", json_string(text));
+    nsh_text_put(o, "text", text);
     return o;
 }
 
@@ -199,18 +199,17 @@ char *nsh_status_json(const struct nsh_status *s)
     nsh_reconciler_count(s->reconciler, &c);
     json_object_set_new(root, "version", json_string(NSH_VERSION));
     json_object_set_new(root, "pid", json_integer(getpid()));
-    json_object_set_new(root, "config", json_string(s->config));
+    nsh_text_put(root, "config", s->config);
+    nsh_text_put(root, "running_file", s->running);
+    nsh_text_put(root, "other_file", s->other);
     json_object_set_new(root, "firewall", json_string(s->firewall));
-    if (s->both)
-        json_object_set_new(root, "both_firewalls", json_string(s->both));
+    nsh_text_put(root, "both_firewalls", s->both);
     json_object_set_new(root, "state",
             json_string(s->problem || s->refused_at != 0 || !is_as_wanted(&c) ? "degraded"
                                                                               : "running"));
-    if (s->problem)
-        json_object_set_new(root, "problem", json_string(s->problem));
+    nsh_text_put(root, "problem", s->problem);
     if (s->refused_at != 0)
-        json_object_set_new(
-                root, "reload_refused", json_string(refusal(s, refused, sizeof refused)));
+        nsh_text_put(root, "reload_refused", refusal(s, refused, sizeof refused));
     if (s->trial_left > 0)
         json_object_set_new(root, "trial_left_usec", json_integer((json_int_t)s->trial_left));
     json_object_set_new(root, "last_repair", last_repair_json(s));

@@ -12,6 +12,8 @@
 struct nsh_status {
     const struct nsh_reconciler *reconciler;
     const char *config;   /* path */
+    const char *running;  /* the file that runs, where it is another (running.h); else NULL */
+    const char *other;    /* it was confirmed: what there is to know of that; else NULL */
     const char *firewall; /* its name */
     const char *both;     /* others translate in the other one, and what to do; NULL: they do not */
     const char *problem;  /* NULL: none */

@@ -442,13 +442,19 @@ def _():
     with Router() as w:
         d = Daemon(w.router, BASIC)
 
-        def error(*argv):
+        def error(*argv, code=1):
             result = d.cli(*argv)
-            equal(result.returncode, 1, "exit code of " + " ".join(argv))
+            equal(result.returncode, code, "exit code of " + " ".join(argv))
             told = json.loads(result.stdout)
             equal(list(told), ["error"], "of " + " ".join(argv))
             return told["error"]
 
+        for argv in (("status", "a", "b"), ("statsu",), ("status", "--no-such"), ("plan", "--offline"),
+                     ("reload",), ("explain", "10.0.0.1", "here")):
+            result = d.cli(*argv[:1], "--json", *argv[1:])
+            contains(result.stderr, "netshared: " + error(*argv[:1], "--json", *argv[1:], code=2),
+                     "the same words")
+        equal(d.cli("statsu").stdout, "", "of one that asks for text")
         for command in "status", "watch":
             contains(error(command, "--json"), "no daemon runs", command)
         d.start()

@@ -2,6 +2,7 @@
 """A configuration on trial: confirmed, gone back from, and over crashes and restarts."""
 
 import fcntl
+import json
 import os
 import socket
 import subprocess
@@ -206,6 +207,67 @@ def _():
         d.cli("confirm", check=True)
         wait_until(lambda: "refused" not in d.status_text(), "STATUS= is of the file on disk")
         equal((d.status()["state"], "reload_refused" in d.status()), ("running", False), "then")
+        d.stop()
+
+
+@case("a file whose name is no UTF-8 is told of all the same")
+def _():
+    with Router() as w:
+        d = started(w)
+        odd = d.write(FILE % ("", NEW), "new\udcff.yaml")
+        told = odd.replace("\udcff", "\ufffd")
+        watch = w.router.popen([d.binary, "watch", "--json", *d.options()], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        contains(watch.stderr.readline(), "watching", "it has begun")
+        d.cli("try", odd, "--timeout", "1h", check=True)
+        contains(json.loads(watch.stdout.readline())["message"], "new\\xff.yaml is on trial",
+                 "to who watches")
+        status = d.status()
+        equal((status["running_file"], [o["file"] for o in status["objects"]]), (told, [told]),
+              "on trial")
+        d.cli("confirm", check=True)
+        contains(d.status()["other_file"], "what runs is %s as" % told, "confirmed")
+        d.cli("try", odd, "--timeout", "1s", check=True)
+        wait_until(lambda: "%s was not confirmed" % told in problem(d), "the problem")
+        d.stop()
+        watch.communicate(timeout=60)
+
+
+@case("a file that was tried and confirmed is not the daemon's own, and all say so")
+def _():
+    with Router() as w:
+        d = started(w)
+        new = d.write(FILE % ("", NEW), "new.yaml")
+        check("running_file" not in d.status(), "its own file runs")
+        d.cli("try", new, "--timeout", "1h", check=True)
+        equal((d.status()["running_file"], d.status().get("other_file")), (new, None), "on trial")
+        contains(d.cli("status", check=True).stdout, "on trial:    %s, ends in" % new, "in text")
+        d.cli("confirm", check=True)
+        told = ("what runs is %s as it was tried and confirmed, not %s, which a reload or a restart "
+                "takes; to keep what runs: cp %s %s; then netshared reload"
+                % (new, d.config, new, d.config))
+        equal(d.status()["other_file"], told, "in JSON")
+        contains(d.cli("status", check=True).stdout, "warning:     " + told, "in text")
+        contains(d.cli("explain", CLIENT4, SERVER4).stdout, "note: " + told, "explain")
+        contains(d.cli("doctor").stdout, told, "doctor")
+        # As it says: a restart takes the daemon's own file.
+        d.stop()
+        d.start()
+        equal((routes(w), "other_file" in d.status()), ([OLD], False), "after a restart")
+        # Named from where it stands, with drop-ins.
+        os.mkdir(os.path.join(d.base, "new.d"))
+        d.write("version: 1\n", "new.d/more.yaml")
+        w.router.run("sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", d.base, d.binary, "try",
+                     *d.options(), "new.yaml")
+        d.cli("confirm", check=True)
+        both = (os.path.join(d.base, "new.d"), os.path.splitext(d.config)[0] + ".d")
+        contains(d.status()["other_file"], "cp %s %s, and its drop-ins, which are in %s, into %s; "
+                 % (new, d.config, *both), "with drop-ins")
+        # And as it says once more.
+        w.router.run("cp", new, d.config)
+        w.router.run("cp", "-r", *both)
+        d.reload()
+        equal((routes(w), "other_file" in d.status()), ([NEW], False), "copied and reloaded")
         d.stop()
 
 
