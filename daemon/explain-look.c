@@ -246,18 +246,28 @@ static int look_at_ways(struct explain *e)
     return q < 0 ? q : nsh_fib_dump(e->fib, &filter, nsh_ways_see_route, &e->ways);
 }
 
+void explain_query(
+        const struct explain *e, const struct explain_way *way, struct nsh_way_query *ret)
+{
+    const struct nsh_fib_question *asked = &way->asked;
+
+    *ret = (struct nsh_way_query){
+            .family = asked->family,
+            .protocol = asked->protocol,
+            .to = &asked->to,
+            .from = &asked->from,
+            .mark = asked->mark,
+            .source_port = asked->source_port,
+            .destination_port = asked->destination_port,
+    };
+    if (asked->iif == 0 || e->fib->ops->link_name(e->fib, asked->iif, ret->iif) < 0)
+        snprintf(ret->iif, sizeof ret->iif, "lo");
+}
+
 void explain_ask(
         struct explain *e, const struct nsh_packet *p, uint32_t iif, struct explain_way *ret)
 {
-    struct nsh_way_query query = {
-            .family = p->family,
-            .protocol = p->protocol,
-            .to = &p->dst,
-            .from = &p->src,
-            .mark = p->mark,
-            .source_port = p->source_port,
-            .destination_port = p->destination_port,
-    };
+    struct nsh_way_query query;
     uint32_t ifindex;
 
     *ret = (struct explain_way){.asked = {.family = p->family,
@@ -269,8 +279,7 @@ void explain_ask(
                                         .mark = p->mark,
                                         .source_port = p->source_port,
                                         .destination_port = p->destination_port}};
-    if (iif == 0 || e->fib->ops->link_name(e->fib, iif, query.iif) < 0)
-        snprintf(query.iif, sizeof query.iif, "lo");
+    explain_query(e, ret, &query);
     nsh_way_find(&e->ways, &query, &ret->found);
     ret->error = e->fib->ops->path(e->fib, &ret->asked, &ret->answer);
     ifindex = ret->answer.ifindex;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "text-json.h"
 #include "text.h"
 
 static void tell_coming(struct explain *e)
@@ -34,7 +35,7 @@ static void stop_back(struct explain *e)
     char to[NSH_ADDR_TEXT], text[512], fix[768];
 
     nsh_addr_format(e->first.family, &e->first.src, to);
-    explain_fix_route(e, &w->found, &e->first.src, fix, sizeof fix);
+    explain_fix_route(e, w, fix, sizeof fix);
     if (w->found.route && w->found.route->props->n_nexthops == 0)
         explain_stop(e, fix, "the route %s lets no answer through",
                 nsh_route_format(w->found.route, NULL, text, sizeof text));
@@ -71,7 +72,7 @@ static void forward_answer(struct explain *e, struct nsh_packet *answer)
         stop_back(e);
         return;
     }
-    explain_set(e, "out", json_string(e->back.dev));
+    explain_set(e, "out", nsh_text_json(e->back.dev));
     memcpy(answer->out, e->back.dev, sizeof answer->out);
     explain_say(e, "It leaves by %s%s.", e->back.dev,
             e->back.ifindex == e->in ? "" : ", which is not where the packet came in");
@@ -101,7 +102,7 @@ static void answer_here(struct explain *e)
         stop_back(e);
         return;
     }
-    explain_set(e, "out", json_string(e->back.dev));
+    explain_set(e, "out", nsh_text_json(e->back.dev));
     explain_say(e, "This machine's answer leaves by %s.", e->back.dev);
     memcpy(answer.out, e->back.dev, sizeof answer.out);
     if (explain_others(e, NSH_HOOK_OUTPUT, &answer, &answer, true, false))

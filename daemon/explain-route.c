@@ -5,17 +5,16 @@
  * does not say, so one is only named if it leads to the kernel's answer.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "explain.h"
-#include "probes.h"
 #include "resolve.h"
+#include "text-json.h"
 #include "text.h"
-
-#define LACKING_MAX 3
 
 /* ---- who wrote it ---- */
 
@@ -52,142 +51,6 @@ static nsh_origin origin_of_rule(const struct explain *e, const struct nsh_rule 
     return i == SIZE_MAX ? NSH_ORIGIN_NONE : e->desired->rules[i].origin;
 }
 
-/* ---- what is not there ---- */
-
-static bool is_there(const struct explain *e, const struct nsh_route *want)
-{
-    for (size_t i = 0; i < e->ways.n_routes; i++)
-        if (e->ways.routes[i].protocol == e->desired->protocol &&
-                nsh_route_id_cmp(&e->ways.routes[i], want) == 0)
-            return true;
-    return false;
-}
-
-static const struct nsh_route *holder(const struct explain *e, const struct nsh_route *want)
-{
-    for (size_t i = 0; i < e->ways.n_routes; i++)
-        if (nsh_route_id_cmp(&e->ways.routes[i], want) == 0)
-            return &e->ways.routes[i];
-    return NULL;
-}
-
-static const char *said_of(const struct explain *e, const char *kind, const char *name)
-{
-    json_t *objects = json_object_get(e->status, "objects"), *o;
-    size_t i;
-
-    json_array_foreach(objects, i, o)
-    {
-        const char *k = json_string_value(json_object_get(o, "kind"));
-        const char *n = json_string_value(json_object_get(o, "name"));
-
-        if (k && n && strcmp(k, kind) == 0 && strcmp(n, name) == 0)
-            return json_string_value(json_object_get(o, "reason"));
-    }
-    return NULL;
-}
-
-static const char *why_lacking(
-        struct explain *e, const struct nsh_route *want, const char *name, char *buf, size_t size)
-{
-    const struct nsh_route *other = holder(e, want);
-    const char *missing = nsh_desired_missing_link(e->desired, want);
-    const char *reason = said_of(e, "route", name);
-    char text[512];
-    struct nsh_hold hold;
-    enum nsh_standing standing = nsh_desired_standing(e->desired, want, &hold);
-
-    if (reason)
-        snprintf(buf, size, "%s", reason);
-    else if (standing == NSH_STANDING_STANDBY)
-        snprintf(buf, size, "it is on standby: %s", e->reasons[hold.gate]);
-    else if (standing == NSH_STANDING_UNPLACED)
-        nsh_desired_unplaced(e->desired, want, buf, size);
-    else if (missing)
-        snprintf(buf, size, "interface %s does not exist", missing);
-    else if (other)
-        snprintf(buf, size, "another's stands in its place: %s",
-                nsh_route_format_seen(e->fib, other, text, sizeof text));
-    else
-        snprintf(buf, size, "the kernel does not have it%s", e->idle ? ", and no daemon runs" : "");
-    return buf;
-}
-
-/* A table that a rule leads to, or the one in which a route was found. */
-static bool is_asked(const struct explain *e, const struct nsh_way *w, uint32_t table)
-{
-    if (w->route)
-        return table == w->route->table;
-    for (size_t i = 0; i < e->ways.n_rules; i++)
-        if (e->ways.rules[i].family == e->now.family && e->ways.rules[i].action == FR_ACT_TO_TBL &&
-                e->ways.rules[i].table == table)
-            return true;
-    return false;
-}
-
-static bool is_lacking(const struct explain *e, const struct nsh_way *w, const struct nsh_route *r,
-        const union nsh_addr *to)
-{
-    return nsh_way_route_covers(r, e->now.family, to) && is_asked(e, w, r->table) &&
-           (!w->route || nsh_way_is_better(r, w->route)) && !is_there(e, r) &&
-           !nsh_probes_route_is(e->desired->config, r);
-}
-
-static void tell_lacking_routes(
-        struct explain *e, const struct nsh_way *w, const union nsh_addr *to)
-{
-    char text[512], place[512], why[640];
-    unsigned n = 0;
-
-    for (size_t i = 0; n < LACKING_MAX && i < e->desired->n_routes; i++) {
-        const struct nsh_route *r = &e->desired->routes[i];
-
-        if (!is_lacking(e, w, r, to))
-            continue;
-        nsh_route_format(r, e->desired->links, text, sizeof text);
-        explain_say(e, "The file's route %s%s would decide, but is not there: %s.", text,
-                explain_place(e, r->origin, place, sizeof place),
-                why_lacking(e, r, text, why, sizeof why));
-        n++;
-    }
-}
-
-static bool rule_is_there(const struct explain *e, const struct nsh_rule *want)
-{
-    for (size_t i = 0; i < e->ways.n_rules; i++)
-        if (nsh_rule_equal(&e->ways.rules[i], want))
-            return true;
-    return false;
-}
-
-static void tell_lacking_rules(struct explain *e, const struct nsh_way *w)
-{
-    struct nsh_way_query q = {.family = e->now.family,
-            .protocol = e->now.protocol,
-            .to = &e->now.dst,
-            .from = &e->now.src,
-            .mark = e->now.mark,
-            .source_port = e->now.source_port,
-            .destination_port = e->now.destination_port};
-    char text[NSH_RULE_TEXT], place[512];
-    unsigned n = 0;
-
-    snprintf(q.iif, sizeof q.iif, "%s", e->in ? e->first.in : "lo");
-    for (size_t i = 0; n < LACKING_MAX && i < e->desired->n_rules; i++) {
-        const struct nsh_rule *r = &e->desired->rules[i];
-        bool open = nsh_desired_is_open(e->desired, r->when);
-
-        if (!nsh_way_rule_matches(r, &q) || (w->rule && r->priority >= w->rule->priority) ||
-                rule_is_there(e, r) || nsh_probes_rule_is(e->desired->config, r))
-            continue;
-        explain_say(e, "The file's rule %s%s would be asked before, but is not there%s%s.",
-                nsh_rule_format(r, text, sizeof text),
-                explain_place(e, r->origin, place, sizeof place), open ? "" : ": ",
-                open ? "" : e->reasons[r->when]);
-        n++;
-    }
-}
-
 /* ---- the rule ---- */
 
 static void tell_rule(struct explain *e, const struct nsh_rule *r)
@@ -197,7 +60,7 @@ static void tell_rule(struct explain *e, const struct nsh_rule *r)
     by_whom(e, r->protocol, origin_of_rule(e, r), who, sizeof who);
     explain_say(e, "Rule %u decides where its way is looked up: %s%s.", r->priority,
             nsh_rule_format(r, text, sizeof text), who);
-    explain_set(e, "rule", json_string(text));
+    explain_set(e, "rule", nsh_text_json(text));
     explain_set(e, "rule_priority", json_integer(r->priority));
 }
 
@@ -211,7 +74,7 @@ static void tell_route(struct explain *e, const struct nsh_route *r)
     by_whom(e, r->protocol, origin, who, sizeof who);
     explain_say(e, "The route that decides is %s%s.",
             nsh_route_format_seen(e->fib, r, text, sizeof text), who);
-    explain_set(e, "route", json_string(text));
+    explain_set(e, "route", nsh_text_json(text));
     explain_set(e, "table", json_integer(r->table));
     explain_set_place(e, origin);
 }
@@ -262,13 +125,13 @@ static void tell_leaving(struct explain *e, const struct explain_way *w)
     bool several = route && route->props->n_nexthops > 1;
     char via[NSH_ADDR_TEXT];
 
-    explain_set(e, "out", json_string(w->dev));
+    explain_set(e, "out", nsh_text_json(w->dev));
     if (several)
         explain_say(e, "Each flow goes by one of its %u nexthops; what follows is for %s.",
                 route->props->n_nexthops, w->dev);
     if (w->error == 0 && w->answer.via_family != AF_UNSPEC) {
         nsh_addr_format(w->answer.via_family, &w->answer.via, via);
-        explain_set(e, "gateway", json_string(via));
+        explain_set(e, "gateway", nsh_text_json(via));
         explain_say(e, "It leaves by %s to the gateway %s.", w->dev, via);
     } else {
         explain_say(e, "It leaves by %s.", w->dev);
@@ -276,16 +139,6 @@ static void tell_leaving(struct explain *e, const struct explain_way *w)
 }
 
 /* ---- what stops it ---- */
-
-static bool is_any_lacking(
-        const struct explain *e, const struct nsh_way *w, const union nsh_addr *to)
-{
-    for (size_t i = 0; i < e->desired->n_routes; i++)
-        if (is_lacking(e, w, &e->desired->routes[i], to) &&
-                e->desired->routes[i].props->type == RTN_UNICAST)
-            return true;
-    return false;
-}
 
 /* Its routes went with the link. */
 static bool is_in_down_link(struct explain *e, const union nsh_addr *to, char *buf, size_t size)
@@ -306,58 +159,77 @@ static bool is_in_down_link(struct explain *e, const union nsh_addr *to, char *b
 }
 
 /* The file may have a route that is not there. */
-const char *explain_fix_route(struct explain *e, const struct nsh_way *w, const union nsh_addr *to,
-        char *buf, size_t size)
+const char *explain_fix_route(
+        struct explain *e, const struct explain_way *way, char *buf, size_t size)
 {
+    const union nsh_addr *to = &way->asked.to;
     char text[NSH_ADDR_TEXT], route[128], place[512];
+    const struct nsh_route *r;
 
     nsh_addr_format(e->now.family, to, text);
     snprintf(buf, size, "a route to %s in the file", text);
     if (is_in_down_link(e, to, buf, size))
         return buf;
-    for (size_t i = 0; i < e->desired->n_routes; i++) {
-        const struct nsh_route *r = &e->desired->routes[i];
-
-        if (!is_lacking(e, w, r, to) || r->props->type != RTN_UNICAST)
-            continue;
+    r = explain_lacking_route(e, way);
+    if (r)
         snprintf(buf, size, "the file's route %s%s, which leads there: %s",
                 nsh_route_format_key(r, route, sizeof route),
                 explain_place(e, r->origin, place, sizeof place),
                 e->idle ? "systemctl start netshared"
                         : "netshared status, which says why it is not there");
-        return buf;
-    }
     return buf;
 }
 
 /* What refuses is written for that, and only stands in for another route while that is not there.
  */
-static void fix_refused(struct explain *e, const struct nsh_way *w, char *buf, size_t size)
+static void fix_refused(struct explain *e, const struct explain_way *way, char *buf, size_t size)
 {
-    if (is_any_lacking(e, w, &e->now.dst))
-        explain_fix_route(e, w, &e->now.dst, buf, size);
+    const struct nsh_route *r = way->found.route;
+    char table[32] = "";
+
+    if (r->table != RT_TABLE_MAIN)
+        snprintf(table, sizeof table, " and 'table: %" PRIu32 "'", r->table);
+    if (explain_lacking_route(e, way))
+        explain_fix_route(e, way, buf, size);
     else
-        snprintf(buf, size, "nothing, if that is meant; else %s in the file",
-                origin_of_route(e, w->route) != NSH_ORIGIN_NONE
+        snprintf(buf, size, "nothing, if that is meant; else %s%s in the file",
+                origin_of_route(e, r) != NSH_ORIGIN_NONE
                         ? "another route in its place"
-                        : "a route to a longer prefix or with a smaller metric");
+                        : "a route to a longer prefix or with a smaller metric",
+                table);
 }
 
-static void stop_refused(struct explain *e, const struct nsh_way *w)
+static void fix_refusing_rule(
+        const struct explain *e, const struct nsh_rule *r, char *buf, size_t size)
 {
+    char own[128] = "";
+
+    if (origin_of_rule(e, r) == NSH_ORIGIN_NONE)
+        snprintf(own, sizeof own, ", or this one taken away: ip %s rule del priority %" PRIu32,
+                r->family == AF_INET6 ? "-6" : "-4", r->priority);
+    snprintf(buf, size,
+            "nothing, if that is meant; else a rule in the file with a 'priority' below %" PRIu32
+            " that leads it elsewhere%s",
+            r->priority, own);
+}
+
+static void stop_refused(struct explain *e, const struct explain_way *way)
+{
+    const struct nsh_way *w = &way->found;
     char text[512], place[512], fix[768];
 
     if (w->route) {
         tell_rule(e, w->rule);
         tell_route(e, w->route);
-        fix_refused(e, w, fix, sizeof fix);
+        fix_refused(e, way, fix, sizeof fix);
         explain_stop(e, fix, "the route %s%s lets nothing through",
                 nsh_route_format_seen(e->fib, w->route, text, sizeof text),
                 explain_place(e, origin_of_route(e, w->route), place, sizeof place));
         return;
     }
     tell_rule(e, w->rule);
-    explain_stop(e, "", "rule %u (%s)%s lets nothing through", w->rule->priority,
+    fix_refusing_rule(e, w->rule, fix, sizeof fix);
+    explain_stop(e, fix, "rule %u (%s)%s lets nothing through", w->rule->priority,
             nsh_rule_format(w->rule, text, sizeof text),
             explain_place(e, origin_of_rule(e, w->rule), place, sizeof place));
 }
@@ -381,15 +253,14 @@ static void tell_failure(struct explain *e, const struct explain_way *w)
 
     nsh_addr_format(e->now.family, &e->now.dst, to);
     if (w->found.rule && (!w->found.route || leads_nowhere(w->found.route))) {
-        stop_refused(e, &w->found);
+        stop_refused(e, w);
     } else if (!w->found.rule && explain_is_multicast(e->now.family, &e->now.dst)) {
         explain_say(e, "%s is a multicast address, and this machine has not joined it.", to);
         explain_stop(e, "a program for multicast routing, which netshared is not",
                 "multicast is not forwarded by routes such as these");
     } else if (!w->found.rule) {
         explain_say(e, "No rule and no route leads to %s.", to);
-        explain_stop(e, explain_fix_route(e, &w->found, &e->now.dst, fix, sizeof fix),
-                "there is no route to %s", to);
+        explain_stop(e, explain_fix_route(e, w, fix, sizeof fix), "there is no route to %s", to);
     } else if (is_forwarding_off(e)) {
         tell_rule(e, w->found.rule);
         tell_route(e, w->found.route);
@@ -412,8 +283,7 @@ void explain_route(struct explain *e)
         tell_failure(e, w);
     else
         tell_answer(e, w);
-    tell_lacking_rules(e, &w->found);
-    tell_lacking_routes(e, &w->found, &e->now.dst);
+    explain_lacking(e, w);
     if (w->error != 0)
         return;
     if (e->here) {

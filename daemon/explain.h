@@ -86,6 +86,9 @@ void explain_done(struct explain *e);
 /* Asks the kernel, and goes through what was seen. */
 void explain_ask(
         struct explain *e, const struct nsh_packet *p, uint32_t iif, struct explain_way *ret);
+/* What was asked, to be asked of what was seen; it points into the way. */
+void explain_query(
+        const struct explain *e, const struct explain_way *way, struct nsh_way_query *ret);
 /* An address of this machine; `ifindex` 0: of any device. */
 bool explain_is_own(const struct explain *e, const union nsh_addr *addr, uint32_t ifindex);
 /* The same, answered. */
@@ -190,9 +193,17 @@ bool explain_is_direct(struct explain *e);
 
 /* ---- explain-route.c ---- */
 
-/* What helps where `w` does not lead to `to`; returns buf. */
-const char *explain_fix_route(struct explain *e, const struct nsh_way *w, const union nsh_addr *to,
-        char *buf, size_t size);
+/* What helps where the way does not lead there; returns buf. */
+const char *explain_fix_route(
+        struct explain *e, const struct explain_way *way, char *buf, size_t size);
+
+/* ---- explain-lacking.c ---- */
+
+/* Rules and routes of the file that would decide on the way, but are not there. */
+void explain_lacking(struct explain *e, const struct explain_way *way);
+/* The first such route that leads to somebody; NULL: there is none. */
+const struct nsh_route *explain_lacking_route(
+        const struct explain *e, const struct explain_way *way);
 
 /* ---- explain-here.c ---- */
 

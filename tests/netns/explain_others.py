@@ -330,4 +330,44 @@ def _():
                   "exit code")
 
 
+@case("a route of the file that is not there would decide where no rule is asked before, and only there")
+def _():
+    with Lan() as w:
+        w.serve(FAR4)
+        w.router.sysctl("net.ipv4.ip_forward", 1)
+        d = Daemon(w.router, "version: 1\nroutes:\n"
+                   "  - {to: 198.51.100.0/24, via: 172.16.9.9}\n").start()
+
+        def is_asked(where=None):
+            answer = agree(d, w.client, CLIENT4, FAR4, where=where)
+            return answer, "would decide" in words(answer)
+
+        check(is_asked("route")[1], "with no other")
+        w.router.ip_batch(["route add 198.51.100.0/24 via 192.0.2.2 dev eth1 table 77",
+                           "rule add to 198.51.0.0/16 lookup 77 priority 100"])
+        check(not is_asked()[1], "with a rule of others before it")
+        w.router.ip("route replace unreachable 198.51.100.0/24 table 77")
+        answer, asked = is_asked("route")
+        check(not asked, "with one that leads nowhere")
+        contains(answer["fix"], "or with a smaller metric and 'table: 77' in the file", "what helps")
+        w.router.ip_batch(["rule del priority 100", "rule add to 198.51.0.0/16 prohibit priority 100"])
+        answer, asked = is_asked("route")
+        check(not asked, "with one that prohibits")
+        contains(answer["fix"], "a rule in the file with a 'priority' below 100 that leads it "
+                 "elsewhere, or this one taken away: ip -4 rule del priority 100", "what helps")
+        w.router.ip("rule del priority 100")
+        # The file's own rule leads to its route, though neither is there.
+        d.stop()
+        d.write("version: 1\nroutes:\n  - {to: 198.51.100.0/24, via: 192.0.2.2, table: 100}\n"
+                "rules:\n  - {from: 10.0.0.0/24, table: 100, priority: 1000}\n"
+                "  - {from: 10.9.0.0/24, table: 101, priority: 1001}\n")
+        answer = is_asked("route")[0]
+        contains(words(answer), "The file's rule from 10.0.0.0/24 lookup 100 priority 1000 (%s:5) "
+                 "would be asked before, but is not there." % d.config, "the rule")
+        contains(words(answer), "198.51.100.0/24 via 192.0.2.2 table 100 (%s:3) would decide, but "
+                 "is not there: the kernel does not have it, and no daemon runs" % d.config,
+                 "the route")
+        contains(answer["fix"], "which leads there: systemctl start netshared", "what helps")
+
+
 main()
