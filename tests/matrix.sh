@@ -246,6 +246,7 @@ netns_vm() {
     tar -C "$cache/build/$release/tree" --exclude='*.p' --exclude='*.a' --exclude='unit' -cf - . |
         tar -C "$copy" -xf -
     scripts "$release" "$copy/scripts"
+    inside "$release" python3 -m compileall -q /source/tests # once here, not in each test there
     for path in "${LEFT_OUT[@]}"; do args+=(-x "$path"); done
     # shellcheck disable=SC2016 # it is the machine that expands this
     script='for module in veth bridge vrf dummy ip_tables iptable_nat iptable_filter iptable_raw \
@@ -253,12 +254,12 @@ netns_vm() {
             modprobe -q "$module"
         done
         mkdir -p /run/lock
-        export NETSHARED_TEST_MACHINE=1 NETSHARED_TEST_SLOW=$1
+        export NETSHARED_TEST_MACHINE=1 NETSHARED_TEST_SLOW=$1 SYSTEMD_BUS_TIMEOUT=$((25 * $1))
         shift
         cd /build/tree || exit
-        printf "%s\n" "$@" | xargs -P 6 -n 1 bash -c '\''
+        printf "%s\n" "$@" | xargs -P 3 -n 1 bash -c '\''
             { "scripts/$0" 2>&1; echo "=$?"; } | sed -u "s/^/$0 /"'\'
-    "$top/tests/system/boot-vm.sh" -t "$limit" -m 4096 -p 4 -b "$source:/source" -b "$copy:/build/tree" \
+    "$top/tests/system/boot-vm.sh" -t "$limit" -m 4096 -p "$(nproc)" -b "$source:/source" -b "$copy:/build/tree" \
         "${args[@]}" "$cache/kernel/$kernel" "$cache/root/$release" -- \
         bash -c "$script" inside "$SLOW" "${chosen[@]}" >"$log" 2>&1 </dev/null &
     machine=$!
