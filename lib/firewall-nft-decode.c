@@ -35,6 +35,11 @@ static bool is(const struct nftnl_expr *x, const char *name)
     return strcmp(name_of(x), name) == 0;
 }
 
+static uint32_t number(const struct nftnl_expr *x, uint16_t attr)
+{
+    return nftnl_expr_is_set(x, attr) ? nftnl_expr_get_u32(x, attr) : 0;
+}
+
 /* ---- comparing ---- */
 
 /* What an attribute is when it was not written, where that is neither 0 nor nothing. */
@@ -116,6 +121,30 @@ static bool same_expression(const struct nftnl_expr *a, const struct nftnl_expr 
     return true;
 }
 
+/* An end of a range is a comparison with one. */
+static bool is_end(const struct nftnl_expr *x, const struct nftnl_expr *range, uint32_t operation,
+        uint16_t attr)
+{
+    uint32_t length = 0, end_length = 0;
+    const void *data, *end = nftnl_expr_get(range, attr, &end_length);
+
+    if (!x || !is(x, "cmp") || number(x, NFTNL_EXPR_CMP_OP) != operation ||
+            number(x, NFTNL_EXPR_CMP_SREG) != number(range, NFTNL_EXPR_RANGE_SREG))
+        return false;
+    data = nftnl_expr_get(x, NFTNL_EXPR_CMP_DATA, &length);
+    return data && end && length == end_length && memcmp(data, end, length) == 0;
+}
+
+/* What is two comparisons here, and in older versions of nft, is one expression in 1.1.3. */
+static bool same_range(
+        const struct nftnl_expr *range, const struct nftnl_expr *x, struct nftnl_expr_iter *rest)
+{
+    return number(range, NFTNL_EXPR_RANGE_OP) == NFT_RANGE_EQ &&
+           is_end(x, range, NFT_CMP_GTE, NFTNL_EXPR_RANGE_FROM_DATA) &&
+           is_end(nftnl_expr_iter_next(rest), range, NFT_CMP_LTE, NFTNL_EXPR_RANGE_TO_DATA);
+}
+
+/* The first as it was seen, the second as it would have been written. */
 static bool same_expressions(const struct nftnl_rule *a, const struct nftnl_rule *b)
 {
     NSH_CLEANUP(nftnl_expr_iter_destroyp) struct nftnl_expr_iter *ia = nftnl_expr_iter_create(a);
@@ -128,7 +157,7 @@ static bool same_expressions(const struct nftnl_rule *a, const struct nftnl_rule
 
         if (!xa || !xb)
             return !xa && !xb;
-        if (!same_expression(xa, xb))
+        if (is(xa, "range") ? !same_range(xa, xb, ib) : !same_expression(xa, xb))
             return false;
     }
 }
@@ -147,11 +176,6 @@ struct guess {
     bool source; /* of a NETMAP */
     char refers[NSH_NFT_NAME];
 };
-
-static uint32_t number(const struct nftnl_expr *x, uint16_t attr)
-{
-    return nftnl_expr_is_set(x, attr) ? nftnl_expr_get_u32(x, attr) : 0;
-}
 
 static uint32_t bytes(const struct nftnl_expr *x, uint16_t attr, void *ret, uint32_t size)
 {
@@ -287,6 +311,24 @@ static void guess_compare(struct guess *g, const struct nftnl_expr *x)
         guess_transport(g, number(x, NFTNL_EXPR_CMP_OP), data);
     else
         guess_prefix(g, data, length);
+}
+
+static bool is_transport(const struct guess *g)
+{
+    return g->loaded && is(g->loaded, "payload") &&
+           number(g->loaded, NFTNL_EXPR_PAYLOAD_BASE) == NFT_PAYLOAD_TRANSPORT_HEADER;
+}
+
+static void guess_range(struct guess *g, const struct nftnl_expr *x)
+{
+    uint8_t from[16] = {0}, to[16] = {0};
+
+    (void)bytes(x, NFTNL_EXPR_RANGE_FROM_DATA, from, sizeof from);
+    (void)bytes(x, NFTNL_EXPR_RANGE_TO_DATA, to, sizeof to);
+    if (!is_transport(g))
+        return;
+    guess_transport(g, NFT_CMP_GTE, from);
+    guess_transport(g, NFT_CMP_LTE, to);
 }
 
 static void guess_lookup(struct guess *g, const struct nftnl_expr *x)
@@ -426,6 +468,7 @@ static const struct {
         {"fib", guess_load},
         {"bitwise", guess_bitwise},
         {"cmp", guess_compare},
+        {"range", guess_range},
         {"lookup", guess_lookup},
         {"immediate", guess_immediate},
         {"masq", guess_masquerade},
