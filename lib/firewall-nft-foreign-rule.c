@@ -233,9 +233,10 @@ static void say(struct nsh_nft_reader *r, const struct nftnl_rule *rule)
         nsh_foreign_say(r->f, "%s", seen->text);
     else if (r->f->leads[0] != '\0')
         nsh_foreign_say(r->f, "... jump %s", r->f->leads);
+    else if (action < NSH_ARRAY_SIZE(verdicts) && verdicts[action])
+        nsh_foreign_say(r->f, "... %s", verdicts[action]);
     else
-        nsh_foreign_say(r->f, "... %s",
-                action < NSH_ARRAY_SIZE(verdicts) && verdicts[action] ? verdicts[action] : "");
+        nsh_foreign_say(r->f, "...");
 }
 
 bool nsh_nft_foreign_rule(const struct nftnl_rule *rule, nsh_nft_read_set *read_set, void *userdata,
