@@ -85,7 +85,7 @@ class Vrrp:
         self.process = self.ns.popen(
             ["keepalived", "--dont-fork", "--vrrp", "--log-console", "--log-detail",
              "--use-file", path("keepalived.conf"), "--pid", path("pid"), "--vrrp_pid",
-             path("vrrp.pid")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+             path("vrrp.pid"), "--bfd_pid", path("bfd.pid")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True)
         threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True).start()
         return self

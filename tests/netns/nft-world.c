@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "nft-world.h"
+#include "older-words.h"
 
 #define WHY 256
 
@@ -121,6 +122,7 @@ const char *listing(const char *command)
                                      option ? rest : NULL, NULL},
                              out, sizeof out),
             0);
+    older_words(out, sizeof out);
     return out;
 }
 

@@ -35,7 +35,7 @@ int run(const char *program, const char *words, char *out, size_t size);
 /* nft with one command as it is; it must succeed. */
 void nft(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int try_nft(const char *command);
-/* What an nft command prints. Static. */
+/* What an nft command prints, in older words (older-words.h). Static. */
 const char *listing(const char *command);
 void assert_lists(const char *command, const char *text);
 void assert_lists_not(const char *command, const char *text);

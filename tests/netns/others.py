@@ -268,7 +268,7 @@ def _(w):
 
     def iptables(ns, *commands):
         for command in commands:
-            ns.run("iptables-" + BACKENDS[w.firewall], *command.split())
+            ns.run("iptables-" + BACKENDS[w.firewall], "-w", *command.split())
 
     w.step("after its start", jail)
     for number in range(1, 21):

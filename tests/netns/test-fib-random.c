@@ -305,6 +305,6 @@ int main(void)
 
     seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
     first_seed = seed;
-    printf("# NSH_SEED=%llu\n", (unsigned long long)seed);
+    (void)fprintf(stderr, "# NSH_SEED=%llu\n", (unsigned long long)seed);
     return world_run(tests, NSH_ARRAY_SIZE(tests));
 }

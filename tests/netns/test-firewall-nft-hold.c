@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "nft-world.h"
+#include "older-words.h"
 
 #define TEXT(family)                                                                         \
     "table " family " netshared-hold { # progname test-firewall-n\n"                         \
@@ -36,12 +37,7 @@ static const char *in_words_before(const char *text)
 
     snprintf(before, sizeof before, "%s", text);
     for (size_t i = 0; i < NSH_ARRAY_SIZE(words); i++)
-        for (char *at; (at = strstr(before, words[i][0]));) {
-            const char *rest = at + strlen(words[i][0]);
-
-            at = stpcpy(at, words[i][1]);
-            memmove(at, rest, strlen(rest) + 1);
-        }
+        replace_all(before, sizeof before, words[i][0], words[i][1]);
     return before;
 }
 

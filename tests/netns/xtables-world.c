@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "older-words.h"
 #include "xtables-world.h"
 
 extern char **environ;
@@ -108,6 +109,7 @@ const char *listing(int family, const char *words)
     setenv("XTABLES_LOCKFILE", other_lock, 1);
     assert_int_equal(run(program(family), words, out, sizeof out), 0);
     setenv("XTABLES_LOCKFILE", lock_file, 1);
+    older_words(out, sizeof out);
     return out;
 }
 
