@@ -146,10 +146,15 @@ static void add_remark(char *buf, size_t size, const char *remark)
 const char *reconcile_policy_remarks(const struct nsh_reconciler *r, size_t lead, size_t why,
         enum nsh_object_state state, char *buf, size_t size)
 {
+    char absent[NSH_LACK_TEXT];
+
     buf[0] = '\0';
     add_remark(buf, size, nsh_notes_reason(r->notes, first_note(r, lead, why, state)));
-    if (state == NSH_OBJECT_HELD)
+    if (state == NSH_OBJECT_HELD) {
+        add_remark(buf, size,
+                nsh_desired_partly(r->desired, &r->desired->chains[lead], absent, sizeof absent));
         add_remark(buf, size, nsh_notes_reason(r->notes, NSH_OBJECT_BAN + lead));
+    }
     for (size_t i = lead; state == NSH_OBJECT_HELD && i != SIZE_MAX;
             i = reconcile_next_of_policy(r, i))
         add_remark(buf, size, reconcile_ahead_reason(r, i));

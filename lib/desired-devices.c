@@ -95,23 +95,54 @@ static const struct nsh_device *missing(
     return without ? without : first;
 }
 
-static void list_names(const struct nsh_device_list *side, char *buf, size_t size)
-{
-    size_t used = 0;
+/* ---- what is not there ---- */
 
-    for (uint32_t i = 0; i < side->n && used < size; i++)
+#define NAMES_MAX 6 /* that are told of; of more how many */
+
+static bool is_absent(const struct nsh_desired *d, const char *name)
+{
+    const struct nsh_device *one = nsh_desired_device(d, name);
+
+    return one && one->ifindex == 0;
+}
+
+struct names {
+    const char *shown[NAMES_MAX];
+    size_t n;
+};
+
+static void gather_absent(
+        const struct nsh_desired *d, const struct nsh_device_list *side, struct names *names)
+{
+    for (uint32_t i = 0; i < side->n; i++) {
+        if (!is_absent(d, side->items[i]))
+            continue;
+        if (names->n < NAMES_MAX)
+            names->shown[names->n] = side->items[i];
+        names->n++;
+    }
+}
+
+/* "no interface eth2, eth3 or eth4"; returns buf. */
+static const char *tell_absent(const struct names *names, char *buf, size_t size)
+{
+    size_t shown = names->n > NAMES_MAX ? NAMES_MAX - 1 : names->n;
+    size_t used = (size_t)snprintf(buf, size, "no interface ");
+
+    for (size_t i = 0; i < shown && used < size; i++)
         used += (size_t)snprintf(buf + used, size - used, "%s%s",
-                i == 0             ? ""
-                : i + 1 == side->n ? " or "
-                                   : ", ",
-                side->items[i]);
+                i == 0              ? ""
+                : i + 1 == names->n ? " or "
+                                    : ", ",
+                names->shown[i]);
+    if (shown < names->n && used < size)
+        snprintf(buf + used, size - used, " or %zu others", names->n - shown);
+    return buf;
 }
 
 const char *nsh_desired_lack(
         const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size)
 {
-    char names[NSH_LACK_TEXT - 32];
-
     if (!d->devices_known)
         return NULL;
     if (d->lacks[nsh_family_index(c->family)]) {
@@ -120,15 +151,31 @@ const char *nsh_desired_lack(
     }
     for (size_t s = 0; s < NSH_CHAIN_SIDES && c->sides[s]; s++) {
         const struct nsh_device *one = missing(d, c->sides[s], c->family);
+        struct names names = {0};
 
         if (!one)
             continue;
-        list_names(c->sides[s], names, sizeof(names));
-        if (one->ifindex != 0)
-            snprintf(buf, size, "IPv6 is switched off on %s", one->name);
-        else
-            snprintf(buf, size, "no interface %s", names);
+        if (one->ifindex == 0) {
+            gather_absent(d, c->sides[s], &names);
+            return tell_absent(&names, buf, size);
+        }
+        snprintf(buf, size, "IPv6 is switched off on %s", one->name);
         return buf;
     }
     return NULL;
+}
+
+const char *nsh_desired_partly(
+        const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size)
+{
+    struct names names = {0};
+    size_t used;
+
+    for (size_t s = 0; d->devices_known && s < NSH_CHAIN_SIDES && c->sides[s]; s++)
+        gather_absent(d, c->sides[s], &names);
+    if (names.n == 0)
+        return NULL;
+    used = strlen(tell_absent(&names, buf, size));
+    snprintf(buf + used, size - used, " now: what it would cover is not yet");
+    return buf;
 }

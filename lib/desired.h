@@ -113,6 +113,10 @@ void nsh_desired_mark_device(const struct nsh_desired *d, uint32_t ifindex, cons
  */
 const char *nsh_desired_lack(
         const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size);
+/* Which of the interfaces are not there, of a policy that lacks nothing. NULL: all are; else buf.
+ */
+const char *nsh_desired_partly(
+        const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size);
 
 /* ---- looking for one ---- */
 

@@ -262,6 +262,17 @@ def _():
         equal(both(w), ("1", "1"), "forwarding")
         equal((tcp_peer(w.client, SERVER4), from_outside(w)), (WAN4, (None, None)), "held")
 
+        # Of several the one that is not there is told of, and no policy is pending for it.
+        remark = "no interface eth9 now: what it would cover is not yet"
+        d.reload(SHARE % "[eth00, eth9]")
+        share = d.object("home (ipv4)", "share")
+        equal((share["state"], share["reason"]), ("held", remark), "status in JSON")
+        equal(d.cli("status").stdout.count("  %s\n" % remark), 2, "times in status")
+        w.router.ip("link add eth9 type veth peer name peer9")
+        wait_until(lambda: not d.object("home (ipv4)", "share").get("reason"), "it has come")
+        w.router.ip("link del eth9")
+        d.reload(SHARE % "eth00")
+
         # It goes: nothing flaps, for that is what lines do.
         rename(w, "eth00", "eth0")
         d.wait_state("home (ipv4)", "pending", "share")

@@ -271,6 +271,49 @@ static void test_one_of_each_side_is_enough(void **state)
     rw_free(w);
 }
 
+/* Held all the same; the others of a side are told of until they come. */
+static void test_some_of_a_side(void **state)
+{
+    struct world *w = world_with_state();
+    char why[256];
+
+    (void)state;
+    start(w, BOTH("[eth1, eth9, eth8]", "[eth0, ppp+]") OUT("[eth0, ppp0]"));
+    for (int round = 0; round < 2; round++) {
+        assert_state(w, "share", "home (ipv4)", NSH_OBJECT_HELD);
+        assert_reason(w, "share", "home (ipv4)",
+                "no interface eth9 or eth8 now: what it would cover is not yet");
+        assert_reason(w, "share", "home (ipv6)", "no interface eth9 or eth8 now");
+        assert_reason(w, "masquerade", "out", "no interface ppp0 now: what it would");
+        assert_stable(w);
+        somebody(w, "ip link add eth8");
+        run(w);
+        assert_reason(w, "share", "home (ipv4)", "no interface eth9 now: what it would");
+        somebody(w, "ip link add eth9");
+        somebody(w, "ip link add ppp0");
+        run(w);
+        assert_reason(w, "share", "home (ipv4)", "");
+        assert_reason(w, "share", "home (ipv6)", "");
+        assert_reason(w, "masquerade", "out", "");
+        somebody(w, "ip link del eth8");
+        somebody(w, "ip link del eth9");
+        somebody(w, "ip link del ppp0");
+        run(w);
+    }
+    assert_int_equal(count_told(w, NSH_REPORT_PENDING), 0);
+    somebody(w, "ip link del eth0");
+    run(w);
+    assert_pending(w, "masquerade", "out", "no interface eth0 or ppp0");
+    state_of(w, "masquerade", "out", why, sizeof(why), NULL);
+    assert_null(strstr(why, "cover"));
+    rw_free(w);
+
+    w = world_with_state();
+    start(w, SHARE("[a1, a2, a3, a4, a5, a6, a7, a8]", "eth0"));
+    assert_pending(w, "share", "home", "no interface a1, a2, a3, a4, a5 or 3 others");
+    rw_free(w);
+}
+
 static void test_a_condition_comes_first(void **state)
 {
     struct world *w = world_with_state();
@@ -371,6 +414,7 @@ int main(void)
             rw_test(test_only_the_one_is_asked_for),
             rw_test(test_an_answer_that_fails),
             rw_test(test_one_of_each_side_is_enough),
+            rw_test(test_some_of_a_side),
             rw_test(test_a_condition_comes_first),
             rw_test(test_a_kernel_without_ipv6),
             rw_test(test_ipv6_is_switched_off_on_an_interface),
