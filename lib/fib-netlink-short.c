@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ipv6.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -164,6 +165,20 @@ static const char *get_name(const struct nlattr *attr)
     return name && memchr(name, '\0', (size_t)nla_len(attr)) ? name : NULL;
 }
 
+/* disable_ipv6 is one of its settings for IPv6, if it has any. */
+static bool is_without_ipv6(struct nlmsghdr *nlh)
+{
+    struct nlattr *at = nlmsg_find_attr(nlh, sizeof(struct ifinfomsg), IFLA_AF_SPEC);
+    int32_t value;
+
+    at = at ? nla_find(nla_data(at), nla_len(at), AF_INET6) : NULL;
+    at = at ? nla_find(nla_data(at), nla_len(at), IFLA_INET6_CONF) : NULL;
+    if (!at || nla_len(at) < (int)((DEVCONF_DISABLE_IPV6 + 1) * sizeof(value)))
+        return false;
+    memcpy(&value, (const int32_t *)nla_data(at) + DEVCONF_DISABLE_IPV6, sizeof(value));
+    return value != 0;
+}
+
 static int take_link(void *userdata, struct nlmsghdr *nlh)
 {
     const struct link_dump *d = userdata;
@@ -179,6 +194,7 @@ static int take_link(void *userdata, struct nlmsghdr *nlh)
             .up = info->ifi_flags & IFF_UP,
             .noarp = info->ifi_flags & IFF_NOARP,
             .carrier = info->ifi_flags & IFF_RUNNING,
+            .without_ipv6 = is_without_ipv6(nlh),
     };
     mtu = nlmsg_find_attr(nlh, sizeof(*info), IFLA_MTU);
     if (mtu && nla_len(mtu) >= (int)sizeof(uint32_t))

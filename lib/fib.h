@@ -69,14 +69,15 @@ struct nsh_fib_address {
 };
 typedef void nsh_fib_address_seen(void *userdata, const struct nsh_fib_address *address);
 
-/* A link by one of its names; one with alternative names is told once for each. */
+/* A link by one of its names: its own, and after that once by each alternative one. */
 struct nsh_fib_link {
     const char *name;
     uint32_t ifindex;
-    uint32_t mtu; /* 0: not known */
-    bool up;      /* switched on */
-    bool carrier; /* and able to pass packets */
-    bool noarp;   /* nobody asks there who has an address */
+    uint32_t mtu;      /* 0: not known */
+    bool up;           /* switched on */
+    bool carrier;      /* and able to pass packets */
+    bool noarp;        /* nobody asks there who has an address */
+    bool without_ipv6; /* which is switched off on it */
 };
 typedef void nsh_fib_link_seen(void *userdata, const struct nsh_fib_link *link);
 

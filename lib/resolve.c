@@ -74,19 +74,6 @@ int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *r
     return 0;
 }
 
-/* By its very name: packet rules know no other. */
-static int resolve_device(struct nsh_fib *fib, const struct nsh_device *d, uint32_t *ret)
-{
-    char name[IFNAMSIZ] = "";
-    int q = fib->ops->link_index(fib, d->name, ret);
-
-    if (q == 0)
-        q = fib->ops->link_name(fib, *ret, name);
-    if (q == -ENODEV || (q == 0 && strcmp(name, d->name) != 0))
-        *ret = 0;
-    return q == -ENODEV ? 0 : q;
-}
-
 static bool is_without_ipv6(struct nsh_fib *fib, const char *device)
 {
     char key[64];
@@ -114,47 +101,102 @@ static bool any_ipv6_policy(const struct nsh_desired *d)
 }
 
 /* What is found stays found, whatever becomes of the next: it would not be told again. */
-static int update_device(struct nsh_fib *fib, struct nsh_device *one, bool ipv6, bool *ret_changed)
+static void take_device(struct nsh_device *one, const struct nsh_device *now, bool *ret_changed)
 {
-    uint32_t ifindex = 0;
-    bool without;
-    int q = resolve_device(fib, one, &ifindex);
-
-    if (q < 0)
-        return q;
-    without = ipv6 && ifindex != 0 && is_without_ipv6(fib, one->name);
-    *ret_changed = *ret_changed || ifindex != one->ifindex || without != one->without_ipv6;
-    one->ifindex = ifindex;
-    one->without_ipv6 = without;
+    *ret_changed =
+            *ret_changed || now->ifindex != one->ifindex || now->without_ipv6 != one->without_ipv6;
+    one->ifindex = now->ifindex;
+    one->without_ipv6 = now->without_ipv6;
     one->marked = false;
-    return 0;
+}
+
+/* By its very name: packet rules know no other. */
+static int ask_for_device(
+        struct nsh_fib *fib, const struct nsh_device *d, bool ipv6, struct nsh_device *ret)
+{
+    char name[IFNAMSIZ] = "";
+    int q = fib->ops->link_index(fib, d->name, &ret->ifindex);
+
+    if (q == 0)
+        q = fib->ops->link_name(fib, ret->ifindex, name);
+    if (q == -ENODEV || (q == 0 && strcmp(name, d->name) != 0))
+        ret->ifindex = 0;
+    ret->without_ipv6 = ipv6 && ret->ifindex != 0 && is_without_ipv6(fib, d->name);
+    return q == -ENODEV ? 0 : q;
+}
+
+/* So many are asked for one by one: a machine may have thousands of links. */
+#define FEW_DEVICES 8
+
+struct links_look {
+    const struct nsh_desired *d;
+    bool ipv6;
+    struct nsh_device *found; /* as they are named in `d` */
+    uint32_t last;
+};
+
+static void see_link(void *userdata, const struct nsh_fib_link *l)
+{
+    struct links_look *look = userdata;
+    const struct nsh_device *named = nsh_desired_device(look->d, l->name);
+
+    if (named && l->ifindex != look->last) /* else it is another name */
+        look->found[named - look->d->devices] = (struct nsh_device){
+                .ifindex = l->ifindex, .without_ipv6 = look->ipv6 && l->without_ipv6};
+    look->last = l->ifindex;
+}
+
+/* *ret NULL: they changed meanwhile. The caller's to free. */
+static int look_at_links(
+        struct nsh_fib *fib, const struct nsh_desired *d, bool ipv6, struct nsh_device **ret)
+{
+    nsh_autofree struct nsh_device *found = calloc(d->n_devices, sizeof(*found));
+    struct links_look look = {.d = d, .ipv6 = ipv6, .found = found};
+    int q = found ? fib->ops->links(fib, see_link, &look) : -ENOMEM;
+
+    *ret = q == 0 ? NSH_TAKE_PTR(found) : NULL;
+    return q == -EAGAIN ? 0 : q;
+}
+
+static int resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool all, bool *ret_changed)
+{
+    nsh_autofree struct nsh_device *found = NULL;
+    bool ipv6 = any_ipv6_policy(d);
+    size_t n = 0;
+    int q = 0;
+
+    for (size_t i = 0; i < d->n_devices; i++)
+        n += all || d->devices[i].marked;
+    if (n > FEW_DEVICES)
+        q = look_at_links(fib, d, ipv6, &found);
+    for (size_t i = 0; q == 0 && i < d->n_devices; i++) {
+        struct nsh_device now = {0};
+
+        if (!all && !d->devices[i].marked)
+            continue;
+        if (!found)
+            q = ask_for_device(fib, &d->devices[i], ipv6, &now);
+        if (q == 0)
+            take_device(&d->devices[i], found ? &found[i] : &now, ret_changed);
+    }
+    return q;
 }
 
 int nsh_desired_resolve_marked(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed)
 {
-    bool ipv6 = any_ipv6_policy(d);
-
     *ret_changed = false;
-    for (size_t i = 0; i < d->n_devices; i++) {
-        int q = d->devices[i].marked ? update_device(fib, &d->devices[i], ipv6, ret_changed) : 0;
-
-        if (q < 0)
-            return q;
-    }
-    return 0;
+    return resolve_devices(fib, d, false, ret_changed);
 }
 
 int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed)
 {
-    bool ipv6 = any_ipv6_policy(d), lacks = ipv6 && has_no_ipv6(fib);
+    bool lacks = any_ipv6_policy(d) && has_no_ipv6(fib);
+    int q;
 
     *ret_changed = !d->devices_known || lacks != d->lacks[NSH_V6];
-    for (size_t i = 0; i < d->n_devices; i++) {
-        int q = update_device(fib, &d->devices[i], ipv6, ret_changed);
-
-        if (q < 0)
-            return q;
-    }
+    q = resolve_devices(fib, d, true, ret_changed);
+    if (q < 0)
+        return q;
     d->lacks[NSH_V6] = lacks;
     d->devices_known = true;
     return 0;

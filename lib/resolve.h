@@ -16,7 +16,8 @@ int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_ch
 int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /*
  * Which interfaces of policies are there, and whether the kernel has IPv6. 0 or -errno;
- * *ret_changed then tells of those that were found before.
+ * *ret_changed then tells of those that were found before. However many they are, it is a few
+ * requests.
  */
 int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /* Of those alone that are marked; they are no longer. */

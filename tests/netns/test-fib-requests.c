@@ -396,6 +396,14 @@ static void expect_link(struct world *w, const char *name, uint32_t ifindex, boo
     assert_int_equal(s.link.carrier, carrier);
 }
 
+static void expect_ipv6(struct world *w, const char *name, bool on)
+{
+    struct sought s = {.name = name};
+
+    assert_int_equal(w->fib->ops->links(w->fib, seek_link, &s), 0);
+    assert_int_equal(s.link.without_ipv6, !on);
+}
+
 /* The kernel passes on what a peer does in its own time. */
 static void wait_for_carrier(struct world *w, const char *name, bool carrier)
 {
@@ -425,6 +433,10 @@ static void test_all_links(void **state)
     IP("link property add dev v0 altname wan");
     expect_link(w, "v0", v0, false, false);
     expect_link(w, "wan", v0, false, false);
+    expect_ipv6(w, "v0", true);
+    world_command("sysctl -qw net.ipv6.conf.v0.disable_ipv6=1");
+    expect_ipv6(w, "v0", false);
+    expect_ipv6(w, "lo", true);
     /* More than fit one datagram. */
     world_command("seq 1 60 | sed 's/.*/link add many& type veth peer name more&/' | ip -batch -");
     for (unsigned i = 1; i <= 60; i++) {

@@ -89,7 +89,8 @@ int nsh_fib_fake_link_add(struct nsh_fib_fake *k, const char *name, bool up)
         return -EEXIST;
     link = grow((void **)&k->links, k->n_links, sizeof(*link));
     if (!link || add_sysctl(k, name, "accept_ra", sysctl_default(k, "accept_ra", 1)) < 0 ||
-            add_sysctl(k, name, "forwarding", sysctl_default(k, "forwarding", 0)) < 0)
+            add_sysctl(k, name, "forwarding", sysctl_default(k, "forwarding", 0)) < 0 ||
+            add_sysctl(k, name, "disable_ipv6", 0) < 0)
         return -ENOMEM;
     *link = (struct fake_link){.ifindex = k->next_ifindex++};
     snprintf(link->name, sizeof(link->name), "%s", name);

@@ -366,12 +366,17 @@ static int fake_links(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userda
 
     for (size_t i = 0; rc == 0 && i < k->n_links; i++) {
         const struct fake_link *l = &k->links[i];
-        const struct nsh_fib_link link = {.name = l->name,
+        struct nsh_fib_link link = {.name = l->name,
                 .ifindex = l->ifindex,
                 .mtu = 1500,
                 .up = l->up,
                 .carrier = l->up && !l->unplugged};
+        char key[96];
+        int off = 0;
 
+        snprintf(key, sizeof(key), "net/ipv6/conf/%s/disable_ipv6", l->name);
+        nsh_fib_fake_sysctl_get(k, key, &off);
+        link.without_ipv6 = off != 0;
         seen(userdata, &link);
     }
     return rc;

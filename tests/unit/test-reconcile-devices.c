@@ -227,6 +227,81 @@ static void test_only_the_one_is_asked_for(void **state)
     rw_free(w);
 }
 
+#define MANY 100
+
+static char *policy_of_many(const char *more)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+
+    fputs("masquerade: [{name: out, out: [", to);
+    for (int i = 0; i < MANY; i++)
+        fprintf(to, "%swan%d", i ? ", " : "", i);
+    fprintf(to, "]%s}]\n", more);
+    fclose(to);
+    return text;
+}
+
+static void many(struct world *w, const char *head, const char *tail)
+{
+    for (int i = 0; i < MANY; i++) {
+        char line[64];
+
+        snprintf(line, sizeof(line), "%swan%d%s", head, i, tail);
+        somebody(w, line);
+    }
+}
+
+/* However many there are, and come at once. */
+static void test_many_cost_one_request(void **state)
+{
+    struct world *w = world_with_state();
+    const size_t *calls = nsh_fib_fake_counts(w->kernel)->calls;
+    nsh_autofree char *yaml = policy_of_many("");
+    size_t one, all;
+
+    (void)state;
+    start(w, yaml);
+    assert_pending(
+            w, "masquerade", "out", "no interface wan0, wan1, wan2, wan3, wan4 or 95 others");
+    one = calls[NSH_FIB_FAKE_LINK_INDEX];
+    all = calls[NSH_FIB_FAKE_LINKS];
+    resync(w);
+    assert_int_equal(calls[NSH_FIB_FAKE_LINKS] - all, 1);
+    many(w, "ip link add ", "");
+    run(w);
+    assert_state(w, "masquerade", "out", NSH_OBJECT_HELD);
+    assert_reason(w, "masquerade", "out", "");
+    assert_int_equal(calls[NSH_FIB_FAKE_LINKS] - all, 2);
+    assert_int_equal(calls[NSH_FIB_FAKE_LINK_INDEX] - one, 0);
+
+    /* A look that is disturbed is none. */
+    somebody(w, "ip link del wan7");
+    nsh_fib_fake_fail(w->kernel, NSH_FIB_FAKE_LINKS, 1, -EAGAIN);
+    resync(w);
+    assert_reason(w, "masquerade", "out", "no interface wan7 now");
+    assert_stable(w);
+    rw_free(w);
+}
+
+static void test_ipv6_is_switched_off_on_many(void **state)
+{
+    struct world *w = world_with_state();
+    nsh_autofree char *yaml = policy_of_many(", family: ipv6");
+
+    (void)state;
+    many(w, "ip link add ", "");
+    many(w, "sysctl net/ipv6/conf/", "/disable_ipv6=1");
+    start(w, yaml);
+    assert_pending(w, "masquerade", "out", "IPv6 is switched off on wan0");
+    somebody(w, "sysctl net/ipv6/conf/wan42/disable_ipv6=0");
+    resync(w);
+    assert_state(w, "masquerade", "out", NSH_OBJECT_HELD);
+    assert_stable(w);
+    rw_free(w);
+}
+
 /* What was found before the kernel failed to answer for the next one is not lost. */
 static void test_an_answer_that_fails(void **state)
 {
@@ -412,6 +487,8 @@ int main(void)
             rw_test(test_a_slip_in_a_reload_gives_forwarding_back),
             rw_test(test_what_others_need_stays),
             rw_test(test_only_the_one_is_asked_for),
+            rw_test(test_many_cost_one_request),
+            rw_test(test_ipv6_is_switched_off_on_many),
             rw_test(test_an_answer_that_fails),
             rw_test(test_one_of_each_side_is_enough),
             rw_test(test_some_of_a_side),
