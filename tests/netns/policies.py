@@ -250,7 +250,8 @@ def ipsec(family):
             return diag("not tried: this kernel can't send ESP, which the policy would match")
         counts = {}
         for how in ("exclude", "include"):
-            say("out: eth1, ipsec: " + how)
+            # What carries it comes by, too, but not from there.
+            say('out: eth1, from: "%s", ipsec: %s' % (a["lan"], how))
             udp_peer(w.client, a["server"], timeout=0.3)  # the server understands nothing
             counts[how] = sum(count for count, rule in w.router.nat_packets(family)
                                if "masquerade" in rule.lower() and "jump" not in rule)

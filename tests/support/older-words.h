@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What versions of iptables and nft print differently, and means the same: tests compare it in one
+ * What versions of iptables and nft say differently and mean the same: tests compare it in one
  * set of words, those of iptables 1.8.9 and nft 1.0.6.
  */
 #pragma once

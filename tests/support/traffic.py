@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 
+import rtnl
 from netns import wait_until
 from tap import patience
 
@@ -20,6 +21,11 @@ PORT = 5000
 
 def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _make_room(sock):
+    """What comes while others have the processor waits, however little the machine grants."""
+    sock.setsockopt(socket.SOL_SOCKET, rtnl.SO_RCVBUFFORCE, 4 << 20)
 
 
 class _Server:
@@ -49,7 +55,7 @@ class UdpEcho(_Server):
 
     def __init__(self, ns, address, port=PORT, delay=0.0):
         super().__init__(ns, socket.SOCK_DGRAM, address, port)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        _make_room(self.socket)
         self.delay = delay
         self.waiting = collections.deque()  # (when, data, peer)
         self.thread.start()
@@ -193,12 +199,12 @@ class UdpStream:
 
     def __init__(self, ns, address, port=PORT, interval=0.002, source=None):
         self.socket = ns.socket(family_of(address), socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        _make_room(self.socket)
         if source:
             self.socket.bind((source, 0))
         self.socket.connect((address, port))
         self.socket.setblocking(False)
-        self.interval = interval
+        self.interval = patience(interval)
         self.sent = 0
         self.refused = 0
         self.answers = {}  # number: the address the server saw
@@ -266,7 +272,7 @@ class TcpTransfer:
         self.digest = hashlib.sha256()
         self.total = 0
         self.error = None
-        self.block, self.interval = block, interval
+        self.block, self.interval = block, patience(interval)
         self.going = threading.Event()
         self.going.set()
         self.thread = threading.Thread(target=self._send, daemon=True)
@@ -314,7 +320,7 @@ class _End:
         self.sent, self.got = hashlib.sha256(), hashlib.sha256()
         self.total = 0  # of what it got
         self.error = None
-        self.block, self.interval = block, interval
+        self.block, self.interval = block, patience(interval)
         self.going = True
         self.threads = [threading.Thread(target=self._run, args=(function,), daemon=True)
                         for function in (self._send, self._take)]
