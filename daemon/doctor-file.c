@@ -2,6 +2,7 @@
 /*
  * What of the file's devices, gateways and routes does not fit this machine.
  */
+#include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,10 @@
 #include "doctor.h"
 #include "nearest.h"
 #include "resolve.h"
+#include "state.h"
 #include "text.h"
+
+NSH_DEFINE_CLEANUP(struct nsh_state *, nsh_state_free)
 
 /* ---- interfaces ---- */
 
@@ -62,8 +66,9 @@ static bool was_told(struct naming *n, const char *name)
     return false;
 }
 
+/* `more`: what else there is to say of it when it is not there. */
 static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate_id when,
-        const struct nsh_device_list *taken)
+        const struct nsh_device_list *taken, const char *more)
 {
     const struct nsh_survey_link *l = nsh_survey_link(&n->d->survey, name);
     char fix[256], word[64];
@@ -73,18 +78,50 @@ static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate
         return;
     if (!l) {
         doctor_find(n->d, at, other_name(&n->d->survey, name, taken, fix, sizeof fix),
-                "there is no interface '%s' now", name);
+                "there is no interface '%s' now%s", name, more);
         return;
     }
     snprintf(fix, sizeof fix, "run: ip link set %s up", nsh_text_word(name, word, sizeof word));
     doctor_find(n->d, at, fix, "the interface '%s' is switched off", name);
 }
 
+/* Netshared has noted that it did; where only root may read that it is taken for so. */
+static bool is_switched_on_by_us(const struct doctor *d, int family)
+{
+    NSH_CLEANUP(nsh_state_freep) struct nsh_state *state = NULL;
+    nsh_autofree struct nsh_sysctl_before *before = NULL;
+    size_t n = 0;
+    int q = nsh_state_open_reader(d->options->state_directory, &state);
+
+    if (q == 0)
+        q = nsh_state_sysctls_load(state, &before, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(before[i].key, nsh_forwarding_key(family)) == 0)
+            return true;
+    return q < 0 && q != -ENOENT;
+}
+
+/* As the reason in status: what has another name than the file says is open to all. */
+static const char *unfiltered(const struct doctor *d, const struct nsh_share *share)
+{
+    for (size_t i = 0; i < d->desired->n_chains; i++) {
+        const struct nsh_chain *c = &d->desired->chains[i];
+
+        if (c->kind == NSH_POLICY_SHARE && c->absent &&
+                strcmp(c->policy, share->policy.name) == 0 &&
+                !d->desired->lacks[nsh_family_index(c->family)] &&
+                nsh_desired_forwards_others(
+                        d->fib, d->desired, c->family, is_switched_on_by_us(d, c->family)))
+            return "; " NSH_UNFILTERED_TEXT;
+    }
+    return "";
+}
+
 static void look_for_all(struct naming *n, const struct nsh_device_list *list,
-        const struct nsh_device_list *taken, const struct nsh_policy *p)
+        const struct nsh_device_list *taken, const struct nsh_policy *p, const char *more)
 {
     for (uint32_t i = 0; i < list->n && !p->disabled; i++)
-        look_for(n, list->items[i], p->origin, p->when, taken);
+        look_for(n, list->items[i], p->origin, p->when, taken, more);
 }
 
 static void look_for_links(struct naming *n)
@@ -101,7 +138,7 @@ static void look_for_links(struct naming *n)
             if (link == NSH_NO_LINK || seen[link])
                 continue;
             seen[link] = nsh_desired_is_open(d, p->when);
-            look_for(n, d->links[link].name, d->routes[i].origin, p->when, NULL);
+            look_for(n, d->links[link].name, d->routes[i].origin, p->when, NULL, "");
         }
     }
 }
@@ -119,19 +156,21 @@ void doctor_interfaces(struct doctor *d)
     for (size_t i = 0; i < d->desired->n_rules; i++) {
         const struct nsh_rule *r = &d->desired->rules[i];
 
-        look_for(n, r->iif, r->origin, r->when, NULL);
-        look_for(n, r->oif, r->origin, r->when, NULL);
+        look_for(n, r->iif, r->origin, r->when, NULL, "");
+        look_for(n, r->oif, r->origin, r->when, NULL, "");
     }
     for (size_t i = 0; i < c->n_masquerades; i++)
-        look_for_all(n, &c->masquerades[i].out, NULL, &c->masquerades[i].policy);
+        look_for_all(n, &c->masquerades[i].out, NULL, &c->masquerades[i].policy, "");
     for (size_t i = 0; i < c->n_shares; i++) {
-        look_for_all(n, &c->shares[i].lan, &c->shares[i].wan, &c->shares[i].policy);
-        look_for_all(n, &c->shares[i].wan, &c->shares[i].lan, &c->shares[i].policy);
+        const struct nsh_share *s = &c->shares[i];
+
+        look_for_all(n, &s->lan, &s->wan, &s->policy, unfiltered(d, s));
+        look_for_all(n, &s->wan, &s->lan, &s->policy, unfiltered(d, s));
     }
     for (size_t i = 0; i < c->n_port_forwards; i++)
-        look_for_all(n, &c->port_forwards[i].in, NULL, &c->port_forwards[i].policy);
+        look_for_all(n, &c->port_forwards[i].in, NULL, &c->port_forwards[i].policy, "");
     for (size_t i = 0; i < c->n_network_maps; i++)
-        look_for_all(n, &c->network_maps[i].devices, NULL, &c->network_maps[i].policy);
+        look_for_all(n, &c->network_maps[i].devices, NULL, &c->network_maps[i].policy, "");
 }
 
 /* ---- gateways ---- */

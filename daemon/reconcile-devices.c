@@ -59,31 +59,23 @@ void reconcile_device_event(
 
 /* ---- telling ---- */
 
-/* Forwarding is on for the sake of others, and nothing is kept from an interface by another name.
- */
-static bool is_open(const struct nsh_reconciler *r, const struct nsh_chain *c)
+/* Nothing is kept from an interface by another name, while others are forwarded for. */
+static bool is_open(const struct nsh_reconciler *r, const struct nsh_chain *c, bool others)
 {
-    int f = nsh_family_index(c->family), value;
-
-    if (c->kind != NSH_POLICY_SHARE || c->came || r->desired->lacks[f])
-        return false;
-    if (r->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE)
-        return reconcile_forwarding_value(r, f, &value) == 0 && value != 0;
-    return r->desired->forwarding[f];
+    return others && c->kind == NSH_POLICY_SHARE && !c->came &&
+           !r->desired->lacks[nsh_family_index(c->family)];
 }
 
 /* What is new of one family's share in a policy: 0: nothing. */
-static int look_at(struct nsh_reconciler *r, size_t lead, char *why, size_t size)
+static int look_at(struct nsh_reconciler *r, size_t lead, bool others, char *why, size_t size)
 {
     const struct nsh_chain *c = &r->desired->chains[lead];
     bool known = reconcile_lack(r, lead) != NULL, open = nsh_desired_is_open(r->desired, c->when);
     const char *lack = open ? nsh_desired_lack(r->desired, c, why, size) : NULL;
     bool news;
 
-    if (lack && is_open(r, c))
-        snprintf(why + strlen(why), size - strlen(why),
-                "; forwarding is on for others: if the name is wrong, what it should be has no "
-                "filter");
+    if (lack && is_open(r, c, others))
+        snprintf(why + strlen(why), size - strlen(why), "; " NSH_UNFILTERED_TEXT);
     news = nsh_notes_set_reason(r->notes, NSH_OBJECT_ABSENT + lead, lack) > 0;
     if (lack)
         return news ? NSH_REPORT_PENDING : 0;
@@ -91,7 +83,8 @@ static int look_at(struct nsh_reconciler *r, size_t lead, char *why, size_t size
 }
 
 /* The chains from `first` to before `end` are those of a policy. */
-static void tell_policy(struct nsh_reconciler *r, size_t first, size_t end)
+static void tell_policy(
+        struct nsh_reconciler *r, size_t first, size_t end, const bool others[static NSH_FAMILIES])
 {
     char why[NSH_FAMILIES][NSH_LACK_TEXT + 128] = {"", ""};
     size_t leads[NSH_FAMILIES] = {SIZE_MAX, SIZE_MAX};
@@ -102,7 +95,7 @@ static void tell_policy(struct nsh_reconciler *r, size_t first, size_t end)
         leads[nsh_family_index(r->desired->chains[i].family)] = i;
     for (int f = 0; f < NSH_FAMILIES; f++)
         if (leads[f] != SIZE_MAX)
-            told[f] = look_at(r, leads[f], why[f], sizeof why[f]);
+            told[f] = look_at(r, leads[f], others[f], why[f], sizeof why[f]);
     both = told[NSH_V4] != 0 && told[NSH_V4] == told[NSH_V6] &&
            strcmp(why[NSH_V4], why[NSH_V6]) == 0;
     for (int f = 0; f < NSH_FAMILIES; f++) {
@@ -118,15 +111,27 @@ static void tell_policy(struct nsh_reconciler *r, size_t first, size_t end)
     }
 }
 
+static bool lacks_share(const struct nsh_desired *d, int family)
+{
+    for (size_t i = 0; i < d->n_chains; i++)
+        if (d->chains[i].kind == NSH_POLICY_SHARE && d->chains[i].family == family &&
+                d->chains[i].absent)
+            return true;
+    return false;
+}
+
 static void tell_all(struct nsh_reconciler *r)
 {
     const struct nsh_chain *chains = r->desired->chains;
+    bool others[NSH_FAMILIES];
     size_t end;
 
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        others[f] = lacks_share(r->desired, nsh_family_of(f)) && reconcile_forwards_others(r, f);
     for (size_t i = 0; i < r->desired->n_chains; i = end) {
         end = reconcile_policy_end(r, i);
         if (chains[i].policy[0] != '\0')
-            tell_policy(r, i, end);
+            tell_policy(r, i, end, others);
     }
 }
 

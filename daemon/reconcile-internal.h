@@ -470,8 +470,8 @@ void reconcile_flow_changes_free(struct flow_changes *c);
 
 /* reconcile-sysctl.c */
 int reconcile_forwarding_on(struct nsh_reconciler *r);
-/* As it is in the kernel. 0 or -errno. */
-int reconcile_forwarding_value(const struct nsh_reconciler *r, int f, int *ret);
+/* Whatever becomes of a policy that lacks an interface. */
+bool reconcile_forwards_others(struct nsh_reconciler *r, int f);
 int reconcile_forwarding_off(struct nsh_reconciler *r);
 /*
  * A run before has left this chain as it is wanted: where that run forwarded, it may have been for

@@ -290,6 +290,7 @@ void nsh_reconciler_event(struct nsh_reconciler *r, const struct nsh_fib_event *
     case NSH_FIB_FORWARDING:
         reconcile_set_trigger(r, e->sender, "forwarding changed");
         r->forwarding_dirty = true;
+        reconcile_mark_devices(r, DEVICES_TELL);
         break;
     case NSH_FIB_OVERRUN:
         overrun_event(r);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "resolve.h"
 
 static const char *const forwarding_keys[NSH_FAMILIES] = {
         [NSH_V4] = "net/ipv4/ip_forward",
@@ -127,9 +128,12 @@ static void report_key(struct nsh_reconciler *r, const char *key, enum nsh_repor
             key_name(key, name, sizeof name), &args);
 }
 
-int reconcile_forwarding_value(const struct nsh_reconciler *r, int f, int *ret)
+bool reconcile_forwards_others(struct nsh_reconciler *r, int f)
 {
-    return r->fib->ops->sysctl_get(r->fib, forwarding_keys[f], ret);
+    /* What can't be read is given back by nobody. */
+    bool ours = list_load(r) == 0 && list_find(&r->before, forwarding_keys[f]);
+
+    return nsh_desired_forwards_others(r->fib, r->desired, nsh_family_of(f), ours);
 }
 
 /* ---- on ---- */

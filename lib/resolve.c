@@ -83,13 +83,30 @@ static bool is_without_ipv6(struct nsh_fib *fib, const char *device)
     return fib->ops->sysctl_get(fib, key, &value) == 0 && value != 0;
 }
 
+const char *nsh_forwarding_key(int family)
+{
+    return family == AF_INET6 ? "net/ipv6/conf/all/forwarding" : "net/ipv4/ip_forward";
+}
+
+bool nsh_desired_forwards_others(
+        struct nsh_fib *fib, const struct nsh_desired *d, int family, bool ours)
+{
+    bool leave = d->config->settings.forwarding == NSH_FORWARDING_LEAVE;
+    int value;
+
+    return d->forwarding[nsh_family_index(family)] ||
+           ((leave || !ours) &&
+                   fib->ops->sysctl_get(fib, nsh_forwarding_key(family), &value) == 0 &&
+                   value != 0);
+}
+
 /* Where IPv4 shows and IPv6 does not, there is none. */
 static bool has_no_ipv6(struct nsh_fib *fib)
 {
     int value;
 
-    return fib->ops->sysctl_get(fib, "net/ipv6/conf/all/forwarding", &value) == -ENOENT &&
-           fib->ops->sysctl_get(fib, "net/ipv4/ip_forward", &value) == 0;
+    return fib->ops->sysctl_get(fib, nsh_forwarding_key(AF_INET6), &value) == -ENOENT &&
+           fib->ops->sysctl_get(fib, nsh_forwarding_key(AF_INET), &value) == 0;
 }
 
 static bool any_ipv6_policy(const struct nsh_desired *d)

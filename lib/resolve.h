@@ -22,6 +22,14 @@ int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *r
 int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /* Of those alone that are marked; they are no longer. */
 int nsh_desired_resolve_marked(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
+/* The sysctl that switches it on. */
+const char *nsh_forwarding_key(int family);
+/*
+ * Whether the family is forwarded whatever becomes of a policy that lacks an interface: for another
+ * one, or because somebody has switched it on. `ours`: who did that is netshared.
+ */
+bool nsh_desired_forwards_others(
+        struct nsh_fib *fib, const struct nsh_desired *d, int family, bool ours);
 /*
  * The way to a gateway, as the kernel looks for it: in the table of the route's VRF ("": none) if
  * it is on the link there, else where everything is looked for.

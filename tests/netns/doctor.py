@@ -466,6 +466,23 @@ def _():
             check("interface" not in text, "check of a file: " + text)
         told = json.loads(d.cli("check", "--json").stdout)
         equal([(t["line"], t["column"]) for t in told["diagnostics"]], [(5, 23)], "--json")
+        check("forwarding" not in result.stderr, "forwarding is off: " + result.stderr)
+        # On, and not by us: what has another name has no filter.
+        open_to_all = ("there is no interface 'eht0' now; forwarding is on for others: if the name is "
+                       "wrong, what it should be has no filter\n")
+        w.router.sysctl("net.ipv4.ip_forward", 1)
+        contains(d.cli("check").stderr, open_to_all, "check, forwarding is on")
+        w.router.sysctl("net.ipv4.ip_forward", 0)
+        # By us, it is not for others.
+        d.write(SHARE)
+        d.start()
+        d.write(SHARE.replace("lan: eth0", "lan: eht0"))
+        result = d.cli("check")
+        contains(result.stderr, "there is no interface 'eht0' now\n", "check, forwarding is ours")
+        d.write(SHARE.replace("lan: eth0", "lan: eht0") +
+                "masquerade: [{name: out, out: eth1, family: ipv4}]\n")
+        contains(d.cli("check").stderr, open_to_all, "check, another policy needs it")
+        d.stop()
 
 
 @case("who is not root sees less, and is told so")

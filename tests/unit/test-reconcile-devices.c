@@ -207,7 +207,37 @@ static void test_what_others_need_stays(void **state)
     start(w, SHARE("eth1", "eth0"));
     reload(w, SHARE("eth11", "eth0"));
     assert_int_equal(sysctl_value(w, V4), 1);
+    assert_pending(w, "share", "home", "no interface eth11; forwarding is on for others");
+    rw_free(w);
+}
+
+/* Whom it is on for is not known, and that it stays is. */
+static void test_forwarding_that_somebody_switched_on(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, SHARE("eth11", "eth0"));
     assert_pending(w, "share", "home", "no interface eth11");
+    assert_not_open(w);
+    forget(w);
+    somebody(w, "sysctl " V4 "=1");
+    run(w);
+    assert_pending(w, "share", "home",
+            "no interface eth11; forwarding is on for others: if the name is wrong, what it should "
+            "be has no filter");
+    the_told(w, NSH_REPORT_PENDING, "share", "home");
+    assert_told(w, 1);
+    world_restart(w);
+    start(w, SHARE("eth11", "eth0"));
+    assert_pending(w, "share", "home", "no interface eth11; forwarding is on for others");
+    assert_int_equal(sysctl_value(w, V4), 1);
+    somebody(w, "sysctl " V4 "=0");
+    run(w);
+    assert_pending(w, "share", "home", "no interface eth11");
+    assert_not_open(w);
+    assert_int_equal(sysctl_value(w, V4), 0);
+    assert_stable(w);
     rw_free(w);
 }
 
@@ -486,6 +516,7 @@ int main(void)
             rw_test(test_a_restart_meanwhile_flaps_nothing),
             rw_test(test_a_slip_in_a_reload_gives_forwarding_back),
             rw_test(test_what_others_need_stays),
+            rw_test(test_forwarding_that_somebody_switched_on),
             rw_test(test_only_the_one_is_asked_for),
             rw_test(test_many_cost_one_request),
             rw_test(test_ipv6_is_switched_off_on_many),
