@@ -9,7 +9,7 @@ cd "$top" || exit 1
 . tests/support/setup.sh
 need_root
 
-TEST_PACKAGES=(libcmocka-dev clang clang-format clang-tidy shellcheck
+TEST_PACKAGES=(libcmocka-dev clang lld llvm clang-format clang-tidy shellcheck
     python3-yaml python3-jsonschema zsh fish ipset
     checksec iproute2 iptables nftables ufw conntrack keepalived iputils-ping procps util-linux
     systemd systemd-container dbus python3-prometheus-client)
@@ -31,7 +31,11 @@ must_build() {
 # are processors.
 TESTS_AT_ONCE=$((3 * $(nproc)))
 
-# suites BUILD-DIR SUITE...: what failed is shown at the end, from the log.
+# Between them they call through every pointer that the program has: a wrong type ends it there.
+CALLED=(skeleton commands reload rules policies policies-nft explain import explain_others-nft trial health)
+
+# suites BUILD-DIR SUITE...: all of their tests, or those of $only; what failed is shown at the end, from
+# the log.
 suites() {
     local dir=$1 suite args=()
     shift
@@ -42,7 +46,7 @@ suites() {
     logs+=("$top/$dir/meson-logs/$1.json")
     rm -f "$top/$dir/meson-logs/$1.json"
     ${wrap:-} meson test -C "$dir" --no-rebuild --num-processes "$TESTS_AT_ONCE" \
-        --logbase "$1" "${args[@]}" </dev/null >"$dir/meson-logs/$1.console" 2>&1 ||
+        --logbase "$1" "${args[@]}" ${only[@]+"${only[@]}"} </dev/null >"$dir/meson-logs/$1.console" 2>&1 ||
         grep -qE '^(Fail|Timeout|Ok):' "$dir/meson-logs/$1.console" ||
         tail -n 20 "$dir/meson-logs/$1.console" >&2
 }
@@ -58,6 +62,9 @@ CC=clang must_build "clang" build-clang --werror -Dtests=enabled -Dbuildtype=deb
 must_build "gcc with AddressSanitizer and UBSan" build-asan --werror -Dtests=enabled \
     -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined
 
+target=daemon/netshared CC=clang CC_LD=lld must_build "clang with CFI" build-cfi --werror -Dtests=enabled \
+    -Dcfi=true -Ddebug=false -Doptimization=2
+
 # A report of a sanitizer goes to a file: the test whose daemon wrote it may not look.
 rm -f build-asan/sanitizer.*
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:log_path=$top/build-asan/sanitizer
@@ -66,6 +73,11 @@ wrap=isolated suites build-asan unit netns
 wrap=isolated_network suites build-asan pids
 unset ASAN_OPTIONS UBSAN_OPTIONS
 suites build-gcc system binary
+only=("${CALLED[@]}")
+wrap=isolated suites build-cfi netns
+only=(hardening)
+suites build-cfi binary
+only=()
 suites build-clang style
 
 step "done"

@@ -71,7 +71,8 @@ configure() {
     meson setup "$dir" "$top" "$@"
 }
 
-# build DIR MESON-OPTION...: configures and compiles; the output is shown only when it fails.
+# build DIR MESON-OPTION...: configures and compiles all, or what $target names; the output is shown only
+# when it fails.
 build() {
     local dir=$1 log=$1.log
     shift
@@ -79,7 +80,7 @@ build() {
         tail -n 40 "$log" >&2
         return 1
     fi
-    if ! ninja -C "$dir" </dev/null >"$log" 2>&1; then
+    if ! ninja -C "$dir" ${target:+"$target"} </dev/null >"$log" 2>&1; then
         grep -vE '^\[[0-9]+/[0-9]+\]' "$log" | head -n 60 >&2
         return 1
     fi
