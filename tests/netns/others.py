@@ -129,7 +129,7 @@ def on_both(title):
 
 def restore(ns, backend, text, family=4, flush=False):
     program = ("iptables" if family == 4 else "ip6tables") + "-%s-restore" % backend
-    ns.run(program, *([] if flush else ["--noflush"]), stdin=text)
+    ns.run(program, "-w", *([] if flush else ["--noflush"]), stdin=text)
 
 
 def undone(text):
@@ -147,7 +147,7 @@ def undone(text):
 @on_both("a container engine starts, starts again and stops")
 def _(w):
     backend, text = BACKENDS[w.firewall], data("container-engine.rules")
-    w.both(lambda ns: ns.run("iptables-" + backend, "-P", "FORWARD", "DROP"))
+    w.both(lambda ns: ns.run("iptables-" + backend, "-w", "-P", "FORWARD", "DROP"))
     w.step("after its start", restore, backend, text)
     w.step("after it has cleared its rules", restore, backend, undone(text))
     w.step("after another start", restore, backend, text)
@@ -174,7 +174,7 @@ def _(w):
                              "-t nat %s PREROUTING -p tcp --dport 9 -j REDIRECT --to-ports 10",
                              "-t filter %s FORWARD -i eth7 -j DROP",
                              "-t mangle %s FORWARD -o eth7 -j MARK --set-mark 7"):
-                    ns.run(program + backend, *(rule % verb).split())
+                    ns.run(program + backend, "-w", *(rule % verb).split())
 
     w.step("after both have rules", add, "-A")
     w.step("after both have lost them", add, "-D")
