@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# matrix.sh [-n] [-c CACHE] [-s STEP]... [-t TEST]... [-l SECONDS] [RELEASE[:KERNEL]]...
+# matrix.sh [-f] [-n] [-c CACHE] [-s STEP]... [-t TEST]... [-l SECONDS] [RELEASE[:KERNEL]]...
 #
 # Builds netshared in other Debian releases, with their compilers and libraries, and tests it there, on
 # their kernels. Nothing is installed on this machine, and of its network only the download is seen. As
@@ -13,6 +13,7 @@
 #   -s       only this: unit (with the build), netns, without (the kernel without something: legacy
 #            tables, nf_tables, both, IPv6, audit); without it, all three
 #   -t       only this test of the suite netns (policies, policies-nft)
+#   -f       of the suite netns only what says most about a kernel
 #   -n       of the suite netns only what no result is kept of: goes on where an earlier run ended
 #   -l       limit for a machine (default 3600)
 #
@@ -44,13 +45,14 @@ WITHOUT=("legacy -n ip_tables" "nftables -n nf_tables" "firewalls -n ip_tables -
     "ipv6 -a ipv6.disable=1" "audit -a audit=0")
 
 usage() {
-    sed -n 3,21p "$0" >&2
+    sed -n 3,22p "$0" >&2
     exit 2
 }
 
-cache=/var/tmp/netshared-matrix steps=() tests=() limit=3600 only_new=
-while getopts nc:s:t:l: option; do
+cache=/var/tmp/netshared-matrix steps=() tests=() limit=3600 only_first='' only_new=
+while getopts fnc:s:t:l: option; do
     case $option in
+    f) only_first=yes ;;
     c) cache=$OPTARG ;;
     s) steps+=("$OPTARG") ;;
     t) tests+=("$OPTARG") ;;
@@ -189,6 +191,7 @@ listed() {
     for test in "${FIRST[@]}"; do
         [[ " ${all[*]} " != *" $test "* ]] || printf '%s\n' "$test"
     done
+    [ -z "$only_first" ] || return 0
     for test in "${all[@]}"; do
         [[ " ${FIRST[*]} " = *" $test "* ]] || printf '%s\n' "$test"
     done
