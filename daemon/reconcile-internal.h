@@ -118,6 +118,8 @@ struct nsh_reconciler {
                                    */
     bool unwanted_dirty;          /* chains and sysctls that are no longer wanted may stand */
     struct trigger trigger;
+    uint32_t told_link; /* of which the last event of a link was, and its name then */
+    char told_name[IFNAMSIZ];
     uint64_t routes_wait; /* a route is backing off until then; NSH_NEVER: none */
 
     /* the present pass */

@@ -24,6 +24,7 @@ void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char
         return;
     r->trigger.at = reconcile_now(r);
     r->trigger.sender = sender;
+    r->trigger.ifindex = 0;
     snprintf(r->trigger.text, sizeof r->trigger.text, "%s", text);
 }
 
@@ -223,16 +224,9 @@ static bool link_in_use(const struct nsh_reconciler *r, uint32_t ifindex, const 
     return reconcile_names_vrf(r, ifindex, name) || any_waiting(r);
 }
 
-static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
+/* What it may have changed of what is wanted, or of what stands. */
+static void mark_link(struct nsh_reconciler *r, const struct nsh_fib_event *e, const char *text)
 {
-    char text[64];
-
-    if (r->desired->forwarding[NSH_V6] && !e->gone)
-        reconcile_new_link(r, e->ifindex, e->name);
-    snprintf(text, sizeof text, "link %s %s", e->name[0] ? e->name : "?",
-            e->gone ? "was deleted"
-            : e->up ? "is up"
-                    : "went down");
     reconcile_gate_event(r, e, text);
     reconcile_device_event(r, e, text);
     reconcile_learn_link(r, e);
@@ -241,6 +235,89 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
     reconcile_set_trigger(r, e->sender, text);
     r->links_dirty = true;
     reconcile_mark_routes(r, ROUTES_OURS);
+}
+
+/* It is known by that name, which is no alternative one of the link that has another name now. */
+static bool was(const struct nsh_reconciler *r, const struct nsh_fib_event *e, uint32_t ifindex,
+        const char *name)
+{
+    uint32_t now;
+
+    return ifindex == e->ifindex && strcmp(name, e->name) != 0 &&
+           (r->fib->ops->link_index(r->fib, name, &now) < 0 || now != ifindex);
+}
+
+/* The name that it had; NULL: the one that it has, as far as is known. */
+static const char *name_before(const struct nsh_reconciler *r, const struct nsh_fib_event *e)
+{
+    const struct nsh_desired *d = r->desired;
+
+    if (e->gone || e->name[0] == '\0')
+        return NULL;
+    if (r->told_link == e->ifindex)
+        return strcmp(r->told_name, e->name) != 0 ? r->told_name : NULL;
+    for (size_t i = 0; d->devices_known && i < d->n_devices; i++)
+        if (was(r, e, d->devices[i].ifindex, d->devices[i].name))
+            return d->devices[i].name;
+    for (size_t i = 0; i < d->n_links; i++)
+        if (was(r, e, d->links[i].ifindex, d->links[i].name))
+            return d->links[i].name;
+    return NULL;
+}
+
+/* The file names it, and it was not there before. */
+static bool has_come(const struct nsh_desired *d, const struct nsh_fib_event *e)
+{
+    const struct nsh_device *named = e->name[0] ? nsh_desired_device(d, e->name) : NULL;
+
+    if (named && d->devices_known)
+        return named->ifindex != e->ifindex;
+    for (size_t i = 0; e->name[0] && i < d->n_links; i++)
+        if (strcmp(d->links[i].name, e->name) == 0)
+            return d->links[i].ifindex != e->ifindex;
+    return false;
+}
+
+static void tell_link(const struct nsh_reconciler *r, const struct nsh_fib_event *e,
+        const char *before, char *buf, size_t size)
+{
+    const char *name = e->name[0] ? e->name : "?";
+
+    if (before)
+        snprintf(buf, size, "link %s was renamed to %s", before, name);
+    else
+        snprintf(buf, size, "link %s %s", name,
+                e->gone                   ? "was deleted"
+                : e->up                   ? "is up"
+                : has_come(r->desired, e) ? "was added"
+                                          : "went down");
+}
+
+/*
+ * A link is switched off to be renamed. What the events of it begin is then for its name, not
+ * because it went down.
+ */
+static void set_link_trigger(
+        struct nsh_reconciler *r, const struct nsh_fib_event *e, const char *text, bool renamed)
+{
+    if (renamed && r->trigger.at != 0 && r->trigger.ifindex == e->ifindex)
+        snprintf(r->trigger.text, sizeof r->trigger.text, "%s", text);
+    else if (strcmp(r->trigger.text, text) == 0)
+        r->trigger.ifindex = e->ifindex;
+}
+
+static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
+{
+    const char *before = name_before(r, e);
+    char text[64];
+
+    if (r->desired->forwarding[NSH_V6] && !e->gone)
+        reconcile_new_link(r, e->ifindex, e->name);
+    tell_link(r, e, before, text, sizeof text);
+    r->told_link = e->gone ? 0 : e->ifindex;
+    snprintf(r->told_name, sizeof r->told_name, "%s", e->name);
+    mark_link(r, e, text);
+    set_link_trigger(r, e, text, before != NULL);
 }
 
 static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)

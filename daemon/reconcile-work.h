@@ -81,6 +81,7 @@ struct trigger {
     char text[64]; /* "link eth0 went down", "resync"; "" for a key's own event */
     uint64_t at;
     uint32_t sender;
+    uint32_t ifindex; /* of the link that it is about; 0: none */
 };
 
 /* What set off the work at hand and how much was told of it. A comparison has one of its own. */

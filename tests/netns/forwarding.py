@@ -260,6 +260,8 @@ def _():
         for family in ("ipv4", "ipv6"):
             d.wait_state("home (%s)" % family, "held", "share")
         equal(both(w), ("1", "1"), "forwarding")
+        for family in 4, 6:
+            d.wait_log(r"forwarding ipv%d switched on \(link eth0 was renamed to eth00\)" % family)
         equal((tcp_peer(w.client, SERVER4), from_outside(w)), (WAN4, (None, None)), "held")
 
         # Of several the one that is not there is told of, and no policy is pending for it.
