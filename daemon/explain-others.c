@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "passage.h"
 #include "text-json.h"
 
 /* ---- the packet as rules see it ---- */
@@ -39,6 +40,24 @@ static bool is_marked(const struct explain *e, enum nsh_hook hook)
                    hook == NSH_HOOK_POSTROUTING);
 }
 
+/* Who else is meant by what lets this one through: as the policy says it, or as the link does. */
+static struct nsh_prefix net_of(const struct explain *e)
+{
+    struct nsh_prefix net = {.family = AF_UNSPEC};
+    int family = e->first.family;
+
+    if (nsh_exit_net(e->desired, family, &e->first.src, e->forth.dev, &net))
+        return net;
+    for (size_t i = 0; i < e->n_addresses; i++) {
+        const struct nsh_fib_address *a = &e->addresses[i];
+
+        if (a->ifindex == e->in && nsh_prefix_contains(&a->net, family, &e->first.src) &&
+                (net.family == AF_UNSPEC || a->net.length > net.length))
+            net = a->net;
+    }
+    return net;
+}
+
 static struct nsh_forward_path path_of(
         struct explain *e, enum nsh_hook hook, const struct nsh_packet *p, bool reply)
 {
@@ -51,6 +70,7 @@ static struct nsh_forward_path path_of(
             .translated = p->translated,
             .from = host(p->family, &p->src),
             .to = host(p->family, &p->dst),
+            .net = p->translated ? (struct nsh_prefix){.family = AF_UNSPEC} : net_of(e),
             .protocol = p->protocol,
             .from_port = {p->source_port, p->source_port},
             .to_port = {p->destination_port, p->destination_port},

@@ -73,7 +73,7 @@ static int ask(const struct nsh_xt *xt, const struct stage *s, const struct nsh_
         struct nsh_forward_drop *ret)
 {
     const char *chain = nsh_forward_hook_name(s->hook);
-    struct nsh_forward_path seen = *path, general[2];
+    struct nsh_forward_path seen = *path, like[2];
     struct xtc_handle *h;
     int r = nsh_xt_name_listed(xt, s->table);
 
@@ -86,7 +86,7 @@ static int ask(const struct nsh_xt *xt, const struct stage *s, const struct nsh_
     seen.untracked = s->untracked;
     r = nsh_xt_drops(xt, h, chain, &seen, ret);
     if (r > 0 && s->hook == NSH_HOOK_FORWARD && strcmp(s->table, "filter") == 0) {
-        nsh_xt_explain_drop(xt, general, nsh_forward_general(path, general), ret);
+        nsh_xt_explain_drop(xt, like, nsh_forward_like(path, like), ret);
         ret->hosts = true;
     } else if (r > 0) {
         explain_elsewhere(xt, s, path, ret);

@@ -67,12 +67,12 @@ static int is_named(struct nsh_nft_judge *judge, int family, const struct nsh_fo
     return r < 0 ? r : rule && (r == 0 || nsh_nft_judge_dropper(judge) != rule);
 }
 
-/* Of FORWARD all that it drops is spared, elsewhere this packet. */
+/* Of FORWARD all that is like it is spared, elsewhere this packet. */
 static void explain(const struct nsh_nft_base *b, const struct nsh_forward_path *path,
         struct nsh_forward_drop *ret)
 {
     struct nsh_forward_path paths[2] = {nsh_forward_alone(path)};
-    size_t n = b->hook == NSH_HOOK_FORWARD ? nsh_forward_general(path, paths) : 1;
+    size_t n = b->hook == NSH_HOOK_FORWARD ? nsh_forward_like(path, paths) : 1;
 
     ret->hosts = b->hook == NSH_HOOK_FORWARD;
     nsh_nft_base_explain(b, paths, n, ret);

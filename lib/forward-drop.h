@@ -42,13 +42,14 @@ struct nsh_forward_path {
     bool untracked; /* nothing is known of its connection yet */
     bool marked;    /* its mark is known */
     uint32_t mark;
-    bool back_known, back;               /* the way back to its source leaves by `in` */
-    char in[IFNAMSIZ], out[IFNAMSIZ];    /* "": not known */
-    bool reply;                          /* of a connection that the other side began */
-    bool translated;                     /* its destination was led elsewhere */
-    bool vague;                          /* its ports may be any */
-    struct nsh_prefix from, to;          /* one address; AF_UNSPEC: not known */
-    uint8_t protocol;                    /* 0: TCP as well as others */
+    bool back_known, back;            /* the way back to its source leaves by `in` */
+    char in[IFNAMSIZ], out[IFNAMSIZ]; /* "": not known */
+    bool reply;                       /* of a connection that the other side began */
+    bool translated;                  /* its destination was led elsewhere */
+    bool vague;                       /* its ports may be any */
+    struct nsh_prefix from, to;       /* one address; AF_UNSPEC: not known */
+    struct nsh_prefix net;            /* with all that is like who began it; AF_UNSPEC: anybody */
+    uint8_t protocol;                 /* 0: TCP as well as others */
     struct nsh_range from_port, to_port; /* 0-0: one that no rule is about */
 };
 
@@ -119,6 +120,8 @@ size_t nsh_forward_paths(const struct nsh_chain *chain, const struct nsh_chain *
  * what leads there. For nsh_forward_fix. Returns how many (forward-general.c).
  */
 size_t nsh_forward_general(const struct nsh_forward_path *path, struct nsh_forward_path ret[2]);
+/* The same, begun from its network alone: what is to be let through. */
+size_t nsh_forward_like(const struct nsh_forward_path *path, struct nsh_forward_path ret[2]);
 
 /* The port of a packet that no rule is about, and those of a path. */
 #define NSH_FORWARD_PORT 64999U

@@ -34,6 +34,15 @@ size_t nsh_forward_general(const struct nsh_forward_path *path, struct nsh_forwa
     return 2;
 }
 
+size_t nsh_forward_like(const struct nsh_forward_path *path, struct nsh_forward_path ret[2])
+{
+    size_t n = nsh_forward_general(path, ret);
+
+    ret[0].from = path->net;
+    ret[1].to = path->net;
+    return n;
+}
+
 const char *nsh_forward_hook_name(enum nsh_hook hook)
 {
     static const char *const names[] = {

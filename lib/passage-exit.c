@@ -44,6 +44,22 @@ static bool translates(const struct nsh_packet_rule *r)
            (r->protocol == 0 || r->protocol == IPPROTO_TCP || r->protocol == IPPROTO_UDP);
 }
 
+bool nsh_exit_net(const struct nsh_desired *d, int family, const union nsh_addr *from,
+        const char *out, struct nsh_prefix *ret)
+{
+    for (size_t i = 0; i < d->n_chains; i++)
+        for (size_t k = 0; k < d->chains[i].n_rules && d->chains[i].family == family; k++) {
+            const struct nsh_packet_rule *r = &d->chains[i].rules[k];
+
+            if (r->from.family == AF_UNSPEC || !translates(r) || !nsh_devices_meet(r->out, out) ||
+                    !nsh_prefix_contains(&r->from, family, from))
+                continue;
+            *ret = r->from;
+            return true;
+        }
+    return false;
+}
+
 static bool has_said(const struct nsh_packet_rule *rules, size_t i)
 {
     for (size_t k = 0; k < i; k++)

@@ -34,6 +34,10 @@ int nsh_passages_ask(struct nsh_passages *p, struct nsh_firewall *holds, struct 
 
 /* ---- the ways out of masquerade policies (passage-exit.c) ---- */
 
+/* Whom a masquerade policy that takes what leaves so is for. False: anybody, or none is.
+ */
+bool nsh_exit_net(const struct nsh_desired *d, int family, const union nsh_addr *from,
+        const char *out, struct nsh_prefix *ret);
 /* Two and two alike but for the protocol, of `left` sources at most, which are then less. Returns
  * how many. */
 size_t nsh_exit_paths(const struct nsh_desired *d, struct nsh_fib *fib,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """explain: its verdict must be what a packet meets that is really sent."""
 
+import json
 import os
 import sys
 
@@ -78,6 +79,12 @@ def _():
             answer = agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
             contains(answer["reason"], "passing" if drop[0] == "nft" else "FORWARD", "the reason")
             contains(answer["fix"], "share", "what helps")
+            # Only for those whom the policy is for, with the words of doctor.
+            command = answer["fix"].split("run: ", 1)[1]
+            contains(command, "10.0.0.0/24", "for whom")
+            checks = json.loads(d.cli("doctor", "--json").stdout)["checks"]
+            for finding in next(c for c in checks if c["name"] == "forward")["findings"]:
+                contains(command, finding["command"], "what doctor says")
             d.reload(SHARE % "")
             agree(d, w.client, CLIENT4, SERVER4)
             # What helps does, if nobody keeps it so.
