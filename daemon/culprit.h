@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define NSH_COMM_LEN 16 /* TASK_COMM_LEN, with its NUL */
+#define NSH_COMM_LEN 16                          /* TASK_COMM_LEN, with its NUL */
+#define NSH_CULPRIT_TEXT (NSH_COMM_LEN * 4 + 16) /* "ip[4455]" */
 
 /* `at_usec`: CLOCK_BOOTTIME of the event. Text is made printable. */
 bool nsh_culprit_find(

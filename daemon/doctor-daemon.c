@@ -218,17 +218,20 @@ void doctor_objects(struct doctor *d)
 static void tell_fight(struct doctor *d, const json_t *o, bool goes_on)
 {
     unsigned long long repairs = doctor_number_of(o, "repairs");
-    char duration[NSH_DURATION_TEXT];
+    const char *who = doctor_text_of(o, "culprit");
+    char duration[NSH_DURATION_TEXT], fix[256];
 
     nsh_duration_format(doctor_number_of(o, "last_repair_ago_usec"), duration);
+    snprintf(fix, sizeof fix,
+            "%s, and stop that program from changing it, or take it out of the file",
+            *who ? "see what starts it"
+                 : "find out who it is ('netshared watch' says it where that is certain)");
     if (goes_on)
         doctor_find_at(d, json_string_value(json_object_get(o, "file")),
-                (uint32_t)doctor_number_of(o, "line"),
-                "find out who it is ('netshared watch' says it where that is certain), and stop "
-                "that program from changing it, or take it out of the file",
-                "%s %s was repaired %llu times, the last time %s ago, and something undoes it "
-                "again",
-                doctor_text_of(o, "kind"), doctor_text_of(o, "name"), repairs, duration);
+                (uint32_t)doctor_number_of(o, "line"), fix,
+                "%s %s was repaired %llu times, the last time %s ago, and %s undoes it again",
+                doctor_text_of(o, "kind"), doctor_text_of(o, "name"), repairs, duration,
+                *who ? who : "something");
     else
         doctor_note(d, "%s %s was repaired %llu times, the last time %s ago; it stands since",
                 doctor_text_of(o, "kind"), doctor_text_of(o, "name"), repairs, duration);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "backoff.h"
+#include "culprit.h"
 
 enum nsh_object_state {
     NSH_OBJECT_UNKNOWN, /* not compared yet */
@@ -48,7 +49,9 @@ typedef uint64_t nsh_object_id;
 struct nsh_repairs {
     struct nsh_backoff backoff;
     uint64_t count;
-    uint64_t last; /* when the newest was made, as the clock hook counts */
+    uint64_t last;                  /* when the newest was made, as the clock hook counts */
+    char culprit[NSH_CULPRIT_TEXT]; /* who had undone it, the last time that was certain; "": never
+                                     */
 };
 
 struct nsh_notes;

@@ -93,7 +93,7 @@ static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_pla
     if (gap && c->table == NSH_TABLE_NAT)
         reconcile_flows_want(r, nsh_family_index(c->family));
     if (drift) {
-        reconcile_repaired(r, NSH_OBJECT_CHAIN + i);
+        reconcile_repaired(r, NSH_OBJECT_CHAIN + i, r->firewall_culprit, r->firewall_culprit_pid);
         reconcile_note_drift(r, i, NSH_REPORT_RESTORED, reason);
     } else if (before != NSH_OBJECT_STANDBY || r->settling) {
         /* Back from standby is told with what it depends on. */
@@ -125,7 +125,7 @@ void reconcile_look_for_culprit(struct nsh_reconciler *r, int family)
 static void guard_mended(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, size_t i)
 {
     if (r->desired->chains[i].guarded && !r->settling && nsh_firewall_plan_touches(plan, i)) {
-        reconcile_repaired(r, NSH_OBJECT_CHAIN + i);
+        reconcile_repaired(r, NSH_OBJECT_CHAIN + i, r->firewall_culprit, r->firewall_culprit_pid);
         reconcile_note_drift(r, i, NSH_REPORT_RESTORED, nsh_firewall_plan_reason(plan, i));
     }
     r->desired->chains[i].guarded = true;
@@ -135,7 +135,8 @@ static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan 
         enum nsh_table table, bool wrote)
 {
     if (wrote && !r->settling && !reconcile_touches_some(r, plan, family, table))
-        reconcile_repaired(r, reconcile_table_id(family, table));
+        reconcile_repaired(
+                r, reconcile_table_id(family, table), r->firewall_culprit, r->firewall_culprit_pid);
     for (size_t i = 0; i < r->desired->n_chains; i++) {
         if (!in_table(&r->desired->chains[i], family, table))
             continue;

@@ -522,8 +522,8 @@ const char *report_chain_name(
  */
 bool reconcile_may_repair(
         struct nsh_reconciler *r, nsh_object_id id, uint64_t *ret_until, bool *ret_fight);
-/* It was repaired. */
-void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id);
+/* It was repaired. `pid`: of who had undone it; 0: that is not certain. */
+void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id, const char *culprit, pid_t pid);
 /* How often and how fast something undoes it: "8 times in 2.1 s; next try in 1 s". */
 const char *reconcile_fight_text(
         const struct nsh_reconciler *r, nsh_object_id id, char *buf, size_t size);

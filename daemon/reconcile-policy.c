@@ -170,6 +170,8 @@ struct nsh_repairs reconcile_policy_repairs(const struct nsh_reconciler *r, size
 
         if (!one)
             continue;
+        if (one->culprit[0] != '\0' && (one->last >= all.last || all.culprit[0] == '\0'))
+            memcpy(all.culprit, one->culprit, sizeof all.culprit);
         all.backoff = one->last >= all.last ? one->backoff : all.backoff;
         all.last = one->last > all.last ? one->last : all.last;
         all.count += one->count;

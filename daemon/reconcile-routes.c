@@ -351,7 +351,7 @@ static void route_done(struct nsh_reconciler *r, const struct nsh_route_step *st
         return;
     }
     if (before == NSH_OBJECT_HELD || before == NSH_OBJECT_WRONG)
-        reconcile_repaired(r, wanted);
+        reconcile_repaired(r, wanted, mark ? mark->culprit : NULL, mark ? mark->culprit_pid : 0);
     if (mark)
         tell(r, wanted, NSH_REPORT_RESTORED, mark->gone ? "removed" : "replaced", NULL);
     else

@@ -198,7 +198,8 @@ static void added(struct nsh_reconciler *r, size_t wanted)
         tell(r, wanted, NSH_REPORT_ADDED, NULL, NULL);
         return;
     }
-    reconcile_repaired(r, NSH_OBJECT_RULE + wanted);
+    reconcile_repaired(
+            r, NSH_OBJECT_RULE + wanted, mark ? mark->culprit : NULL, mark ? mark->culprit_pid : 0);
     if (mark)
         tell(r, wanted, NSH_REPORT_RESTORED, "removed", NULL);
     else

@@ -248,7 +248,7 @@ static void report_written(
     char detail[64];
 
     if (drift) {
-        reconcile_repaired(r, NSH_OBJECT_SET + i);
+        reconcile_repaired(r, NSH_OBJECT_SET + i, r->set_work.culprit, r->set_work.culprit_pid);
         reconcile_flows_want(r, nsh_family_index(set_of(r, i)->family));
         args.cause = nsh_set_plan_reason(plan);
         args.detail = r->set_work.resync ? "resync" : NULL;

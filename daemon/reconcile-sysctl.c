@@ -362,7 +362,7 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
         return 0;
     }
     if (drift)
-        reconcile_repaired(r, NSH_OBJECT_FORWARDING + (unsigned)f);
+        reconcile_repaired(r, NSH_OBJECT_FORWARDING + (unsigned)f, NULL, 0);
     forwarding_held(r, f);
     args.sender = r->account.trigger.sender;
     report_forwarding(r, nsh_family_of(f), &args);

@@ -490,7 +490,7 @@ bool reconcile_may_repair(
     return nsh_backoff_may_repair(&repairs->backoff, reconcile_now(r), ret_until, ret_fight);
 }
 
-void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id)
+void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id, const char *culprit, pid_t pid)
 {
     struct nsh_repairs *repairs;
 
@@ -501,6 +501,8 @@ void reconcile_repaired(struct nsh_reconciler *r, nsh_object_id id)
     nsh_backoff_repaired(&repairs->backoff, reconcile_now(r));
     repairs->last = reconcile_now(r);
     repairs->count++;
+    if (pid > 0)
+        snprintf(repairs->culprit, sizeof repairs->culprit, "%s[%d]", culprit, (int)pid);
 }
 
 const char *reconcile_backoff_text(

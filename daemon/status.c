@@ -132,6 +132,8 @@ static void list_object(void *userdata, const struct nsh_object_view *v)
     if (v->repairs && v->repairs->count > 0)
         json_object_set_new(
                 o, "last_repair_ago_usec", json_integer((json_int_t)(l->now - v->repairs->last)));
+    if (v->repairs && v->repairs->culprit[0] != '\0')
+        nsh_text_put(o, "culprit", v->repairs->culprit);
     if (v->path) {
         nsh_text_put(o, "file", v->path);
         json_object_set_new(o, "line", json_integer(v->line));

@@ -86,6 +86,14 @@ def _():
         d.wait_log(r"route %s \S.* was removed by %s\[%d\]; restored in" % (
             ROUTE, name, p.pid), mark)
         p.stdin.close()
+        who = "%s[%d]" % (name, p.pid)
+        equal(d.object(ROUTE + " via 192.0.2.2 dev eth1")["culprit"], who, "in status")
+        p.wait(20)
+        # Of one that is not certain, what is known stays.
+        mark = d.mark()
+        w.router.ip("route del " + ROUTE)
+        d.wait_log(r"route %s \S.* was removed .*restored in" % ROUTE, mark)
+        check(d.object(ROUTE + " via 192.0.2.2 dev eth1")["culprit"], "it was forgotten")
         d.stop()
 
 

@@ -446,7 +446,7 @@ def _():
             d.wait_log(r"route default.*(restored|keeps being undone)", since=mark)
         finding = found(d)["fights"][0]
         contains(finding["what"], "route default via 192.0.2.2 dev eth1 was repaired", "what")
-        contains(finding["fix"], "netshared watch", "the fix")
+        contains(finding["fix"], "stop that program from changing it", "the fix")
         d.stop()
 
 

@@ -378,15 +378,24 @@ static json_t *look_with(struct doctor *d, void (*look)(struct doctor *d))
     return doctor_look(d, &check);
 }
 
+static void assert_told(const json_t *result, const char *what, const char *fix)
+{
+    const json_t *told = json_array_get(json_object_get(result, "findings"), 0);
+
+    assert_string_equal(json_string_value(json_object_get(told, "what")), what);
+    assert_string_equal(json_string_value(json_object_get(told, "fix")), fix);
+}
+
 /* A route that was repaired so often, so long ago. */
-static json_t *look_at_fight(int repairs, int seconds, const char *state, const char *reason)
+static json_t *look_at_fight(
+        int repairs, int seconds, const char *state, const char *reason, const char *culprit)
 {
     struct doctor d = {.root = root};
     json_t *result;
 
-    d.status = json_pack("{s:[{s:s, s:s, s:s, s:s, s:i, s:I}]}", "objects", "kind", "route", "name",
-            "default", "state", state, "reason", reason, "repairs", repairs, "last_repair_ago_usec",
-            (json_int_t)seconds * 1000000);
+    d.status = json_pack("{s:[{s:s, s:s, s:s, s:s, s:i, s:I, s:s?}]}", "objects", "kind", "route",
+            "name", "default", "state", state, "reason", reason, "repairs", repairs,
+            "last_repair_ago_usec", (json_int_t)seconds * 1000000, "culprit", culprit);
     result = look_with(&d, doctor_fights);
     json_decref(d.status);
     return result;
@@ -412,12 +421,27 @@ static void test_fights(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        result = look_at_fight(cases[i].repairs, cases[i].seconds, cases[i].state, cases[i].reason);
+        result = look_at_fight(
+                cases[i].repairs, cases[i].seconds, cases[i].state, cases[i].reason, NULL);
         assert_string_equal(state_of(result), cases[i].told);
         assert_int_equal(json_array_size(json_object_get(result, "notes")), cases[i].notes);
         json_decref(result);
     }
-    result = look_at_fight(12, 125, "held", "");
+    result = look_at_fight(8, 1, "held", "", NULL);
+    assert_told(result,
+            "route default was repaired 8 times, the last time 1.0 s ago, and something "
+            "undoes it again",
+            "find out who it is ('netshared watch' says it where that is certain), and stop that "
+            "program from changing it, or take it out of the file");
+    json_decref(result);
+    result = look_at_fight(8, 1, "held", "", "ip[4455]");
+    assert_told(result,
+            "route default was repaired 8 times, the last time 1.0 s ago, and ip[4455] undoes it "
+            "again",
+            "see what starts it, and stop that program from changing it, or take it out of the "
+            "file");
+    json_decref(result);
+    result = look_at_fight(12, 125, "held", "", NULL);
     assert_string_equal(json_string_value(json_object_get(
                                 json_array_get(json_object_get(result, "notes"), 0), "what")),
             "route default was repaired 12 times, the last time 2 min 5 s ago; it stands since");
