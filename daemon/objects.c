@@ -8,6 +8,14 @@
 #include "cleanup.h"
 #include "intern.h"
 
+/* Each base is a bit that no other has: only then is their sum what they have together. */
+#define BASES(with)                                                                              \
+    (NSH_OBJECT_CHAIN with NSH_OBJECT_FORWARDING with NSH_OBJECT_TABLE with NSH_OBJECT_RULE with \
+                    NSH_OBJECT_GATE with NSH_OBJECT_SET with NSH_OBJECT_DROP with                \
+                            NSH_OBJECT_ABSENT with NSH_OBJECT_UNHOSTED with NSH_OBJECT_BAN with  \
+                                    NSH_OBJECT_AHEAD)
+_Static_assert(BASES(+) == BASES(|), "two kinds of objects have the same numbers");
+
 /*
  * Open addressing with linear probing; a slot without reason and repairs is still a slot, so that
  * probing needs no tombstones. Reasons are interned: a thousand routes that wait for one device

@@ -481,6 +481,13 @@ def _():
         contains(answer["notes"][0], "has an error and is not in force (%s:3: " % d.config,
                  "what is noted of a bad one")
         contains(d.cli("explain", CLIENT4, FAR4).stdout, "\n  note: " + d.config, "the text")
+        # By another name it is the same file.
+        link = os.path.join(d.base, "link.yaml")
+        os.symlink(d.config, link)
+        result = w.router.run(d.binary, "explain", "--runtime-directory", d.runtime, "--config",
+                              link, "--state-directory", d.state, CLIENT4, FAR4)
+        contains(result.stdout, "lan-out", "what is in force, by another name")
+        check("this is about %s;" % link not in result.stdout, "it is another: " + result.stdout)
         # A file that no daemon has is judged by itself.
         other = d.write("version: 1\n" + MASQUERADE4.replace("lan-out", "next"), "other.yaml")
         result = w.router.run(d.binary, "explain", "--runtime-directory", d.runtime, "--config",

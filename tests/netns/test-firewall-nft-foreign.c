@@ -11,12 +11,15 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/set.h>
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "firewall-nft.h"
+#include "newer.h"
 #include "nft-world.h"
 
 static int fresh(void **state)
@@ -333,12 +336,71 @@ static void test_rules_that_say_nothing(void **state)
     }
 }
 
+/* ---- as older kernels answer ---- */
+
+static bool refuses_catchall; /* as before Linux 5.13 */
+static unsigned int refused;
+
+int __real_nsh_nft_ask(struct nsh_nft_channel *c, const struct nlmsghdr *m,
+        int (*take)(const struct nlmsghdr *answer, void *userdata), void *userdata);
+int __wrap_nsh_nft_ask(struct nsh_nft_channel *c, const struct nlmsghdr *m,
+        int (*take)(const struct nlmsghdr *answer, void *userdata), void *userdata);
+
+static bool asks_for_catchall(const struct nlmsghdr *m)
+{
+    struct nftnl_set *s = nftnl_set_alloc();
+    struct nftnl_set_elems_iter *iter;
+    struct nftnl_set_elem *e;
+    bool asks = false;
+
+    if ((m->nlmsg_type & 0xff) == NFT_MSG_GETSETELEM && nftnl_set_elems_nlmsg_parse(m, s) == 0) {
+        iter = nftnl_set_elems_iter_create(s);
+        e = nftnl_set_elems_iter_next(iter);
+        asks = e && nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_FLAGS) &&
+               (nftnl_set_elem_get_u32(e, NFTNL_SET_ELEM_FLAGS) & NSH_NFT_SET_ELEM_CATCHALL);
+        nftnl_set_elems_iter_destroy(iter);
+    }
+    nftnl_set_free(s);
+    return asks;
+}
+
+int __wrap_nsh_nft_ask(struct nsh_nft_channel *c, const struct nlmsghdr *m,
+        int (*take)(const struct nlmsghdr *answer, void *userdata), void *userdata)
+{
+    if (!refuses_catchall || !asks_for_catchall(m))
+        return __real_nsh_nft_ask(c, m, take, userdata);
+    refused++;
+    return -EINVAL;
+}
+
+/* A set that has no such element for certain holds what is in it, and nothing else. */
+static void test_sets_without_catchall(void **state)
+{
+    struct nsh_forward_path path = {
+            .in = "eth1", .out = "eth0", .protocol = IPPROTO_TCP, .to_port = {443, 443}};
+    struct nsh_forward_drop drop = {0};
+
+    (void)state;
+    nft("add table ip foreign");
+    nft("add set ip foreign wans { type ifname; elements = { eth7, eth8 }; }");
+    nft("add chain ip foreign forward { type filter hook forward priority 0; }");
+    nft("add rule ip foreign forward oifname @wans drop");
+    refuses_catchall = true;
+    assert_int_equal(fw->ops->drops(fw, AF_INET, &path, &path, &drop), 0);
+    assert_true(refused > 0);
+    nft("add element ip foreign wans { eth0 }");
+    assert_int_equal(fw->ops->drops(fw, AF_INET, &path, &path, &drop), 1);
+    assert_false(drop.doubtful);
+    refuses_catchall = false;
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(test_each_rule_as_a_value, fresh, world_done),
             cmocka_unit_test_setup_teardown(test_each_rule_as_a_verdict, fresh, world_done),
             cmocka_unit_test_setup_teardown(test_rules_that_say_nothing, fresh, world_done),
+            cmocka_unit_test_setup_teardown(test_sets_without_catchall, fresh, world_done),
     };
 
     if (geteuid() != 0) {

@@ -495,6 +495,25 @@ static int ask_as(gid_t main_group, gid_t further_group, const char *method)
     return WEXITSTATUS(wait_status);
 }
 
+/* The error of a reload. */
+static int reload_as(gid_t group)
+{
+    int wait_status = -1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        char *text = NULL;
+        bool accepted;
+
+        if (setgid(group) < 0 || setuid(65534) < 0)
+            _exit(0);
+        _exit(-nsh_control_call_reload(server.path, PATIENCE, &accepted, &text));
+    }
+    assert_int_equal(waitpid(child, &wait_status, 0), child);
+    assert_true(WIFEXITED(wait_status));
+    return -WEXITSTATUS(wait_status);
+}
+
 /* The daemon's group may read, where that is not root's own; nobody else may anything. */
 static void test_group(void **state)
 {
@@ -519,6 +538,7 @@ static void test_group(void **state)
     assert_int_equal(ask_as(65534, GROUP, "Status"), 0);
     assert_int_equal(ask_as(GROUP, 65534, "Status"), 0);
     assert_int_equal(ask_as(65534, GROUP, "Reload"), 1);
+    assert_int_equal(reload_as(GROUP), -EACCES);
     assert_int_equal(ask_as(65534, GROUP, "Confirm"), 1);
     assert_int_equal(ask_as(65534, GROUP, "Revert"), 1);
     assert_int_equal(ask_as(65534, 65534, "Status"), 2);

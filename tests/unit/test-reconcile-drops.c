@@ -144,6 +144,42 @@ static void test_somebody_takes_it_away(void **state)
     assert_stable(w);
 }
 
+static void take_it_away(struct world *w, uint32_t pid, const char *name)
+{
+    nsh_firewall_fake_culprit(w->tables, pid, name);
+    nsh_firewall_fake_take_guest(w->tables);
+    poll_tables(w);
+}
+
+/* What is wrong for longer is not laid at the door of whoever is seen there next. */
+static void test_who_takes_it_away(void **state)
+{
+    static const uint32_t gone = 4194303; /* ended, as far as anybody can tell */
+    struct world *w = world_new();
+    const struct told *t;
+
+    (void)state;
+    drop(w, CHAIN, NSH_FAKE_DROP_HOSTS);
+    want_desired(w, share(), NSH_OCCASION_START);
+    run(w);
+    forget(w);
+    take_it_away(w, gone, "nft");
+    t = the_told(w, NSH_REPORT_RESTORED, "jump in", CHAIN);
+    if (t->culprit_pid == 0)
+        print_message("# not in the initial pid namespace: nobody is named\n");
+    else
+        assert_string_equal(t->culprit, "nft");
+    for (int i = 0; i < 40 && count_told(w, NSH_REPORT_FIGHT) == 0; i++)
+        take_it_away(w, 0, "");
+    assert_string_equal(the_told(w, NSH_REPORT_FIGHT, "jump in", CHAIN)->culprit, "");
+    forget(w);
+    take_it_away(w, gone, "other"); /* it is gone already, and waits */
+    assert_told(w, 0);
+    pass_time(w, 600 * SECOND);
+    assert_string_equal(the_told(w, NSH_REPORT_RESTORED, "jump in", CHAIN)->culprit, "");
+    assert_guest(w, "home 4");
+}
+
 /* Of each once, however often they are looked at, and again when it was all judged meanwhile. */
 static void test_too_many_rules(void **state)
 {
@@ -406,6 +442,7 @@ int main(void)
             rw_test(test_whom_it_is_for),
             rw_test(test_the_others_come_later),
             rw_test(test_somebody_takes_it_away),
+            rw_test(test_who_takes_it_away),
             rw_test(test_too_many_rules),
             rw_test(test_none_can_stand),
             rw_test(test_beside_another_failure),
