@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The iptables adapter against the kernel and against iptables itself: the lock, who writes without
+ * it, how a change is noticed, and what the kernel refuses.
+ */
+#include "xtables-chains.h"
+
+/* ---- the lock, and those without it ---- */
+
+static void test_lock(void **state)
+{
+    int fd;
+
+    (void)state;
+    ipt("-t nat -S");
+    fd = open(lock_file, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_WRITE), NSH_FIREWALL_BUSY);
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_READ), NSH_FIREWALL_OK);
+    fw->ops->close(fw);
+    assert_int_equal(flock(fd, LOCK_UN), 0);
+    open_write();
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_WRITE), -EALREADY);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+    assert_int_equal(errno, EWOULDBLOCK);
+    fw->ops->close(fw);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    close(fd);
+    setenv("XTABLES_LOCKFILE", "/nonexistent/lock", 1);
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_WRITE), -ENOENT);
+}
+
+static void test_reader_writes_nothing(void **state)
+{
+    struct nsh_firewall_op del = op_of(NSH_CHAIN_DELETE, CHAIN);
+
+    (void)state;
+    install(&masquerade_all, 1);
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_READ), NSH_FIREWALL_OK);
+    observe(AF_INET, NSH_TABLE_NAT);
+    commit(&del, 1, -EINVAL);
+    fw->ops->close(fw);
+    commit(&del, 1, -EINVAL);
+    assert_lists("-t nat -S", "-N " CHAIN);
+}
+
+static void race(const char *foreign, const char *line)
+{
+    struct nsh_chain want = {.rules = &masquerade_all, .n_rules = 1};
+    struct nsh_firewall_op add = op_of(NSH_CHAIN_ADD, CHAIN);
+
+    add.want = &want;
+    open_write();
+    observe(AF_INET, NSH_TABLE_NAT);
+    ipt_unlocked(foreign);
+    commit(&add, 1, NSH_FIREWALL_RACED);
+    fw->ops->close(fw);
+    assert_lists("-t nat -S", line);
+    assert_lists_not("-t nat -S", CHAIN);
+}
+
+static void test_race(void **state)
+{
+    (void)state;
+    ipt("-t nat -A POSTROUTING -s 10.0.0.1 -j ACCEPT");
+    race("-t nat -A POSTROUTING -s 10.0.0.2 -j ACCEPT", "10.0.0.2");
+    /* libiptc itself would not notice this one: the number of entries is the same. */
+    race("-t nat -R POSTROUTING 1 -s 10.0.0.3 -j ACCEPT", "10.0.0.3");
+    /* The whole again succeeds. */
+    install(&masquerade_all, 1);
+    assert_lists("-t nat -S", "-s 10.0.0.3/32 -j ACCEPT");
+}
+
+/* ---- the cheap check ---- */
+
+static size_t tables_in_being(void)
+{
+    FILE *f = fopen("/proc/thread-self/net/ip_tables_names", "re");
+    char line[64];
+    size_t n = 0;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
+        n++;
+    fclose(f);
+    return n;
+}
+
+static void test_reading_brings_nothing_into_being(void **state)
+{
+    (void)state;
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_READ), NSH_FIREWALL_OK);
+    for (int t = 0; t < NSH_TABLE_COUNT; t++) {
+        observe(AF_INET, (enum nsh_table)t);
+        assert_int_equal(n_seen, 0);
+        observe(AF_INET6, (enum nsh_table)t);
+        assert_int_equal(n_seen, 0);
+    }
+    fw->ops->close(fw);
+    assert_int_equal(fw->ops->changed(fw, AF_INET, NSH_TABLE_NAT), 1); /* a look tells nothing */
+    assert_int_equal(fw->ops->changed(fw, AF_INET6, NSH_TABLE_RAW), 1);
+    assert_int_equal(tables_in_being(), 0);
+    ipt("-t nat -S");
+    assert_int_equal(fw->ops->changed(fw, AF_INET, NSH_TABLE_NAT), 1);
+    assert_int_equal(fw->ops->changed(fw, AF_INET, NSH_TABLE_RAW), 1);
+    assert_int_equal(tables_in_being(), 1);
+}
+
+/* Packets through the loopback, so that counters move. */
+static void traffic(void)
+{
+    struct sockaddr_in to = {
+            .sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_LOOPBACK};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &ifr), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to), 1);
+    close(fd);
+}
+
+static int changed(enum nsh_table table)
+{
+    return fw->ops->changed(fw, AF_INET, table);
+}
+
+/* `words` makes a change that is seen, once. */
+static void assert_noticed(const char *words)
+{
+    (void)look(AF_INET, NSH_TABLE_RAW, "OUTPUT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+    ipt(words);
+    if (changed(NSH_TABLE_RAW) != 1)
+        fail_msg("not noticed: %s", words);
+    (void)look(AF_INET, NSH_TABLE_RAW, "OUTPUT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+}
+
+static void test_changed(void **state)
+{
+    (void)state;
+    assert_int_equal(changed(NSH_TABLE_RAW), 1); /* never looked at */
+    ipt("-t raw -A OUTPUT -d 127.0.0.0/8 -j ACCEPT");
+    ipt("-t raw -A OUTPUT -m limit --limit 5/s -j ACCEPT");
+    ipt("-t raw -A PREROUTING -m statistic --mode nth --every 3 --packet 0 -j ACCEPT");
+    ipt("-t raw -A PREROUTING -m quota --quota 1000 -j ACCEPT");
+    (void)look(AF_INET, NSH_TABLE_RAW, "OUTPUT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+    assert_lists("-t raw -v -S OUTPUT", "-d 127.0.0.0/8 -c 0 0 -j ACCEPT");
+    traffic();
+    assert_lists_not("-t raw -v -S OUTPUT", "-d 127.0.0.0/8 -c 0 0 -j ACCEPT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+    assert_noticed("-t raw -R OUTPUT 1 -d 127.0.0.0/9 -j ACCEPT");
+    assert_noticed("-t raw -R OUTPUT 1 -d 127.0.0.0/9 -j DROP");
+    assert_noticed("-t raw -A OUTPUT -s 10.0.0.1 -j ACCEPT");
+    assert_noticed("-t raw -D OUTPUT 1");
+    assert_noticed("-t raw -P PREROUTING DROP");
+    assert_noticed("-t raw -N A");
+    assert_noticed("-t raw -E A B");
+    assert_noticed("-t raw -F");
+    assert_noticed("-t raw -X");
+}
+
+/* Two rules change places: the same entries, the same sizes. */
+static void test_changed_by_order(void **state)
+{
+    (void)state;
+    ipt("-t raw -A OUTPUT -s 10.0.0.1 -j ACCEPT");
+    ipt("-t raw -A OUTPUT -s 10.0.0.2 -j ACCEPT");
+    (void)look(AF_INET, NSH_TABLE_RAW, "OUTPUT");
+    ipt("-t raw -D OUTPUT 1");
+    ipt("-t raw -A OUTPUT -s 10.0.0.1 -j ACCEPT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 1);
+    ipt("-t raw -D OUTPUT 1");
+    ipt("-t raw -A OUTPUT -s 10.0.0.2 -j ACCEPT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 0); /* as it was */
+}
+
+/* To look without the lock is not to have judged: the change is still to be found. */
+static void test_a_look_hides_no_change(void **state)
+{
+    (void)state;
+    (void)look(AF_INET, NSH_TABLE_RAW, "OUTPUT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+    ipt("-t raw -A OUTPUT -s 10.0.0.1 -j ACCEPT");
+    assert_int_equal(fw->ops->open(fw, NSH_FIREWALL_READ), NSH_FIREWALL_OK);
+    observe(AF_INET, NSH_TABLE_RAW);
+    fw->ops->close(fw);
+    assert_int_equal(changed(NSH_TABLE_RAW), 1);
+}
+
+/*
+ * The kernel leaves bytes behind a name unwritten; what another table left there in the buffer is
+ * no change.
+ */
+static void test_changed_of_two_tables(void **state)
+{
+    static const char comment[] = "-m comment --comment "
+                                  "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-"
+                                  "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-"
+                                  "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-"
+                                  "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz";
+    char words[384];
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        snprintf(words, sizeof words, "-t nat -A PREROUTING %s -j ACCEPT", comment);
+        ipt(words);
+        ipt("-t raw -A PREROUTING -m conntrack --ctstate INVALID -j CT --notrack");
+    }
+    (void)look(AF_INET, NSH_TABLE_RAW, "OUTPUT");
+    (void)look(AF_INET, NSH_TABLE_NAT, "OUTPUT");
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+    assert_int_equal(changed(NSH_TABLE_RAW), 0);
+    assert_int_equal(changed(NSH_TABLE_NAT), 0);
+}
+
+static void test_changed_after_commit(void **state)
+{
+    struct nsh_firewall_op jump = op_of(NSH_JUMP_ADD, CHAIN);
+
+    (void)state;
+    install(&masquerade_all, 1);
+    assert_int_equal(changed(NSH_TABLE_NAT), 0);
+    ipt("-t nat -F " CHAIN);
+    assert_int_equal(changed(NSH_TABLE_NAT), 1);
+    /* Also within a session, and other tables are apart. */
+    open_write();
+    observe(AF_INET, NSH_TABLE_NAT);
+    assert_int_equal(changed(NSH_TABLE_NAT), 0);
+    assert_int_equal(changed(NSH_TABLE_RAW), 1);
+    commit(&jump, 1, NSH_FIREWALL_OK);
+    assert_int_equal(changed(NSH_TABLE_NAT), 0);
+    fw->ops->close(fw);
+    ipt("-t nat -F");
+    assert_int_equal(changed(NSH_TABLE_NAT), 1);
+}
+
+/* ---- what the kernel allows ---- */
+
+static void test_probe(void **state)
+{
+    char why[WHY];
+    int status;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(fw->ops->probe(fw, AF_INET, NSH_TABLE_NAT, why, sizeof why), 0);
+    assert_int_equal(fw->ops->probe(fw, AF_INET6, NSH_TABLE_NAT, NULL, 0), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) { /* without capabilities */
+        bool ok = setresuid(65534, 65534, 65534) == 0;
+
+        nsh_firewall_free(fw);
+        ok = ok && nsh_firewall_iptc_new(&fw) == 0 &&
+             fw->ops->probe(fw, AF_INET, NSH_TABLE_NAT, why, sizeof why) == -EPERM &&
+             strstr(why, "CAP_NET_RAW");
+        nsh_firewall_free(fw);
+        _exit(ok ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* MASQUERADE outside nat: the kernel refuses the table as a whole, and it is as it was. */
+static void test_refused_by_kernel(void **state)
+{
+    struct nsh_chain want = {.rules = &masquerade_all, .n_rules = 1};
+    struct nsh_firewall_op ops[] = {op_of(NSH_CHAIN_ADD, CHAIN), op_of(NSH_JUMP_ADD, CHAIN)};
+    char why[WHY];
+
+    (void)state;
+    ops[0].want = &want;
+    ops[0].table = ops[1].table = NSH_TABLE_RAW;
+    snprintf(ops[1].hook, sizeof ops[1].hook, "OUTPUT");
+    open_write();
+    observe(AF_INET, NSH_TABLE_RAW);
+    assert_int_equal(fw->ops->commit(fw, AF_INET, NSH_TABLE_RAW, ops, 2, why, sizeof why), -EINVAL);
+    assert_ptr_equal(strstr(why, "IPv4 table raw: "), why);
+    assert_int_equal(fw->ops->changed(fw, AF_INET, NSH_TABLE_RAW), 1);
+    fw->ops->close(fw);
+    assert_lists_not("-t raw -S", "NETSHARED");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            TEST(test_lock),
+            TEST(test_reader_writes_nothing),
+            TEST(test_race),
+            TEST(test_reading_brings_nothing_into_being),
+            TEST(test_changed),
+            TEST(test_changed_by_order),
+            TEST(test_a_look_hides_no_change),
+            TEST(test_changed_of_two_tables),
+            TEST(test_changed_after_commit),
+            TEST(test_probe),
+            TEST(test_refused_by_kernel),
+    };
+
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
