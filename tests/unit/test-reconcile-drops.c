@@ -295,6 +295,31 @@ static void test_what_stood_stays(void **state)
     assert_stable(w);
 }
 
+/* What is known is of a policy, and is told once. */
+static void test_of_each_its_own(void **state)
+{
+    struct world *w = world_new();
+    struct nsh_desired *d = share();
+
+    (void)state;
+    rp_add_share(d, "office", AF_INET);
+    want_desired(w, d, NSH_OCCASION_START);
+    run(w);
+    drop(w, CHAIN, NSH_FAKE_DROP_REFUSES);
+    poll_tables(w);
+    assert_reason(w, "share", "home", CHAIN " drops forwarded packets; run: let-through home");
+    assert_reason(w, "share", "office", CHAIN " drops forwarded packets; run: let-through office");
+    forget(w);
+    drop(w, CHAIN, NSH_FAKE_DROP_REFUSES);
+    poll_tables(w);
+    assert_told(w, 0);
+    drop(w, "", NSH_FAKE_DROP_HOSTS);
+    poll_tables(w);
+    the_told(w, NSH_REPORT_CHANGED, "share", "home");
+    the_told(w, NSH_REPORT_CHANGED, "share", "office");
+    assert_told(w, 2);
+}
+
 /* A gate that closes while it is pending, and opens when it is not any more. */
 static void test_a_gate_meanwhile(void **state)
 {
@@ -391,6 +416,28 @@ static void test_what_is_masqueraded(void **state)
     assert_stable(w);
 }
 
+#define TWO "masquerade: [{name: a, out: eth2, family: ipv4}, {name: m, out: eth1, family: ipv4}]\n"
+
+/* It goes along when a reload moves the policy. */
+static void test_one_of_two_is_masqueraded(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    drop(w, CHAIN, NSH_FAKE_DROP_HOSTS);
+    want(w, TWO, NSH_OCCASION_START);
+    run(w);
+    the_told(w, NSH_REPORT_WARNING, "masquerade", "a");
+    the_told(w, NSH_REPORT_WARNING, "masquerade", "m");
+    forget(w);
+    reload(w, MASQUERADE);
+    assert_int_equal(count_told(w, NSH_REPORT_WARNING), 0);
+    assert_reason(w, "masquerade", "m", CHAIN " drops what is to be masqueraded");
+    reload(w, TWO);
+    the_told(w, NSH_REPORT_WARNING, "masquerade", "a");
+    assert_int_equal(count_told(w, NSH_REPORT_WARNING), 1);
+}
+
 /* ---- in iptables, beside policies in nftables ---- */
 
 static void test_in_the_other_firewall(void **state)
@@ -447,9 +494,11 @@ int main(void)
             rw_test(test_none_can_stand),
             rw_test(test_beside_another_failure),
             rw_test(test_what_stood_stays),
+            rw_test(test_of_each_its_own),
             rw_test(test_a_gate_meanwhile),
             rw_test(test_it_can_not_be_written),
             rw_test(test_what_is_masqueraded),
+            rw_test(test_one_of_two_is_masqueraded),
             rw_test(test_in_the_other_firewall),
     };
 
