@@ -471,9 +471,12 @@ static void test_in_the_other_firewall(void **state)
     poll_tables(w);
     pass_time(w, SECOND);
     the_told(w, NSH_REPORT_RESTORED, "jump in", "the legacy iptables chain FORWARD");
-    /* It goes when it is not needed. */
+    /* It goes when it is not needed, and is not taken for a policy. */
+    forget(w);
     nsh_firewall_fake_drop(tables, "", NSH_FAKE_DROP_OURS);
     poll_tables(w);
+    the_told(w, NSH_REPORT_REMOVED, "jump in", "the legacy iptables chain FORWARD");
+    assert_told(w, 1);
     gone = nsh_firewall_fake_save(tables, AF_INET, NSH_TABLE_FILTER, false);
     assert_null(strstr(gone, "NETSHARED"));
     assert_stable(w);

@@ -272,6 +272,20 @@ static void test_a_reload_that_fails(void **state)
     assert_stable(w);
 }
 
+/* One that the file switches off is shown among the others, and nothing of it is there. */
+static void test_one_is_switched_off(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    start(w, "masquerade:\n- {name: lan, out: eth0, family: ipv4}\n"
+             "- {name: off, out: eth1, family: ipv4, enabled: false}\n");
+    assert_state(w, "masquerade", "lan", NSH_OBJECT_HELD);
+    assert_state(w, "masquerade", "off", NSH_OBJECT_DISABLED);
+    assert_false(table_has(w, AF_INET, NSH_TABLE_NAT, "NETSHARED-off"));
+    assert_stable(w);
+}
+
 /* ---- who it was ---- */
 
 static void test_the_culprit_is_named(void **state)
@@ -362,6 +376,7 @@ int main(void)
             rw_test(test_drift_is_told_with_its_table),
             rw_test(test_a_reload_that_takes_one_chain),
             rw_test(test_a_reload_that_fails),
+            rw_test(test_one_is_switched_off),
             rw_test(test_the_culprit_is_named),
             rw_test(test_a_rule_of_others_comes_first),
     };
