@@ -485,6 +485,20 @@ static void test_in_the_other_firewall(void **state)
     nsh_firewall_fake_free(tables);
 }
 
+/* Of a run whose policies stood in nftables: it goes, and was no policy named "forward". */
+static void test_another_run_left_it(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    somebody(w, "iptables -t filter -N NETSHARED-forward");
+    want(w, MASQUERADE, NSH_OCCASION_START);
+    run(w);
+    assert_false(table_has(w, AF_INET, NSH_TABLE_FILTER, "NETSHARED"));
+    assert_int_equal(count_told(w, NSH_REPORT_REMOVED), 0);
+    assert_stable(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +517,7 @@ int main(void)
             rw_test(test_what_is_masqueraded),
             rw_test(test_one_of_two_is_masqueraded),
             rw_test(test_in_the_other_firewall),
+            rw_test(test_another_run_left_it),
     };
 
     rw_leave_the_network();
