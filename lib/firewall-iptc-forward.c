@@ -298,14 +298,11 @@ bool nsh_xt_judge(
 }
 
 bool nsh_xt_judge_bans(const struct nsh_xt *xt, struct xtc_handle *h,
-        const struct nsh_forward_path *path, const char *chain, struct nsh_forward_drop *ret)
+        const struct nsh_forward_path *path, uint32_t n, const char *chain,
+        struct nsh_forward_drop *ret)
 {
-    struct judge j = {.xt = xt, .h = h, .path = path, .builtin = "FORWARD", .until = chain};
-    uint32_t n;
+    struct judge j = {.xt = xt, .h = h, .path = path, .builtin = "FORWARD", .until = chain, .n = n};
 
-    if (nsh_xt_bans(xt, h, "FORWARD", &n) < 0)
-        return false;
-    j.n = n;
     if (judge_chain(&j, "FORWARD", 0) != DROP)
         return false;
     if (j.dropper)

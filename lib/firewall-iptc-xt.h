@@ -110,10 +110,11 @@ void nsh_xt_decode(const struct nsh_xt *xt, struct nsh_xt_names *names, const vo
 /* The filter table's FORWARD drops a packet of the path; our own jumps are passed over. */
 bool nsh_xt_judge(
         const struct nsh_xt *xt, struct xtc_handle *h, const struct nsh_forward_path *path);
-/* By the bans alone with which FORWARD begins, and which come before the jump to `chain`, if that
- * is there already; and by which. */
+/* By the `n` rules alone with which FORWARD begins, as nsh_xt_bans has it, and which come before
+ * the jump to `chain`, if that is there already; and by which. */
 bool nsh_xt_judge_bans(const struct nsh_xt *xt, struct xtc_handle *h,
-        const struct nsh_forward_path *path, const char *chain, struct nsh_forward_drop *ret);
+        const struct nsh_forward_path *path, uint32_t n, const char *chain,
+        struct nsh_forward_drop *ret);
 /* The same of a built-in chain of any table as things stand, our own chains among them, or may, if
  * `ret` is doubtful; then it has the rule. */
 bool nsh_xt_drops(const struct nsh_xt *xt, struct xtc_handle *h, const char *builtin,

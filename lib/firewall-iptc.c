@@ -368,50 +368,56 @@ static int iptc_drops(struct nsh_firewall *fw, int family, const struct nsh_forw
     return nsh_xt_drops_anywhere(family, before, ret);
 }
 
-/* By the bans that what is ours comes behind; also in `ret`, by which. */
-static bool is_banned(const struct nsh_xt *xt, struct xtc_handle *h, bool holds,
-        const struct nsh_passage *p, size_t path, struct nsh_forward_drop *ret)
-{
-    const char *jump = holds ? p->chain->name : NSH_CHAIN_GUEST;
+/* A filter table that is asked for passages. */
+struct asking {
+    const struct nsh_xt *xt;
+    struct xtc_handle *h;
+    bool holds;
+    uint32_t n_bans; /* rules at the beginning of FORWARD */
+};
 
-    return nsh_xt_judge_bans(xt, h, &p->paths[path], jump, ret);
+/* By the bans that what is ours comes behind; also in `ret`, by which. */
+static bool is_banned(const struct asking *a, const struct nsh_passage *p, size_t path,
+        struct nsh_forward_drop *ret)
+{
+    const char *jump = a->holds ? p->chain->name : NSH_CHAIN_GUEST;
+
+    return nsh_xt_judge_bans(a->xt, a->h, &p->paths[path], a->n_bans, jump, ret);
 }
 
 /* Of a pair the rule is kept only if both are dropped: else nothing is told of it. */
-static void judge_bans(const struct nsh_xt *xt, struct xtc_handle *h, bool holds,
-        struct nsh_passage *p, bool *ret_dropped)
+static void judge_bans(const struct asking *a, struct nsh_passage *p, bool *ret_dropped)
 {
     struct nsh_forward_drop drop = {0};
 
     p->drop.rule[0] = '\0';
     for (size_t i = 0; i + 1 < p->n_paths; i += 2) {
-        ret_dropped[i] = is_banned(xt, h, holds, p, i, &drop);
-        ret_dropped[i + 1] = ret_dropped[i] && is_banned(xt, h, holds, p, i + 1, &drop);
+        ret_dropped[i] = is_banned(a, p, i, &drop);
+        ret_dropped[i + 1] = ret_dropped[i] && is_banned(a, p, i + 1, &drop);
         if (ret_dropped[i + 1] && p->drop.rule[0] == '\0')
             memcpy(p->drop.rule, drop.rule, sizeof p->drop.rule);
     }
 }
 
 /* The commands are for all that it drops. */
-static void judge_passage(
-        const struct nsh_xt *xt, struct xtc_handle *h, bool holds, struct nsh_passage *p)
+static void judge_passage(const struct asking *a, struct nsh_passage *p)
 {
     struct nsh_forward_path told[NSH_PASSAGE_PATHS];
     bool dropped[NSH_PASSAGE_PATHS] = {false};
-    bool behind_bans = p->ban && (holds || p[-1].by_firewall);
+    bool behind_bans = p->ban && (a->holds || p[-1].by_firewall);
     size_t n;
 
     if (behind_bans)
-        judge_bans(xt, h, holds, p, dropped);
+        judge_bans(a, p, dropped);
     for (size_t i = 0; !behind_bans && i < p->n_paths; i++)
-        dropped[i] = nsh_xt_judge(xt, h, &p->paths[i]);
+        dropped[i] = nsh_xt_judge(a->xt, a->h, &p->paths[i]);
     n = nsh_passage_dropped(p, dropped, told);
     if (n == 0)
         return;
     p->dropped = true;
     p->by_firewall = !p->exit;
     p->drop.hosts = true;
-    nsh_xt_explain_drop(xt, told, n, &p->drop);
+    nsh_xt_explain_drop(a->xt, told, n, &p->drop);
 }
 
 /* Where the policies stand here, our jumps come before all other rules but bans. */
@@ -424,6 +430,7 @@ static int judge_family(
         struct iptc *f, const struct nsh_xt *xt, struct nsh_passage *passages, size_t n)
 {
     struct nsh_xt_mark *mark = &f->judged[xt->index];
+    struct asking a = {.xt = xt, .holds = f->holds};
     struct table t = {0};
     int r = nsh_xt_table_listed(xt, NSH_TABLE_FILTER);
 
@@ -433,9 +440,12 @@ static int judge_family(
     r = nsh_xt_mark_read(&f->poll, xt, NSH_TABLE_FILTER, mark);
     if (r >= 0)
         r = take_handle(xt, NSH_TABLE_FILTER, &t);
+    a.h = t.handle;
+    if (r >= 0)
+        r = nsh_xt_bans(xt, a.h, "FORWARD", &a.n_bans);
     for (size_t i = 0; r >= 0 && i < n; i++)
         if (passages[i].chain->family == xt->family && is_judged(f, &passages[i]))
-            judge_passage(xt, t.handle, f->holds, &passages[i]);
+            judge_passage(&a, &passages[i]);
     forget_handle(xt, &t);
     return r < 0 ? r : 0;
 }

@@ -268,34 +268,37 @@ static void load_payload(struct machine *m, const struct nftnl_expr *x)
 
 /* ---- comparisons ---- */
 
-static bool compare(uint32_t op, int difference)
+/* From `first` to `last`; NULL: without an end. Of an address no more than its net may be known. */
+static enum nsh_certainty is_within(
+        const struct machine *m, uint32_t reg, const void *first, const void *last, size_t size)
 {
-    switch (op) {
-    case NFT_CMP_EQ:
-        return difference == 0;
-    case NFT_CMP_NEQ:
-        return difference != 0;
-    case NFT_CMP_LT:
-        return difference < 0;
-    case NFT_CMP_LTE:
-        return difference <= 0;
-    case NFT_CMP_GT:
-        return difference > 0;
-    default:
-        return difference >= 0;
+    uint8_t low[WORDS * WORD], high[WORDS * WORD];
+    size_t at = word_of(reg) * WORD;
+
+    if (at + size > sizeof m->bytes)
+        return NSH_MAYBE;
+    for (size_t i = 0; i < size; i++) {
+        low[i] = m->bytes[at + i] & m->known[at + i];
+        high[i] = (uint8_t)(low[i] | ~m->known[at + i]);
     }
+    if ((first && memcmp(high, first, size) < 0) || (last && memcmp(low, last, size) > 0))
+        return NSH_NO;
+    return (!first || memcmp(low, first, size) >= 0) && (!last || memcmp(high, last, size) <= 0)
+                   ? NSH_YES
+                   : NSH_MAYBE;
 }
 
 static void run_cmp(struct machine *m, const struct nftnl_expr *x)
 {
-    uint32_t size = 0;
+    uint32_t size = 0, op = nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_OP);
     const void *data = nftnl_expr_get(x, NFTNL_EXPR_CMP_DATA, &size);
-    const uint8_t *has = get(m, nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_SREG), size);
+    const void *first = op == NFT_CMP_LTE || op == NFT_CMP_GT ? NULL : data;
+    const void *last = op == NFT_CMP_GTE || op == NFT_CMP_LT ? NULL : data;
+    enum nsh_certainty c =
+            data ? is_within(m, nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_SREG), first, last, size)
+                 : NSH_MAYBE;
 
-    if (!has || !data)
-        narrow(m, NSH_MAYBE);
-    else if (!compare(nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_OP), memcmp(has, data, size)))
-        narrow(m, NSH_NO);
+    narrow(m, op == NFT_CMP_NEQ || op == NFT_CMP_LT || op == NFT_CMP_GT ? NSH_YES - c : c);
 }
 
 static void run_range(struct machine *m, const struct nftnl_expr *x)
@@ -303,16 +306,11 @@ static void run_range(struct machine *m, const struct nftnl_expr *x)
     uint32_t size = 0, high_size = 0;
     const void *low = nftnl_expr_get(x, NFTNL_EXPR_RANGE_FROM_DATA, &size);
     const void *high = nftnl_expr_get(x, NFTNL_EXPR_RANGE_TO_DATA, &high_size);
-    const uint8_t *has = get(m, nftnl_expr_get_u32(x, NFTNL_EXPR_RANGE_SREG), size);
-    bool inside;
+    enum nsh_certainty c = NSH_MAYBE;
 
-    if (!has || !low || !high || size != high_size) {
-        narrow(m, NSH_MAYBE);
-        return;
-    }
-    inside = memcmp(has, low, size) >= 0 && memcmp(has, high, size) <= 0;
-    if (inside != (nftnl_expr_get_u32(x, NFTNL_EXPR_RANGE_OP) == NFT_RANGE_EQ))
-        narrow(m, NSH_NO);
+    if (low && high && size == high_size)
+        c = is_within(m, nftnl_expr_get_u32(x, NFTNL_EXPR_RANGE_SREG), low, high, size);
+    narrow(m, nftnl_expr_get_u32(x, NFTNL_EXPR_RANGE_OP) == NFT_RANGE_EQ ? c : NSH_YES - c);
 }
 
 static void run_bitwise(struct machine *m, const struct nftnl_expr *x)
@@ -561,6 +559,7 @@ static int run(struct machine *m, const struct nftnl_expr *x)
             return 0;
         }
     narrow(m, NSH_MAYBE);
+    memset(m->known, 0, sizeof m->known); /* it may have loaded something anywhere */
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/xt_CT.h>
 #include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_iprange.h>
 #include <linux/netfilter/xt_mark.h>
 #include <linux/netfilter/xt_rpfilter.h>
 #include <linux/netfilter/xt_set.h>
@@ -159,6 +160,42 @@ static enum nsh_certainty match_rpfilter(
     return p->back != !!(r.flags & XT_RPFILTER_INVERT) ? NSH_YES : NSH_NO;
 }
 
+/* Of a net the rule may take a part. */
+static enum nsh_certainty is_in_range(const struct nsh_prefix *p, const union nf_inet_addr *min,
+        const union nf_inet_addr *max, bool inverted)
+{
+    size_t size = nsh_addr_size(p->family);
+    union nsh_addr low = p->addr, high = p->addr;
+
+    if (p->family == AF_UNSPEC)
+        return NSH_MAYBE;
+    for (size_t bit = p->length; bit < size * 8; bit++) {
+        low.bytes[bit / 8] &= (uint8_t) ~(0x80U >> bit % 8);
+        high.bytes[bit / 8] |= (uint8_t)(0x80U >> bit % 8);
+    }
+    if (memcmp(high.bytes, min, size) < 0 || memcmp(low.bytes, max, size) > 0)
+        return inverted ? NSH_YES : NSH_NO;
+    if (memcmp(low.bytes, min, size) < 0 || memcmp(high.bytes, max, size) > 0)
+        return NSH_MAYBE;
+    return inverted ? NSH_NO : NSH_YES;
+}
+
+static enum nsh_certainty match_iprange(
+        const void *info, size_t size, const struct nsh_forward_path *p)
+{
+    enum nsh_certainty from = NSH_YES, to = NSH_YES;
+    struct xt_iprange_mtinfo r;
+
+    if (size < sizeof r)
+        return NSH_MAYBE;
+    memcpy(&r, info, sizeof r);
+    if (r.flags & IPRANGE_SRC)
+        from = is_in_range(&p->from, &r.src_min, &r.src_max, r.flags & IPRANGE_SRC_INV);
+    if (r.flags & IPRANGE_DST)
+        to = is_in_range(&p->to, &r.dst_min, &r.dst_max, r.flags & IPRANGE_DST_INV);
+    return from < to ? from : to;
+}
+
 /* Those of protocols that no path has, and of ports that no rule is about. */
 static bool is_of_others(const char *name, const struct nsh_forward_path *p)
 {
@@ -189,6 +226,8 @@ enum nsh_certainty nsh_forward_xt_match(const char *name, unsigned revision, con
         return match_icmp(info, size, path);
     if (strcmp(name, "mark") == 0 && revision == 1)
         return match_mark(info, size, path);
+    if (strcmp(name, "iprange") == 0 && revision == 1)
+        return match_iprange(info, size, path);
     if (strcmp(name, "rpfilter") == 0 && revision == 0)
         return match_rpfilter(info, size, path);
     return NSH_MAYBE;

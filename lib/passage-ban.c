@@ -109,12 +109,26 @@ int nsh_ban_nets_new(struct nsh_fib *fib, size_t left, struct nsh_ban_nets *ret)
     return 0;
 }
 
-static const struct nsh_ban_link *find_link(const struct nsh_ban_nets *b, const char *name)
+/* With a name, or with all that a pattern means, which are one behind the other. */
+static int compare_name(const struct nsh_ban_link *l, const char *name, bool pattern)
 {
-    struct nsh_ban_link key = {0};
+    return pattern ? strncmp(l->name, name, strlen(name) - 1) : strcmp(l->name, name);
+}
 
-    memcpy(key.name, name, strnlen(name, IFNAMSIZ - 1));
-    return b->n_links > 0 ? bsearch(&key, b->links, b->n_links, sizeof key, compare_links) : NULL;
+/* The first that is not before them. */
+static size_t first_link(const struct nsh_ban_nets *b, const char *name, bool pattern)
+{
+    size_t at = 0, end = b->n_links;
+
+    while (at < end) {
+        size_t middle = at + (end - at) / 2;
+
+        if (compare_name(&b->links[middle], name, pattern) < 0)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    return at;
 }
 
 /* The first of a device, or where it would be. */
@@ -147,21 +161,41 @@ static size_t put_pair(const struct nsh_forward_path *way, const struct nsh_pref
     return 2;
 }
 
-static size_t put_way(struct nsh_ban_nets *b, const struct nsh_forward_path *way, int family,
-        struct nsh_forward_path *ret, size_t max)
+/* What is at one device. Of those of a pattern one address alone is one machine, no LAN. */
+static size_t put_device(struct nsh_ban_nets *b, const struct nsh_forward_path *way, int family,
+        const struct nsh_ban_link *link, bool pattern, struct nsh_forward_path *ret, size_t max)
 {
-    const struct nsh_ban_link *link = find_link(b, way->reply ? way->out : way->in);
-    size_t n = 0, n_nets = 0, first = link ? first_net(b, link->ifindex) : b->n_nets;
+    struct nsh_forward_path here = *way;
+    size_t n = 0, n_nets = 0, first = first_net(b, link->ifindex);
 
+    memcpy(here.reply ? here.out : here.in, link->name, IFNAMSIZ);
     for (size_t i = first; i < b->n_nets && b->nets[i].ifindex == link->ifindex; i++) {
-        if (b->nets[i].net.family != family ||
+        const struct nsh_prefix *net = &b->nets[i].net;
+
+        if (net->family != family || (pattern && net->length == nsh_addr_bits(family)) ||
                 (i > first && compare_nets(&b->nets[i - 1], &b->nets[i]) == 0))
             continue;
         if (b->left == 0 || n_nets++ == NETS_MAX || n + 2 > max)
             break;
         b->left--;
-        n += put_pair(way, &b->nets[i].net, ret + n);
+        n += put_pair(&here, net, ret + n);
     }
+    return n;
+}
+
+static size_t put_way(struct nsh_ban_nets *b, const struct nsh_forward_path *way, int family,
+        struct nsh_forward_path *ret, size_t max)
+{
+    const char *name = way->reply ? way->out : way->in, *other = way->reply ? way->in : way->out;
+    bool pattern = nsh_device_is_pattern(name);
+    size_t n = 0;
+
+    if (name[0] == '\0' || strcmp(name, "+") == 0) /* any */
+        return 0;
+    for (size_t i = first_link(b, name, pattern);
+            i < b->n_links && compare_name(&b->links[i], name, pattern) == 0; i++)
+        if (strcmp(b->links[i].name, other) != 0)
+            n += put_device(b, way, family, &b->links[i], pattern, ret + n, max - n);
     return n;
 }
 

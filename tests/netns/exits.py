@@ -263,6 +263,61 @@ def _():
         d.stop()
 
 
+SETS = """table inet mine {
+  set lans { type ifname; elements = { eth0 }; }
+  chain passing {
+    type filter hook forward priority 0; policy accept;
+    %s drop
+    iifname eth7 accept
+  }
+}
+"""
+V6_HOME = HOME.replace("family: ipv4", "family: ipv6")
+# Other ways to ban all of a LAN: the file, and the rule.
+OTHER_BANS = (
+    (HOME, "iptables-legacy -I FORWARD -i eth+ -s 10.0.0.0/24 -j DROP"),
+    (HOME.replace("lan: eth0", 'lan: "eth0+"'), "iptables-legacy -I FORWARD -s 10.0.0.0/24 -j DROP"),
+    (HOME, "iptables-legacy -I FORWARD -m iprange --src-range 10.0.0.0-10.0.0.255 -j DROP"),
+    (HOME, "iptables-nft -I FORWARD -m iprange --dst-range 10.0.0.0-10.0.1.255 -j DROP"),
+    (HOME, SETS % 'iifname "eth*" ip saddr 10.0.0.0/24'),
+    (HOME, SETS % "iifname @lans ip saddr { 10.0.0.0/24 }"),
+    (HOME, SETS % "ip saddr 10.0.0.0-10.0.1.3"),
+    (V6_HOME, SETS % "ip6 saddr 2001:db8:a::/64"),
+    (V6_HOME, "ip6tables-legacy -I FORWARD -d 2001:db8:a::/64 -j DROP"),
+)
+OTHER_SPARED = ("iptables-legacy -I FORWARD -m iprange --src-range 10.0.0.0-10.0.0.254 -j DROP",
+                "iptables-nft -I FORWARD -m iprange ! --src-range 10.0.0.0-10.0.0.255 -j DROP",
+                SETS % "ip saddr 10.0.0.1-10.0.1.3", SETS % "ip saddr != 10.0.0.0-10.0.1.3",
+                SETS % "ip saddr < 10.0.0.255")
+
+
+def banned(w, d, text, ban):
+    """What is told of the share meanwhile."""
+    if ban.startswith("table"):
+        w.router.run("nft", "-f", "-", stdin=ban)
+    else:
+        w.router.run(*ban.split())
+    d.reload(text)
+    found = d.object("home", "share").get("reason")
+    for words in ("iptables-legacy -F FORWARD", "ip6tables-legacy -F FORWARD",
+                  "iptables-nft -F FORWARD", "nft delete table inet mine"):
+        w.router.run(*words.split(), check=False)
+    return found or ""
+
+
+@case("whatever words a ban of all of a LAN has")
+def _():
+    with Lan() as w:
+        for firewall in BOTH:
+            d = Daemon(w.router, HOME % firewall, name=firewall).start()
+            for text, ban in OTHER_BANS:
+                contains(banned(w, d, text % firewall, ban), "drops all of a LAN", ban)
+            for ban in OTHER_SPARED:
+                equal(banned(w, d, HOME % firewall, ban), "", ban)
+            d.stop()
+            d.cli("remove", check=True)
+
+
 @case("of several bans the one that takes all of a LAN is to be deleted")
 def _():
     with Lan() as w:

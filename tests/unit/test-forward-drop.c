@@ -16,6 +16,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/xt_CT.h>
 #include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_iprange.h>
 #include <linux/netfilter/xt_mark.h>
 #include <linux/netfilter/xt_rpfilter.h>
 #include <linux/netfilter/xt_set.h>
@@ -381,6 +382,49 @@ static void test_other_matches(void **state)
     assert_false(nsh_forward_xt_drops("LOG"));
 }
 
+/* Of a net all is known but where in it. */
+static void test_ranges(void **state)
+{
+    static const struct {
+        const char *first, *last, *net;
+        enum nsh_certainty is;
+    } cases[] = {
+            {"10.0.0.0", "10.0.0.255", "10.0.0.0/24", NSH_YES},
+            {"9.0.0.1", "10.0.1.0", "10.0.0.0/24", NSH_YES},
+            {"10.0.0.1", "10.0.0.255", "10.0.0.0/24", NSH_MAYBE},
+            {"10.0.0.0", "10.0.0.254", "10.0.0.0/24", NSH_MAYBE},
+            {"10.0.0.7", "10.0.0.9", "10.0.0.0/24", NSH_MAYBE},
+            {"10.0.1.0", "10.0.2.0", "10.0.0.0/24", NSH_NO},
+            {"9.0.0.0", "9.255.255.255", "10.0.0.0/24", NSH_NO},
+            {"10.0.0.7", "10.0.0.9", "10.0.0.8", NSH_YES},
+            {"2001:db8:a::", "2001:db8:a:0:ffff:ffff:ffff:ffff", "2001:db8:a::/64", NSH_YES},
+            {"2001:db8:a::1", "2001:db8:a:1::", "2001:db8:a::/64", NSH_MAYBE},
+            {"2001:db8:b::1", "2001:db8:c::", "2001:db8:a::/64", NSH_NO},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 4 * NSH_ARRAY_SIZE(cases); i++) {
+        bool to = i % 4 >= 2, inverted = i % 2;
+        struct xt_iprange_mtinfo info = {0};
+        struct nsh_forward_path path = {.protocol = IPPROTO_TCP}, other = path;
+        enum nsh_certainty is = cases[i / 4].is;
+        uint8_t family;
+
+        assert_true(nsh_addr_parse(cases[i / 4].first, &family,
+                (union nsh_addr *)(to ? &info.dst_min : &info.src_min)));
+        assert_true(nsh_addr_parse(cases[i / 4].last, &family,
+                (union nsh_addr *)(to ? &info.dst_max : &info.src_max)));
+        assert_int_equal(nsh_prefix_parse(cases[i / 4].net, to ? &path.to : &path.from), 0);
+        info.flags = (uint8_t)((to ? IPRANGE_DST : IPRANGE_SRC) |
+                               (inverted ? IPRANGE_SRC_INV | IPRANGE_DST_INV : 0));
+        assert_int_equal(nsh_forward_xt_match("iprange", 1, &info, sizeof(info), &path),
+                inverted ? NSH_YES - is : is);
+        assert_int_equal(
+                nsh_forward_xt_match("iprange", 1, &info, sizeof(info), &other), NSH_MAYBE);
+        assert_int_equal(nsh_forward_xt_match("iprange", 1, &info, 4, &path), NSH_MAYBE);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +437,7 @@ int main(void)
             cmocka_unit_test(test_conntrack),
             cmocka_unit_test(test_ports),
             cmocka_unit_test(test_other_matches),
+            cmocka_unit_test(test_ranges),
             cmocka_unit_test(test_opening),
             cmocka_unit_test(test_pings),
             cmocka_unit_test(test_mark_and_way_back),

@@ -147,11 +147,50 @@ static void test_many_shares(void **state)
     }
 }
 
+/* The networks at each of the devices that it means, but nothing of the other side. */
+static void test_a_pattern(void **state)
+{
+    static const struct {
+        const char *in, *out;
+        size_t n;
+    } cases[] = {
+            {"lan19+", "wan", 11},
+            {"lan19+", "lan190", 10},
+            {"lan199+", "wan", 1},
+            {"lan", "wan", 0},
+            {"lan7", "wan", 1},
+            {"+", "wan", 0},
+            {"", "wan", 0},
+            {"vlan+", "wan", 0},
+    };
+    struct nsh_fib fib = {.ops = &ops};
+
+    (void)state;
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(cases); i++) {
+        struct nsh_packet_rule rule = {.action = NSH_PACKET_ACCEPT};
+        struct nsh_chain chain = {.family = AF_INET,
+                .table = NSH_TABLE_FILTER,
+                .kind = NSH_POLICY_SHARE,
+                .rules = &rule,
+                .n_rules = 1};
+        struct nsh_desired d = {.chains = &chain, .n_chains = 1};
+        NSH_CLEANUP(nsh_passages_done) struct nsh_passages p = {0};
+
+        snprintf(rule.in, sizeof rule.in, "%s", cases[i].in);
+        snprintf(rule.out, sizeof rule.out, "%s", cases[i].out);
+        assert_int_equal(nsh_passages_new(&d, &fib, &p), 0);
+        assert_int_equal(p.items[1].n_paths, 2 * cases[i].n);
+        for (size_t k = 0; k < p.items[1].n_paths; k++)
+            assert_int_equal(strncmp(p.items[1].paths[k].in, cases[i].in, 4), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_many_sources),
             cmocka_unit_test(test_many_shares),
+            cmocka_unit_test(test_a_pattern),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
