@@ -218,16 +218,34 @@ static void note_away(struct explain *e)
             as, e->forth.dev, gateway ? via : "whoever gives them", " has");
 }
 
+/* A share masquerades IPv6 only where it says so. */
+static const struct nsh_share *plain_share(const struct explain *e)
+{
+    const struct nsh_config *c = e->desired->config;
+
+    for (size_t i = 0; e->first.family == AF_INET6 && i < c->n_shares; i++)
+        if (!c->shares[i].masquerade_ipv6 && !c->shares[i].policy.disabled &&
+                nsh_device_list_has(&c->shares[i].lan, e->first.in) &&
+                nsh_device_list_has(&c->shares[i].wan, e->forth.dev))
+            return &c->shares[i];
+    return NULL;
+}
+
 static void note_private(struct explain *e)
 {
-    char source[NSH_ADDR_TEXT];
+    const struct nsh_share *share = plain_share(e);
+    char source[NSH_ADDR_TEXT], place[512], fix[640];
 
+    if (share)
+        snprintf(fix, sizeof fix, "'ipv6: masquerade' in share %s%s, or a network-map,",
+                share->policy.name, explain_place(e, share->policy.origin, place, sizeof place));
+    else
+        snprintf(fix, sizeof fix, "a share or masquerade out of %s", e->forth.dev);
     nsh_addr_format(e->first.family, &e->now.src, source);
     explain_note(e,
             "%s is a private address, and nothing changes it: answers come back only from who has "
-            "a "
-            "route to it by this machine; a share or masquerade out of %s would give it another",
-            source, e->forth.dev);
+            "a route to it by this machine; %s would give it another",
+            source, fix);
 }
 
 bool explain_is_unanswered(struct explain *e)

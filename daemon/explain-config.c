@@ -49,11 +49,17 @@ static void note_bad(struct explain *e, const struct nsh_loaded *file)
                 e->options->config, diag ? diag->text : strerror(-file->error));
 }
 
+/* What the daemon says of that; NULL: it took its own. */
+static const char *other_file(const struct explain *e)
+{
+    return json_string_value(json_object_get(e->status, "other_file"));
+}
+
 /* Whether the file still says what is in force; what the daemon took from another, it knows. */
 static void compare(
         struct explain *e, struct nsh_state *state, enum nsh_archive_name name, bool tried)
 {
-    const char *other = json_string_value(json_object_get(e->status, "other_file"));
+    const char *other = other_file(e);
     NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded file = {0};
     nsh_autoclose int archive = memfd_create("netshared-explain", MFD_CLOEXEC);
 
@@ -115,6 +121,8 @@ int explain_configure(struct explain *e, struct nsh_loaded *ret)
         if (q == 0)
             return NSH_EXIT_OK;
         nsh_loaded_done(ret);
+        if (other_file(e))
+            explain_note(e, "%s", other_file(e));
         explain_note(e,
                 "what is in force can't be read (%s): this is about %s, which may have been "
                 "changed since",

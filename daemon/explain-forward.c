@@ -13,12 +13,43 @@
 
 /* ---- the switch ---- */
 
+/* A policy that would have it switched on, were its condition met; NULL: there is none. */
+static const struct nsh_chain *find_standby(const struct explain *e)
+{
+    for (size_t i = 0; i < e->desired->n_chains; i++) {
+        const struct nsh_chain *c = &e->desired->chains[i];
+
+        if (c->family == e->now.family && c->policy[0] != '\0' && c->standby &&
+                !nsh_desired_is_open(e->desired, c->when))
+            return c;
+    }
+    return NULL;
+}
+
+static void fix_off(struct explain *e, const char *word, char *buf, size_t size)
+{
+    const struct nsh_chain *standby = find_standby(e);
+    char policy[576], why[320];
+
+    if (!standby) {
+        snprintf(buf, size,
+                "sysctl -w %s=1, or a share or masquerade in the file, which switches it on", word);
+        return;
+    }
+    explain_policy(e, standby, policy, sizeof policy);
+    explain_lack(e, standby, why, sizeof why);
+    explain_say(e, "%s would switch it on, but is not in force: %s.", policy, why);
+    snprintf(buf, size, "sysctl -w %s=1, or the condition of %s, which is not met: %s", word,
+            policy, why);
+}
+
 static void stop_off(struct explain *e, const char *key)
 {
-    char fix[256], word[2 * NSH_TEXT_DEVICE];
+    char fix[1100], word[2 * NSH_TEXT_DEVICE];
     int f = nsh_family_index(e->now.family);
 
     nsh_text_word(key, word, sizeof word);
+    explain_say(e, "Forwarding is off: %s is 0.", key);
     if (e->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE)
         snprintf(fix, sizeof fix, "sysctl -w %s=1, as the file says 'forwarding: leave'", word);
     else if (e->desired->forwarding[f])
@@ -26,9 +57,7 @@ static void stop_off(struct explain *e, const char *key)
                 e->idle ? "systemctl start netshared"
                         : "netshared status, which says why it is off");
     else
-        snprintf(fix, sizeof fix,
-                "sysctl -w %s=1, or a share or masquerade in the file, which switches it on", word);
-    explain_say(e, "Forwarding is off: %s is 0.", key);
+        fix_off(e, word, fix, sizeof fix);
     explain_stop(e, fix, "forwarding is off (%s)", key);
 }
 
@@ -72,8 +101,8 @@ static void tell_policy(void *userdata, const struct nsh_walk_step *s)
     case NSH_WALK_LACKS:
         if (s->rule->action == NSH_PACKET_ACCEPT)
             e->lacking = s->chain;
-        explain_say(e, "%s would %s it, but is not in force: %s.", policy,
-                s->rule->action == NSH_PACKET_DROP ? "drop" : "let through",
+        explain_say(e, "%s would %s, but is not in force: %s.", policy,
+                s->rule->action == NSH_PACKET_DROP ? "drop it" : "let it through",
                 explain_lack(e, s->chain, why, sizeof why));
         return;
     case NSH_WALK_TAKES:

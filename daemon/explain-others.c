@@ -90,7 +90,7 @@ static struct nsh_forward_path path_of(
 static const char *fix_others(const struct explain *e, const struct nsh_packet *p,
         const struct nsh_forward_drop *drop, bool reply, bool accepted, char *buf, size_t size)
 {
-    char share[128] = "", policy[576];
+    char share[128] = "", policy[576], why[320];
 
     if (drop->named) {
         snprintf(buf, size,
@@ -100,9 +100,11 @@ static const char *fix_others(const struct explain *e, const struct nsh_packet *
     }
     if (e->lacking && drop->hosts) {
         explain_policy(e, e->lacking, policy, sizeof policy);
-        snprintf(buf, size, "%s is in the file, and would let it through: %s", policy,
-                e->idle ? "systemctl start netshared"
-                        : "netshared status, which says why it does not");
+        snprintf(buf, size, "%s is in the file, and would let it through: %s%s", policy,
+                e->lacking->standby ? "it waits for its condition: "
+                : e->idle           ? "systemctl start netshared"
+                                    : "netshared status, which says why it does not",
+                e->lacking->standby ? explain_lack(e, e->lacking, why, sizeof why) : "");
         return buf;
     }
     if (drop->hosts && !accepted && !p->translated && !reply && explain_is_from_outside(e, p)) {

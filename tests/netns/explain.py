@@ -516,6 +516,37 @@ def _():
         contains(words(answer), "is this machine itself", "the steps")
 
 
+@case("a policy whose condition is not met is not in force, and what helps says so")
+def _():
+    with Lan() as w:
+        w.serve(SERVER4)
+        when = "10.0.0.254 is not an address of this machine"
+        d = Daemon(w.router, "version: 1\nshare:\n  - {name: home, lan: eth0, wan: eth1, when: "
+                   "{address: 10.0.0.254}}\n").start()
+        place = "share home (%s:3)" % d.config
+        answer = agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
+        contains(words(answer), place + " would switch it on, but is not in force: " + when,
+                 "the steps")
+        contains(answer["fix"], "or the condition of %s, which is not met: %s" % (place, when),
+                 "what helps")
+        w.router.sysctl("net.ipv4.ip_forward", 1)
+        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        answer = agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
+        contains(words(answer), place + " would let it through, but is not in force: " + when,
+                 "the steps")
+        contains(answer["fix"], "would let it through: it waits for its condition: " + when,
+                 "what helps")
+        d.stop()
+        # A share leaves IPv6 as it is but where it says otherwise.
+        d.write(SHARE % "")
+        w.router.ip("-6 addr add fd00:1::1/64 dev eth0 nodad")
+        w.router.run("iptables-legacy", "-P", "FORWARD", "ACCEPT")
+        d.start()
+        contains(said(d, "fd00:1::2", SERVER6)["notes"][0], "'ipv6: masquerade' in share home", "the note")
+        d.reload(SHARE % ", ipv6: masquerade")
+        equal(said(d, "fd00:1::2", SERVER6)["notes"], [], "what is noted then")
+
+
 @case("it writes nothing, and needs no root")
 def _():
     with Lan() as w:
