@@ -98,8 +98,9 @@ int nsh_no_answer(const struct nsh_options *o, int error)
         return nsh_complain("no daemon runs for this network namespace (no socket in %s)",
                 o->runtime_directory);
     if (error == -EACCES || error == -EPERM)
-        return nsh_complain(
-                "not allowed: the daemon answers root, and who may only read gets no change");
+        return nsh_complain("not allowed: the daemon answers root, and members of its group "
+                            "netshared only what "
+                            "changes nothing");
     return nsh_complain("the daemon did not answer: %s", strerror(-error));
 }
 

@@ -136,8 +136,7 @@ void doctor_file(struct doctor *d)
     else if (d->loaded->error < 0)
         tell_errors(d);
     else if (*doctor_text_of(d->status, "other_file"))
-        doctor_find_at(
-                d, d->options->config, 0, NULL, "%s", doctor_text_of(d->status, "other_file"));
+        doctor_find(d, NSH_ORIGIN_NONE, NULL, "%s", doctor_text_of(d->status, "other_file"));
     else if (d->status && doctor_number_of(d->status, "trial_left_usec") == 0)
         compare(d);
 }

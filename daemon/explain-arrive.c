@@ -205,9 +205,9 @@ void explain_destination(struct explain *e)
     explain_step(e, "destination");
     if (e->blind) {
         explain_set(e, "unseen", json_true());
-        explain_say(e,
-                "Which policies are in force can't be seen, which takes root: they are told of as "
-                "if all were.");
+        explain_say(e, "Which policies are in force can't be seen, which takes root: %s.",
+                e->status ? "what the daemon says of them is believed"
+                          : "they are told of as if all were");
     }
     if (e->in == 0)
         explain_say(e, "Port-forwards and network-maps are for what comes in.");

@@ -94,7 +94,40 @@ static int look_at_table(struct explain *e, int family, enum nsh_table table)
     return q;
 }
 
-/* Who may not look believes the file. */
+/* What the daemon says of the policy in the chain's family; NULL: nothing. */
+static const json_t *object_of(const struct explain *e, const struct nsh_chain *c)
+{
+    json_t *objects = json_object_get(e->status, "objects"), *o;
+    const char *family = c->family == AF_INET6 ? "ipv6" : "ipv4";
+    size_t i;
+
+    json_array_foreach(objects, i, o)
+    {
+        const char *kind = json_string_value(json_object_get(o, "kind"));
+        const char *name = json_string_value(json_object_get(o, "policy"));
+        const char *of = json_string_value(json_object_get(o, "family"));
+
+        if (kind && name && of && strcmp(kind, nsh_policy_noun(c->kind)) == 0 &&
+                strcmp(name, c->policy) == 0 && strcmp(of, family) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+/* Who may not look believes the daemon, and, where that does not answer, the file. */
+static void believe(struct explain *e)
+{
+    for (size_t i = 0; i < e->desired->n_chains; i++) {
+        const json_t *o = object_of(e, &e->desired->chains[i]);
+        const char *state = json_string_value(json_object_get(o, "state"));
+
+        e->lacks[i] = state && strcmp(state, "held") != 0;
+        if (e->lacks[i])
+            snprintf(e->chains[i].reason, sizeof e->chains[i].reason, "it is %s", state);
+    }
+    e->blind = true;
+}
+
 static int look_at_chains(struct explain *e)
 {
     struct nsh_firewall *fw = e->firewalls.chosen;
@@ -106,51 +139,30 @@ static int look_at_chains(struct explain *e)
     if (!e->lacks || !e->chains || !e->ahead)
         return -ENOMEM;
     if (fw->ops->open(fw, NSH_FIREWALL_READ) != NSH_FIREWALL_OK) {
-        e->blind = true;
+        believe(e);
         return 0;
     }
     for (int t = 0; q == 0 && t < NSH_TABLE_COUNT; t++)
         q = look_at_table(e, e->first.family, (enum nsh_table)t);
     fw->ops->close(fw);
-    e->blind = q == -EACCES;
+    if (q == -EACCES)
+        believe(e);
     explain_ahead_ask(e, "PREROUTING");
     explain_ahead_ask(e, "POSTROUTING");
     return e->blind ? 0 : q;
 }
 
-static bool is_object(json_t *o, const char *noun, const char *policy)
-{
-    const char *kind = json_string_value(json_object_get(o, "kind"));
-    const char *name = json_string_value(json_object_get(o, "policy"));
-
-    return kind && name && strcmp(kind, noun) == 0 && strcmp(name, policy) == 0;
-}
-
-/* What the daemon waits for, if it says so; NULL: nothing. */
-static const char *said(const struct explain *e, const struct nsh_chain *c)
-{
-    json_t *objects = json_object_get(e->status, "objects"), *o;
-    size_t i;
-
-    json_array_foreach(objects, i, o)
-    {
-        const char *reason = json_string_value(json_object_get(o, "reason"));
-
-        if (reason && is_object(o, nsh_policy_noun(c->kind), c->policy))
-            return reason;
-    }
-    return NULL;
-}
-
 const char *explain_lack(const struct explain *e, const struct nsh_chain *c, char *buf, size_t size)
 {
-    const char *reason = said(e, c);
+    const char *reason = json_string_value(json_object_get(object_of(e, c), "reason"));
     size_t i = (size_t)(c - e->desired->chains);
 
     if (reason)
         snprintf(buf, size, "%s", reason);
     else if (c->standby && !nsh_desired_is_open(e->desired, c->when))
         snprintf(buf, size, "%s", e->reasons[c->when]);
+    else if (e->blind)
+        snprintf(buf, size, "%s", e->chains[i].reason);
     else if (strcmp(e->chains[i].reason, "missing") == 0)
         snprintf(buf, size, "its chain is missing in %s%s", e->firewalls.chosen->ops->name,
                 e->idle ? ", and no daemon runs" : "");

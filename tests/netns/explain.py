@@ -11,7 +11,7 @@ import firewall
 import rtnl
 from daemon import Daemon
 from explained import agree, doubted, said, step, stops, words
-from netns import differences
+from netns import differences, wait_until
 from tap import case, check, contains, equal, main
 from topology import (BASIC, CLIENT4, CLIENT6, FAR4, FAR6, LAN4, MASQUERADE4, MASQUERADE6, SERVER4,
                       SERVER6, WAN4, WAN6, Lan)
@@ -569,6 +569,22 @@ def _():
         contains(result.stdout, "It leaves by eth1", "without root")
         contains(result.stdout, "can't be seen", "without root")
         contains(result.stdout, "rules of others can't be read, and may drop it", "without root")
+        contains(result.stdout, "they are told of as if all were", "without root")
+        # A member of the daemon's group hears from it which policies are in force.
+        d.write("version: 1\nmasquerade:\n  - {name: lan-out, out: [eth1], when: {dev-up: eth9}}\n")
+        os.makedirs(d.runtime, exist_ok=True)
+        os.chown(d.runtime, 0, 65534)
+        os.chmod(d.runtime, 0o750)
+        daemon = w.router.popen(["setpriv", "--regid=65534", "--clear-groups", d.binary, "run",
+                                 *d.options()])
+        wait_until(lambda: d.cli("status").returncode == 0, "the daemon runs")
+        result = w.router.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                              d.binary, "explain", *d.options(), CLIENT4, SERVER4, check=False)
+        daemon.terminate()
+        daemon.wait(20)
+        contains(result.stdout, "what the daemon says of them is believed", "in the group")
+        contains(result.stdout, "lan-out (%s:3) would take it, but is not in force: " % d.config,
+                 "in the group")
 
 
 @case("words that make no packet")
