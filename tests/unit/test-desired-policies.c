@@ -15,30 +15,9 @@
 #include <cmocka.h>
 
 #include "cleanup.h"
-#include "desired.h"
+#include "desire.h"
 
 static char folder[] = "/tmp/nsh-test-desired-XXXXXX";
-
-static struct nsh_desired *desire(const char *text)
-{
-    struct nsh_config_source source = {
-            .path = "a.yaml", .trust = NSH_TRUST_REQUIRED, .archive_fd = -1};
-    struct nsh_diags *diags = nsh_diags_new();
-    struct nsh_config *c = NULL;
-    struct nsh_desired *d = NULL;
-    FILE *f = fopen("a.yaml", "we");
-
-    assert_non_null(f);
-    fprintf(f, "version: 1\n%s", text);
-    assert_int_equal(fclose(f), 0);
-    if (nsh_config_load(&source, diags, &c) < 0) {
-        nsh_diags_print(diags, stderr);
-        fail();
-    }
-    nsh_diags_free(diags);
-    assert_int_equal(nsh_desired_new(c, &d), 0);
-    return d;
-}
 
 static void print_chain(FILE *f, const struct nsh_chain *c)
 {

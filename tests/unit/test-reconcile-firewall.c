@@ -1,31 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Packet rules through the reconciler: repairs found by the poll, a lock that somebody holds,
- * races, fights, and a kernel that refuses.
+ * races, and a kernel that refuses.
  */
-#include "reconcile-internal.h"
-#include "reconcile-world.h"
-
-#define LAN "{name: lan, out: [eth0], from: [10.0.0.0/24], ipsec: include}"
-#define GUEST "{name: guest, out: [eth0], from: [10.0.1.0/24], ipsec: include}"
-#define POLICIES "masquerade: [" LAN ", " GUEST "]\n"
-#define ROUTE "routes:\n  - {to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0}\n"
-#define FORWARD "net/ipv4/ip_forward"
-
-static const char nat_text[] = "-A POSTROUTING -j NETSHARED-lan\n"
-                               "-A POSTROUTING -j NETSHARED-guest\n"
-                               "-A NETSHARED-lan -s 10.0.0.0/24 -o eth0 -j MASQUERADE\n"
-                               "-A NETSHARED-guest -s 10.0.1.0/24 -o eth0 -j MASQUERADE\n";
-
-static void assert_nat(struct world *w, const char *rules)
-{
-    nsh_autofree char *found = rw_lines(table_text(w, AF_INET, NSH_TABLE_NAT), "-A", "");
-
-    if (strcmp(found, rules) != 0) {
-        print_told(w);
-        fail_msg("the table is\n%sinstead of\n%s", found, rules);
-    }
-}
+#include "reconcile-nat.h"
 
 /* ---- repairs ---- */
 
@@ -504,133 +482,6 @@ static void test_forwarding_left_alone(void **state)
     assert_state(w, "masquerade", "lan", NSH_OBJECT_HELD);
 }
 
-/* ---- fights ---- */
-
-static void fight_over(const char *command, const char *name)
-{
-    struct world *w = world_new();
-    uint64_t delay = SECOND;
-
-    start(w, ROUTE POLICIES);
-    forget(w);
-    for (int i = 0; i < 8; i++) {
-        somebody(w, command);
-        poll_tables(w);
-        assert_nat(w, nat_text);
-        w->now += 500000;
-    }
-    for (int i = 0; i < 11; i++) {
-        forget(w);
-        somebody(w, command);
-        poll_tables(w);
-        assert_log(w, "");
-        assert_state(w, "masquerade", name, NSH_OBJECT_WRONG);
-        assert_reason(w, "masquerade", name, "backing off");
-        assert_int_equal(nsh_reconciler_next(w->r), w->now + delay);
-        assert_int_equal(count_told(w, NSH_REPORT_FIGHT) > 0, i == 0);
-        if (i == 0)
-            assert_non_null(strstr(the_told(w, NSH_REPORT_FIGHT, "masquerade", name)->detail,
-                    "8 times in 4.0 s; next try in 1 s"));
-        /* Others are repaired meanwhile; polls and comparisons do not shorten the wait. */
-        forget(w);
-        somebody(w, "ip route del 10.20.0.0/16");
-        run(w);
-        poll_tables(w);
-        resync(w);
-        pass_time(w, delay - 1);
-        poll_tables(w);
-        assert_log(w, "add 10.20.0.0/16\n");
-        pass_time(w, 1);
-        assert_log(w, "add 10.20.0.0/16\ncommit ipv4 nat\n");
-        assert_nat(w, nat_text);
-        delay = delay * 2 > 300 * SECOND ? 300 * SECOND : delay * 2;
-    }
-    pass_time(w, 2 * SECOND);
-    forget(w);
-    somebody(w, command);
-    poll_tables(w);
-    assert_nat(w, nat_text);
-    assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 0);
-    assert_stable(w);
-    rw_free(w);
-}
-
-static void test_a_fight_over_the_table(void **state)
-{
-    (void)state;
-    fight_over("iptables -t nat -F", "lan");
-}
-
-/* What is undone need not be the first policy of the file. */
-static void test_a_fight_over_one_policy(void **state)
-{
-    (void)state;
-    fight_over("iptables -t nat -F NETSHARED-guest", "guest");
-}
-
-/* Whoever keeps undoing one policy does not hold the repair of the others, nor are they named. */
-static void test_a_fight_over_one_policy_is_nobody_elses(void **state)
-{
-    struct world *w = world_new();
-
-    (void)state;
-    start(w, POLICIES);
-    for (int i = 0; i < 8; i++) {
-        somebody(w, "iptables -t nat -F NETSHARED-guest");
-        poll_tables(w);
-    }
-    forget(w);
-    for (int i = 0; i < 3; i++) {
-        somebody(w, "iptables -t nat -F NETSHARED-guest");
-        poll_tables(w);
-        if (i < 2)
-            pass_time(w, SECOND << i);
-    }
-    assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 1);
-    assert_non_null(the_told(w, NSH_REPORT_FIGHT, "masquerade", "guest"));
-    assert_state(w, "masquerade", "lan", NSH_OBJECT_HELD);
-    /* It waits for four seconds now. */
-    forget(w);
-    somebody(w, "iptables -t nat -F NETSHARED-lan");
-    poll_tables(w);
-    pass_time(w, SECOND);
-    assert_log(w, "commit ipv4 nat\n");
-    assert_nat(w, nat_text);
-    assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 0);
-    assert_non_null(the_told(w, NSH_REPORT_RESTORED, "masquerade", "lan"));
-
-    /* What is undone here and there is no fight. */
-    pass_time(w, 2 * SECOND);
-    forget(w);
-    for (int i = 0; i < 20; i++) {
-        somebody(w,
-                i % 2 ? "iptables -t nat -F NETSHARED-guest" : "iptables -t nat -F NETSHARED-lan");
-        poll_tables(w);
-        assert_nat(w, nat_text);
-        w->now += 800000;
-    }
-    assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 0);
-    rw_free(w);
-}
-
-static void test_a_fight_over_a_table_goes_on_over_a_reload(void **state)
-{
-    struct world *w = world_new();
-
-    (void)state;
-    start(w, POLICIES);
-    for (int i = 0; i < 8; i++) {
-        somebody(w, "iptables -t nat -F");
-        poll_tables(w);
-    }
-    reload(w, "masquerade: [" GUEST "]\n");
-    forget(w);
-    somebody(w, "iptables -t nat -F");
-    poll_tables(w);
-    assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 1);
-    assert_log(w, "");
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -654,10 +505,6 @@ int main(void)
             rw_test(test_a_commit_may_fail_with_anything),
             rw_test(test_the_lock_can_not_be_opened),
             rw_test(test_forwarding_left_alone),
-            rw_test(test_a_fight_over_the_table),
-            rw_test(test_a_fight_over_one_policy),
-            rw_test(test_a_fight_over_one_policy_is_nobody_elses),
-            rw_test(test_a_fight_over_a_table_goes_on_over_a_reload),
     };
 
     rw_leave_the_network();

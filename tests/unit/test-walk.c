@@ -15,28 +15,15 @@
 #include <cmocka.h>
 
 #include "cleanup.h"
+#include "desire.h"
 #include "walk.h"
 
 static char folder[] = "/tmp/nsh-test-walk-XXXXXX";
 
-static struct nsh_desired *desire(const char *text)
+static struct nsh_desired *settled(const char *text)
 {
-    struct nsh_config_source source = {
-            .path = "a.yaml", .trust = NSH_TRUST_REQUIRED, .archive_fd = -1};
-    struct nsh_diags *diags = nsh_diags_new();
-    struct nsh_config *c = NULL;
-    struct nsh_desired *d = NULL;
-    FILE *f = fopen("a.yaml", "we");
+    struct nsh_desired *d = desire(text);
 
-    assert_non_null(f);
-    fprintf(f, "version: 1\n%s", text);
-    assert_int_equal(fclose(f), 0);
-    if (nsh_config_load(&source, diags, &c) < 0) {
-        nsh_diags_print(diags, stderr);
-        fail();
-    }
-    nsh_diags_free(diags);
-    assert_int_equal(nsh_desired_new(c, &d), 0);
     nsh_desired_settle(d);
     return d;
 }
@@ -151,12 +138,12 @@ static void across(const struct nsh_desired *d, const char *words, const char *w
 static void test_devices_and_addresses(void **state)
 {
     NSH_CLEANUP(nsh_desired_freep)
-    struct nsh_desired *d = desire("masquerade:\n"
-                                   "  - {name: a, from: [10.0.0.0/24], out: [eth1]}\n"
-                                   "  - {name: b, from: [10.0.0.0/8], to: [198.51.100.0/24], "
-                                   "out: [wan+]}\n"
-                                   "  - {name: c, out: any, mark: 0x10/0xf0, family: ipv4}\n"
-                                   "  - {name: six, from: ['2001:db8:a::/64'], out: [eth1]}\n");
+    struct nsh_desired *d = settled("masquerade:\n"
+                                    "  - {name: a, from: [10.0.0.0/24], out: [eth1]}\n"
+                                    "  - {name: b, from: [10.0.0.0/8], to: [198.51.100.0/24], "
+                                    "out: [wan+]}\n"
+                                    "  - {name: c, out: any, mark: 0x10/0xf0, family: ipv4}\n"
+                                    "  - {name: six, from: ['2001:db8:a::/64'], out: [eth1]}\n");
 
     (void)state;
     out(d, "in eth0 out eth1 10.0.0.2 > 192.0.2.9", "a takes: from 192.0.2.99/0");
@@ -179,15 +166,15 @@ static void test_exceptions_and_order(void **state)
 {
     NSH_CLEANUP(nsh_desired_freep)
     struct nsh_desired *d =
-            desire("masquerade:\n"
-                   "  - {name: a, out: [eth1], from: [10.0.0.0/8], except-from: [10.9.0.0/16], "
-                   "except-to: [172.16.0.0/12], except-out: [eth1], enabled: false}\n"
-                   "  - {name: b, out: [eth+], from: [10.0.0.0/8], except-from: [10.9.0.0/16], "
-                   "except-to: [172.16.0.0/12], except-out: [eth7]}\n"
-                   "  - {name: c, out: [eth1, eth7], from: [10.0.0.0/8], log: true, "
-                   "to-source: 192.0.2.50-192.0.2.60}\n"
-                   "  - {name: early, position: first, out: [eth1], from: [10.1.0.0/16], "
-                   "to-source: 192.0.2.70}\n");
+            settled("masquerade:\n"
+                    "  - {name: a, out: [eth1], from: [10.0.0.0/8], except-from: [10.9.0.0/16], "
+                    "except-to: [172.16.0.0/12], except-out: [eth1], enabled: false}\n"
+                    "  - {name: b, out: [eth+], from: [10.0.0.0/8], except-from: [10.9.0.0/16], "
+                    "except-to: [172.16.0.0/12], except-out: [eth7]}\n"
+                    "  - {name: c, out: [eth1, eth7], from: [10.0.0.0/8], log: true, "
+                    "to-source: 192.0.2.50-192.0.2.60}\n"
+                    "  - {name: early, position: first, out: [eth1], from: [10.1.0.0/16], "
+                    "to-source: 192.0.2.70}\n");
 
     (void)state;
     out(d, "in eth0 out eth1 10.0.0.2 > 192.0.2.9", "b takes: from 192.0.2.99/0");
@@ -205,10 +192,10 @@ static void test_protocols_and_ports(void **state)
 {
     NSH_CLEANUP(nsh_desired_freep)
     struct nsh_desired *d =
-            desire("masquerade:\n"
-                   "  - {name: a, family: ipv4, out: [eth1], protocol: [tcp, udp], "
-                   "destination-port: [80, 8000-8099], to-ports: 2000-3000}\n"
-                   "  - {name: b, family: ipv4, out: [eth1], protocol: udp, source-port: 500}\n");
+            settled("masquerade:\n"
+                    "  - {name: a, family: ipv4, out: [eth1], protocol: [tcp, udp], "
+                    "destination-port: [80, 8000-8099], to-ports: 2000-3000}\n"
+                    "  - {name: b, family: ipv4, out: [eth1], protocol: udp, source-port: 500}\n");
 
     (void)state;
     out(d, "out eth1 10.0.0.2/2500 > 192.0.2.9/80 tcp", "a takes: from 192.0.2.99/2500");
@@ -222,7 +209,7 @@ static void test_protocols_and_ports(void **state)
 static void test_sets(void **state)
 {
     NSH_CLEANUP(nsh_desired_freep)
-    struct nsh_desired *d = desire(
+    struct nsh_desired *d = settled(
             "masquerade:\n"
             "  - {name: a, out: [eth1], from: [10.1.0.0/16, 10.2.0.0/16, 10.3.0.0/16, 10.4.0.0/16, "
             "10.5.0.0/16, 10.6.0.0/16, 10.7.0.0/16, 10.8.0.0/16, 10.9.9.9, '2001:db8:1::/48'], "
@@ -242,9 +229,10 @@ static void test_sets(void **state)
 static void test_share(void **state)
 {
     NSH_CLEANUP(nsh_desired_freep)
-    struct nsh_desired *d = desire("share:\n"
-                                   "  - {name: s, lan: [eth0, eth2], wan: eth1, isolate: true}\n"
-                                   "  - {name: open, lan: eth5, wan: eth1, allow-inbound: true}\n");
+    struct nsh_desired *d =
+            settled("share:\n"
+                    "  - {name: s, lan: [eth0, eth2], wan: eth1, isolate: true}\n"
+                    "  - {name: open, lan: eth5, wan: eth1, allow-inbound: true}\n");
 
     (void)state;
     across(d, "in eth0 out eth1 10.0.0.2 > 192.0.2.9", "s takes: accept");
@@ -267,12 +255,12 @@ static void test_share(void **state)
 static void test_port_forward(void **state)
 {
     NSH_CLEANUP(nsh_desired_freep)
-    struct nsh_desired *d = desire("port-forwards:\n"
-                                   "  - {name: web, in: eth1, protocol: tcp, port: 443, "
-                                   "to: 192.168.1.10, to-port: 8443, hairpin: true}\n"
-                                   "  - {name: many, in: eth1, protocol: both, port: 5000-5009, "
-                                   "to: 192.168.1.11, to-port: 6000-6009, "
-                                   "from: [203.0.113.0/24]}\n");
+    struct nsh_desired *d = settled("port-forwards:\n"
+                                    "  - {name: web, in: eth1, protocol: tcp, port: 443, "
+                                    "to: 192.168.1.10, to-port: 8443, hairpin: true}\n"
+                                    "  - {name: many, in: eth1, protocol: both, port: 5000-5009, "
+                                    "to: 192.168.1.11, to-port: 6000-6009, "
+                                    "from: [203.0.113.0/24]}\n");
 
     (void)state;
     in(d, "in eth1 203.0.113.9/40000 > 192.0.2.1/443 tcp local", "web takes: to 192.168.1.10/8443");
@@ -296,7 +284,7 @@ static void test_port_forward(void **state)
 static void test_network_map(void **state)
 {
     NSH_CLEANUP(nsh_desired_freep)
-    struct nsh_desired *d = desire(
+    struct nsh_desired *d = settled(
             "network-map:\n"
             "  - {name: four, dev: eth1, inside: 10.1.0.0/20, outside: 192.168.16.0/20}\n"
             "  - {name: six, dev: eth1, inside: 'fd00:1::/48', outside: '2001:db8:7::/48'}\n");
@@ -314,11 +302,11 @@ static void test_network_map(void **state)
 static void test_lacks(void **state)
 {
     NSH_CLEANUP(nsh_desired_freep)
-    struct nsh_desired *d = desire("masquerade:\n"
-                                   "  - {name: a, family: ipv4, out: [eth1], "
-                                   "when: {dev-up: eth1}}\n"
-                                   "  - {name: b, family: ipv4, out: [eth1], "
-                                   "to-source: 192.0.2.50}\n");
+    struct nsh_desired *d = settled("masquerade:\n"
+                                    "  - {name: a, family: ipv4, out: [eth1], "
+                                    "when: {dev-up: eth1}}\n"
+                                    "  - {name: b, family: ipv4, out: [eth1], "
+                                    "to-source: 192.0.2.50}\n");
     struct nsh_packet p = packet_of("in eth0 out eth1 10.0.0.2 > 192.0.2.9");
     bool lacks[8] = {0};
     struct told t = {0};
