@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Links, addresses and sysctls of the fake kernel, and what their changes do to routes.
+ * Links and addresses of the fake kernel, and what their changes do to routes.
  *
  * Much of it goes without a word: IPv4 routes vanish with their link or with the last address on
  * it, an IPv6 route loses its preferred source. Where the kernel does tell, so does this.
@@ -15,8 +15,7 @@
 static const struct fake_author kernel_itself = {.handle = NULL, .port = 0};
 static const struct fake_author somebody = {.handle = NULL, .port = NSH_FIB_FAKE_SOMEBODY};
 
-/* Room for one more at the end of an array; NULL: no memory. */
-static void *grow(void **array, size_t n, size_t size)
+void *fake_grow(void **array, size_t n, size_t size)
 {
     char *grown = realloc(*array, (n + 1) * size);
 
@@ -60,37 +59,17 @@ static void emit_link(struct nsh_fib_fake *k, const struct fake_link *link, bool
     fake_emit(k, &somebody, &event);
 }
 
-static int add_sysctl(struct nsh_fib_fake *k, const char *dev, const char *leaf, int value)
-{
-    struct fake_sysctl *s = grow((void **)&k->sysctls, k->n_sysctls, sizeof(*s));
-
-    if (!s)
-        return -ENOMEM;
-    snprintf(s->key, sizeof(s->key), "net/ipv6/conf/%s/%s", dev, leaf);
-    s->value = value;
-    k->n_sysctls++;
-    return 0;
-}
-
-static int sysctl_default(const struct nsh_fib_fake *k, const char *leaf, int otherwise)
-{
-    char key[96];
-
-    snprintf(key, sizeof(key), "net/ipv6/conf/default/%s", leaf);
-    nsh_fib_fake_sysctl_get(k, key, &otherwise);
-    return otherwise;
-}
-
 int nsh_fib_fake_link_add(struct nsh_fib_fake *k, const char *name, bool up)
 {
     struct fake_link *link;
 
     if (fake_link_by_name(k, name))
         return -EEXIST;
-    link = grow((void **)&k->links, k->n_links, sizeof(*link));
-    if (!link || add_sysctl(k, name, "accept_ra", sysctl_default(k, "accept_ra", 1)) < 0 ||
-            add_sysctl(k, name, "forwarding", sysctl_default(k, "forwarding", 0)) < 0 ||
-            add_sysctl(k, name, "disable_ipv6", 0) < 0)
+    link = fake_grow((void **)&k->links, k->n_links, sizeof(*link));
+    if (!link ||
+            fake_sysctl_add(k, name, "accept_ra", fake_sysctl_default(k, "accept_ra", 1)) < 0 ||
+            fake_sysctl_add(k, name, "forwarding", fake_sysctl_default(k, "forwarding", 0)) < 0 ||
+            fake_sysctl_add(k, name, "disable_ipv6", 0) < 0)
         return -ENOMEM;
     *link = (struct fake_link){.ifindex = k->next_ifindex++};
     snprintf(link->name, sizeof(link->name), "%s", name);
@@ -256,7 +235,7 @@ int nsh_fib_fake_address_add(struct nsh_fib_fake *k, const char *dev, const char
         return rc;
     if (fake_address_is_local(k, a.family, &a.addr))
         return -EEXIST;
-    slot = grow((void **)&k->addresses, k->n_addresses, sizeof(*slot));
+    slot = fake_grow((void **)&k->addresses, k->n_addresses, sizeof(*slot));
     if (!slot)
         return -ENOMEM;
     *slot = a;
@@ -444,16 +423,6 @@ int nsh_fib_fake_link_up(struct nsh_fib_fake *k, const char *name, bool up)
     return 0;
 }
 
-static void drop_sysctls(struct nsh_fib_fake *k, const char *dev)
-{
-    char start[64];
-    int n = snprintf(start, sizeof(start), "net/ipv6/conf/%s/", dev);
-
-    for (size_t i = k->n_sysctls; i-- > 0;)
-        if (strncmp(k->sysctls[i].key, start, (size_t)n) == 0)
-            k->sysctls[i] = k->sysctls[--k->n_sysctls];
-}
-
 int nsh_fib_fake_link_delete(struct nsh_fib_fake *k, const char *name)
 {
     struct fake_link *link = fake_link_by_name(k, name);
@@ -470,7 +439,7 @@ int nsh_fib_fake_link_delete(struct nsh_fib_fake *k, const char *name)
     gone = *link;
     memmove(link, link + 1, (size_t)(&k->links[k->n_links] - link - 1) * sizeof(*link));
     k->n_links--;
-    drop_sysctls(k, gone.name);
+    fake_sysctls_drop(k, gone.name);
     emit_link(k, &gone, true);
     return 0;
 }
@@ -483,14 +452,7 @@ int nsh_fib_fake_link_rename(struct nsh_fib_fake *k, const char *name, const cha
         return -ENODEV;
     if (fake_link_by_name(k, new_name))
         return -EEXIST;
-    for (size_t i = 0; i < k->n_sysctls; i++) {
-        char leaf[32], dev[IFNAMSIZ];
-
-        if (sscanf(k->sysctls[i].key, "net/ipv6/conf/%15[^/]/%31s", dev, leaf) == 2 &&
-                strcmp(dev, name) == 0)
-            snprintf(k->sysctls[i].key, sizeof(k->sysctls[i].key), "net/ipv6/conf/%s/%s", new_name,
-                    leaf);
-    }
+    fake_sysctls_rename(k, name, new_name);
     snprintf(link->name, sizeof(link->name), "%s", new_name);
     emit_link(k, link, false);
     return 0;
@@ -526,103 +488,13 @@ int nsh_fib_fake_address_tentative(struct nsh_fib_fake *k, const char *address, 
     return -EADDRNOTAVAIL;
 }
 
-/* ---- sysctls ---- */
-
-static struct fake_sysctl *find_sysctl(const struct nsh_fib_fake *k, const char *key)
-{
-    for (size_t i = 0; i < k->n_sysctls; i++)
-        if (strcmp(k->sysctls[i].key, key) == 0)
-            return &k->sysctls[i];
-    return NULL;
-}
-
-int nsh_fib_fake_sysctl_get(const struct nsh_fib_fake *k, const char *key, int *ret)
-{
-    const struct fake_sysctl *s = find_sysctl(k, key);
-
-    if (!s)
-        return -ENOENT;
-    *ret = s->value;
-    return 0;
-}
-
-static bool listens_when_forwarding(const struct nsh_fib_fake *k, uint32_t ifindex)
-{
-    const struct fake_link *link = fake_link_by_index(k, ifindex);
-    char key[96];
-    int value = 0;
-
-    snprintf(key, sizeof(key), "net/ipv6/conf/%s/accept_ra", link ? link->name : "");
-    nsh_fib_fake_sysctl_get(k, key, &value);
-    return value == 2;
-}
-
-/* A router that does not listen to advertisements forgets the default routes it learned. */
-static void forget_learned_routes(struct nsh_fib_fake *k)
-{
-    for (size_t i = k->n_routes; i-- > 0;) {
-        struct fake_route *e = &k->routes[i];
-
-        if (e->r.family != AF_INET6 || e->r.protocol != RTPROT_RA || e->r.dst_length > 0 ||
-                listens_when_forwarding(k, e->props->nexthops[0].ifindex))
-            continue;
-        fake_emit_route(k, &kernel_itself, NSH_FIB_ROUTE_GONE, &e->r, 0);
-        fake_route_drop(k, i);
-    }
-}
-
-static void forwarding_changed(
-        struct nsh_fib_fake *k, const struct fake_author *author, int family, int value)
-{
-    struct nsh_fib_event event = {.type = NSH_FIB_FORWARDING, .family = (uint8_t)family};
-
-    for (size_t i = 0; family == AF_INET6 && i < k->n_sysctls; i++) {
-        const char *leaf = strrchr(k->sysctls[i].key, '/');
-
-        if (leaf && strcmp(leaf, "/forwarding") == 0)
-            k->sysctls[i].value = value;
-    }
-    if (family == AF_INET6 && value)
-        forget_learned_routes(k);
-    fake_emit(k, author, &event);
-}
-
-int fake_sysctl_write(
-        struct nsh_fib_fake *k, const struct fake_author *author, const char *key, int value)
-{
-    struct fake_sysctl *s = find_sysctl(k, key);
-
-    if (!s)
-        return -ENOENT;
-    if (s->value == value)
-        return 0;
-    s->value = value;
-    if (strcmp(key, "net/ipv4/ip_forward") == 0)
-        forwarding_changed(k, author, AF_INET, value);
-    else if (strcmp(key, "net/ipv6/conf/all/forwarding") == 0)
-        forwarding_changed(k, author, AF_INET6, value);
-    return 0;
-}
-
-int nsh_fib_fake_sysctl_set(struct nsh_fib_fake *k, const char *key, int value)
-{
-    return fake_sysctl_write(k, &somebody, key, value);
-}
-
 /* ---- the kernel as a whole ---- */
 
 static int boot(struct nsh_fib_fake *k)
 {
-    struct fake_sysctl *s = grow((void **)&k->sysctls, k->n_sysctls, sizeof(*s));
     int rc;
 
-    if (!s)
-        return -ENOMEM;
-    snprintf(s->key, sizeof(s->key), "net/ipv4/ip_forward");
-    k->n_sysctls++;
-    if (add_sysctl(k, "all", "forwarding", 0) < 0 || add_sysctl(k, "all", "accept_ra", 1) < 0 ||
-            add_sysctl(k, "default", "forwarding", 0) < 0 ||
-            add_sysctl(k, "default", "accept_ra", 1) < 0)
+    if (fake_sysctls_init(k) < 0)
         return -ENOMEM;
     rc = nsh_fib_fake_link_add(k, "lo", false);
     if (rc < 0)

@@ -82,6 +82,16 @@ struct fake_link *fake_link_by_index(const struct nsh_fib_fake *k, uint32_t ifin
 struct fake_link *fake_link_by_name(const struct nsh_fib_fake *k, const char *name);
 /* True if the address is one of this host's. */
 bool fake_address_is_local(const struct nsh_fib_fake *k, int family, const union nsh_addr *addr);
+/* Room for one more at the end of an array; NULL: no memory. */
+void *fake_grow(void **array, size_t n, size_t size);
+
+/* Those that are there at boot. */
+int fake_sysctls_init(struct nsh_fib_fake *k);
+/* Of a device; what a new one begins with. */
+int fake_sysctl_add(struct nsh_fib_fake *k, const char *dev, const char *leaf, int value);
+int fake_sysctl_default(const struct nsh_fib_fake *k, const char *leaf, int otherwise);
+void fake_sysctls_drop(struct nsh_fib_fake *k, const char *dev);
+void fake_sysctls_rename(struct nsh_fib_fake *k, const char *name, const char *new_name);
 int fake_sysctl_write(
         struct nsh_fib_fake *k, const struct fake_author *author, const char *key, int value);
 
