@@ -37,7 +37,7 @@ SLOW=16
 # What says most about a kernel.
 FIRST=(skeleton policies drops drift_routes drift_nat rules forwarding reload crash firewalls vrf devices
     skeleton-nft policies-nft drift_nat-nft forwarding-nft reload-nft crash-nft devices-nft
-    test-fib test-fib-events test-fib-requests test-rules test-firewall-iptc
+    test-fib test-fib-events test-fib-links test-fib-requests test-rules test-firewall-iptc
     test-firewall-iptc-changes test-firewall-nft test-firewall-nft-changes test-scenarios-kernel test-scenarios-nft)
 
 # What a kernel can be without, and boot-vm.sh's words for that.
