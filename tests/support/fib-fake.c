@@ -1,186 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The contract itself, opened on a fake kernel: dumps in pieces, lists of operations, and a queue
- * of events that passes the same filter as the real socket and overruns at a limit.
+ * The contract itself, opened on a fake kernel: dumps in pieces, lists of operations, questions.
  */
-#include "fib-fake.h"
-#include "fib-fake-kernel.h"
+#include "fib-fake-handle.h"
 
 #include <errno.h>
 #include <linux/netlink.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
-struct queued {
-    struct nsh_fib_event event;
-    struct nsh_route_props *props; /* owned; NULL: no route */
-};
-
-struct fake_handle {
-    struct nsh_fib fib; /* first: handed out */
-    struct nsh_fib_fake *k;
-    struct fake_handle *next;
-    uint32_t port;
-    /* the dump in progress */
-    struct fake_route *dump;
-    size_t n_dump, dumped;
-    /* events */
-    int fd; /* -1: not subscribed */
-    uint8_t protocol;
-    enum nsh_fib_foreign foreign;
-    bool overrun;
-    struct queued *queue;
-    size_t n_queue;
-};
-
-static struct fake_handle *of(struct nsh_fib *fib)
-{
-    return (struct fake_handle *)fib;
-}
-
-/* Counts a call; negative errno if this is the one that fails. */
-static int called(struct nsh_fib_fake *k, enum nsh_fib_fake_call call)
+int fake_called(struct nsh_fib_fake *k, enum nsh_fib_fake_call call)
 {
     k->counts.calls[call]++;
     if (k->fail_nth[call] == 0 || --k->fail_nth[call] > 0)
         return 0;
     return k->fail_error[call];
-}
-
-/* ---- events ---- */
-
-/* What the real socket's filter lets through. */
-static bool passes(const struct fake_handle *h, const struct nsh_fib_event *e)
-{
-    if (e->type == NSH_FIB_RULE)
-        return e->rule.protocol == h->protocol;
-    if (e->type != NSH_FIB_ROUTE_NEW && e->type != NSH_FIB_ROUTE_GONE)
-        return true;
-    if (e->route.protocol == h->protocol)
-        return true;
-    if (h->foreign == NSH_FIB_FOREIGN_DEFAULTS && e->route.dst_length == 0)
-        return true;
-    if (e->type == NSH_FIB_ROUTE_GONE)
-        return e->route.family == AF_INET6 && e->route.props->n_nexthops > 1;
-    return h->foreign == NSH_FIB_FOREIGN_ALL || !(e->route_flags & NLM_F_EXCL);
-}
-
-static void wake(struct fake_handle *h)
-{
-    eventfd_write(h->fd, 1);
-}
-
-static void enqueue(struct fake_handle *h, const struct nsh_fib_event *event)
-{
-    struct queued *grown;
-    struct nsh_route_props *props = NULL;
-
-    wake(h);
-    if (event->route.props)
-        props = fake_props_copy(event->route.props);
-    grown = h->n_queue < h->k->queue_limit ? realloc(h->queue, (h->n_queue + 1) * sizeof(*h->queue))
-                                           : NULL;
-    if (!grown || (event->route.props && !props)) {
-        free(props);
-        h->overrun = true;
-        return;
-    }
-    h->queue = grown;
-    h->queue[h->n_queue] = (struct queued){.event = *event, .props = props};
-    h->queue[h->n_queue++].event.route.props = props;
-    h->k->counts.events++;
-}
-
-void fake_emit(
-        struct nsh_fib_fake *k, const struct fake_author *author, const struct nsh_fib_event *event)
-{
-    struct nsh_fib_event told = *event;
-
-    told.sender = author->handle ? author->handle->port : author->port;
-    for (struct fake_handle *h = k->handles; h; h = h->next)
-        if (h->fd >= 0 && h != author->handle && passes(h, &told))
-            enqueue(h, &told);
-}
-
-void fake_emit_route(struct nsh_fib_fake *k, const struct fake_author *author,
-        enum nsh_fib_event_type type, const struct nsh_route *route, uint16_t flags)
-{
-    struct nsh_fib_event event = {
-            .type = type, .route = *route, .route_flags = flags, .family = route->family};
-
-    fake_emit(k, author, &event);
-}
-
-static void clear_queue(struct fake_handle *h)
-{
-    for (size_t i = 0; i < h->n_queue; i++)
-        free(h->queue[i].props);
-    free(h->queue);
-    h->queue = NULL;
-    h->n_queue = 0;
-}
-
-static int fake_events_open(struct nsh_fib *fib, uint8_t protocol)
-{
-    struct fake_handle *h = of(fib);
-    int rc = called(h->k, NSH_FIB_FAKE_EVENTS_OPEN);
-
-    if (rc < 0)
-        return rc;
-    if (h->fd < 0)
-        h->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (h->fd < 0)
-        return -errno;
-    h->protocol = protocol;
-    return h->fd;
-}
-
-/* What is told late goes back into the queue, before what comes by the telling. */
-static void tell_queue(
-        struct fake_handle *h, struct fake_handle *taken, nsh_fib_event_seen *seen, void *userdata)
-{
-    enum nsh_fib_fake_telling telling = h->k->telling;
-    size_t n = telling == NSH_FIB_FAKE_LATE ? (taken->n_queue + 1) / 2 : taken->n_queue;
-
-    for (size_t i = n; i < taken->n_queue; i++)
-        enqueue(h, &taken->queue[i].event);
-    for (size_t i = 0; i < n; i++) {
-        seen(userdata, &taken->queue[i].event);
-        if (telling == NSH_FIB_FAKE_TWICE)
-            seen(userdata, &taken->queue[i].event);
-    }
-}
-
-static int fake_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata)
-{
-    struct fake_handle *h = of(fib);
-    struct fake_handle taken = *h;
-    eventfd_t ignored;
-    int rc = called(h->k, NSH_FIB_FAKE_EVENTS_READ);
-
-    if (rc < 0)
-        return rc;
-    if (h->fd < 0)
-        return -EBADF;
-    eventfd_read(h->fd, &ignored);
-    h->queue = NULL;
-    h->n_queue = 0;
-    h->overrun = false;
-    if (taken.overrun) {
-        struct nsh_fib_event event = {.type = NSH_FIB_OVERRUN};
-
-        seen(userdata, &event);
-    }
-    rc = (int)taken.n_queue + taken.overrun;
-    tell_queue(h, &taken, seen, userdata);
-    clear_queue(&taken);
-    return rc;
-}
-
-static int fake_events_foreign(struct nsh_fib *fib, enum nsh_fib_foreign foreign)
-{
-    of(fib)->foreign = foreign;
-    return 0;
 }
 
 /* ---- dumps ---- */
@@ -204,7 +37,7 @@ static bool filtered(const struct nsh_fib_filter *filter, const struct nsh_route
 static int fake_dump_begin(struct nsh_fib *fib, const struct nsh_fib_filter *filter)
 {
     struct fake_handle *h = of(fib);
-    int rc = called(h->k, NSH_FIB_FAKE_DUMP_BEGIN);
+    int rc = fake_called(h->k, NSH_FIB_FAKE_DUMP_BEGIN);
 
     clear_dump(h);
     if (rc < 0)
@@ -230,7 +63,7 @@ static int fake_dump_begin(struct nsh_fib *fib, const struct nsh_fib_filter *fil
 static int fake_dump_read(struct nsh_fib *fib, nsh_fib_route_seen *seen, void *userdata)
 {
     struct fake_handle *h = of(fib);
-    int rc = called(h->k, NSH_FIB_FAKE_DUMP_READ);
+    int rc = fake_called(h->k, NSH_FIB_FAKE_DUMP_READ);
 
     for (size_t n = 0; rc == 0 && n < h->k->chunk && h->dumped < h->n_dump; n++)
         rc = seen(userdata, &h->dump[h->dumped++].r);
@@ -268,7 +101,7 @@ static int run_op(struct fake_handle *h, const struct nsh_link *links, const str
     nsh_autofree struct nsh_route_props *props = fake_props_copy(op->route.props);
     struct fake_author author = {.handle = h};
     struct nsh_route r = op->route;
-    int rc = called(h->k, NSH_FIB_FAKE_WRITE);
+    int rc = fake_called(h->k, NSH_FIB_FAKE_WRITE);
 
     *ret_why = "";
     if (rc < 0)
@@ -290,7 +123,7 @@ static int fake_submit(struct nsh_fib *fib, const struct nsh_link *links,
         const struct nsh_fib_op *ops, size_t n, nsh_fib_failed *failed, void *userdata)
 {
     struct fake_handle *h = of(fib);
-    int rc = called(h->k, NSH_FIB_FAKE_SUBMIT);
+    int rc = fake_called(h->k, NSH_FIB_FAKE_SUBMIT);
 
     if (rc < 0)
         return rc;
@@ -311,7 +144,7 @@ static int fake_submit(struct nsh_fib *fib, const struct nsh_link *links,
 static int fake_rules_dump(struct nsh_fib *fib, nsh_fib_rule_seen *seen, void *userdata)
 {
     const struct nsh_fib_fake *k = of(fib)->k;
-    int rc = called(of(fib)->k, NSH_FIB_FAKE_RULES_DUMP);
+    int rc = fake_called(of(fib)->k, NSH_FIB_FAKE_RULES_DUMP);
 
     for (size_t i = 0; rc == 0 && i < k->n_rules; i++)
         rc = seen(userdata, &k->rules[i]);
@@ -326,7 +159,7 @@ static int fake_rules_submit(struct nsh_fib *fib, const struct nsh_fib_rule_op *
 
     for (size_t i = 0; i < n; i++) {
         const char *why = "";
-        int rc = called(h->k, NSH_FIB_FAKE_RULES_WRITE);
+        int rc = fake_called(h->k, NSH_FIB_FAKE_RULES_WRITE);
 
         if (rc == 0)
             rc = fake_rule_write(h->k, &ops[i].rule, ops[i].verb, &author, &why);
@@ -343,7 +176,7 @@ static int fake_rules_submit(struct nsh_fib *fib, const struct nsh_fib_rule_op *
 static int fake_addresses(struct nsh_fib *fib, nsh_fib_address_seen *seen, void *userdata)
 {
     struct nsh_fib_fake *k = of(fib)->k;
-    int rc = called(k, NSH_FIB_FAKE_ADDRESSES);
+    int rc = fake_called(k, NSH_FIB_FAKE_ADDRESSES);
 
     for (size_t i = 0; rc == 0 && i < k->n_addresses; i++) {
         const struct fake_address *a = &k->addresses[i];
@@ -362,7 +195,7 @@ static int fake_addresses(struct nsh_fib *fib, nsh_fib_address_seen *seen, void 
 static int fake_links(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userdata)
 {
     struct nsh_fib_fake *k = of(fib)->k;
-    int rc = called(k, NSH_FIB_FAKE_LINKS);
+    int rc = fake_called(k, NSH_FIB_FAKE_LINKS);
 
     for (size_t i = 0; rc == 0 && i < k->n_links; i++) {
         const struct fake_link *l = &k->links[i];
@@ -386,7 +219,7 @@ static int fake_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_
 {
     struct fake_handle *h = of(fib);
     const struct fake_link *link = fake_link_by_name(h->k, name);
-    int rc = called(h->k, NSH_FIB_FAKE_LINK_INDEX);
+    int rc = fake_called(h->k, NSH_FIB_FAKE_LINK_INDEX);
 
     if (rc < 0)
         return rc;
@@ -425,7 +258,7 @@ static int fake_vrf(
         struct nsh_fib *fib, const char *name, uint32_t *ret_ifindex, uint32_t *ret_table)
 {
     const struct fake_link *link = fake_link_by_name(of(fib)->k, name);
-    int rc = called(of(fib)->k, NSH_FIB_FAKE_LINK_INDEX);
+    int rc = fake_called(of(fib)->k, NSH_FIB_FAKE_LINK_INDEX);
 
     if (rc < 0)
         return rc;
@@ -443,7 +276,7 @@ static int look_up(struct fake_handle *h, int family, const union nsh_addr *addr
     const struct nsh_route_props *props;
     uint32_t ifindex;
     size_t i;
-    int rc = called(h->k, NSH_FIB_FAKE_LOOKUP);
+    int rc = fake_called(h->k, NSH_FIB_FAKE_LOOKUP);
 
     if (rc < 0)
         return rc;
@@ -483,7 +316,7 @@ static int fake_find(
 {
     struct fake_handle *h = of(fib);
     struct fake_query query = {.family = q->family, .addr = &q->to, .oif = q->oif};
-    int rc = called(h->k, NSH_FIB_FAKE_LOOKUP);
+    int rc = fake_called(h->k, NSH_FIB_FAKE_LOOKUP);
 
     if (rc < 0)
         return rc;
@@ -557,7 +390,7 @@ static int fake_entry(struct nsh_fib *fib, const struct nsh_fib_question *q,
 
 static int fake_sysctl_get(struct nsh_fib *fib, const char *key, int *ret)
 {
-    int rc = called(of(fib)->k, NSH_FIB_FAKE_SYSCTL_GET);
+    int rc = fake_called(of(fib)->k, NSH_FIB_FAKE_SYSCTL_GET);
 
     return rc < 0 ? rc : nsh_fib_fake_sysctl_get(of(fib)->k, key, ret);
 }
@@ -565,7 +398,7 @@ static int fake_sysctl_get(struct nsh_fib *fib, const char *key, int *ret)
 static int fake_sysctl_set(struct nsh_fib *fib, const char *key, int value)
 {
     struct fake_author author = {.handle = of(fib)};
-    int rc = called(of(fib)->k, NSH_FIB_FAKE_SYSCTL_SET);
+    int rc = fake_called(of(fib)->k, NSH_FIB_FAKE_SYSCTL_SET);
 
     if (rc == 0)
         rc = fake_sysctl_write(of(fib)->k, &author, key, value);
@@ -597,7 +430,7 @@ static void fake_free(struct nsh_fib *fib)
         at = &(*at)->next;
     *at = h->next;
     clear_dump(h);
-    clear_queue(h);
+    fake_events_clear(h);
     nsh_closep(&h->fd);
     free(h);
 }
