@@ -404,13 +404,15 @@ static void up_family(struct nsh_reconciler *r, int family)
         r->forwarding_dirty = true;
 }
 
-/* All that is to be dropped is. False: or who knows; then `ret_busy` says if the lock is why. */
-static bool look_at_filter(struct nsh_reconciler *r, int family, bool *ret_busy)
+/*
+ * All that is to be dropped is. False: or who knows. Without the lock: who holds it may take long,
+ * and what changed since our last session stays to be found by the next.
+ */
+static bool look_at_filter(struct nsh_reconciler *r, int family)
 {
     NSH_CLEANUP(nsh_firewall_plan_freep) struct nsh_firewall_plan *plan = NULL;
-    int q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_WRITE);
+    int q = r->firewall->ops->open(r->firewall, NSH_FIREWALL_READ);
 
-    *ret_busy = q == NSH_FIREWALL_BUSY;
     if (q != NSH_FIREWALL_OK)
         return false;
     q = nsh_firewall_plan_new(r->desired, family, NSH_TABLE_FILTER, &plan);
@@ -422,17 +424,15 @@ static bool look_at_filter(struct nsh_reconciler *r, int family, bool *ret_busy)
 
 bool reconcile_filter_stands(struct nsh_reconciler *r, int f)
 {
-    bool busy, stands;
+    bool stands;
 
     if (!reconcile_uses_table(r, nsh_family_of(f), NSH_TABLE_FILTER))
         return true;
     if (r->filter[f] != FILTER_UNSEEN)
         return r->filter[f] == FILTER_STANDS;
-    stands = look_at_filter(r, nsh_family_of(f), &busy);
+    stands = look_at_filter(r, nsh_family_of(f));
     r->filter[f] = stands ? FILTER_STANDS : FILTER_LACKS;
-    if (busy)
-        r->forwarding_again[f] = reconcile_now(r) + LOCK_RETRY_USEC;
-    else if (!stands)
+    if (!stands)
         r->firewall_dirty[f] = true; /* no event has told of it yet */
     return stands;
 }

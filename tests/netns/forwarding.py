@@ -2,14 +2,17 @@
 """Forwarding: only what the policies use, kept on, given back; and the IPv6 default route that a
 router advertisement brought survives it."""
 
+import fcntl
 import os
 import re
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 import rtnl
 from daemon import Daemon
+from firewall import XTABLES_LOCK
 from netns import wait_until
 from tap import case, check, contains, equal, main
 from topology import BASIC, BASIC6, CLIENT4, CLIENT6, SERVER4, WAN4, Lan, Router
@@ -312,6 +315,36 @@ def _():
         w.router.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
         d.wait_state("home (ipv6)", "held", "share")
         equal(both(w), ("1", "1"), "forwarding")
+        d.stop()
+
+
+@case("switched off while another holds the xtables lock: on again at once, for the filter stands",
+      only=XTABLES_LOCK)
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, SHARE % "eth0").start()
+        mark = d.mark()
+        with open(w.env["XTABLES_LOCKFILE"], "r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            w.router.sysctl(KEY[4], 0)
+            wait_until(lambda: w.router.sysctl(KEY[4]) == "1", "forwarding is on again")
+        check("is pending" not in d.log_text(mark), d.log_text(mark))
+        d.stop()
+
+
+@case("switched off just when a chain left over came into the filter: that is seen, too",
+      only=XTABLES_LOCK)
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, SHARE % "eth0").start()
+        for _ in range(4):
+            d.signal(signal.SIGSTOP)
+            w.router.run("iptables-legacy-restore", "--noflush", stdin="*filter\n"
+                         ":NETSHARED-stray - [0:0]\n-I FORWARD 1 -j NETSHARED-stray\nCOMMIT\n")
+            w.router.sysctl(KEY[4], 0)
+            d.signal(signal.SIGCONT)
+            wait_until(lambda: w.router.sysctl(KEY[4]) == "1", "forwarding is on again")
+            wait_until(lambda: "stray" not in w.router.iptables("-S"), "the chain is gone")
         d.stop()
 
 

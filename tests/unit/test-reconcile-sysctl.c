@@ -365,6 +365,24 @@ static void test_a_filter_that_went_unseen(void **state)
     }
 }
 
+/* A look needs no lock. */
+static void test_a_filter_that_stands_while_the_lock_is_held(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, SHARE);
+    forget(w);
+    nsh_firewall_fake_busy(w->tables, 100);
+    somebody(w, "sysctl " V4 "=0");
+    run(w);
+    assert_int_equal(sysctl_value(w, V4), 1);
+    assert_state(w, "forwarding", "ipv4", NSH_OBJECT_HELD);
+    nsh_firewall_fake_busy(w->tables, 0);
+    assert_stable(w);
+    rw_free(w);
+}
+
 /* Without rules that ever held it would send packets out untranslated. */
 static void test_forwarding_of_others_waits_for_the_rules(void **state)
 {
@@ -518,6 +536,7 @@ int main(void)
             rw_test(test_a_fight_over_a_filter_keeps_forwarding_off),
             rw_test(test_a_fight_over_the_nat_of_a_share_does_not),
             rw_test(test_a_filter_that_went_unseen),
+            rw_test(test_a_filter_that_stands_while_the_lock_is_held),
             rw_test(test_forwarding_of_others_waits_for_the_rules),
             rw_test(test_a_read_only_proc_sys_is_said_in_words),
             rw_test(test_an_interface_that_can_not_be_guarded),
