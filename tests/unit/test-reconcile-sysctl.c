@@ -365,6 +365,26 @@ static void test_a_filter_that_went_unseen(void **state)
     }
 }
 
+/* Other tables can be written: that says nothing of this one. */
+static void test_a_filter_that_can_not_be_written(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, SHARE);
+    nsh_firewall_fake_fail_chain(w->tables, NSH_TABLE_FILTER, "NETSHARED-home", -EINVAL, "no");
+    somebody(w, "iptables -t filter -F NETSHARED-home");
+    somebody(w, "sysctl " V4 "=0");
+    run(w);
+    for (int i = 0; i < 10; i++)
+        pass_time(w, SECOND);
+    assert_int_equal(sysctl_value(w, V4), 0);
+    nsh_firewall_fake_fail_chain(w->tables, NSH_TABLE_FILTER, NULL, 0, NULL);
+    pass_time(w, 120 * SECOND);
+    assert_int_equal(sysctl_value(w, V4), 1);
+    rw_free(w);
+}
+
 /* A look needs no lock. */
 static void test_a_filter_that_stands_while_the_lock_is_held(void **state)
 {
@@ -536,6 +556,7 @@ int main(void)
             rw_test(test_a_fight_over_a_filter_keeps_forwarding_off),
             rw_test(test_a_fight_over_the_nat_of_a_share_does_not),
             rw_test(test_a_filter_that_went_unseen),
+            rw_test(test_a_filter_that_can_not_be_written),
             rw_test(test_a_filter_that_stands_while_the_lock_is_held),
             rw_test(test_forwarding_of_others_waits_for_the_rules),
             rw_test(test_a_read_only_proc_sys_is_said_in_words),
