@@ -330,7 +330,7 @@ static void pass_a_minute(struct life *l)
     work(l);
 }
 
-static void stop(struct life *l)
+static void shut_down(struct life *l)
 {
     assert_int_equal(nsh_reconciler_set(l->r, load("version: 1\n"), NSH_OCCASION_STOP), 0);
     work(l);
@@ -496,7 +496,7 @@ static void recover(unsigned long nth)
     work(&l);
     if (!nsh_reconciler_complete(l.r))
         fail_msg("after failure %lu it does not come to rest", nth);
-    stop(&l);
+    shut_down(&l);
     if (!nsh_reconciler_complete(l.r))
         fail_msg("after failure %lu it does not go", nth);
     end(&l);
