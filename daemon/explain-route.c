@@ -188,25 +188,33 @@ static void fix_refused(struct explain *e, const struct explain_way *way, char *
     char table[32] = "";
 
     if (r->table != RT_TABLE_MAIN)
-        snprintf(table, sizeof table, " and 'table: %" PRIu32 "'", r->table);
+        snprintf(table, sizeof table, ", with 'table: %" PRIu32 "'", r->table);
     if (explain_lacking_route(e, way))
         explain_fix_route(e, way, buf, size);
     else
-        snprintf(buf, size, "nothing, if that is meant; else %s%s in the file",
+        snprintf(buf, size, "nothing, if that is meant; else %s in the file%s",
                 origin_of_route(e, r) != NSH_ORIGIN_NONE
                         ? "another route in its place"
                         : "a route to a longer prefix or with a smaller metric",
                 table);
 }
 
+/* Another may have its priority; but a name of somebody's is not for a shell to see. */
+static const char *name_of_rule(const struct nsh_rule *r, char *buf, size_t size)
+{
+    if (strpbrk(nsh_rule_format(r, buf, size), "!\"#$&'()*;<>?[\\]^`{|}~"))
+        snprintf(buf, size, "priority %" PRIu32, r->priority);
+    return buf;
+}
+
 static void fix_refusing_rule(
         const struct explain *e, const struct nsh_rule *r, char *buf, size_t size)
 {
-    char own[128] = "";
+    char name[320], own[400] = "";
 
     if (origin_of_rule(e, r) == NSH_ORIGIN_NONE)
-        snprintf(own, sizeof own, ", or this one taken away: ip %s rule del priority %" PRIu32,
-                r->family == AF_INET6 ? "-6" : "-4", r->priority);
+        snprintf(own, sizeof own, ", or this one taken away: ip %s rule del %s",
+                r->family == AF_INET6 ? "-6" : "-4", name_of_rule(r, name, sizeof name));
     snprintf(buf, size,
             "nothing, if that is meant; else a rule in the file with a 'priority' below %" PRIu32
             " that leads it elsewhere%s",

@@ -175,20 +175,27 @@ static char *first_error(const struct nsh_loaded *l)
 }
 
 /* What `status` says until the file is taken. */
-void manager_set_refusal(struct manager *m, char *why)
+static void set_refusal(struct manager *m, char *why)
 {
-    m->refused_at = why ? nsh_realtime() : 0;
+    m->refused_at = nsh_realtime();
     free(m->refused);
     m->refused = why;
+}
+
+void manager_clear_refusal(struct manager *m)
+{
+    set_refusal(m, NULL);
+    m->refused_at = 0;
 }
 
 static void note_verdict(struct manager *m, const struct nsh_loaded *l)
 {
     if (l->what != NSH_LOAD_FILE)
         return;
-    manager_set_refusal(m, l->error == 0 ? NULL : first_error(l));
-    if (l->error < 0) /* there may be no memory for why */
-        m->refused_at = nsh_realtime();
+    if (l->error == 0)
+        manager_clear_refusal(m);
+    else
+        set_refusal(m, first_error(l));
 }
 
 void manager_loaded(void *userdata, struct nsh_loaded *l)
@@ -240,7 +247,7 @@ int manager_begin_load(struct manager *m, const struct nsh_load_request *request
     int q = nsh_loader_start(m->loader, request);
     if (q < 0) {
         if (request->what == NSH_LOAD_FILE)
-            manager_set_refusal(m, strdup(strerror(-q)));
+            set_refusal(m, strdup(strerror(-q)));
         manager_report(m, NSH_REPORT_RELOAD_BAD, strerror(-q));
         reply_all(&m->loading_replies, false, strerror(-q));
         manager_notify(m, m->applying ? "" : "READY=1\n");

@@ -245,7 +245,7 @@ void manager_confirm(void *userdata, struct nsh_control_reply *reply)
     /* The file on disk is what runs, unless it was read once more since, and refused. */
     if (m->trial_file && nsh_is_same_file(m->trial_file, m->options->config) &&
             m->refused_at <= m->taken_at)
-        manager_set_refusal(m, NULL);
+        manager_clear_refusal(m);
     manager_report_of(m, NSH_REPORT_CONFIRMED, m->trial_file, NULL);
     manager_notify(m, "");
     nsh_control_reply_reload(reply, true, "");

@@ -171,8 +171,8 @@ int manager_begin_load(struct manager *m, const struct nsh_load_request *request
 void manager_set_problem(struct manager *m, const char *text);
 /* The file, or the last accepted configuration if it is bad. -EINVAL: neither, and said so. */
 int manager_load_first(struct manager *m);
-/* Why the file on disk was refused, which is the manager's to free; NULL: it was not. */
-void manager_set_refusal(struct manager *m, char *why);
+/* The file on disk is refused no more. */
+void manager_clear_refusal(struct manager *m);
 /* SIGHUP, or somebody's Reload, who gets the verdict. */
 void manager_request_load(struct manager *m, struct nsh_control_reply *reply);
 void manager_loaded(void *userdata, struct nsh_loaded *loaded);

@@ -349,12 +349,13 @@ def _():
         w.router.ip("route replace unreachable 198.51.100.0/24 table 77")
         answer, asked = is_asked("route")
         check(not asked, "with one that leads nowhere")
-        contains(answer["fix"], "or with a smaller metric and 'table: 77' in the file", "what helps")
+        contains(answer["fix"], "or with a smaller metric in the file, with 'table: 77'", "what helps")
         w.router.ip_batch(["rule del priority 100", "rule add to 198.51.0.0/16 prohibit priority 100"])
         answer, asked = is_asked("route")
         check(not asked, "with one that prohibits")
         contains(answer["fix"], "a rule in the file with a 'priority' below 100 that leads it "
-                 "elsewhere, or this one taken away: ip -4 rule del priority 100", "what helps")
+                 "elsewhere, or this one taken away: ip -4 rule del to 198.51.0.0/16 prohibit priority 100",
+                 "what helps")
         w.router.ip("rule del priority 100")
         # The file's own rule leads to its route, though neither is there.
         d.stop()

@@ -199,7 +199,7 @@ static int fake_observe(struct nsh_firewall *fw, int family, enum nsh_table tabl
         return h->f->unsupported[nsh_family_index(family)][table].error;
     h->f->counts.observes++;
     rc = h->mode == NSH_FIREWALL_WRITE ? fake_table_use(t, table) : 0;
-    if (rc == 0)
+    if (rc == 0 && h->mode == NSH_FIREWALL_WRITE)
         rc = fake_remember(h, family, table);
     for (size_t i = 0; rc == 0 && i < t->n_chains; i++)
         rc = observe_chain(&t->chains[i], family, table, observed, userdata);
