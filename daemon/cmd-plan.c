@@ -96,10 +96,10 @@ static void plan_accept_ra(void *userdata, const char *name)
 }
 
 /*
- * Of one policy all stands as the file has it: the daemon has put it up, switched forwarding on for
- * it, and only its interface went away.
+ * Of this policy all stands as the file has it: the daemon has put it up, and if its interface was
+ * there by then, has switched forwarding on for it. NULL: there is none.
  */
-static bool stays_forwarding(const struct planner *p, int family)
+static const char *left_waiting(const struct planner *p, int family)
 {
     const struct nsh_chain *chains = p->desired->chains;
     size_t end;
@@ -115,9 +115,23 @@ static bool stays_forwarding(const struct planner *p, int family)
                 altered = altered || p->altered[end];
             }
         if (away && !altered)
-            return true;
+            return chains[i].policy;
     }
-    return false;
+    return NULL;
+}
+
+static void plan_no_forwarding(struct planner *p, int family)
+{
+    const char *policy = left_waiting(p, family), *word = plan_family(family);
+
+    if (policy)
+        plan_remark(p,
+                "# forwarding %s stays on if what %s lacks was there since the file says so, and "
+                "goes "
+                "off if not",
+                word, policy);
+    else
+        plan_line(p, "- forwarding %s", word);
 }
 
 static void plan_forwarding(struct planner *p)
@@ -143,9 +157,8 @@ static void plan_forwarding(struct planner *p)
         int f = strcmp(before[i].key, keys[NSH_V4]) == 0 ? NSH_V4 : NSH_V6;
 
         if (!p->desired->forwarding[f] && strcmp(before[i].key, keys[f]) == 0 &&
-                p->fib->ops->sysctl_get(p->fib, keys[f], &value) == 0 && value == before[i].ours &&
-                !stays_forwarding(p, nsh_family_of(f)))
-            plan_line(p, "- forwarding %s", plan_family(nsh_family_of(f)));
+                p->fib->ops->sysctl_get(p->fib, keys[f], &value) == 0 && value == before[i].ours)
+            plan_no_forwarding(p, nsh_family_of(f));
     }
 }
 

@@ -82,13 +82,14 @@ static void table_failed(
 
 static void chain_mended(struct nsh_reconciler *r, const struct nsh_firewall_plan *plan, size_t i)
 {
-    const struct nsh_chain *c = &r->desired->chains[i];
+    struct nsh_chain *c = &r->desired->chains[i];
     const char *reason = nsh_firewall_plan_reason(plan, i);
     enum nsh_object_state before = r->chain_states[i];
     bool drift = !r->settling && (before == NSH_OBJECT_HELD || before == NSH_OBJECT_WRONG);
     bool gap = drift || (r->settling && r->occasion == NSH_OCCASION_START && r->earlier_run) ||
                (before == NSH_OBJECT_STANDBY && !r->settling);
 
+    c->altered = c->altered || r->settling;
     /* Flows that began while it was away are to go, whatever it was away for. */
     if (gap && c->table == NSH_TABLE_NAT)
         reconcile_flows_want(r, nsh_family_index(c->family));
@@ -146,8 +147,6 @@ static void table_done(struct nsh_reconciler *r, const struct nsh_firewall_plan 
         }
         if (wrote && nsh_firewall_plan_touches(plan, i))
             chain_mended(r, plan, i);
-        else
-            reconcile_take_over(r, i);
         r->chain_states[i] = NSH_OBJECT_HELD;
         r->desired->chains[i].was_first = r->desired->chains[i].guarded = false;
         if (!(r->chain_news[i] & CHAIN_RETRIED)) /* else when all of its policy has come about */
@@ -392,6 +391,7 @@ static void up_family(struct nsh_reconciler *r, int family)
     if (r->guards_dirty[f] && reconcile_uses_table(r, family, NSH_TABLE_FILTER))
         up_table(r, family, NSH_TABLE_FILTER, &raced);
     r->guards_dirty[f] = false;
+    reconcile_take_over(r, f);
     reconcile_hold(r->firewall, family, true);
     if (r->firewall_again[f] == 0 && !r->firewall_retried[f])
         r->firewall_failures[f] = 0;

@@ -476,10 +476,11 @@ int reconcile_forwarding_on(struct nsh_reconciler *r);
 bool reconcile_forwards_others(struct nsh_reconciler *r, int f);
 int reconcile_forwarding_off(struct nsh_reconciler *r);
 /*
- * A run before has left this chain as it is wanted: where that run forwarded, it may have been for
- * its policy, which has only lost its interface since.
+ * At a start, when all tables of a family are up. A run before has left all chains of a policy as
+ * they are wanted: where that run forwarded, it may have been for that policy, which has only lost
+ * its interface since.
  */
-void reconcile_take_over(struct nsh_reconciler *r, size_t chain);
+void reconcile_take_over(struct nsh_reconciler *r, int f);
 void reconcile_forwarding_forget(struct nsh_reconciler *r, int f, bool all);
 /* A link was announced: if it is new, router advertisements on it need their guard as well. */
 void reconcile_new_link(struct nsh_reconciler *r, uint32_t ifindex, const char *name);

@@ -450,18 +450,42 @@ int reconcile_forwarding_on(struct nsh_reconciler *r)
     return q;
 }
 
-void reconcile_take_over(struct nsh_reconciler *r, size_t chain)
+/* All chains of a policy in this family are as a run before has left them, and one has to wait. */
+static bool is_left_waiting(const struct nsh_reconciler *r, size_t first, size_t end, int family)
 {
-    struct nsh_chain *c = &r->desired->chains[chain];
-    const char *key = forwarding_keys[nsh_family_index(c->family)];
+    bool waits = false;
+
+    for (size_t i = first; i < end; i++) {
+        const struct nsh_chain *c = &r->desired->chains[i];
+
+        if (c->family != family || c->standby)
+            continue;
+        if (c->altered || r->chain_states[i] != NSH_OBJECT_HELD)
+            return false;
+        waits = waits || (c->absent && !c->came);
+    }
+    return waits;
+}
+
+void reconcile_take_over(struct nsh_reconciler *r, int f)
+{
+    struct nsh_chain *chains = r->desired->chains;
+    bool any = false;
     int value;
 
-    if (!r->settling || r->occasion != NSH_OCCASION_START || !c->absent || c->came ||
-            list_load(r) < 0 || !list_find(&r->before, key) ||
-            r->fib->ops->sysctl_get(r->fib, key, &value) < 0 || value == 0)
+    if (!r->settling || r->occasion != NSH_OCCASION_START || list_load(r) < 0 ||
+            !list_find(&r->before, forwarding_keys[f]) ||
+            r->fib->ops->sysctl_get(r->fib, forwarding_keys[f], &value) < 0 || value == 0)
         return;
-    c->came = true;
-    if (!r->desired->forwarding[nsh_family_index(c->family)]) /* else nothing follows from it */
+    for (size_t i = 0, end; i < r->desired->n_chains; i = end) {
+        end = reconcile_policy_end(r, i);
+        if (chains[i].policy[0] == '\0' || !is_left_waiting(r, i, end, nsh_family_of(f)))
+            continue;
+        for (size_t k = i; k < end; k++)
+            chains[k].came = chains[k].came || chains[k].family == nsh_family_of(f);
+        any = true;
+    }
+    if (any)
         nsh_desired_settle(r->desired);
 }
 

@@ -138,6 +138,7 @@ struct nsh_chain {
     const char *hook;             /* built-in chain with the jump: "POSTROUTING"; a literal */
     enum nsh_position position;
     bool was_first; /* changes: it was first before, and its jump may stand there yet */
+    bool altered;   /* changes: it did not stand as it is wanted when the daemon started */
     nsh_origin origin;
     nsh_gate_id when;
     bool standby; /* changes: it is not wanted now, because `when` is closed or it is blocked */

@@ -354,7 +354,8 @@ def _():
         answer, asked = is_asked("route")
         check(not asked, "with one that prohibits")
         contains(answer["fix"], "a rule in the file with a 'priority' below 100 that leads it "
-                 "elsewhere, or this one taken away: ip -4 rule del to 198.51.0.0/16 prohibit priority 100",
+                 "elsewhere, or this one taken away: ip -4 rule del from all to 198.51.0.0/16 prohibit "
+                 "priority 100",
                  "what helps")
         w.router.ip("rule del priority 100")
         # The file's own rule leads to its route, though neither is there.

@@ -284,6 +284,7 @@ def _():
         equal(both(w), ("1", "1"), "forwarding while it is away")
         plan = d.plan()
         equal(plan.returncode, 0, "nothing to do, says plan:\n" + plan.stdout)
+        contains(plan.stdout, "# forwarding ipv4 stays on if what home lacks was there since", "plan")
         d.stop()
         mark = d.mark()
         d.start()

@@ -170,6 +170,24 @@ static void test_a_slip_in_a_reload_gives_forwarding_back(void **state)
     rw_free(w);
 }
 
+/* Nor if the daemon did not run when the pen slipped: its other chains are as they were. */
+static void test_a_slip_before_a_start_gives_forwarding_back(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, SHARE("eth1", "eth0"));
+    assert_int_equal(sysctl_value(w, V4), 1);
+    world_restart(w);
+    start(w, SHARE("eth11", "eth0"));
+    assert_int_equal(sysctl_value(w, V4), 0);
+    assert_pending(w, "share", "home", "no interface eth11");
+    reload(w, SHARE("eth11", "eth0"));
+    assert_int_equal(sysctl_value(w, V4), 0);
+    assert_stable(w);
+    rw_free(w);
+}
+
 /* It is not said of what has its filter. */
 static void assert_not_open(struct world *w)
 {
@@ -515,6 +533,7 @@ int main(void)
             rw_test(test_the_order_of_names_is_nothing),
             rw_test(test_a_restart_meanwhile_flaps_nothing),
             rw_test(test_a_slip_in_a_reload_gives_forwarding_back),
+            rw_test(test_a_slip_before_a_start_gives_forwarding_back),
             rw_test(test_what_others_need_stays),
             rw_test(test_forwarding_that_somebody_switched_on),
             rw_test(test_only_the_one_is_asked_for),
