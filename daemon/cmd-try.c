@@ -5,6 +5,7 @@
  * no path that could lead elsewhere by the time it is read.
  */
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 /* Taking it is not waited for without end: the trial's own end comes after that. */
 #define TRY_TIMEOUT_USEC 120000000ULL
 #define CONFIRM_TIMEOUT_USEC 60000000ULL
+#define STATUS_TIMEOUT_USEC 10000000ULL
 
 static int print_verdict(bool accepted, const char *text, const char *refused)
 {
@@ -34,11 +36,8 @@ static int print_verdict(bool accepted, const char *text, const char *refused)
     return accepted ? NSH_EXIT_OK : nsh_complain("%s", refused);
 }
 
-/*
- * The archive of the file with all that it names; errors are printed. Negative: it is bad.
- * *ret_copy is how the daemon's own file becomes the same; NULL: it is that one.
- */
-static int make_archive(const char *path, const struct nsh_options *o, char **ret_copy)
+/* The archive of the file with all that it names; errors are printed. Negative: it is bad. */
+static int make_archive(const char *path, const struct nsh_options *o)
 {
     NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded loaded = {0};
     nsh_autoclose int fd = memfd_create("netshared-try", MFD_CLOEXEC);
@@ -52,7 +51,6 @@ static int make_archive(const char *path, const struct nsh_options *o, char **re
     if (loaded.error < 0)
         return loaded.error;
     nsh_reply_paths_tell(loaded.desired, o, stderr);
-    *ret_copy = nsh_running_copy(loaded.desired->config, o->config);
     return NSH_TAKE_FD(fd);
 }
 
@@ -68,9 +66,27 @@ static char *absolute(const char *path)
                                                                                             : text;
 }
 
-static void tell_how_to_keep(const struct nsh_options *o, const char *path, const char *copy)
+/* The daemon's own file, which may be another than that of this command; NULL: it does not say. */
+static char *ask_own_file(const struct nsh_options *o)
 {
-    nsh_autofree char *shown = nsh_text_line(path), *command = copy ? nsh_text_line(copy) : NULL;
+    json_t *status = NULL;
+    const char *config;
+    char *text;
+
+    if (nsh_control_call_status(o->runtime_directory, STATUS_TIMEOUT_USEC, &status) < 0)
+        return NULL;
+    config = json_string_value(json_object_get(status, "config"));
+    text = config ? strdup(config) : NULL;
+    json_decref(status);
+    return text;
+}
+
+static void tell_how_to_keep(const struct nsh_options *o, const char *path, int archive)
+{
+    nsh_autofree char *said = ask_own_file(o), *shown = nsh_text_line(path);
+    const char *own = said ? said : o->config;
+    nsh_autofree char *copy = nsh_running_copy(archive, own);
+    nsh_autofree char *command = copy ? nsh_text_line(copy) : NULL;
     char duration[NSH_DURATION_TEXT];
 
     printf("%s is in force for %s, then the last accepted configuration comes back.\n"
@@ -80,13 +96,13 @@ static void tell_how_to_keep(const struct nsh_options *o, const char *path, cons
     if (command)
         printf("  and then, since a restart and a reload read %s:\n"
                "                  %s\n",
-                o->config, command);
+                own, command);
 }
 
 int nsh_command_try(const struct nsh_options *o)
 {
     nsh_autofree char *path = absolute(o->operands[0] ? o->operands[0] : o->config);
-    nsh_autofree char *text = NULL, *copy = NULL;
+    nsh_autofree char *text = NULL;
     bool accepted = false;
     char socket[108];
     int e = nsh_control_path(o->runtime_directory, socket);
@@ -95,7 +111,7 @@ int nsh_command_try(const struct nsh_options *o)
         return nsh_no_answer(o, e);
     if (!path)
         return nsh_complain("%s", strerror(ENOMEM));
-    nsh_autoclose int archive = make_archive(path, o, &copy);
+    nsh_autoclose int archive = make_archive(path, o);
     if (archive == -EINVAL)
         return nsh_complain("nothing is tried: %s has errors", path);
     if (archive < 0)
@@ -106,7 +122,7 @@ int nsh_command_try(const struct nsh_options *o)
     int code =
             print_verdict(accepted, text, "refused; the configuration from before stays in force");
     if (code == NSH_EXIT_OK)
-        tell_how_to_keep(o, path, copy);
+        tell_how_to_keep(o, path, archive);
     return code;
 }
 

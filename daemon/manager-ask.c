@@ -43,7 +43,8 @@ static char *status_text(const struct manager *m)
     nsh_autofree char *other = NULL;
 
     if (status.running && !m->trial_runs)
-        other = nsh_running_text(nsh_reconciler_desired(m->reconciler)->config, m->options->config);
+        other = nsh_running_text(nsh_reconciler_desired(m->reconciler)->config, m->options->config,
+                m->state, m->options->state_directory);
     status.other = other;
     return nsh_status_json(&status);
 }

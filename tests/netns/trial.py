@@ -271,6 +271,53 @@ def _():
         d.stop()
 
 
+def keep(w, d):
+    """Does what status says, and gives the routes before the reload and after it."""
+    told = d.status()["other_file"]
+    command = told.split("to keep what runs: ")[1].split("; then netshared reload")[0]
+    before = sorted(routes(w))
+    equal(w.router.run("sh", "-c", command).stderr, "", command)
+    d.reload()
+    check("other_file" not in d.status(), "it runs its own file")
+    return told, before, sorted(routes(w))
+
+
+@case("what was tried and confirmed is kept, also if its files have changed since")
+def _():
+    with Router() as w:
+        d = started(w)
+        hop = "via: 192.0.2.2, dev: eth1"
+        os.mkdir(os.path.join(d.base, "t"))
+        new = d.write("version: 1\nroutes:\n  - {to: {file: nets.txt}, %s}\n" % hop, "t/x.yaml")
+        nets = d.write("10.4.0.0/16\n", "t/nets.txt")
+        listed = ", and its files of prefixes: nets.txt, from %s/t/ into %s/" % (d.base, d.base)
+        copy = "cp %s %s%s" % (new, d.config, listed)
+        # The client may have another main file than the daemon, as without --config.
+        said = d.cli("try", new, "--timeout", "1h", "--config", "/none.yaml", check=True).stdout
+        contains(said, "a reload read %s:" % d.config, "which file a reload reads")
+        contains(said, copy, "how to keep it")
+        d.cli("confirm", check=True)
+        contains(d.status()["other_file"], "to keep what runs: %s; then" % copy, "as long as it is so")
+        d.write("10.6.0.0/16\n", "t/nets.txt")
+        contains(d.status()["other_file"], "; %s has changed since; to keep" % nets, "its prefixes")
+        d.write("version: 1\n", "t/x.yaml")
+        told, before, after = keep(w, d)
+        contains(told, "; %s has changed since; to keep" % new, "the file")
+        equal((before, after), (["10.4.0.0/16"], ["10.4.0.0/16"]), "kept")
+        # With drop-ins, all of it gone.
+        new = d.write("version: 1\n", "t/y's.yaml")
+        os.mkdir(os.path.join(d.base, "t", "y's.d"))
+        more = d.write("routes:\n  - {to: 10.5.0.0/16, %s}\n" % hop, "t/y's.d/more.yaml")
+        d.cli("try", new, "--timeout", "1h", check=True)
+        d.cli("confirm", check=True)
+        for path in new, more:
+            os.unlink(path)
+        told, before, after = keep(w, d)
+        contains(told, "the daemon can't read %s now (No such file or directory)" % new, "gone")
+        equal((before, after), (["10.5.0.0/16"], ["10.5.0.0/16"]), "kept, drop-in and all")
+        d.stop()
+
+
 @case("a reload that ends a trial is told to all, and another trial in its place as well")
 def _():
     with Router() as w:
