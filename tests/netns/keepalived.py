@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 from daemon import Daemon
 from netns import PATH, World, wait_until
-from tap import Skip, case, check, equal, main
+from tap import Skip, case, check, equal, main, patience
 from traffic import TcpEcho, UdpEcho, UdpStream, tcp_peer
 
 VIP4, VIP6 = "10.0.0.254", "2001:db8:a::fe"
@@ -49,7 +49,7 @@ vrrp_instance four {
     interface eth0
     virtual_router_id 51
     priority %(priority)d
-    advert_int 0.1
+    advert_int %(advert)g
     virtual_ipaddress { 10.0.0.254/24 dev eth0 }
 }
 vrrp_instance six {
@@ -57,7 +57,7 @@ vrrp_instance six {
     interface eth0
     virtual_router_id 52
     priority %(priority)d
-    advert_int 0.1
+    advert_int %(advert)g
     virtual_ipaddress {
         fe80::fe/64
         2001:db8:a::fe/64 preferred_lft 0
@@ -76,7 +76,8 @@ class Vrrp:
         self.lines = []
         os.mkdir(self.base)
         with open(os.path.join(self.base, "keepalived.conf"), "w") as f:
-            f.write(VRRP % {"name": ns.short, "priority": priority})
+            f.write(VRRP % {"name": ns.short, "priority": priority,
+                            "advert": min(patience(0.1), 2.0)})
 
     def start(self):
         def path(name):

@@ -342,8 +342,7 @@ class World:
         return namespace
 
     def veth(self, a, a_dev, b, b_dev):
-        self.host("ip", "link", "add", a_dev, "netns", a.name, "type", "veth",
-                  "peer", "name", b_dev, "netns", b.name)
+        a.ip("link add %s type veth peer name %s netns %s" % (a_dev, b_dev, b.name))
         for ns, dev in ((a, a_dev), (b, b_dev)):
             ns.ip("link set %s up" % dev)
         for ns, dev in ((a, a_dev), (b, b_dev)):
