@@ -145,13 +145,16 @@ void explain_arrival(struct explain *e)
     }
     explain_set(e, "interface", nsh_text_json(e->first.in));
     explain_set(e, "assumed", json_boolean(e->in_assumed));
-    if (e->in_assumed)
+    if (e->in_down)
+        explain_say(e, "It comes in by %s, as is assumed: %s is in its network.", e->first.in,
+                nsh_addr_format(e->first.family, &e->first.src, source));
+    else if (e->in_assumed)
         explain_say(e, "It comes in by %s, as is assumed: the way back to %s leaves by it.",
                 e->first.in, nsh_addr_format(e->first.family, &e->first.src, source));
     else
         explain_say(e, "It comes in by %s.", e->first.in);
     if (explain_is_dead(e, e->in, e->first.in) || is_martian(e) || explain_is_direct(e) ||
-            explain_never_comes(e) ||
+            explain_is_homeless(e) || explain_never_comes(e) ||
             !explain_others(e, NSH_HOOK_PREROUTING, &e->first, &e->now, false, false))
         return;
     explain_effects(e);

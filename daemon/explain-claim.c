@@ -93,6 +93,18 @@ enum explain_state explain_link_state(struct explain *e, uint32_t ifindex)
     return l.carrier ? EXPLAIN_LINK_UP : EXPLAIN_LINK_DEAD;
 }
 
+uint32_t explain_down_link(struct explain *e, const union nsh_addr *addr)
+{
+    for (size_t i = 0; i < e->n_addresses; i++) {
+        const struct nsh_fib_address *a = &e->addresses[i];
+
+        if (a->family == e->first.family && nsh_prefix_contains(&a->net, a->family, addr) &&
+                explain_link_state(e, a->ifindex) == EXPLAIN_LINK_DOWN)
+            return a->ifindex;
+    }
+    return 0;
+}
+
 bool explain_is_on_link(const struct explain *e, uint32_t ifindex, const union nsh_addr *addr)
 {
     for (size_t i = 0; i < e->n_addresses; i++)

@@ -26,38 +26,38 @@ static const struct nsh_chain *find_standby(const struct explain *e)
     return NULL;
 }
 
-static void fix_off(struct explain *e, const char *word, char *buf, size_t size)
+/* It is off on purpose then: by hand it would be on without what the policy keeps out. */
+static void stop_standby(struct explain *e, const char *key, const struct nsh_chain *standby)
 {
-    const struct nsh_chain *standby = find_standby(e);
-    char policy[576], why[320];
+    char policy[576], why[320], fix[1100];
 
-    if (!standby) {
-        snprintf(buf, size,
-                "sysctl -w %s=1, or a share or masquerade in the file, which switches it on", word);
-        return;
-    }
     explain_policy(e, standby, policy, sizeof policy);
     explain_lack(e, standby, why, sizeof why);
     explain_say(e, "%s would switch it on, but is not in force: %s.", policy, why);
-    snprintf(buf, size, "sysctl -w %s=1, or the condition of %s, which is not met: %s", word,
-            policy, why);
+    snprintf(fix, sizeof fix, "the condition of %s, which is not met: %s", policy, why);
+    explain_stop(e, fix, "forwarding is off (%s), as %s is on standby: %s", key, policy, why);
 }
 
 static void stop_off(struct explain *e, const char *key)
 {
-    char fix[1100], word[2 * NSH_TEXT_DEVICE];
-    int f = nsh_family_index(e->now.family);
+    const struct nsh_chain *standby = find_standby(e);
+    char fix[256], word[2 * NSH_TEXT_DEVICE];
 
     nsh_text_word(key, word, sizeof word);
     explain_say(e, "Forwarding is off: %s is 0.", key);
-    if (e->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE)
+    if (e->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE) {
         snprintf(fix, sizeof fix, "sysctl -w %s=1, as the file says 'forwarding: leave'", word);
-    else if (e->desired->forwarding[f])
+    } else if (e->desired->forwarding[nsh_family_index(e->now.family)]) {
         snprintf(fix, sizeof fix, "%s: the file's policies need it, and the daemon switches it on",
                 e->idle ? "systemctl start netshared"
                         : "netshared status, which says why it is off");
-    else
-        fix_off(e, word, fix, sizeof fix);
+    } else if (standby) {
+        stop_standby(e, key, standby);
+        return;
+    } else {
+        snprintf(fix, sizeof fix,
+                "sysctl -w %s=1, or a share or masquerade in the file, which switches it on", word);
+    }
     explain_stop(e, fix, "forwarding is off (%s)", key);
 }
 

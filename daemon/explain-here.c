@@ -26,19 +26,20 @@ static bool has_hairpin(const struct nsh_chain *c)
 
 /* ---- port-forwards that don't apply ---- */
 
-/* Which of its rules would take the packet if it came in elsewhere, or from elsewhere. */
+/*
+ * Which of its rules would take the packet if it came in elsewhere, whoever sends it, or from
+ * elsewhere by the same interface.
+ */
 static bool would_take(struct explain *e, const struct nsh_packet_rule *rule, bool elsewhere)
 {
     struct nsh_packet_rule r = *rule;
 
     if (r.in[0] == '\0')
         return false;
-    if (elsewhere) {
-        r.from = (struct nsh_prefix){.family = AF_UNSPEC};
-        r.from_set[0] = '\0';
-    } else {
+    r.from = (struct nsh_prefix){.family = AF_UNSPEC};
+    r.from_set[0] = '\0';
+    if (!elsewhere)
         r.in[0] = '\0';
-    }
     return nsh_walk_matches(e->desired, &r, &e->first);
 }
 
@@ -95,14 +96,14 @@ static void tell_not_led(struct explain *e, const struct nsh_chain *c)
     char policy[576], devices[128], from[NSH_ADDR_TEXT];
 
     explain_policy(e, c, policy, sizeof policy);
-    if (r) {
-        explain_say(e, "%s does not apply: it is for what comes in by %s, and this comes in by %s.",
-                policy, devices_of(e, c, devices, sizeof devices), e->first.in);
-        advise(e, c, r);
-    } else if (find_rule(e, c, true)) {
+    if (find_rule(e, c, true)) {
         nsh_addr_format(e->first.family, &e->first.src, from);
         explain_say(e, "%s does not apply: it is not for what comes from %s.", policy, from);
         snprintf(e->here_fix, sizeof e->here_fix, "%s among 'from' in %s", from, policy);
+    } else if (r) {
+        explain_say(e, "%s does not apply: it is for what comes in by %s, and this comes in by %s.",
+                policy, devices_of(e, c, devices, sizeof devices), e->first.in);
+        advise(e, c, r);
     }
 }
 

@@ -159,14 +159,22 @@ static int imagine(const struct explain *e, const struct explain_way *way, struc
     return 0;
 }
 
+/* Were it there: in place of another's that has its key, for which it is kept out. */
 static bool would_decide(struct imagined *i, const struct nsh_route *r)
 {
+    size_t at = 0, n = i->ways.n_routes;
+    struct nsh_route before;
     struct nsh_way way;
 
-    i->ways.routes[i->ways.n_routes++] = *r;
+    while (at < n && nsh_route_id_cmp(&i->ways.routes[at], r) != 0)
+        at++;
+    before = i->ways.routes[at];
+    i->ways.routes[at] = *r;
+    i->ways.n_routes += at == n;
     nsh_way_find(&i->ways, &i->query, &way);
-    i->ways.n_routes--;
-    return way.route == &i->ways.routes[i->ways.n_routes];
+    i->ways.n_routes = n;
+    i->ways.routes[at] = before;
+    return way.route == &i->ways.routes[at];
 }
 
 /* The next one from `from` on; NULL: there is none. */

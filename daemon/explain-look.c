@@ -208,11 +208,47 @@ bool explain_is_own(const struct explain *e, const union nsh_addr *addr, uint32_
 
 /* ---- the interface ---- */
 
+static int take_length(void *userdata, const struct nsh_route *seen)
+{
+    *(uint8_t *)userdata = seen->dst_length;
+    return 0;
+}
+
+/* No network that is known here has the source. */
+static bool is_by_default(struct explain *e, const struct nsh_fib_question *back)
+{
+    uint8_t length = 1;
+
+    return e->fib->ops->entry(e->fib, back, take_length, &length) == 0 && length == 0;
+}
+
+/* By the way back to it, or by the link whose network it is in, if that is only switched off. */
+static int assume_in(struct explain *e)
+{
+    struct nsh_fib_question q = {.family = e->first.family, .to = e->first.src};
+    struct nsh_fib_answer answer;
+    int r = e->fib->ops->path(e->fib, &q, &answer);
+    bool nowhere = r < 0 || answer.ifindex == 0;
+    uint32_t down;
+
+    if (!nowhere && answer.type == RTN_LOCAL)
+        return 0;
+    e->in_default = !nowhere && is_by_default(e, &q);
+    down = nowhere || e->in_default ? explain_down_link(e, &e->first.src) : 0;
+    if (nowhere && down == 0) {
+        nsh_complain("no route leads back to the source, so nobody can know by which interface it "
+                     "comes: say it with --in");
+        return r < 0 ? r : -ENETUNREACH;
+    }
+    e->in = down != 0 ? down : answer.ifindex;
+    e->in_down = down != 0;
+    e->in_assumed = true;
+    return e->fib->ops->link_name(e->fib, e->in, e->first.in);
+}
+
 static int find_in(struct explain *e)
 {
     const char *dev = e->options->in;
-    struct nsh_fib_question q = {.family = e->first.family, .to = e->first.src};
-    struct nsh_fib_answer answer;
     int r;
 
     if (dev) {
@@ -223,17 +259,7 @@ static int find_in(struct explain *e)
     }
     if (explain_is_own(e, &e->first.src, 0) || explain_is_senseless(e))
         return 0;
-    r = e->fib->ops->path(e->fib, &q, &answer);
-    if (r < 0 || answer.ifindex == 0) {
-        nsh_complain("no route leads back to the source, so nobody can know by which interface it "
-                     "comes: say it with --in");
-        return r < 0 ? r : -ENETUNREACH;
-    }
-    if (answer.type == RTN_LOCAL)
-        return 0;
-    e->in = answer.ifindex;
-    e->in_assumed = true;
-    return e->fib->ops->link_name(e->fib, e->in, e->first.in);
+    return assume_in(e);
 }
 
 /* ---- rules and routes ---- */

@@ -144,18 +144,48 @@ static void tell_leaving(struct explain *e, const struct explain_way *w)
 static bool is_in_down_link(struct explain *e, const union nsh_addr *to, char *buf, size_t size)
 {
     char dev[IFNAMSIZ], word[NSH_TEXT_DEVICE];
+    uint32_t down = explain_down_link(e, to);
 
-    for (size_t i = 0; i < e->n_addresses; i++) {
-        const struct nsh_fib_address *a = &e->addresses[i];
+    if (down == 0 || e->fib->ops->link_name(e->fib, down, dev) < 0)
+        return false;
+    snprintf(buf, size, "run: ip link set %s up", nsh_text_word(dev, word, sizeof word));
+    return true;
+}
 
-        if (a->family != e->now.family || !nsh_prefix_contains(&a->net, a->family, to) ||
-                explain_link_state(e, a->ifindex) != EXPLAIN_LINK_DOWN ||
-                e->fib->ops->link_name(e->fib, a->ifindex, dev) < 0)
-            continue;
-        snprintf(buf, size, "run: ip link set %s up", nsh_text_word(dev, word, sizeof word));
-        return true;
-    }
+static bool has_default(const struct explain *e)
+{
+    for (size_t i = 0; i < e->ways.n_routes; i++)
+        if (e->ways.routes[i].family == e->now.family && e->ways.routes[i].dst_length == 0)
+            return true;
     return false;
+}
+
+/* The first of whose LAN it comes from; "": there is none. */
+static const char *wan_of(const struct explain *e)
+{
+    const struct nsh_config *c = e->desired->config;
+
+    for (size_t i = 0; i < c->n_shares; i++)
+        if (!c->shares[i].policy.disabled && c->shares[i].wan.n == 1 &&
+                nsh_device_list_has(&c->shares[i].lan, e->first.in))
+            return c->shares[i].wan.items[0];
+    return "";
+}
+
+/* A route to one address of the world would mend that one alone. */
+static void fix_nowhere(const struct explain *e, const union nsh_addr *to, char *buf, size_t size)
+{
+    const char *wan = wan_of(e);
+    char text[NSH_ADDR_TEXT];
+
+    if (nsh_addr_is_private(e->now.family, to) || has_default(e))
+        snprintf(buf, size, "a route to %s in the file", nsh_addr_format(e->now.family, to, text));
+    else
+        snprintf(buf, size,
+                "a default route, by DHCP or in the file: {to: default, via: GATEWAY%s%s}, with "
+                "the "
+                "address of the provider's router",
+                *wan ? ", dev: " : "", wan);
 }
 
 /* The file may have a route that is not there. */
@@ -163,11 +193,10 @@ const char *explain_fix_route(
         struct explain *e, const struct explain_way *way, char *buf, size_t size)
 {
     const union nsh_addr *to = &way->asked.to;
-    char text[NSH_ADDR_TEXT], route[128], place[512];
+    char route[128], place[512];
     const struct nsh_route *r;
 
-    nsh_addr_format(e->now.family, to, text);
-    snprintf(buf, size, "a route to %s in the file", text);
+    fix_nowhere(e, to, buf, size);
     if (is_in_down_link(e, to, buf, size))
         return buf;
     r = explain_lacking_route(e, way);

@@ -160,3 +160,49 @@ bool explain_is_direct(struct explain *e)
     explain_stop(e, fix, "%s and %s are on one link: the packet does not come here", from, to);
     return true;
 }
+
+/* Which end it is: who is private is looked for here, the world is behind the default route. */
+static bool is_source_lost(const struct explain *e)
+{
+    return nsh_addr_is_private(e->first.family, &e->first.src) ||
+           !nsh_addr_is_private(e->first.family, &e->now.dst);
+}
+
+/* Its network is here, but switched off. */
+static bool is_lost_with_link(struct explain *e, const union nsh_addr *lost, const char *text)
+{
+    char dev[IFNAMSIZ], fix[160], word[NSH_TEXT_DEVICE];
+    uint32_t down = explain_down_link(e, lost);
+
+    if (down == 0 || e->fib->ops->link_name(e->fib, down, dev) < 0)
+        return false;
+    snprintf(fix, sizeof fix, "run: ip link set %s up", nsh_text_word(dev, word, sizeof word));
+    explain_say(e, "%s is in the network of %s, which is switched off: it would leave by %s again.",
+            text, dev, e->first.in);
+    explain_stop(e, fix, "%s, in whose network %s is, is switched off", dev, text);
+    return true;
+}
+
+bool explain_is_homeless(struct explain *e)
+{
+    const union nsh_addr *lost = is_source_lost(e) ? &e->first.src : &e->now.dst;
+    char text[NSH_ADDR_TEXT], fix[384], word[NSH_TEXT_DEVICE];
+
+    if (!e->in_default || e->in_down || e->led_by || e->here || e->forth.ifindex != e->in ||
+            explain_is_on_link(e, e->in, lost) || explain_ahead(e, false, &e->first, NULL))
+        return false;
+    nsh_addr_format(e->first.family, lost, text);
+    if (is_lost_with_link(e, lost, text))
+        return true;
+    nsh_text_word(e->first.in, word, sizeof word);
+    snprintf(fix, sizeof fix,
+            "the right address, if %s is mistyped; else an address of its network on the interface "
+            "by which it is connected, or a route to it; if it is behind %s indeed: --in %s",
+            text, e->first.in, word);
+    explain_say(e,
+            "No link of this machine has %s in a network of its own, and no route but the default "
+            "one leads to it: it would leave by %s again.",
+            text, e->first.in);
+    explain_stop(e, fix, "no network of this machine has %s", text);
+    return true;
+}

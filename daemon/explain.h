@@ -49,6 +49,8 @@ struct explain {
     struct nsh_packet first, now;
     uint32_t in; /* its device; 0: it is this machine's own */
     bool in_assumed;
+    bool in_down;    /* as the source is in the network of a link that is switched off */
+    bool in_default; /* as the default route leads back to the source, and no other does */
     struct nsh_fib_address *addresses;
     size_t n_addresses;
     struct nsh_ways ways;
@@ -172,6 +174,9 @@ enum explain_state {
     EXPLAIN_LINK_DEAD, /* no carrier, or not that of the link below */
 };
 enum explain_state explain_link_state(struct explain *e, uint32_t ifindex);
+/* The link that is switched off and has it in a subnet, the routes of which went with it; 0: none.
+ */
+uint32_t explain_down_link(struct explain *e, const union nsh_addr *addr);
 /* True: who it is sent to next was asked for in vain. */
 bool explain_is_silent(struct explain *e);
 /* True: what it was sent to is nobody's on the link by which it is to come. */
@@ -190,6 +195,9 @@ bool explain_stop_senseless(struct explain *e);
 bool explain_is_dead(struct explain *e, uint32_t ifindex, const char *dev);
 /* The same if its ends talk to each other without this machine. */
 bool explain_is_direct(struct explain *e);
+/* The same if it would leave where it is assumed to come in: one end of it is nowhere behind here.
+ */
+bool explain_is_homeless(struct explain *e);
 
 /* ---- explain-route.c ---- */
 

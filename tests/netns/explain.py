@@ -322,6 +322,13 @@ def _():
         answer = agree(d, w.server, SERVER4, WAN4, port=7000, where="forwarding")
         contains(words(answer), place + " does not apply: it is not for what comes from 192.0.2.2",
                  "the steps")
+        # Neither comes it in there, nor is the asker one of those; 'from' does not bind a hairpin.
+        answer = agree(d, w.client, CLIENT4, WAN4, port=7000, where="forwarding")
+        contains(words(answer), place + " does not apply: it is for what comes in by eth1, and this "
+                 "comes in by eth0.", "the steps")
+        equal(answer["fix"], "'hairpin: true' in " + place, "what helps")
+        d.reload(text % ("eth1", ", from: 203.0.113.0/24, hairpin: true"))
+        agree(d, w.client, CLIENT4, WAN4, port=7000)
 
 
 @case("no route, and routes that lead nowhere")
@@ -333,6 +340,10 @@ def _():
         d = Daemon(w.router, "version: 1\n").start()
         answer = agree(d, w.client, CLIENT4, FAR4, where="route")
         contains(answer["reason"], "no route", "the reason")
+        contains(answer["fix"], "a default route, by DHCP or in the file: {to: default, via: GATEWAY}",
+                 "what helps, more than one address")
+        contains(agree(d, w.client, CLIENT4, "172.16.9.9", where="route")["fix"],
+                 "a route to 172.16.9.9 in the file", "what helps to a private one")
         agree(d, w.client, CLIENT6, FAR6, where="route")
         # Its link was switched off, and the gateway is nobody.
         w.router.ip("link set eth1 down")
@@ -377,6 +388,15 @@ def _():
         answer = agree(d, w.client, CLIENT4, FAR4)
         contains(words(answer), "would decide", "the steps, with a worse one of others")
         contains(words(answer), "198.51.0.0/16 via 192.0.2.2 dev eth1 (static)", "who wrote it")
+        # One of others that has its very key.
+        w.router.ip("route add 198.51.100.0/24 via 192.0.2.2 dev eth1")
+        d.reload("version: 1\nroutes:\n  - {to: 198.51.100.0/24, via: 192.0.2.77}\n")
+        answer = agree(d, w.client, CLIENT4, FAR4)
+        contains(words(answer), "The file's route 198.51.100.0/24 via 192.0.2.77 (%s:3) would "
+                 "decide, but is not there: " % d.config, "the steps, with its place taken")
+        d.stop()
+        contains(words(said(d, CLIENT4, FAR4)), "is not there: another's stands in its place: "
+                 "198.51.100.0/24 via 192.0.2.2 dev eth1", "the steps, without a daemon")
 
 
 @case("a strict reverse-path filter, on the way there and back")
@@ -527,8 +547,9 @@ def _():
         answer = agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
         contains(words(answer), place + " would switch it on, but is not in force: " + when,
                  "the steps")
-        contains(answer["fix"], "or the condition of %s, which is not met: %s" % (place, when),
-                 "what helps")
+        contains(answer["reason"], "as %s is on standby: %s" % (place, when), "the reason")
+        equal(answer["fix"], "the condition of %s, which is not met: %s" % (place, when),
+              "what helps, which is no switch")
         w.router.sysctl("net.ipv4.ip_forward", 1)
         w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
         answer = agree(d, w.client, CLIENT4, SERVER4, where="forwarding")

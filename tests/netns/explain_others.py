@@ -251,6 +251,36 @@ def _():
         equal((stops(answer), answer["fix"]), ("arrival", "run: ip link set eth0 up"), "what helps")
 
 
+@case("an end that no network of this machine has, or one that is switched off")
+def _():
+    with Lan() as w:
+        w.router.ip_batch(["route add default via 192.0.2.2", "-6 route add default via " + SERVER6])
+        d = Daemon(w.router, SHARE % "").start()
+        for source, world in ((CLIENT4, FAR4), (CLIENT6, "2001:db8:c::1")):
+            equal(stops(said(d, source, world)), None, "as it should be")
+        for stray in "10.0.1.10", "fd00:9::10":
+            answer = said(d, stray, FAR4 if "." in stray else "2001:db8:c::1")
+            equal((stops(answer), answer["reason"]),
+                  ("arrival", "no network of this machine has " + stray), "mistyped")
+            contains(answer["fix"], "if it is behind eth1 indeed: --in eth1", "what helps")
+            equal(stops(said(d, stray, "198.51.100.7" if "." in stray else "2001:db8:c::1",
+                             "--in", "eth1")) == "arrival", False, "said to be behind it")
+        # The LAN is switched off, and its route gone with it.
+        w.router.ip("link set eth0 down")
+        answer = said(d, CLIENT4, FAR4)
+        equal((stops(answer), answer["fix"]), ("arrival", "run: ip link set eth0 up"), "from there")
+        contains(words(answer), "It comes in by eth0, as is assumed: %s is in its network." % CLIENT4,
+                 "the steps")
+        answer = said(d, "198.51.100.99", CLIENT4)
+        equal((stops(answer), answer["fix"]), ("arrival", "run: ip link set eth0 up"), "to there")
+        w.router.ip("route del default")
+        equal(said(d, CLIENT4, FAR4)["fix"], "run: ip link set eth0 up", "with no way at all")
+        w.router.ip_batch(["link set eth0 up", "route add default via 192.0.2.2",
+                           "addr del %s/24 dev eth0" % LAN4])
+        equal(said(d, CLIENT4, FAR4)["reason"], "no network of this machine has " + CLIENT4,
+              "without its address")
+
+
 @case("packets that nobody forwards, or that never come here")
 def _():
     with Lan() as w:
