@@ -206,13 +206,13 @@ static int read_all(const struct nsh_options *o, struct nsh_import *m)
     if (q == 0)
         q = m->arena ? read_routing(fib, m) : -ENOMEM;
     if (q < 0)
-        return nsh_complain("cannot read routes and rules: %s", strerror(-q));
+        return nsh_unreadable("routes and rules", q);
     q = read_firewall(nsh_firewall_iptc_new, m);
     if (q < 0)
-        return nsh_complain("cannot read the iptables rules: %s", strerror(-q));
+        return nsh_unreadable("the iptables rules", q);
     q = read_firewall(nsh_firewall_nft_new, m);
     if (q < 0)
-        return nsh_complain("cannot read the nftables rules: %s", strerror(-q));
+        return nsh_unreadable("the nftables rules", q);
     return NSH_EXIT_OK;
 }
 

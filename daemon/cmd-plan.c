@@ -188,7 +188,7 @@ static int plan_all(struct planner *p)
     if (q == 0)
         q = plan_guests(p);
     if (q < 0)
-        return nsh_complain("cannot read the iptables rules: %s", strerror(-q));
+        return nsh_unreadable("the iptables rules", q);
     plan_standby_chains(p);
     plan_forwarding(p);
     q = plan_learn(p);
@@ -198,10 +198,10 @@ static int plan_all(struct planner *p)
         return nsh_complain("cannot read the routes: %s", strerror(-q));
     q = plan_rules(p);
     if (q < 0)
-        return nsh_complain("cannot read the rules: %s", strerror(-q));
+        return nsh_unreadable("the rules", q);
     q = plan_firewall(p, NSH_PHASE_DOWN);
     if (q < 0)
-        return nsh_complain("cannot read the iptables rules: %s", strerror(-q));
+        return nsh_unreadable("the iptables rules", q);
     return p->changes > 0 ? NSH_EXIT_CHANGES : NSH_EXIT_OK;
 }
 

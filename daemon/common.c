@@ -92,15 +92,22 @@ int nsh_answer_end(int code)
             errno != 0 ? strerror(errno) : "");
 }
 
+int nsh_unreadable(const char *what, int error)
+{
+    bool forbidden = error == -EPERM || error == -EACCES;
+
+    return nsh_complain("cannot read %s: %s%s", what, strerror(-error),
+            forbidden && geteuid() != 0 ? "; this takes root (sudo)" : "");
+}
+
 int nsh_no_answer(const struct nsh_options *o, int error)
 {
     if (error == -ENOENT || error == -ECONNREFUSED)
         return nsh_complain("no daemon runs for this network namespace (no socket in %s)",
                 o->runtime_directory);
     if (error == -EACCES || error == -EPERM)
-        return nsh_complain("not allowed: the daemon answers root, and members of its group "
-                            "netshared only what "
-                            "changes nothing");
+        return nsh_complain("not allowed: this takes root (sudo); status, metrics and watch, which "
+                            "change nothing, also a member of the group netshared");
     return nsh_complain("the daemon did not answer: %s", strerror(-error));
 }
 

@@ -56,7 +56,11 @@ static int link_name(struct nsh_fib *fib, uint32_t ifindex, char ret_name[static
 {
     const struct offline_fib *f = offline_of(fib);
 
-    if (ifindex <= ANY_DEVICE || ifindex - ANY_DEVICE > f->n_names)
+    if (ifindex == ANY_DEVICE) { /* it has none, and is not to be told of */
+        ret_name[0] = '\0';
+        return 0;
+    }
+    if (ifindex < ANY_DEVICE || ifindex - ANY_DEVICE > f->n_names)
         return -ENODEV;
     snprintf(ret_name, IFNAMSIZ, "%s", f->names[ifindex - ANY_DEVICE - 1]);
     return 0;

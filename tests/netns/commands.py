@@ -233,6 +233,10 @@ def _():
                                line) for line in lines), lines)
         _, back = offline(changed, OFFLINE)
         check("+ share home (ipv4) in filter" in back, back)
+        # The device of a gateway that neither file names is not told of.
+        one = "version: 1\nroutes:\n  - {to: 192.0.2.0/24, via: 203.0.113.1}\n"
+        equal(offline(one, "version: 1\n"), (3, {"- route 192.0.2.0/24 via 203.0.113.1"}), "no device")
+        equal(offline(one, one), (0, set()), "the same without one")
         result = d.cli("plan", "--offline", d.write("routes: [", "old.yaml"))
         equal(result.returncode, 1, "exit code for a bad file")
         equal(monitor.take(), [], "changes of this machine")
@@ -458,6 +462,14 @@ def _():
         for command in "status", "watch":
             contains(error(command, "--json"), "no daemon runs", command)
         d.start()
+        # Who may not is told who may.
+        for path, mode in (w.directory, 0o755), (d.base, 0o755), (d.config, 0o644):
+            os.chmod(path, mode)
+        for command in "status", "reload", "plan", "import":
+            result = w.router.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                  d.binary, command, *d.options(), check=False)
+            equal(result.returncode, 1, "exit code of %s as nobody" % command)
+            contains(result.stderr, "this takes root (sudo)", command)
         contains(error("status", "--json", "nobody"), "nothing in the status is named 'nobody'",
                  "the name")
         bad = d.write("version: 1\nroutes: 5\n", "bad.yaml")
