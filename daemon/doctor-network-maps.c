@@ -20,6 +20,62 @@ struct outside {
     const struct nsh_survey_link *link;
 };
 
+/* ---- gateways among them ---- */
+
+struct gateway {
+    const struct outside *o;
+    union nsh_addr address;
+    bool found;
+};
+
+static void see_gateway(struct gateway *g, const struct nsh_nexthop *nh, uint32_t ifindex)
+{
+    if (g->found || nh->via_family == AF_UNSPEC || ifindex != g->o->link->ifindex ||
+            !nsh_prefix_contains(&g->o->map->outside, nh->via_family, &nh->via))
+        return;
+    g->found = true;
+    g->address = nh->via;
+}
+
+static int see_route(void *userdata, const struct nsh_route *r)
+{
+    for (uint32_t i = 0; i < r->props->n_nexthops; i++)
+        see_gateway(userdata, &r->props->nexthops[i], r->props->nexthops[i].ifindex);
+    return 0;
+}
+
+static void see_wanted(struct gateway *g, const struct nsh_desired *d, const struct nsh_route *r)
+{
+    for (uint32_t i = 0; i < r->props->n_nexthops; i++) {
+        const struct nsh_nexthop *nh = &r->props->nexthops[i];
+
+        if (nh->link != NSH_NO_LINK && nsh_desired_is_open(d, r->props->when))
+            see_gateway(g, nh, d->links[nh->link].ifindex);
+    }
+}
+
+/*
+ * By an address that a gateway has nobody inside gets an answer. And no hint for the others: one
+ * that takes all of them over, as the kernel's way to them, would take over the gateway as well.
+ */
+static bool holds_gateway(struct doctor *d, const struct outside *o)
+{
+    struct gateway g = {.o = o};
+    char prefix[NSH_PREFIX_TEXT], address[NSH_ADDR_TEXT];
+
+    if (nsh_fib_dump(d->fib, &(struct nsh_fib_filter){0}, see_route, &g) < 0)
+        return false;
+    for (size_t i = 0; i < d->desired->n_routes; i++)
+        see_wanted(&g, d->desired, &d->desired->routes[i]);
+    if (!g.found)
+        return false;
+    doctor_find(d, o->map->policy.origin, "write an 'outside' of addresses that nobody else has",
+            "the outside addresses of '%s', %s, have a gateway of this machine among them, %s",
+            o->map->policy.name, nsh_prefix_format(&o->map->outside, prefix),
+            nsh_addr_format(o->map->outside.family, &g.address, address));
+    return true;
+}
+
 /* ---- on the link ---- */
 
 static bool is_own(const struct nsh_survey *s, int family, const union nsh_addr *a)
@@ -150,6 +206,8 @@ static void look_at(struct doctor *d, const struct outside *o)
 {
     const struct nsh_prefix *outside = &o->map->outside;
 
+    if (holds_gateway(d, o))
+        return;
     for (size_t i = 0; i < d->survey.n_subnets; i++) {
         const struct nsh_survey_subnet *s = &d->survey.subnets[i];
 

@@ -9,29 +9,139 @@
 
 /* ---- the way out ---- */
 
+static const struct {
+    unsigned bit;
+    const char *word;
+} families[NSH_FAMILIES] = {{NSH_FAMILY_IPV4, "IPv4 "}, {NSH_FAMILY_IPV6, "IPv6 "}};
+
+/* One of that side, in one of the families. */
+static bool side_leads(
+        const struct nsh_survey *s, const struct nsh_device_list *side, unsigned bits)
+{
+    for (size_t i = 0; i < s->n_links; i++)
+        for (int f = 0; f < NSH_FAMILIES; f++)
+            if ((bits & families[f].bit) != 0 && s->links[i].leads[f] &&
+                    doctor_is_side(s, side, s->links[i].ifindex))
+                return true;
+    return false;
+}
+
+/* Which family is missed out there: "" all that it leads in, NULL none. */
+static const char *missed(const struct nsh_survey *s, const struct nsh_survey_link *l,
+        const struct nsh_device_list *out, unsigned wanted, unsigned needed)
+{
+    bool any = false;
+
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        any = any || ((wanted & families[f].bit) != 0 && l->leads[f]);
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (!l->leads[f] &&
+                (any ? (needed & families[f].bit) != 0 && !side_leads(s, out, families[f].bit)
+                     : wanted == families[f].bit && l->leads[!f]))
+            return families[f].word;
+    return any ? NULL : "";
+}
+
 /*
  * Routing decides the path: what no route sends out of the device is never masqueraded. With its
- * own subnet alone only its neighbours are reached; who says 'to' may mean just these.
+ * own subnet alone only its neighbours are reached; who says 'to' may mean just these. `needed`:
+ * families of which each has to have a way, by one of them.
  */
 static void look_out(struct doctor *d, const struct nsh_policy *p,
-        const struct nsh_device_list *out, bool narrow)
+        const struct nsh_device_list *out, unsigned needed)
 {
     char fix[160];
 
     for (uint32_t i = 0; i < out->n; i++) {
         const struct nsh_survey_link *l = nsh_survey_link(&d->survey, out->items[i]);
+        const char *family = l && l->up ? missed(&d->survey, l, out, p->families, needed) : NULL;
 
-        if (!l || !l->up || l->leads || narrow)
+        if (!family)
             continue;
         snprintf(fix, sizeof fix,
                 "write the device of the default route ('ip route show default'), or a route "
                 "with 'dev: %s'",
                 l->name);
         doctor_find(d, p->origin, fix,
-                "no route but its own subnet's leaves by '%s': what goes elsewhere is not "
+                "no %sroute but its own subnet's leaves by '%s': what goes elsewhere is not "
                 "masqueraded by '%s'",
-                l->name, p->name);
+                family, l->name, p->name);
     }
+}
+
+/* ---- the default route on the wrong side ---- */
+
+/* The first of that side that a default route leaves by. */
+static const struct nsh_survey_link *way_out(
+        const struct nsh_survey *s, const struct nsh_device_list *side, unsigned bits)
+{
+    for (size_t i = 0; i < s->n_links; i++)
+        for (int f = 0; f < NSH_FAMILIES; f++)
+            if ((bits & families[f].bit) != 0 && s->links[i].leads_out[f] &&
+                    doctor_is_side(s, side, s->links[i].ifindex))
+                return &s->links[i];
+    return NULL;
+}
+
+/* As a VPN's, of which a LAN may well be given a share. */
+static bool is_link_without_arp(const struct nsh_survey *s, const struct nsh_device_list *side)
+{
+    for (size_t i = 0; i < s->n_links; i++)
+        if (s->links[i].noarp && doctor_is_side(s, side, s->links[i].ifindex))
+            return true;
+    return false;
+}
+
+/*
+ * True: it was told. Where something is behind the WAN it may be just that which the LAN is to
+ * reach, and nobody else knows.
+ */
+static bool look_for_swap(struct doctor *d, const struct nsh_share *share)
+{
+    static const char what[] =
+            "the default route leaves by '%s', which is in the 'lan' of '%s', and "
+            "none by its 'wan': the two may be the wrong way round";
+    const struct nsh_survey *s = &d->survey;
+    unsigned bits = share->policy.families;
+    const struct nsh_survey_link *lan = way_out(s, &share->lan, bits);
+    char fix[256];
+
+    if (!lan || way_out(s, &share->wan, bits))
+        return false;
+    if (!side_leads(s, &share->wan, bits)) {
+        snprintf(fix, sizeof fix,
+                "if the Internet is behind '%s', write it in 'wan', and in 'lan' "
+                "those who share it",
+                lan->name);
+        doctor_find(d, share->policy.origin, fix, what, lan->name, share->policy.name);
+        return true;
+    }
+    if (is_link_without_arp(s, &share->wan))
+        return false;
+    snprintf(fix, sizeof fix,
+            "if the Internet is behind '%s', write it in 'wan'; if its LAN is "
+            "to reach only what the 'wan' leads to, all is well",
+            lan->name);
+    doctor_note_at(d, share->policy.origin, fix, what, lan->name, share->policy.name);
+    return false;
+}
+
+/* IPv6 is shared where there is any, but is not missed where there is none. */
+static unsigned needed_of(const struct nsh_survey *s, const struct nsh_share *share)
+{
+    unsigned needed = share->masquerade_ipv6 ? NSH_FAMILY_IPV6 : 0;
+
+    for (size_t i = 0; i < s->n_subnets; i++)
+        if (s->subnets[i].prefix.family == AF_INET &&
+                doctor_is_side(s, &share->lan, s->subnets[i].ifindex))
+            needed |= NSH_FAMILY_IPV4;
+    return needed & share->policy.families;
+}
+
+static void look_at_ways_of(struct doctor *d, const struct nsh_share *share)
+{
+    if (!look_for_swap(d, share))
+        look_out(d, &share->policy, &share->wan, needed_of(&d->survey, share));
 }
 
 bool doctor_in_force(const struct doctor *d, const struct nsh_policy *p)
@@ -47,12 +157,12 @@ void doctor_ways_out(struct doctor *d)
         return;
     c = d->desired->config;
     for (size_t i = 0; i < c->n_masquerades; i++)
-        if (doctor_in_force(d, &c->masquerades[i].policy))
+        if (doctor_in_force(d, &c->masquerades[i].policy) && !c->masquerades[i].to.items)
             look_out(d, &c->masquerades[i].policy, &c->masquerades[i].out,
-                    c->masquerades[i].to.items != NULL);
+                    c->masquerades[i].policy.families);
     for (size_t i = 0; i < c->n_shares; i++)
         if (doctor_in_force(d, &c->shares[i].policy))
-            look_out(d, &c->shares[i].policy, &c->shares[i].wan, false);
+            look_at_ways_of(d, &c->shares[i]);
 }
 
 /* ---- two sides with one subnet ---- */

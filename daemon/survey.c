@@ -18,7 +18,7 @@ struct taking {
     struct nsh_survey *survey;
     struct nsh_learner *learner;
     uint8_t before;
-    uint32_t noted; /* the last device that leads somewhere */
+    uint32_t noted[NSH_FAMILIES]; /* the last device that leads somewhere */
     bool no_memory;
 };
 
@@ -57,6 +57,7 @@ static void see_link(void *userdata, const struct nsh_fib_link *link)
     l->mtu = link->mtu;
     l->alias = alias;
     l->up = link->up;
+    l->noarp = link->noarp;
 }
 
 static void see_address(void *userdata, const struct nsh_fib_address *address)
@@ -100,7 +101,7 @@ static void note_way(struct nsh_survey *s, uint32_t ifindex, int family, bool ou
 
         if (l->ifindex != ifindex)
             continue;
-        l->leads = true;
+        l->leads[nsh_family_index(family)] = true;
         if (out)
             l->leads_out[nsh_family_index(family)] = true;
     }
@@ -109,13 +110,15 @@ static void note_way(struct nsh_survey *s, uint32_t ifindex, int family, bool ou
 /* Many routes in a row lead to the same device. */
 static void note_ways(struct taking *t, const struct nsh_route *r)
 {
+    uint32_t *noted = &t->noted[nsh_family_index(r->family)];
+
     for (uint32_t i = 0; i < r->props->n_nexthops; i++) {
         uint32_t ifindex = r->props->nexthops[i].ifindex;
 
-        if (ifindex == t->noted && r->dst_length > 0)
+        if (ifindex == *noted && r->dst_length > 0)
             continue;
         note_way(t->survey, ifindex, r->family, r->dst_length == 0);
-        t->noted = ifindex;
+        *noted = ifindex;
     }
 }
 
@@ -175,16 +178,17 @@ static int take_routes(struct taking *t)
 /* The wanted ones lead somewhere as well, once they stand. */
 static void note_wanted(struct taking *t, const struct nsh_route *r)
 {
+    uint32_t *noted = &t->noted[nsh_family_index(r->family)];
     const struct nsh_desired *d = t->desired;
 
     for (uint32_t i = 0; i < r->props->n_nexthops; i++) {
         uint32_t link = r->props->nexthops[i].link;
         uint32_t ifindex = link == NSH_NO_LINK ? 0 : d->links[link].ifindex;
 
-        if (ifindex == 0 || (ifindex == t->noted && r->dst_length > 0))
+        if (ifindex == 0 || (ifindex == *noted && r->dst_length > 0))
             continue;
         note_way(t->survey, ifindex, r->family, r->dst_length == 0);
-        t->noted = ifindex;
+        *noted = ifindex;
     }
 }
 

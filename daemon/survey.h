@@ -13,7 +13,8 @@ struct nsh_survey_link {
     uint32_t ifindex, mtu;
     bool alias; /* another name of one that has its own entry */
     bool up;
-    bool leads;                   /* a route leaves by it that is more than its own subnet's */
+    bool noarp;                   /* as the link of a VPN */
+    bool leads[NSH_FAMILIES];     /* a route leaves by it that is more than its own subnet's */
     bool leads_out[NSH_FAMILIES]; /* a default route does */
 };
 

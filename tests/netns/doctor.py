@@ -205,6 +205,51 @@ def _():
         d.stop()
 
 
+@case("a way out by which IPv6 alone leaves")
+def _():
+    with Lan() as w:
+        w.router.ip("route add default via 2001:db8:b::2")
+        share = "version: 1\nshare: [{name: home, lan: eth0, wan: eth1%s}]\n"
+        d = Daemon(w.router, share % ", family: ipv4").start()
+        for text in (share % ", family: ipv4", share % "",
+                     "version: 1\nmasquerade: [{name: out, from: 10.0.0.0/24, out: eth1}]\n"):
+            d.reload(text)
+            contains(one(d, "ways-out")["what"], "no IPv4 route but its own subnet's leaves by 'eth1'",
+                     "what")
+        d.reload(share % ", family: ipv6")
+        well(d)
+        # A LAN without IPv4 misses nothing, and neither does a WAN without IPv6.
+        w.router.ip("addr del 10.0.0.1/24 dev eth0")
+        d.reload(share % "")
+        well(d)
+        w.router.ip_batch(["addr add 10.0.0.1/24 dev eth0", "route del default via 2001:db8:b::2",
+                           "route add default via 192.0.2.2"])
+        check("ways-out" not in found(d), "IPv6 is missed")
+        d.reload(share % ", ipv6: masquerade")
+        contains(found(d)["ways-out"][0]["what"], "no IPv6 route", "where it is asked for")
+        d.stop()
+
+
+@case("a share with its sides the wrong way round")
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, SHARE.replace("lan: eth0, wan: eth1", "lan: eth1, wan: eth0")).start()
+        what = ("the default route leaves by 'eth1', which is in the 'lan' of 'home', and none by its "
+                "'wan': the two may be the wrong way round")
+        finding = one(d, "ways-out")
+        equal((finding["what"], finding["fix"], finding["line"]),
+              (what, "if the Internet is behind 'eth1', write it in 'wan', and in 'lan' those who "
+               "share it", 5), "it")
+        # There is something behind it: it may be meant.
+        w.router.ip("route add 172.16.0.0/16 via 10.0.0.2")
+        checks = look(d)["ways-out"]
+        equal((checks["state"], [n["what"] for n in checks["notes"]]), ("ok", [what]), "the note")
+        contains(d.cli("check").stderr, what, "check")
+        d.reload(SHARE)
+        well(d)
+        d.stop()
+
+
 @case("both sides of a share with the same addresses")
 def _():
     with Lan() as w:
@@ -250,6 +295,16 @@ network-map:
         finding = one(d, "network-maps")
         w.router.run("sh", "-c", finding["fix"].split("each address: ")[1])
         well(d)
+        # No hint takes over the gateway; who followed one is told.
+        for more in ("", "\n  - {to: 192.0.2.0/29, type: local, dev: lo}"):
+            d.reload(text % (more, 4, "10.0.0.0/29", "192.0.2.0/29"))
+            finding = found(d)["network-maps"][0]
+            contains(finding["what"], "the outside addresses of 'm4', 192.0.2.0/29, have a gateway of "
+                     "this machine among them, 192.0.2.2", "what")
+            equal(finding["fix"], "write an 'outside' of addresses that nobody else has", "the fix")
+        w.router.ip("route add 2001:db8:c::/48 via 2001:db8:b::2")
+        d.reload(text % ("", 6, "2001:db8:a::/64", "2001:db8:b::/64"))
+        contains(one(d, "network-maps")["what"], "among them, 2001:db8:b::2", "what")
         d.stop()
 
 

@@ -95,12 +95,12 @@ static void test_links(void **state)
     (void)state;
     begin(&m);
     take(&m, "routes: [{to: 20.0.0.0/8, via: 10.0.0.9, dev: eth0}]\n");
-    assert_true(nsh_survey_link(&m.d.survey, "eth0")->leads); /* once it stands */
+    assert_true(nsh_survey_link(&m.d.survey, "eth0")->leads[NSH_V4]); /* once it stands */
     assert_false(nsh_survey_link(&m.d.survey, "eth0")->leads_out[NSH_V4]);
-    assert_false(nsh_survey_link(&m.d.survey, "eth1")->leads);
+    assert_false(nsh_survey_link(&m.d.survey, "eth1")->leads[NSH_V4]);
     ip(&m, "route add default via 192.0.2.2 dev eth1");
     take(&m, "routes: [{to: 20.0.0.0/8, via: 10.0.0.9, dev: eth0}]\n");
-    assert_true(nsh_survey_link(&m.d.survey, "eth1")->leads);
+    assert_true(nsh_survey_link(&m.d.survey, "eth1")->leads[NSH_V4]);
     assert_true(nsh_survey_link(&m.d.survey, "eth1")->leads_out[NSH_V4]);
     assert_false(nsh_survey_link(&m.d.survey, "eth1")->leads_out[NSH_V6]);
     assert_null(nsh_survey_link(&m.d.survey, "eth2"));
