@@ -31,6 +31,7 @@ const struct doctor_check doctor_checks[] = {
         {"subnets", "the two sides of shares", true, doctor_subnets},
         {"segment-size", "narrow links without clamp-mss", true, doctor_segments},
         {"network-maps", "who answers for outside addresses", true, doctor_network_maps},
+        {"port-forwards", "whether they lead to another machine", true, doctor_port_forwards},
         {"forwarding", "the kernel's switches", true, doctor_forwarding},
         {"reverse-path", "filters that drop replies", true, doctor_reverse_path},
         {"advertisements", "whether IPv6's routers are heard", true, doctor_advertisements},

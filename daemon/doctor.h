@@ -104,13 +104,14 @@ void doctor_objects(struct doctor *d); /* doctor-daemon.c */
 void doctor_fights(struct doctor *d);  /* doctor-daemon.c */
 void doctor_sandbox(struct doctor *d); /* doctor-sandbox.c */
 
-void doctor_interfaces(struct doctor *d);   /* doctor-file.c */
-void doctor_gateways(struct doctor *d);     /* doctor-file.c */
-void doctor_rivals(struct doctor *d);       /* doctor-file.c */
-void doctor_ways_out(struct doctor *d);     /* doctor-policies.c */
-void doctor_subnets(struct doctor *d);      /* doctor-policies.c */
-void doctor_segments(struct doctor *d);     /* doctor-policies.c */
-void doctor_network_maps(struct doctor *d); /* doctor-network-maps.c */
+void doctor_interfaces(struct doctor *d);    /* doctor-file.c */
+void doctor_gateways(struct doctor *d);      /* doctor-file.c */
+void doctor_rivals(struct doctor *d);        /* doctor-file.c */
+void doctor_ways_out(struct doctor *d);      /* doctor-policies.c */
+void doctor_subnets(struct doctor *d);       /* doctor-policies.c */
+void doctor_segments(struct doctor *d);      /* doctor-policies.c */
+void doctor_network_maps(struct doctor *d);  /* doctor-network-maps.c */
+void doctor_port_forwards(struct doctor *d); /* doctor-port-forwards.c */
 
 void doctor_forwarding(struct doctor *d);     /* doctor-sysctls.c */
 void doctor_reverse_path(struct doctor *d);   /* doctor-reverse-path.c */

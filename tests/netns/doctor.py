@@ -308,6 +308,35 @@ network-map:
         d.stop()
 
 
+@case("a port-forward that leads nowhere, back out, or to this machine")
+def _():
+    with Lan() as w:
+        text = SHARE + "port-forwards: [{name: web, in: eth1, protocol: tcp, port: 80, to: %s}]\n"
+        d = Daemon(w.router, text % "10.0.0.2").start()
+        well(d)
+        for to, what in (("172.16.7.10", "the way to '172.16.7.10' leaves by eth1 to the gateway "
+                          "192.0.2.2, and by eth1 comes what 'web' forwards there"),
+                         ("10.0.0.255", "'10.0.0.255', to which 'web' forwards, is the broadcast "
+                          "address of a subnet")):
+            d.reload(text % to)
+            contains(one(d, "port-forwards")["what"], what, "what")
+        for to, what in (("192.0.2.77", "the way to '192.0.2.77' leaves by eth1, by which comes what"),
+                         ("10.0.0.1", "'10.0.0.1', to which 'web' forwards, is an address of this")):
+            d.reload(text % to)
+            well(d)
+            contains(look(d)["port-forwards"]["notes"][0]["what"], what, "the note")
+            contains(d.cli("check").stderr, "%s:6:" % d.config, "check")
+            contains(d.cli("check").stderr, what, "check")
+        # A relay: what is masqueraded is answered by this way.
+        d.reload(text % "172.16.7.10" + "masquerade: [{name: relay, to: 172.16.7.10, out: eth1}]\n")
+        well(d)
+        # A route that is wanted, and does not stand yet.
+        d.write((text % "172.16.7.10").replace(
+            "share:", "  - {to: 172.16.0.0/16, via: 10.0.0.2}\nshare:"))
+        check("the way to '172" not in d.cli("check").stderr, "check before the route stands")
+        d.stop()
+
+
 @case("forwarding is left off, and off for a device alone")
 def _():
     with Lan() as w:
