@@ -95,7 +95,7 @@ def write_filters(ns, texts):
     for family, text in texts.items():
         for name in sorted(set(re.findall(r"--match-set (\S+)", text))):
             ns.run("ipset", "create", name, "hash:net", "family", "inet6" if family == 6 else "inet")
-        ns.run(_program(family) + "-restore", stdin=text)
+        ns.run(_program(family) + "-restore", "-w", stdin=text)
 
 
 # ---- others at work
@@ -186,7 +186,7 @@ class Others:
     def clear_table(self):
         _, words = self.xtables()
         table = self.rng.choice(list(HOOKS))
-        self.both("sh", "-c", "printf '*%s\\nCOMMIT\\n' | %s-restore" % (table, words[0]))
+        self.both("sh", "-c", "printf '*%s\\nCOMMIT\\n' | %s-restore -w" % (table, words[0]))
 
     def change_nft(self):
         table = self.rng.choice(("ip", "ip6", "inet")) + " others"
