@@ -17,7 +17,7 @@
 #   -n       of the suite netns only what no result is kept of: goes on where an earlier run ended
 #   -l       limit for a machine (default 3600)
 #
-# An emulated machine is 10 to 20 times slower: all of the suite netns takes hours there, so what says
+# An emulated machine is about 10 times slower: all of the suite netns takes an hour there and more, so what says
 # most about a kernel comes first. Results are kept per test, as each ends; those of a test that runs
 # again are replaced; the table at the end is of all there are.
 set -u -o pipefail

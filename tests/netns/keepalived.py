@@ -100,9 +100,11 @@ class Vrrp:
         """Nobody gives anything up: the address stays here, and is elsewhere as well soon."""
         with open(os.path.join(self.base, "vrrp.pid")) as f:
             child = os.pidfd_open(int(f.read()))
-        self.process.kill()
+        # The one that is left would begin another, or end in good order.
+        self.process.send_signal(signal.SIGSTOP)
         signal.pidfd_send_signal(child, signal.SIGKILL)
         os.close(child)
+        self.process.kill()
         self.process.wait(10)
 
 
