@@ -310,6 +310,24 @@ static void tell_failure(struct explain *e, const struct explain_way *w)
     }
 }
 
+/* What a policy leads to somebody private goes out into the world, by where it came in. */
+static bool is_led_astray(struct explain *e)
+{
+    const struct nsh_route *r = e->forth.found.route;
+    char policy[576], to[NSH_ADDR_TEXT], fix[768];
+
+    if (!e->led_by || !r || r->dst_length != 0 || e->forth.ifindex != e->in ||
+            !nsh_addr_is_private(e->now.family, &e->now.dst))
+        return false;
+    nsh_addr_format(e->now.family, &e->now.dst, to);
+    explain_policy(e, e->leader, policy, sizeof policy);
+    snprintf(fix, sizeof fix, "the address of a machine behind this one in %s, or a route to %s",
+            policy, to);
+    explain_say(e, "So it leaves by the interface by which it came in, by the default route.");
+    explain_stop(e, fix, "no network of this machine has %s, to which %s leads it", to, policy);
+    return true;
+}
+
 void explain_route(struct explain *e)
 {
     const struct explain_way *w = &e->forth;
@@ -332,7 +350,7 @@ void explain_route(struct explain *e)
                                                   : "this machine itself");
     } else {
         tell_leaving(e, w);
-        if (!explain_is_dead(e, w->ifindex, w->dev))
+        if (!is_led_astray(e) && !explain_is_dead(e, w->ifindex, w->dev))
             explain_is_silent(e);
     }
 }

@@ -265,6 +265,15 @@ def _():
             contains(answer["fix"], "if it is behind eth1 indeed: --in eth1", "what helps")
             equal(stops(said(d, stray, "198.51.100.7" if "." in stray else "2001:db8:c::1",
                              "--in", "eth1")) == "arrival", False, "said to be behind it")
+        # A port-forward to somebody who is nowhere.
+        forward = "port-forwards:\n  - {name: web, in: eth1, protocol: udp, port: 7000, to: %s}\n"
+        d.reload(SHARE % "" + forward % "192.168.7.10")
+        answer = said(d, "203.0.113.9", WAN4, "--protocol", "udp", "--port", "7000")
+        equal((stops(answer), answer["reason"]), ("route", "no network of this machine has "
+              "192.168.7.10, to which port-forward web (%s:5) leads it" % d.config), "astray")
+        d.reload(SHARE % "" + forward % CLIENT4)
+        equal(stops(said(d, "203.0.113.9", WAN4, "--protocol", "udp", "--port", "7000")), None,
+              "as it should be")
         # The LAN is switched off, and its route gone with it.
         w.router.ip("link set eth0 down")
         answer = said(d, CLIENT4, FAR4)
