@@ -153,8 +153,29 @@ const struct nsh_key_type nsh_type_congestion_control = {.what = "an algorithm's
 #define NAME "[^/:\\s\\x00-\\x1f\\x7f]"
 #define PART "[^/:+!\\s\\x00-\\x1f\\x7f]"
 
+/* What stands there as one name, as the names that are meant. */
+static const char *as_list(const char *text, char *buf, size_t size)
+{
+    static const char between[] = ", ";
+    char shown[64];
+    const char *p = nsh_printable(text, strlen(text), shown, sizeof(shown));
+    size_t used = (size_t)snprintf(buf, size, "several devices are written as a list: [");
+
+    for (p += strspn(p, between); *p != '\0' && used < size;) {
+        size_t n = strcspn(p, between), gap = strspn(p + n, between);
+
+        used += (size_t)snprintf(
+                buf + used, size - used, "%.*s%s", (int)n, p, p[n + gap] == '\0' ? "" : between);
+        p += n + gap;
+    }
+    if (used < size)
+        (void)snprintf(buf + used, size - used, "]");
+    return buf;
+}
+
 /* Why no device can have this name; NULL: one can. As the kernel judges it. */
-static const char *impossible(const char *text, size_t n, const char **ret_hint)
+static const char *impossible(
+        const char *text, size_t n, const char **ret_hint, char *buf, size_t size)
 {
     *ret_hint = NULL;
     if (n >= IFNAMSIZ) {
@@ -173,7 +194,7 @@ static const char *impossible(const char *text, size_t n, const char **ret_hint)
             return "it holds a ':'";
         }
         if (isspace(c)) {
-            *ret_hint = "several devices are written as a list: [eth0, eth1]";
+            *ret_hint = as_list(text, buf, size);
             return "it holds white space";
         }
         if (c < 0x20 || c == 0x7f)
@@ -183,14 +204,15 @@ static const char *impossible(const char *text, size_t n, const char **ret_hint)
 }
 
 /* A name that a device could have, and that something else is meant by; NULL: none. */
-static const char *other_meaning(const struct nsh_key *key, const char *text)
+static const char *other_meaning(
+        const struct nsh_key *key, const char *text, char *buf, size_t size)
 {
     bool list = key->flags & NSH_KEY_LIST;
     union nsh_addr address;
     uint8_t family;
 
     if (strchr(text, ','))
-        return list ? "several devices are written as a list: [eth0, eth1]"
+        return list ? as_list(text, buf, size)
                     : "it takes one device; make an entry of its own for each";
     if (strchr(text, '*'))
         return list ? "a '+' at the end stands for any ending, as in wan+"
@@ -206,7 +228,8 @@ static const char *other_meaning(const struct nsh_key *key, const char *text)
 static void advise_device(
         struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
 {
-    const char *meaning = l->advise ? other_meaning(key, value->text) : NULL;
+    char hint[128];
+    const char *meaning = l->advise ? other_meaning(key, value->text, hint, sizeof(hint)) : NULL;
 
     if (meaning)
         nsh_loader_warning(l, value->mark, meaning, "'%s' is taken for the name of one device",
@@ -216,7 +239,8 @@ static void advise_device(
 static bool check_device(
         struct nsh_loader *l, const struct nsh_key *key, const struct nsh_yaml_event *value)
 {
-    const char *hint, *why = impossible(value->text, value->length, &hint);
+    char buf[128];
+    const char *hint, *why = impossible(value->text, value->length, &hint, buf, sizeof(buf));
 
     if (!why) {
         advise_device(l, key, value);

@@ -155,7 +155,9 @@ static bool forwards_twice(
     const char *device;
     char text[160], range[16] = "";
 
-    if (ports.first > ports.last || protocol == 0 || !nsh_advise_meet(&a->policy, &b->policy) ||
+    /* A port that could not be read is 0, which is none. */
+    if (ports.first == 0 || ports.first > ports.last || protocol == 0 ||
+            !nsh_advise_meet(&a->policy, &b->policy) ||
             !nsh_advise_holds_with(&a->policy, &b->policy) ||
             !(device = nsh_advise_common_device(&a->in, &b->in)) ||
             !nsh_advise_lists_overlap(&a->from, &b->from) || is_exception(a, b))

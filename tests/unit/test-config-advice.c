@@ -104,6 +104,22 @@ static void assert_all(const struct advice *cases, size_t n)
         assert_advice(&cases[i], 5);
 }
 
+/* What could not be read is nothing that two could both take. */
+static void test_bad_ports(void **state)
+{
+    struct nsh_diags *d = nsh_diags_new();
+
+    (void)state;
+    assert_false(can_load("version: 1\nport-forwards:\n"
+                          "- {name: a, in: eth0, protocol: tcp, port: http, to: 10.0.0.1}\n"
+                          "- {name: b, in: eth0, protocol: tcp, port: 80:90, to: 10.0.0.2}\n",
+            d));
+    for (size_t i = 0; i < nsh_diags_count(d); i++)
+        assert_null(strstr(nsh_diags_get(d, i)->text, "both take"));
+    assert_int_equal(nsh_diags_errors(d), 2);
+    nsh_diags_free(d);
+}
+
 /* ---- port-forwards ---- */
 
 static void test_port_forwards(void **state)
@@ -408,6 +424,8 @@ static void test_values(void **state)
     } cases[] = {
             {"'eth0,eth1'", "'eth0,eth1' is taken for the name of one device",
                     "several devices are written as a list: [eth0, eth1]"},
+            {"'ppp0,eth2'", "'ppp0,eth2' is taken for the name of one device",
+                    "several devices are written as a list: [ppp0, eth2]"},
             {"[eth*]", "'eth*' is taken for the name of one device", "as in wan+"},
             {"all", "'all' is taken for the name of one device", "every device is written any"},
             {"192.0.2.1", "'192.0.2.1' is taken for the name of one device", "'ip link'"},
@@ -477,6 +495,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_port_forwards),
+            cmocka_unit_test(test_bad_ports),
             cmocka_unit_test(test_network_maps),
             cmocka_unit_test(test_shares),
             cmocka_unit_test(test_masquerades),
