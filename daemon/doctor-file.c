@@ -294,10 +294,23 @@ static void tell_shadow(struct doctor *d, const struct nsh_survey_rival *rival, 
             nsh_route_format_key(r, key, sizeof key), who, rival->text);
 }
 
+/* The last default route is one of ours, and goes with the file that is about to be in force. */
+static void look_for_last_default(struct doctor *d)
+{
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (d->survey.default_goes[f][0] != '\0' && !d->survey.default_stays[f])
+            doctor_find_at(d, d->options->config, 0,
+                    "write it in 'routes', or have another program put one there",
+                    "the file leaves this machine without a default route of %s: the only one, %s, "
+                    "is netshared's, and is not in the file",
+                    f == NSH_V6 ? "IPv6" : "IPv4", d->survey.default_goes[f]);
+}
+
 void doctor_rivals(struct doctor *d)
 {
     if (!doctor_can_judge(d))
         return;
+    look_for_last_default(d);
     for (size_t i = 0; i < d->survey.n_rivals; i++) {
         const struct nsh_survey_rival *rival = &d->survey.rivals[i];
         const struct nsh_route *r = &d->desired->routes[rival->wanted];

@@ -187,6 +187,23 @@ def _():
         d.stop()
 
 
+@case("the only default route goes with the file")
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, SHARE).start()
+        d.wait_state("default", "held", "route")
+        d.write(SHARE.replace("routes:\n  - {to: default, via: 192.0.2.2, dev: eth1}\n", ""))
+        contains(d.cli("check").stderr, "warning: the file leaves this machine without a default route "
+                 "of IPv4: the only one, default via 192.0.2.2 dev eth1", "check")
+        equal(list(found(d)), ["file", "routes"], "what is found")
+        w.router.ip("route add default via 192.0.2.3 metric 9")
+        equal(d.cli("check").stderr, "", "another one stays")
+        w.router.ip("route del default via 192.0.2.3 metric 9")
+        d.write(SHARE.replace("dev: eth1", "dev: eth1, metric: 7"))
+        equal(d.cli("check").stderr, "", "another one comes")
+        d.stop()
+
+
 @case("a masquerade whose way out no route uses")
 def _():
     with Lan() as w:
