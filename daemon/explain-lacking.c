@@ -35,7 +35,8 @@ static const struct nsh_route *holder(const struct explain *e, const struct nsh_
     return NULL;
 }
 
-static const char *said_of(const struct explain *e, const char *kind, const char *name)
+/* What the daemon says of it; NULL: nothing. */
+static const json_t *said_of(const struct explain *e, const char *kind, const char *name)
 {
     json_t *objects = json_object_get(e->status, "objects"), *o;
     size_t i;
@@ -46,7 +47,7 @@ static const char *said_of(const struct explain *e, const char *kind, const char
         const char *n = json_string_value(json_object_get(o, "name"));
 
         if (k && n && strcmp(k, kind) == 0 && strcmp(n, name) == 0)
-            return json_string_value(json_object_get(o, "reason"));
+            return o;
     }
     return NULL;
 }
@@ -56,12 +57,16 @@ static const char *why_lacking(
 {
     const struct nsh_route *other = holder(e, want);
     const char *missing = nsh_desired_missing_link(e->desired, want);
-    const char *reason = said_of(e, "route", name);
+    const json_t *said = said_of(e, "route", name);
+    const char *reason = json_string_value(json_object_get(said, "reason"));
+    const char *state = json_string_value(json_object_get(said, "state"));
     char text[512];
     struct nsh_hold hold;
     enum nsh_standing standing = nsh_desired_standing(e->desired, want, &hold);
 
-    if (reason)
+    if (reason && state && strcmp(state, "conflicting") == 0)
+        snprintf(buf, size, "another's stands in its place: %s", reason);
+    else if (reason)
         snprintf(buf, size, "%s", reason);
     else if (standing == NSH_STANDING_STANDBY)
         snprintf(buf, size, "it is on standby: %s", e->reasons[hold.gate]);

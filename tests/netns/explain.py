@@ -393,7 +393,8 @@ def _():
         d.reload("version: 1\nroutes:\n  - {to: 198.51.100.0/24, via: 192.0.2.77}\n")
         answer = agree(d, w.client, CLIENT4, FAR4)
         contains(words(answer), "The file's route 198.51.100.0/24 via 192.0.2.77 (%s:3) would "
-                 "decide, but is not there: " % d.config, "the steps, with its place taken")
+                 "decide, but is not there: another's stands in its place: 198.51.100.0/24 via "
+                 "192.0.2.2 dev eth1" % d.config, "the steps, with its place taken")
         d.stop()
         contains(words(said(d, CLIENT4, FAR4)), "is not there: another's stands in its place: "
                  "198.51.100.0/24 via 192.0.2.2 dev eth1", "the steps, without a daemon")
