@@ -34,14 +34,33 @@ static const char *next_link(void *userdata, size_t i)
     return i < s->n_links ? s->links[i].name : NULL;
 }
 
-/* "write 'eth0'", or what there is; but nothing of `taken`, the other side of a share. */
-static const char *other_name(const struct nsh_survey *s, const char *name,
-        const struct nsh_device_list *taken, char *buf, size_t size)
+/* A list that lacks a device; `other`: it is a side of a share, and this is the other one. */
+struct lacking {
+    const struct nsh_device_list *list, *other; /* NULL: none */
+};
+
+/* It is there already, or would be an error, or is a LAN that one share has. */
+static bool is_taken(const struct nsh_config *c, const struct lacking *in, const char *name)
 {
+    if ((in->list && nsh_device_list_has(in->list, name)) ||
+            (in->other && nsh_device_list_has(in->other, name)))
+        return true;
+    for (size_t i = 0; in->other && i < c->n_shares; i++)
+        if (nsh_device_list_has(&c->shares[i].lan, name))
+            return true;
+    return false;
+}
+
+/* "write 'eth0'", or what there is and is not taken. */
+static const char *other_name(
+        const struct doctor *d, const char *name, const struct lacking *in, char *buf, size_t size)
+{
+    const struct nsh_survey *s = &d->survey;
+    const struct nsh_config *c = d->desired->config;
     const char *near = nsh_nearest(name, next_link, (void *)s);
     size_t n;
 
-    if (near && !(taken && nsh_device_list_has(taken, near))) {
+    if (near && !is_taken(c, in, near)) {
         snprintf(buf, size, "write '%s', if that is the one", near);
         return buf;
     }
@@ -49,7 +68,7 @@ static const char *other_name(const struct nsh_survey *s, const char *name,
     n = 0;
     for (size_t i = 0; i < s->n_links && n + IFNAMSIZ + 8 < size; i++)
         if (!s->links[i].alias && strcmp(s->links[i].name, "lo") != 0 &&
-                !(taken && nsh_device_list_has(taken, s->links[i].name)))
+                !is_taken(c, in, s->links[i].name))
             n += (size_t)snprintf(buf + n, size - n, "%s%s",
                     n == 0 ? "write one that there is: " : ", ", s->links[i].name);
     return buf;
@@ -68,7 +87,7 @@ static bool was_told(struct naming *n, const char *name)
 
 /* `more`: what else there is to say of it when it is not there. */
 static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate_id when,
-        const struct nsh_device_list *taken, const char *more)
+        const struct lacking *in, const char *more)
 {
     const struct nsh_survey_link *l = nsh_survey_link(&n->d->survey, name);
     char fix[256], word[64];
@@ -77,7 +96,7 @@ static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate
             was_told(n, name))
         return;
     if (!l) {
-        doctor_find(n->d, at, other_name(&n->d->survey, name, taken, fix, sizeof fix),
+        doctor_find(n->d, at, other_name(n->d, name, in, fix, sizeof fix),
                 "there is no interface '%s' now%s", name, more);
         return;
     }
@@ -118,10 +137,12 @@ static const char *unfiltered(const struct doctor *d, const struct nsh_share *sh
 }
 
 static void look_for_all(struct naming *n, const struct nsh_device_list *list,
-        const struct nsh_device_list *taken, const struct nsh_policy *p, const char *more)
+        const struct nsh_device_list *other, const struct nsh_policy *p, const char *more)
 {
+    const struct lacking in = {.list = list, .other = other};
+
     for (uint32_t i = 0; i < list->n && !p->disabled; i++)
-        look_for(n, list->items[i], p->origin, p->when, taken, more);
+        look_for(n, list->items[i], p->origin, p->when, &in, more);
 }
 
 static void look_for_links(struct naming *n)
@@ -138,7 +159,8 @@ static void look_for_links(struct naming *n)
             if (link == NSH_NO_LINK || seen[link])
                 continue;
             seen[link] = nsh_desired_is_open(d, p->when);
-            look_for(n, d->links[link].name, d->routes[i].origin, p->when, NULL, "");
+            look_for(
+                    n, d->links[link].name, d->routes[i].origin, p->when, &(struct lacking){0}, "");
         }
     }
 }
@@ -156,8 +178,8 @@ void doctor_interfaces(struct doctor *d)
     for (size_t i = 0; i < d->desired->n_rules; i++) {
         const struct nsh_rule *r = &d->desired->rules[i];
 
-        look_for(n, r->iif, r->origin, r->when, NULL, "");
-        look_for(n, r->oif, r->origin, r->when, NULL, "");
+        look_for(n, r->iif, r->origin, r->when, &(struct lacking){0}, "");
+        look_for(n, r->oif, r->origin, r->when, &(struct lacking){0}, "");
     }
     for (size_t i = 0; i < c->n_masquerades; i++)
         look_for_all(n, &c->masquerades[i].out, NULL, &c->masquerades[i].policy, "");

@@ -141,6 +141,11 @@ def _():
         equal(findings["objects"][0]["what"], "share home is pending: no interface eht0", "the share")
         d.reload(SHARE.replace("lan: eth0", "lan: enp0s31f6"))
         equal(found(d)["interfaces"][0]["fix"], "write one that there is: eth0", "what there is")
+        # No hint that leads to an error, or to the LAN of another share.
+        for text in (SHARE.replace("lan: eth0", "lan: [eth0, enp0s31f6]"),
+                     SHARE + "  - {name: guests, lan: enp0s31f6, wan: eth1, family: ipv4}\n"):
+            d.reload(text)
+            equal(found(d)["interfaces"][0]["fix"], "there is no other", "all of them are taken")
         d.reload(SHARE)
         well(d)
         w.router.ip("link set eth0 down")
