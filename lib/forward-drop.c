@@ -249,8 +249,9 @@ const char *nsh_forward_exit_text(
         const struct nsh_forward_drop *drop, bool ban, char *buf, size_t size)
 {
     if (ban) {
-        snprintf(buf, size, "%s drops all of a LAN%s%s%s; delete that rule, or %s", drop->what,
-                drop->rule[0] ? " (" : "", drop->rule, drop->rule[0] ? ")" : "", drop->fix);
+        snprintf(buf, size, "%s drops all of a LAN%s%s%s; delete that rule%s, or %s", drop->what,
+                drop->rule[0] ? " (" : "", drop->rule, drop->rule[0] ? ")" : "",
+                drop->rule[0] ? "" : " ('netshared explain' names it)", drop->fix);
         return buf;
     }
     snprintf(buf, size, "%s drops what is to be masqueraded; %s%s", drop->what,

@@ -206,8 +206,8 @@ BANS = (
      "FORWARD -s 10.0.0.0/24 -i eth0 -o eth1 -j ACCEPT"),
     ("iptables", "iptables-legacy -I FORWARD -d 10.0.0.0/16 -j DROP", LEGACY + " drops all of a LAN"),
     ("nftables", "iptables-legacy -A FORWARD -s 10.0.0.0/20 -j DROP", LEGACY + " drops all of a LAN"),
-    ("iptables", NFT_BAN % ("accept", "10.0.0.0/24"), MINE + " drops all of a LAN; delete that rule, "
-     "or run: nft 'insert rule inet mine passing"),
+    ("iptables", NFT_BAN % ("accept", "10.0.0.0/24"), MINE + " drops all of a LAN; delete that rule "
+     "('netshared explain' names it), or run: nft 'insert rule inet mine passing"),
     ("nftables", NFT_BAN % ("accept", "10.0.0.0/20"), MINE + " drops all of a LAN"),
     ("nftables", NFT_BAN % ("drop", "10.0.0.0/24"), MINE + " drops all of a LAN"),
 )
