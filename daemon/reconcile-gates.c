@@ -186,6 +186,12 @@ void reconcile_settle_chains(struct nsh_reconciler *r)
     reconcile_settle_sets(r);
 }
 
+/* Its chains of both families are next to each other. */
+static bool begins_policy(const struct nsh_desired *d, size_t chain)
+{
+    return chain == 0 || strcmp(d->chains[chain - 1].policy, d->chains[chain].policy) != 0;
+}
+
 static void touch_chains(struct nsh_reconciler *r, nsh_gate_id gate, struct gate_effect *e)
 {
     for (size_t i = 0; i < r->desired->n_chains; i++) {
@@ -194,7 +200,7 @@ static void touch_chains(struct nsh_reconciler *r, nsh_gate_id gate, struct gate
         if (c->when != gate)
             continue;
         r->firewall_dirty[nsh_family_index(c->family)] = true;
-        e->policies += reconcile_is_lead(r, i);
+        e->policies += begins_policy(r->desired, i);
     }
     if (e->policies == 0)
         return;
@@ -241,7 +247,7 @@ static struct gate_effect count_closed(struct nsh_reconciler *r, nsh_gate_id gat
     nsh_desired_of_gate(r->desired, gate, &e.withdrawn);
     touch_rules(r, gate, &e);
     for (size_t i = 0; i < r->desired->n_chains; i++)
-        e.policies += r->desired->chains[i].when == gate && reconcile_is_lead(r, i);
+        e.policies += r->desired->chains[i].when == gate && begins_policy(r->desired, i);
     return e;
 }
 

@@ -77,6 +77,24 @@ static void test_everything_moves_with_an_address(void **state)
     assert_stable(w);
 }
 
+/* Whatever its families and chains. */
+static void test_policy_counts_once(void **state)
+{
+    struct world *w = world_with_state();
+    const struct told *t;
+
+    (void)state;
+    start(w, "share: [{name: home, lan: eth0, wan: eth1, when: {address: 10.0.0.254}}]\n");
+    t = the_told(w, NSH_REPORT_CLOSED, "condition", "address 10.0.0.254");
+    assert_string_equal(
+            t->detail, "10.0.0.254 is not an address of this machine; 1 policy on standby");
+    forget(w);
+    somebody(w, VIP_ADD);
+    run(w);
+    t = the_told(w, NSH_REPORT_OPENED, "condition", "address 10.0.0.254");
+    assert_string_equal(t->detail, "1 policy back");
+}
+
 /* A router whose address comes and goes all the time is no fight. */
 static void test_to_and_fro_is_no_fight(void **state)
 {
@@ -464,6 +482,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
             rw_test(test_everything_moves_with_an_address),
+            rw_test(test_policy_counts_once),
             rw_test(test_to_and_fro_is_no_fight),
             rw_test(test_a_restart_touches_nothing),
             rw_test(test_what_came_while_events_were_lost),
