@@ -112,7 +112,7 @@ static void take(struct nsh_file_watch *w, const struct inotify_event *e, const 
         if (name->watch != e->wd)
             continue;
         if (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF))
-            text = name->text;
+            text = name->ending ? "" : name->text;
         else if (!fits(name, text) || ((e->mask & IN_CREATE) && is_begun(name->directory, text)))
             continue;
         note(w, name->directory, text);

@@ -111,6 +111,10 @@ def _():
         become(w, [A, C], "it changed")
         os.unlink(path)
         become(w, [A], "it went")
+        mark = d.mark()
+        os.rmdir(directory)
+        line = d.wait_log("is read again", since=mark)
+        check("/.yaml" not in line, "a file that nobody made: %s" % line)
         d.stop()
 
 
