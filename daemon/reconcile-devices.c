@@ -63,7 +63,7 @@ void reconcile_device_event(
 static bool is_open(const struct nsh_reconciler *r, const struct nsh_chain *c, bool others)
 {
     return others && c->kind == NSH_POLICY_SHARE && !c->came &&
-           !r->desired->lacks[nsh_family_index(c->family)];
+           nsh_desired_lacks_name(r->desired, c);
 }
 
 /* What is new of one family's share in a policy: 0: nothing. */

@@ -140,29 +140,52 @@ static const char *tell_absent(const struct names *names, char *buf, size_t size
     return buf;
 }
 
+/* Of the first side that has nothing. */
+static const struct nsh_device *lacking(
+        const struct nsh_desired *d, const struct nsh_chain *c, const struct nsh_device_list **ret)
+{
+    for (size_t s = 0; d->devices_known && s < NSH_CHAIN_SIDES && c->sides[s]; s++) {
+        const struct nsh_device *one = missing(d, c->sides[s], c->family);
+
+        if (!one)
+            continue;
+        *ret = c->sides[s];
+        return one;
+    }
+    return NULL;
+}
+
 const char *nsh_desired_lack(
         const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size)
 {
+    const struct nsh_device_list *side;
+    const struct nsh_device *one;
+    struct names names = {0};
+
     if (!d->devices_known)
         return NULL;
     if (d->lacks[nsh_family_index(c->family)]) {
         snprintf(buf, size, "this kernel has no %s", c->family == AF_INET6 ? "IPv6" : "IPv4");
         return buf;
     }
-    for (size_t s = 0; s < NSH_CHAIN_SIDES && c->sides[s]; s++) {
-        const struct nsh_device *one = missing(d, c->sides[s], c->family);
-        struct names names = {0};
-
-        if (!one)
-            continue;
-        if (one->ifindex == 0) {
-            gather_absent(d, c->sides[s], &names);
-            return tell_absent(&names, buf, size);
-        }
-        snprintf(buf, size, "IPv6 is switched off on %s", one->name);
-        return buf;
+    one = lacking(d, c, &side);
+    if (!one)
+        return NULL;
+    if (one->ifindex == 0) {
+        gather_absent(d, side, &names);
+        return tell_absent(&names, buf, size);
     }
-    return NULL;
+    snprintf(buf, size, "IPv6 is switched off on %s", one->name);
+    return buf;
+}
+
+bool nsh_desired_lacks_name(const struct nsh_desired *d, const struct nsh_chain *c)
+{
+    const struct nsh_device_list *side;
+    const struct nsh_device *one =
+            d->lacks[nsh_family_index(c->family)] ? NULL : lacking(d, c, &side);
+
+    return one && one->ifindex == 0;
 }
 
 const char *nsh_desired_partly(

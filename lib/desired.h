@@ -113,7 +113,9 @@ void nsh_desired_mark_device(const struct nsh_desired *d, uint32_t ifindex, cons
  */
 const char *nsh_desired_lack(
         const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size);
-/* Of a share that lacks an interface, where nsh_desired_forwards_others. */
+/* That is an interface which is not there, and no switch. */
+bool nsh_desired_lacks_name(const struct nsh_desired *d, const struct nsh_chain *c);
+/* Of a share that lacks an interface by name, where nsh_desired_forwards_others. */
 #define NSH_UNFILTERED_TEXT \
     "forwarding is on for others: if the name is wrong, what it should be has no filter"
 /* Which of the interfaces are not there, of a policy that lacks nothing. NULL: all are; else buf.

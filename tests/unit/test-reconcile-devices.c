@@ -188,13 +188,13 @@ static void test_a_slip_before_a_start_gives_forwarding_back(void **state)
     rw_free(w);
 }
 
-/* It is not said of what has its filter. */
-static void assert_not_open(struct world *w)
+/* It is not said of what has its filter, or is there. */
+static void assert_not_open(struct world *w, const char *name)
 {
     char reason[256];
 
-    state_of(w, "share", "home", reason, sizeof(reason), NULL);
-    assert_null(strstr(reason, "for others"));
+    state_of(w, "share", name, reason, sizeof(reason), NULL);
+    assert_null(strstr(reason, "no filter"));
 }
 
 static void test_what_others_need_stays(void **state)
@@ -209,7 +209,7 @@ static void test_what_others_need_stays(void **state)
     assert_state(w, "masquerade", "out", NSH_OBJECT_HELD);
     reload(w, SHARE("eth11", "eth0"));
     assert_pending(w, "share", "home", "no interface eth11");
-    assert_not_open(w);
+    assert_not_open(w, "home");
     rw_free(w);
 
     w = world_with_state();
@@ -217,7 +217,7 @@ static void test_what_others_need_stays(void **state)
     somebody(w, "ip link del eth1");
     run(w);
     assert_pending(w, "share", "home", "no interface eth1");
-    assert_not_open(w);
+    assert_not_open(w, "home");
     rw_free(w);
 
     w = world_with_state();
@@ -237,7 +237,7 @@ static void test_forwarding_that_somebody_switched_on(void **state)
     (void)state;
     start(w, SHARE("eth11", "eth0"));
     assert_pending(w, "share", "home", "no interface eth11");
-    assert_not_open(w);
+    assert_not_open(w, "home");
     forget(w);
     somebody(w, "sysctl " V4 "=1");
     run(w);
@@ -253,7 +253,7 @@ static void test_forwarding_that_somebody_switched_on(void **state)
     somebody(w, "sysctl " V4 "=0");
     run(w);
     assert_pending(w, "share", "home", "no interface eth11");
-    assert_not_open(w);
+    assert_not_open(w, "home");
     assert_int_equal(sysctl_value(w, V4), 0);
     assert_stable(w);
     rw_free(w);
@@ -510,6 +510,10 @@ static void test_ipv6_is_switched_off_on_an_interface(void **state)
     assert_state(w, "share", "home (ipv4)", NSH_OBJECT_HELD);
     assert_int_equal(sysctl_value(w, V6), 0);
     assert_stable(w);
+    somebody(w, "sysctl " V6 "=1");
+    run(w);
+    assert_not_open(w, "home (ipv6)");
+    somebody(w, "sysctl " V6 "=0");
     ipv6_is_off = false;
     somebody(w, "ip addr add fd00:3::1/64 dev eth1");
     run(w);
