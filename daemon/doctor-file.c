@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "control.h"
 #include "doctor.h"
 #include "nearest.h"
 #include "resolve.h"
@@ -20,12 +21,21 @@ NSH_DEFINE_CLEANUP(struct nsh_state *, nsh_state_free)
 /* ---- interfaces ---- */
 
 #define TOLD_MAX 256
+#define STATUS_TIMEOUT_USEC 3000000ULL
 
 struct naming {
     struct doctor *d;
     char told[TOLD_MAX][IFNAMSIZ]; /* each is told of once */
     size_t n_told;
+    bool looked; /* what follows is known */
+    bool forwarded[NSH_FAMILIES];
+    json_t *status;
 };
+
+static void naming_done(struct naming *n)
+{
+    json_decref(n->status);
+}
 
 static const char *next_link(void *userdata, size_t i)
 {
@@ -37,6 +47,7 @@ static const char *next_link(void *userdata, size_t i)
 /* A list that lacks a device; `other`: it is a side of a share, and this is the other one. */
 struct lacking {
     const struct nsh_device_list *list, *other; /* NULL: none */
+    const struct nsh_share *share;              /* whose they are; NULL: nobody's */
 };
 
 /* It is there already, or would be an error, or is a LAN that one share has. */
@@ -85,25 +96,6 @@ static bool was_told(struct naming *n, const char *name)
     return false;
 }
 
-/* `more`: what else there is to say of it when it is not there. */
-static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate_id when,
-        const struct lacking *in, const char *more)
-{
-    const struct nsh_survey_link *l = nsh_survey_link(&n->d->survey, name);
-    char fix[256], word[64];
-
-    if (nsh_device_is_pattern(name) || (l && l->up) || !nsh_desired_is_open(n->d->desired, when) ||
-            was_told(n, name))
-        return;
-    if (!l) {
-        doctor_find(n->d, at, other_name(n->d, name, in, fix, sizeof fix),
-                "there is no interface '%s' now%s", name, more);
-        return;
-    }
-    snprintf(fix, sizeof fix, "run: ip link set %s up", nsh_text_word(name, word, sizeof word));
-    doctor_find(n->d, at, fix, "the interface '%s' is switched off", name);
-}
-
 /* Netshared has noted that it did; where only root may read that it is taken for so. */
 static bool is_switched_on_by_us(const struct doctor *d, int family)
 {
@@ -120,29 +112,92 @@ static bool is_switched_on_by_us(const struct doctor *d, int family)
     return q < 0 && q != -ENOENT;
 }
 
-/* As the reason in status: what has another name than the file says is open to all. */
-static const char *unfiltered(const struct doctor *d, const struct nsh_share *share)
+/* A daemon gives back what it has switched on; where none runs it stays. */
+static void look_at_forwarding(struct naming *n)
 {
-    for (size_t i = 0; i < d->desired->n_chains; i++) {
-        const struct nsh_chain *c = &d->desired->chains[i];
+    const struct doctor *d = n->d;
+    int q = d->status_error;
 
-        if (c->kind == NSH_POLICY_SHARE && c->absent &&
-                strcmp(c->policy, share->policy.name) == 0 &&
-                !d->desired->lacks[nsh_family_index(c->family)] &&
-                nsh_desired_forwards_others(
-                        d->fib, d->desired, c->family, is_switched_on_by_us(d, c->family)))
-            return "; " NSH_UNFILTERED_TEXT;
+    n->status = d->status ? json_incref(d->status) : NULL;
+    if (!n->status && q == 0)
+        q = nsh_control_call_status(d->options->runtime_directory, STATUS_TIMEOUT_USEC, &n->status);
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        int family = nsh_family_of(f);
+        bool ours = q != -ENOENT && q != -ECONNREFUSED && is_switched_on_by_us(d, family);
+
+        n->forwarded[f] =
+                !d->desired->lacks[f] && nsh_desired_is_forwarded(d->fib, d->desired, family, ours);
     }
-    return "";
+    n->looked = true;
+}
+
+static bool tells_of(const char *reason, const char *name)
+{
+    const char *at = strstr(reason, name);
+    size_t n = strlen(name);
+
+    return at && at > reason && at[-1] == ' ' && (at[n] == ',' || at[n] == ' ' || at[n] == ';');
+}
+
+/* What came and went again is the daemon's to know: it goes on forwarding for it. */
+static bool daemon_says(const struct naming *n, const struct nsh_share *share, const char *name)
+{
+    const json_t *o;
+    size_t i;
+
+    json_array_foreach(json_object_get(n->status, "objects"), i, o)
+    {
+        const char *reason = doctor_text_of(o, "reason");
+
+        if (strcmp(doctor_text_of(o, "policy"), share->policy.name) == 0 &&
+                strstr(reason, NSH_UNFILTERED_TEXT) && tells_of(reason, name))
+            return true;
+    }
+    return false;
+}
+
+/* As the reason in status: what has another name than the file says is open to all. */
+static const char *unfiltered(struct naming *n, const struct nsh_share *share, const char *name)
+{
+    bool open = false;
+
+    if (!share)
+        return "";
+    if (!n->looked)
+        look_at_forwarding(n);
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        open = open ||
+               (n->forwarded[f] && (share->policy.families &
+                                           (f == NSH_V6 ? NSH_FAMILY_IPV6 : NSH_FAMILY_IPV4)) != 0);
+    return open || daemon_says(n, share, name) ? "; " NSH_UNFILTERED_TEXT : "";
+}
+
+static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate_id when,
+        const struct lacking *in)
+{
+    const struct nsh_survey_link *l = nsh_survey_link(&n->d->survey, name);
+    char fix[256], word[64];
+
+    if (nsh_device_is_pattern(name) || (l && l->up) || !nsh_desired_is_open(n->d->desired, when) ||
+            was_told(n, name))
+        return;
+    if (!l) {
+        doctor_find(n->d, at, other_name(n->d, name, in, fix, sizeof fix),
+                "there is no interface '%s' now%s", name, unfiltered(n, in->share, name));
+        return;
+    }
+    snprintf(fix, sizeof fix, "run: ip link set %s up", nsh_text_word(name, word, sizeof word));
+    doctor_find(n->d, at, fix, "the interface '%s' is switched off", name);
 }
 
 static void look_for_all(struct naming *n, const struct nsh_device_list *list,
-        const struct nsh_device_list *other, const struct nsh_policy *p, const char *more)
+        const struct nsh_device_list *other, const struct nsh_policy *p,
+        const struct nsh_share *share)
 {
-    const struct lacking in = {.list = list, .other = other};
+    const struct lacking in = {.list = list, .other = other, .share = share};
 
     for (uint32_t i = 0; i < list->n && !p->disabled; i++)
-        look_for(n, list->items[i], p->origin, p->when, &in, more);
+        look_for(n, list->items[i], p->origin, p->when, &in);
 }
 
 static void look_for_links(struct naming *n)
@@ -159,8 +214,7 @@ static void look_for_links(struct naming *n)
             if (link == NSH_NO_LINK || seen[link])
                 continue;
             seen[link] = nsh_desired_is_open(d, p->when);
-            look_for(
-                    n, d->links[link].name, d->routes[i].origin, p->when, &(struct lacking){0}, "");
+            look_for(n, d->links[link].name, d->routes[i].origin, p->when, &(struct lacking){0});
         }
     }
 }
@@ -174,25 +228,26 @@ void doctor_interfaces(struct doctor *d)
         return;
     n->d = d;
     c = d->desired->config;
+    for (size_t i = 0; i < c->n_shares; i++) { /* first: of these there is most to tell */
+        const struct nsh_share *s = &c->shares[i];
+
+        look_for_all(n, &s->lan, &s->wan, &s->policy, s);
+        look_for_all(n, &s->wan, &s->lan, &s->policy, s);
+    }
     look_for_links(n);
     for (size_t i = 0; i < d->desired->n_rules; i++) {
         const struct nsh_rule *r = &d->desired->rules[i];
 
-        look_for(n, r->iif, r->origin, r->when, &(struct lacking){0}, "");
-        look_for(n, r->oif, r->origin, r->when, &(struct lacking){0}, "");
+        look_for(n, r->iif, r->origin, r->when, &(struct lacking){0});
+        look_for(n, r->oif, r->origin, r->when, &(struct lacking){0});
     }
     for (size_t i = 0; i < c->n_masquerades; i++)
-        look_for_all(n, &c->masquerades[i].out, NULL, &c->masquerades[i].policy, "");
-    for (size_t i = 0; i < c->n_shares; i++) {
-        const struct nsh_share *s = &c->shares[i];
-
-        look_for_all(n, &s->lan, &s->wan, &s->policy, unfiltered(d, s));
-        look_for_all(n, &s->wan, &s->lan, &s->policy, unfiltered(d, s));
-    }
+        look_for_all(n, &c->masquerades[i].out, NULL, &c->masquerades[i].policy, NULL);
     for (size_t i = 0; i < c->n_port_forwards; i++)
-        look_for_all(n, &c->port_forwards[i].in, NULL, &c->port_forwards[i].policy, "");
+        look_for_all(n, &c->port_forwards[i].in, NULL, &c->port_forwards[i].policy, NULL);
     for (size_t i = 0; i < c->n_network_maps; i++)
-        look_for_all(n, &c->network_maps[i].devices, NULL, &c->network_maps[i].policy, "");
+        look_for_all(n, &c->network_maps[i].devices, NULL, &c->network_maps[i].policy, NULL);
+    naming_done(n);
 }
 
 /* ---- gateways ---- */

@@ -3,11 +3,11 @@
  * The interfaces that policies name. One that is not there may come yet, or be a slip of the pen:
  * then the rules are about nobody, and what they should protect has another name. Such a policy
  * stands, and is pending; but forwarding is not switched on for it, and what was switched on for
- * what the file said before is given back.
+ * what the file said before is given back. One that was renamed is no other case.
  *
  * An interface that goes, as ppp0 does with its line, leaves everything as it is: whoever has only
  * lost the line will have it again, and finds the rules and the forwarding of before. The kernel
- * tells when it comes.
+ * tells when it comes. That it may have come under another name while nobody looked is said.
  */
 #include "reconcile-internal.h"
 
@@ -59,32 +59,44 @@ void reconcile_device_event(
 
 /* ---- telling ---- */
 
-/* Nothing is kept from an interface by another name, while others are forwarded for. */
-static bool is_open(const struct nsh_reconciler *r, const struct nsh_chain *c, bool others)
+/* Nothing is kept from an interface by another name, while its family is forwarded. */
+static bool is_open(const struct nsh_reconciler *r, const struct nsh_chain *c, bool forwarded)
 {
-    return others && c->kind == NSH_POLICY_SHARE && !c->came &&
-           nsh_desired_lacks_name(r->desired, c);
+    return forwarded && c->kind == NSH_POLICY_SHARE && nsh_desired_lacks_name(r->desired, c);
 }
 
-/* What is new of one family's share in a policy: 0: nothing. */
-static int look_at(struct nsh_reconciler *r, size_t lead, bool others, char *why, size_t size)
+static bool is_same_lack(const char *before, const char *lack)
 {
-    const struct nsh_chain *c = &r->desired->chains[lead];
-    bool known = reconcile_lack(r, lead) != NULL, open = nsh_desired_is_open(r->desired, c->when);
-    const char *lack = open ? nsh_desired_lack(r->desired, c, why, size) : NULL;
-    bool news;
+    size_t n = strlen(lack);
 
-    if (lack && is_open(r, c, others))
+    return before && strncmp(before, lack, n) == 0 && (before[n] == '\0' || before[n] == ';');
+}
+
+/*
+ * What is new of one family's share in a policy: 0: nothing. That something is open is new once as
+ * long as the same is lacking, however often somebody switches forwarding.
+ */
+static int look_at(struct nsh_reconciler *r, size_t lead, bool forwarded, char *why, size_t size)
+{
+    struct nsh_chain *c = &r->desired->chains[lead];
+    const char *before = reconcile_lack(r, lead);
+    bool known = before != NULL, judged = nsh_desired_is_open(r->desired, c->when);
+    const char *lack = judged ? nsh_desired_lack(r->desired, c, why, size) : NULL;
+    bool open = lack && is_open(r, c, forwarded), news = lack && !is_same_lack(before, lack);
+
+    news = news || (open && !c->open_told);
+    c->open_told = lack && (c->open_told || open);
+    if (open)
         snprintf(why + strlen(why), size - strlen(why), "; " NSH_UNFILTERED_TEXT);
-    news = nsh_notes_set_reason(r->notes, NSH_OBJECT_ABSENT + lead, lack) > 0;
+    nsh_notes_set_reason(r->notes, NSH_OBJECT_ABSENT + lead, lack);
     if (lack)
         return news ? NSH_REPORT_PENDING : 0;
-    return known && open ? NSH_REPORT_CHANGED : 0;
+    return known && judged ? NSH_REPORT_CHANGED : 0;
 }
 
 /* The chains from `first` to before `end` are those of a policy. */
-static void tell_policy(
-        struct nsh_reconciler *r, size_t first, size_t end, const bool others[static NSH_FAMILIES])
+static void tell_policy(struct nsh_reconciler *r, size_t first, size_t end,
+        const bool forwarded[static NSH_FAMILIES])
 {
     char why[NSH_FAMILIES][NSH_LACK_TEXT + 128] = {"", ""};
     size_t leads[NSH_FAMILIES] = {SIZE_MAX, SIZE_MAX};
@@ -95,7 +107,7 @@ static void tell_policy(
         leads[nsh_family_index(r->desired->chains[i].family)] = i;
     for (int f = 0; f < NSH_FAMILIES; f++)
         if (leads[f] != SIZE_MAX)
-            told[f] = look_at(r, leads[f], others[f], why[f], sizeof why[f]);
+            told[f] = look_at(r, leads[f], forwarded[f], why[f], sizeof why[f]);
     both = told[NSH_V4] != 0 && told[NSH_V4] == told[NSH_V6] &&
            strcmp(why[NSH_V4], why[NSH_V6]) == 0;
     for (int f = 0; f < NSH_FAMILIES; f++) {
@@ -123,19 +135,33 @@ static bool lacks_share(const struct nsh_desired *d, int family)
 static void tell_all(struct nsh_reconciler *r)
 {
     const struct nsh_chain *chains = r->desired->chains;
-    bool others[NSH_FAMILIES];
+    bool forwarded[NSH_FAMILIES];
     size_t end;
 
     for (int f = 0; f < NSH_FAMILIES; f++)
-        others[f] = lacks_share(r->desired, nsh_family_of(f)) && reconcile_forwards_others(r, f);
+        forwarded[f] = lacks_share(r->desired, nsh_family_of(f)) && reconcile_is_forwarded(r, f);
     for (size_t i = 0; i < r->desired->n_chains; i = end) {
         end = reconcile_policy_end(r, i);
         if (chains[i].policy[0] != '\0')
-            tell_policy(r, i, end, others);
+            tell_policy(r, i, end, forwarded);
     }
 }
 
 /* ---- a pass ---- */
+
+static void settle(struct nsh_reconciler *r)
+{
+    bool forwarded[NSH_FAMILIES];
+
+    memcpy(forwarded, r->desired->forwarding, sizeof forwarded);
+    nsh_desired_settle(r->desired);
+    reconcile_settle_chains(r);
+    r->forwarding_dirty = true;
+    for (int f = 0; f < NSH_FAMILIES; f++) /* what is given back is on the way down */
+        if (forwarded[f] && !r->desired->forwarding[f])
+            r->unwanted_dirty = true;
+    memset(r->tidy, 0, sizeof r->tidy);
+}
 
 int reconcile_devices(struct nsh_reconciler *r)
 {
@@ -149,12 +175,8 @@ int reconcile_devices(struct nsh_reconciler *r)
     else if (r->devices_dirty == DEVICES_MARKED)
         q = nsh_desired_resolve_marked(r->fib, r->desired, &changed);
 
-    if (changed) {
-        nsh_desired_settle(r->desired);
-        reconcile_settle_chains(r);
-        r->forwarding_dirty = true;
-        memset(r->tidy, 0, sizeof r->tidy);
-    }
+    if (changed)
+        settle(r);
     if (q < 0)
         return q;
     r->devices_dirty = DEVICES_CLEAN;
@@ -165,6 +187,16 @@ int reconcile_devices(struct nsh_reconciler *r)
 }
 
 /* ---- a new configuration ---- */
+
+void reconcile_carry_devices(const struct nsh_desired *before, struct nsh_desired *now)
+{
+    for (size_t i = 0; i < now->n_devices; i++) {
+        const struct nsh_device *one = nsh_desired_device(before, now->devices[i].name);
+
+        if (one)
+            now->devices[i].ifindex = one->ifindex;
+    }
+}
 
 static bool has_all(const struct nsh_device_list *list, const struct nsh_device_list *of)
 {

@@ -242,6 +242,8 @@ void reconcile_device_event(
 int reconcile_devices(struct nsh_reconciler *r);
 /* What the policy needs and is not there; NULL: nothing. */
 const char *reconcile_lack(const struct nsh_reconciler *r, size_t lead);
+/* Where the interfaces were: the next look finds what was renamed since. */
+void reconcile_carry_devices(const struct nsh_desired *before, struct nsh_desired *now);
 /* Whether that was there, for the same policy of the configuration before. */
 bool reconcile_came_before(const struct nsh_chain *before, const struct nsh_chain *now);
 
@@ -473,7 +475,7 @@ void reconcile_flow_changes_free(struct flow_changes *c);
 /* reconcile-sysctl.c */
 int reconcile_forwarding_on(struct nsh_reconciler *r);
 /* Whatever becomes of a policy that lacks an interface. */
-bool reconcile_forwards_others(struct nsh_reconciler *r, int f);
+bool reconcile_is_forwarded(struct nsh_reconciler *r, int f);
 int reconcile_forwarding_off(struct nsh_reconciler *r);
 /*
  * At a start, when all tables of a family are up. A run before has left all chains of a policy as

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolve.h"
+
 static bool same_policy(const struct nsh_chain *a, const struct nsh_chain *b)
 {
     return strcmp(a->policy, b->policy) == 0;
@@ -143,16 +145,23 @@ static void add_remark(char *buf, size_t size, const char *remark)
         snprintf(buf + used, size - used, "%s%s", used > 0 ? "; " : "", remark);
 }
 
+/* The family of a policy that is held: for it, if that was not left to others. */
+static bool is_forwarded(const struct nsh_reconciler *r, const struct nsh_chain *c)
+{
+    return nsh_desired_is_forwarded(r->fib, r->desired, c->family, true);
+}
+
 const char *reconcile_policy_remarks(const struct nsh_reconciler *r, size_t lead, size_t why,
         enum nsh_object_state state, char *buf, size_t size)
 {
+    const struct nsh_chain *c = &r->desired->chains[lead];
     char absent[NSH_LACK_TEXT];
 
     buf[0] = '\0';
     add_remark(buf, size, nsh_notes_reason(r->notes, first_note(r, lead, why, state)));
     if (state == NSH_OBJECT_HELD) {
         add_remark(buf, size,
-                nsh_desired_partly(r->desired, &r->desired->chains[lead], absent, sizeof absent));
+                nsh_desired_partly(r->desired, c, is_forwarded(r, c), absent, sizeof absent));
         add_remark(buf, size, nsh_notes_reason(r->notes, NSH_OBJECT_BAN + lead));
     }
     for (size_t i = lead; state == NSH_OBJECT_HELD && i != SIZE_MAX;

@@ -168,6 +168,7 @@ static int carry_chains(struct nsh_reconciler *r, struct nsh_chain *to,
             continue;
         states[k] = r->chain_states[i];
         to[k].came = reconcile_came_before(c, &to[k]);
+        to[k].open_told = c->open_told;
         to[k].was_first = to[k].position == NSH_POSITION_LAST &&
                           (c->position == NSH_POSITION_FIRST || c->was_first);
         if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + k) < 0 ||
@@ -368,8 +369,10 @@ int reconcile_set(struct nsh_reconciler *r, struct nsh_desired *desired, enum ns
             carry_fixed(r, o.notes) < 0 || reconcile_carry_gates(r, desired, o.notes) < 0 ||
             (r->desired && reconcile_remember_kinds(r) < 0))
         return -ENOMEM;
-    if (r->desired)
+    if (r->desired) {
         carry_marks(r, desired);
+        reconcile_carry_devices(r->desired, desired);
+    }
     reconcile_flows_change(r, why == NSH_OCCASION_RELOAD ? &desired->config->settings : NULL);
     r->also_ours = also_ours;
     r->earlier_seen = r->earlier_rules = also_ours != 0;

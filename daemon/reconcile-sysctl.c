@@ -128,12 +128,12 @@ static void report_key(struct nsh_reconciler *r, const char *key, enum nsh_repor
             key_name(key, name, sizeof name), &args);
 }
 
-bool reconcile_forwards_others(struct nsh_reconciler *r, int f)
+bool reconcile_is_forwarded(struct nsh_reconciler *r, int f)
 {
     /* What can't be read is given back by nobody. */
     bool ours = list_load(r) == 0 && list_find(&r->before, forwarding_keys[f]);
 
-    return nsh_desired_forwards_others(r->fib, r->desired, nsh_family_of(f), ours);
+    return nsh_desired_is_forwarded(r->fib, r->desired, nsh_family_of(f), ours);
 }
 
 /* ---- on ---- */
@@ -485,8 +485,10 @@ void reconcile_take_over(struct nsh_reconciler *r, int f)
             chains[k].came = chains[k].came || chains[k].family == nsh_family_of(f);
         any = true;
     }
-    if (any)
+    if (any) {
+        reconcile_mark_devices(r, DEVICES_TELL);
         nsh_desired_settle(r->desired);
+    }
 }
 
 /* ---- off ---- */

@@ -188,8 +188,23 @@ bool nsh_desired_lacks_name(const struct nsh_desired *d, const struct nsh_chain 
     return one && one->ifindex == 0;
 }
 
-const char *nsh_desired_partly(
-        const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size)
+bool nsh_desired_was_renamed(const struct nsh_desired *d, const struct nsh_chain *c)
+{
+    const struct nsh_device_list *side;
+
+    if (!lacking(d, c, &side))
+        return false;
+    for (uint32_t i = 0; i < side->n; i++) {
+        const struct nsh_device *one = nsh_desired_device(d, side->items[i]);
+
+        if (one && one->renamed)
+            return true;
+    }
+    return false;
+}
+
+const char *nsh_desired_partly(const struct nsh_desired *d, const struct nsh_chain *c,
+        bool forwarded, char *buf, size_t size)
 {
     struct names names = {0};
     size_t used;
@@ -199,6 +214,7 @@ const char *nsh_desired_partly(
     if (names.n == 0)
         return NULL;
     used = strlen(tell_absent(&names, buf, size));
-    snprintf(buf + used, size - used, " now: what it would cover is not yet");
+    snprintf(buf + used, size - used, " now: what it would cover is not yet%s",
+            forwarded && c->kind == NSH_POLICY_SHARE ? "; " NSH_UNFILTERED_TEXT : "");
     return buf;
 }

@@ -174,7 +174,8 @@ static void settle_chain(const struct nsh_desired *d, struct nsh_chain *c)
     c->standby = (c->blocked && !guards) || !nsh_desired_is_open(d, c->when) ||
                  d->lacks[nsh_family_index(c->family)];
     c->absent = nsh_desired_lack(d, c, why, sizeof why) != NULL;
-    c->came = c->came || (d->devices_known && !c->absent);
+    if (d->devices_known)
+        c->came = !c->absent || (c->came && !nsh_desired_was_renamed(d, c));
     c->guarded = c->guarded && !c->bare && !c->standby;
 }
 

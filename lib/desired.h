@@ -40,6 +40,7 @@ struct nsh_device {
     uint32_t ifindex;  /* changes: 0: it is not there */
     bool without_ipv6; /* changes: IPv6 is switched off on it */
     bool marked;       /* changes: an event was about it */
+    bool renamed;      /* changes: what had the name is there under another one */
 };
 
 struct nsh_desired {
@@ -106,7 +107,7 @@ struct nsh_device *nsh_desired_device(const struct nsh_desired *d, const char *n
 /* Those of this number or name are to be looked for. */
 void nsh_desired_mark_device(const struct nsh_desired *d, uint32_t ifindex, const char *name);
 /* Longest reason, with its NUL. */
-#define NSH_LACK_TEXT 192
+#define NSH_LACK_TEXT 256
 /*
  * What the policy of a chain needs and is not there: "no interface eth11". Of each side one
  * interface is enough. NULL: nothing; else buf.
@@ -115,13 +116,16 @@ const char *nsh_desired_lack(
         const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size);
 /* That is an interface which is not there, and no switch. */
 bool nsh_desired_lacks_name(const struct nsh_desired *d, const struct nsh_chain *c);
-/* Of a share that lacks an interface by name, where nsh_desired_forwards_others. */
-#define NSH_UNFILTERED_TEXT \
-    "forwarding is on for others: if the name is wrong, what it should be has no filter"
-/* Which of the interfaces are not there, of a policy that lacks nothing. NULL: all are; else buf.
+/* Of a share an interface of which is not there, where nsh_desired_is_forwarded. */
+#define NSH_UNFILTERED_TEXT "forwarding is on: what is there under another name has no filter"
+/*
+ * Which of the interfaces are not there, of a policy that lacks nothing. `forwarded`: its family
+ * is. NULL: all are; else buf.
  */
-const char *nsh_desired_partly(
-        const struct nsh_desired *d, const struct nsh_chain *c, char *buf, size_t size);
+const char *nsh_desired_partly(const struct nsh_desired *d, const struct nsh_chain *c,
+        bool forwarded, char *buf, size_t size);
+/* What it lacks has only another name now: that is as if the file had named it wrongly. */
+bool nsh_desired_was_renamed(const struct nsh_desired *d, const struct nsh_chain *c);
 
 /* ---- looking for one ---- */
 

@@ -141,11 +141,12 @@ struct nsh_chain {
     bool altered;   /* changes: it did not stand as it is wanted when the daemon started */
     nsh_origin origin;
     nsh_gate_id when;
-    bool standby; /* changes: it is not wanted now, because `when` is closed or it is blocked */
-    bool blocked; /* changes: a step of its policy failed, and none of it is until the next try */
-    bool bare;    /* changes: blocked, and not even its guard can be */
-    bool guarded; /* changes: its guard has come to stand, and what it guards not since */
-    bool absent;  /* changes: an interface that its policy needs is not there, or its family */
+    bool standby;   /* changes: it is not wanted now, because `when` is closed or it is blocked */
+    bool blocked;   /* changes: a step of its policy failed, and none of it is until the next try */
+    bool bare;      /* changes: blocked, and not even its guard can be */
+    bool guarded;   /* changes: its guard has come to stand, and what it guards not since */
+    bool absent;    /* changes: an interface that its policy needs is not there, or its family */
+    bool open_told; /* changes: that it may be open is told, since it is absent */
     bool came; /* changes: it was there since the policy says so: what is forwarded for it stays */
     const struct nsh_device_list *sides[NSH_CHAIN_SIDES]; /* of its policy; NULL: no more */
     const struct nsh_packet_rule *rules; /* changes: `whole`, or while it is blocked its guard */

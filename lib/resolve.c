@@ -88,7 +88,7 @@ const char *nsh_forwarding_key(int family)
     return family == AF_INET6 ? "net/ipv6/conf/all/forwarding" : "net/ipv4/ip_forward";
 }
 
-bool nsh_desired_forwards_others(
+bool nsh_desired_is_forwarded(
         struct nsh_fib *fib, const struct nsh_desired *d, int family, bool ours)
 {
     bool leave = d->config->settings.forwarding == NSH_FORWARDING_LEAVE;
@@ -117,9 +117,20 @@ static bool any_ipv6_policy(const struct nsh_desired *d)
     return false;
 }
 
-/* What is found stays found, whatever becomes of the next: it would not be told again. */
-static void take_device(struct nsh_device *one, const struct nsh_device *now, bool *ret_changed)
+/* It has not gone: it is there under another name. */
+static bool was_renamed(struct nsh_fib *fib, const struct nsh_device *one)
 {
+    char name[IFNAMSIZ];
+
+    return one->ifindex != 0 && fib->ops->link_name(fib, one->ifindex, name) == 0 &&
+           strcmp(name, one->name) != 0;
+}
+
+/* What is found stays found, whatever becomes of the next: it would not be told again. */
+static void take_device(struct nsh_fib *fib, struct nsh_device *one, const struct nsh_device *now,
+        bool *ret_changed)
+{
+    one->renamed = now->ifindex == 0 && (one->renamed || was_renamed(fib, one));
     *ret_changed =
             *ret_changed || now->ifindex != one->ifindex || now->without_ipv6 != one->without_ipv6;
     one->ifindex = now->ifindex;
@@ -194,7 +205,7 @@ static int resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool all,
         if (!found)
             q = ask_for_device(fib, &d->devices[i], ipv6, &now);
         if (q == 0)
-            take_device(&d->devices[i], found ? &found[i] : &now, ret_changed);
+            take_device(fib, &d->devices[i], found ? &found[i] : &now, ret_changed);
     }
     return q;
 }

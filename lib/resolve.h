@@ -25,10 +25,10 @@ int nsh_desired_resolve_marked(struct nsh_fib *fib, struct nsh_desired *d, bool 
 /* The sysctl that switches it on. */
 const char *nsh_forwarding_key(int family);
 /*
- * Whether the family is forwarded whatever becomes of a policy that lacks an interface: for another
- * one, or because somebody has switched it on. `ours`: who did that is netshared.
+ * Whether the family is forwarded, and will be: for a policy, or because somebody has switched it
+ * on. `ours`: who did that is netshared, which gives it back.
  */
-bool nsh_desired_forwards_others(
+bool nsh_desired_is_forwarded(
         struct nsh_fib *fib, const struct nsh_desired *d, int family, bool ours);
 /*
  * The way to a gateway, as the kernel looks for it: in the table of the route's VRF ("": none) if

@@ -574,8 +574,8 @@ def _():
         equal([(t["line"], t["column"]) for t in told["diagnostics"]], [(5, 23)], "--json")
         check("forwarding" not in result.stderr, "forwarding is off: " + result.stderr)
         # On, and not by us: what has another name has no filter.
-        open_to_all = ("there is no interface 'eht0' now; forwarding is on for others: if the name is "
-                       "wrong, what it should be has no filter\n")
+        open_to_all = ("there is no interface 'eht0' now; forwarding is on: what is there under another "
+                       "name has no filter\n")
         w.router.sysctl("net.ipv4.ip_forward", 1)
         contains(d.cli("check").stderr, open_to_all, "check, forwarding is on")
         w.router.sysctl("net.ipv4.ip_forward", 0)

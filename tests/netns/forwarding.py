@@ -268,7 +268,8 @@ def _():
         equal((tcp_peer(w.client, SERVER4), from_outside(w)), (WAN4, (None, None)), "held")
 
         # Of several the one that is not there is told of, and no policy is pending for it.
-        remark = "no interface eth9 now: what it would cover is not yet"
+        remark = ("no interface eth9 now: what it would cover is not yet; forwarding is on: what is there "
+                  "under another name has no filter")
         d.reload(SHARE % "[eth00, eth9]")
         share = d.object("home (ipv4)", "share")
         equal((share["state"], share["reason"]), ("held", remark), "status in JSON")
@@ -278,9 +279,27 @@ def _():
         w.router.ip("link del eth9")
         d.reload(SHARE % "eth00")
 
-        # It goes: nothing flaps, for that is what lines do.
+        # It has another name: it is there, and nothing filters what is forwarded to it.
+        mark = d.mark()
         rename(w, "eth00", "eth0")
+        for family in ("ipv4", "ipv6"):
+            d.wait_state("home (%s)" % family, "pending", "share")
+        wait_until(lambda: both(w) == ("0", "0"), "forwarding is given back")
+        equal(from_outside(w), (None, None), "the LAN under its new name")
+        d.wait_log(r"share home is pending: no interface eth00 \(link eth00 was renamed to eth0\)",
+                   since=mark)
+        rename(w, "eth0", "eth00")
+        for family in ("ipv4", "ipv6"):
+            d.wait_state("home (%s)" % family, "held", "share")
+        wait_until(lambda: both(w) == ("1", "1"), "forwarding is on again")
+
+        # It goes: nothing flaps, for that is what lines do.
+        w.router.ip("link del eth00")
         d.wait_state("home (ipv4)", "pending", "share")
+        told = "; forwarding is on: what is there under another name has no filter"
+        wait_until(lambda: d.object("home (ipv4)", "share")["reason"] == "no interface eth00" + told,
+                   "it is said")
+        contains(d.cli("check").stderr, "there is no interface 'eth00' now" + told, "check")
         equal(both(w), ("1", "1"), "forwarding while it is away")
         plan = d.plan()
         equal(plan.returncode, 0, "nothing to do, says plan:\n" + plan.stdout)
