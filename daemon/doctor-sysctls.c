@@ -81,15 +81,16 @@ static const char *judge_auto(const struct doctor *d, int family, char *fix, siz
 static void look_for_forwarding(struct doctor *d, int family)
 {
     const char *name = family == AF_INET6 ? "IPv6" : "IPv4", *why;
+    const struct nsh_config *c = d->desired->config;
     char fix[1024];
 
-    if (d->desired->config->settings.forwarding == NSH_FORWARDING_LEAVE) {
+    if (c->settings.forwarding == NSH_FORWARDING_LEAVE) {
         why = "the settings say 'forwarding: leave'";
         doctor_sysctl_fix(forwarding_keys[nsh_family_index(family)], 1, fix, sizeof fix);
     } else {
         why = judge_auto(d, family, fix, sizeof fix);
     }
-    doctor_find(d, NSH_ORIGIN_NONE, fix,
+    doctor_find(d, c->forwarding_at, fix,
             "policies need %s to be forwarded, and the kernel does not: %s", name, why);
 }
 

@@ -193,6 +193,7 @@ void nsh_finish_settings(struct nsh_loader *l)
     const char *other;
     uint32_t line;
 
+    l->config->forwarding_at = l->settings_at[KEY_FORWARDING];
     if (nsh_names_read(&l->protocols, nsh_names_directories, "rt_protos") < 0) {
         nsh_loader_no_memory(l);
         return;

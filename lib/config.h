@@ -148,6 +148,7 @@ struct nsh_network_map {
 
 struct nsh_config {
     struct nsh_settings settings;
+    nsh_origin forwarding_at; /* where they say what becomes of it; NSH_ORIGIN_NONE: nowhere */
     struct nsh_origins *origins;
     struct nsh_arena *arena; /* owns everything below but the routes */
     /* Normalised, sorted by nsh_route_id_cmp, no two with one identity; malloc'd. */

@@ -365,6 +365,8 @@ def _():
         d = Daemon(w.router, SHARE + "settings: {forwarding: leave}\n").start()
         finding = one(d, "forwarding")
         contains(finding["what"], "'forwarding: leave'", "what")
+        contains(d.cli("check").stderr, "%s:%d:12: warning: policies need IPv4 to be forwarded" %
+                 (d.config, SHARE.count("\n") + 1), "check")
         do(d, finding)
         equal(w.router.sysctl("net.ipv4.ip_forward"), "1", "after its command")
         well(d)
