@@ -424,14 +424,14 @@ def _():
         w.serve()
         w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
         w.router.run("iptables-legacy", "-A", "FORWARD", "!", "-i", "eth7", "-o", "eth7", "-j", "ACCEPT")
-        before = w.router.run("iptables-legacy", "-S").stdout
+        before = w.router.run("iptables-legacy", "-w", "-S").stdout
         d = Daemon(w.router, SHARE % "nftables")
         contains(d.plan().stdout, "+ jump in the legacy iptables chain FORWARD", "plan")
         d.start()
         equal(d.object("home", "share")["state"], "held", "the share")
         d.wait_log("jump in the legacy iptables chain FORWARD added")
         equal(shared(w), (WAN4, WAN4), "seen from")
-        said = w.router.run("iptables-legacy", "-S").stdout
+        said = w.router.run("iptables-legacy", "-w", "-S").stdout
         equal(said.splitlines()[4:6], ["-A FORWARD -j NETSHARED-forward",
                                        "-A FORWARD ! -i eth7 -o eth7 -j ACCEPT"], "FORWARD")
         equal([line for line in said.splitlines() if "NETSHARED" not in line],
@@ -444,15 +444,15 @@ def _():
         equal(shared(w), (WAN4, WAN4), "seen from, after that")
         d.kill9()
         d.start()
-        equal(w.router.run("iptables-legacy", "-S").stdout, said, "after a crash")
+        equal(w.router.run("iptables-legacy", "-w", "-S").stdout, said, "after a crash")
         w.router.run("iptables-legacy", "-P", "FORWARD", "ACCEPT")
-        wait_until(lambda: "NETSHARED" not in w.router.run("iptables-legacy", "-S").stdout,
+        wait_until(lambda: "NETSHARED" not in w.router.run("iptables-legacy", "-w", "-S").stdout,
                    "it goes when nothing drops any more")
         w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
-        wait_until(lambda: "NETSHARED" in w.router.run("iptables-legacy", "-S").stdout, "and back")
+        wait_until(lambda: "NETSHARED" in w.router.run("iptables-legacy", "-w", "-S").stdout, "and back")
         d.stop()
         d.cli("remove", check=True)
-        equal(w.router.run("iptables-legacy", "-S").stdout, before, "after remove")
+        equal(w.router.run("iptables-legacy", "-w", "-S").stdout, before, "after remove")
 
 
 @case("a drop of legacy FORWARD behind a jump to another chain")
