@@ -206,10 +206,20 @@ static bool has_all(const struct nsh_device_list *list, const struct nsh_device_
     return true;
 }
 
-/* In whatever order. */
+static bool is_in_order(const struct nsh_device_list *a, const struct nsh_device_list *b)
+{
+    for (uint32_t i = 0; i < a->n; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
+/* In whatever order, which seldom changes. No list has a name twice. */
 static bool same_side(const struct nsh_device_list *a, const struct nsh_device_list *b)
 {
-    return a && b ? has_all(a, b) && has_all(b, a) : a == b;
+    if (!a || !b)
+        return a == b;
+    return a->n == b->n && (is_in_order(a, b) || has_all(a, b));
 }
 
 bool reconcile_came_before(const struct nsh_chain *before, const struct nsh_chain *now)
