@@ -269,9 +269,10 @@ netns_vm() {
         }
         for test; do ! beside "$test" || echo "$test"; done | xargs -P 3 -n 1 bash -c "run \$0"
         for test; do beside "$test" || run "$test"; done'
+    : >"$log" # what is there of an earlier run is not of this one
     "$top/tests/system/boot-vm.sh" -t "$limit" -m 4096 -p "$(nproc)" -b "$source:/source" -b "$copy:/build/tree" \
         "${args[@]}" "$cache/kernel/$kernel" "$cache/root/$release" -- \
-        bash -c "$script" inside "$SLOW" "${chosen[@]}" >"$log" 2>&1 </dev/null &
+        bash -c "$script" inside "$SLOW" "${chosen[@]}" >>"$log" 2>&1 </dev/null &
     machine=$!
     tail -F -n +1 --pid="$machine" "$log" 2>/dev/null | keep_said "$release:$kernel" &
     wait "$machine"
