@@ -276,8 +276,8 @@ def _():
         w.serve()
         jump = "    iifname eth7 jump %s\n"
         ways = {
-            "many ways": "  chain d {\n%s  }\n" % ("    iifname eth7 drop\n" * 40) + "".join(
-                "  chain %s {\n%s  }\n" % (one, jump % behind * 40) for one, behind in ("cd", "bc", "ab")),
+            "many ways": "  chain d {\n%s  }\n" % ("    iifname eth7 drop\n" * 150) + "".join(
+                "  chain %s {\n%s  }\n" % (one, jump % behind * 150) for one, behind in ("cd", "bc", "ab")),
             "many rules": "  chain a {\n%s    accept\n  }\n" % ("    ip saddr 198.51.100.7 drop\n" * 2100),
             "few rules": "  chain a {\n    ip saddr 198.51.100.7 drop\n  }\n",
         }
