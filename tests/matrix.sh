@@ -10,16 +10,18 @@
 #   KERNEL   a release: its kernel, in an emulated machine; `own`: this machine's, at full speed.
 #            By default the release's. Without any: each release with its own, and with `own`
 #   -c       where releases, kernels, builds and results are kept (default /var/tmp/netshared-matrix)
-#   -s       only this: unit (with the build), netns, without (the kernel without something: legacy
-#            tables, nf_tables, both, IPv6, audit); without it, all three
+#   -s       only this: unit, netns, system (`own` alone: installed, and run by the release's systemd in a
+#            container), without (the kernel without something: legacy tables, nf_tables, both, IPv6,
+#            audit; not `own`); without it, all
 #   -t       only this test of the suite netns (policies, policies-nft)
 #   -f       of the suite netns only what says most about a kernel
-#   -n       of the suite netns only what no result is kept of: goes on where an earlier run ended
+#   -n       of the suite netns only what has not passed yet: goes on where an earlier run ended
 #   -l       limit for a machine (default 3600)
 #
 # An emulated machine is about 10 times slower: all of the suite netns takes an hour there and more, so what says
-# most about a kernel comes first. Results are kept per test, as each ends; those of a test that runs
-# again are replaced; the table at the end is of all there are.
+# most about a kernel comes first. Results are kept per test, as each ends; what was to run and did not end
+# has failed. The table at the end is of all there are, and says how many are of sources before those
+# of its row.
 set -u -o pipefail
 shopt -s nullglob extglob
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -45,7 +47,7 @@ WITHOUT=("legacy -n ip_tables" "nftables -n nf_tables" "firewalls -n ip_tables -
     "ipv6 -a ipv6.disable=1" "audit -a audit=0")
 
 usage() {
-    sed -n 3,22p "$0" >&2
+    sed -n 3,25p "$0" >&2
     exit 2
 }
 
@@ -62,7 +64,7 @@ while getopts fnc:s:t:l: option; do
     esac
 done
 shift $((OPTIND - 1))
-[ ${#steps[@]} -gt 0 ] || steps=(unit netns without)
+[ ${#steps[@]} -gt 0 ] || steps=(unit netns system without)
 [ $# -gt 0 ] || set -- "${RELEASES[@]}" "${RELEASES[@]/%/:own}"
 need_root
 for tool in mmdebstrap qemu-system-x86_64 cpio depmod; do
@@ -73,6 +75,9 @@ mkdir -p "$cache"/{root,kernel,build,result,log} && cache=$(cd "$cache" && pwd) 
 # The sources as they are now: an edit may not change what a long run is about.
 source=$(mktemp -d "$cache/source.XXXXXX") && (cd "$top" && git ls-files -z |
     tar --null --files-from=- -cf - | tar -C "$source" -xf -) || exit 1
+# What they are: all of it, since what is not committed counts.
+revision=$(cd "$source" && find . -type f -print0 | sort -z | xargs -0 sha1sum | sha1sum | cut -c 1-10)
+export revision
 
 step() {
     printf '%4ds  %s\n' "$SECONDS" "$*"
@@ -147,33 +152,50 @@ make_kernel() {
     quietly "kernel-$1" inside "$1" sh -c "$script" && mv "$cache/build/$1/kernel" "$kernel"
 }
 
+# Anew where the sources are not those of the build: file times tell nothing of a copy.
 make_build() {
+    local build=$cache/build/$1
+    [ "$(cat "$build/revision" 2>/dev/null)" != "$revision" ] || return 0
     step "$1: building with $(inside "$1" gcc -dumpfullversion)"
-    # Anew: what is there is of sources that may have been younger, and that is all ninja would ask.
+    rm -f "$build/revision"
     # shellcheck disable=SC2016
     quietly "build-$1" inside "$1" sh -c 'rm -rf /build/tree
         meson setup /build/tree /source --werror -Dtests=enabled -Ddebug=false -Doptimization=2 &&
         ninja -C /build/tree' || return
     grep -h 'warning:' "$cache/log/build-$1"
-    return 0
+    echo "$revision" >"$build/revision"
 }
 
-# keep NAME SUITE: takes meson's log from stdin; each test's line becomes its result.
+# ended NAME TEST...: what was to run and has no result has none.
+ended() {
+    local name=$1 test
+    for test in "${@:2}"; do
+        [ -f "$cache/result/$name/netns.$test.json" ] ||
+            printf '{"name": "netns / %s", "stdout": "", "result": "TIMEOUT", "returncode": 124, "revision": "%s"}\n' \
+                "$test" "$revision" >"$cache/result/$name/netns.$test.json"
+    done
+}
+
+# keep NAME SUITE RELEASE: each test's line in meson's log becomes its result. Without a log, none.
 keep() {
-    mkdir -p "$cache/result/$1"
+    local log=$cache/build/$3/tree/meson-logs/testlog.json
+    [ -f "$log" ] || return
     python3 -c 'import json, os, re, sys
 for line in sys.stdin:
     if line.startswith("{"):
-        name = re.split("[/:]", json.loads(line)["name"])[-1].strip()
+        result = json.loads(line)
+        name = re.split("[/:]", result["name"])[-1].strip()
+        result["revision"] = os.environ["revision"]
         with open(os.path.join(sys.argv[1], sys.argv[2] + "." + name + ".json"), "w") as f:
-            f.write(line)' "$cache/result/$1" "$2"
+            f.write(json.dumps(result) + "\n")' "$cache/result/$1" "$2" <"$log"
+    rm "$log"
 }
 
 unit() {
     step "$1: unit tests"
     lonely=yes quietly "unit-$1" inside "$1" meson test -C /build/tree --no-rebuild --suite unit
     rm -f "$cache/result/$2/unit."*
-    keep "$2" unit <"$cache/build/$1/tree/meson-logs/testlog.json"
+    keep "$2" unit "$1"
 }
 
 # Said by the release itself: what the row of the table is about.
@@ -203,7 +225,7 @@ chosen() {
     local all test
     if [ ${#tests[@]} -gt 0 ]; then all=("${tests[@]}"); else mapfile -t all < <(listed "$2"); fi
     for test in "${all[@]}"; do
-        [ -n "$only_new" ] && [ -f "$cache/result/$1/netns.$test.json" ] || printf '%s\n' "$test"
+        [ -n "$only_new" ] && grep -qs '"result": "OK"' "$cache/result/$1/netns.$test.json" || printf '%s\n' "$test"
     done
 }
 
@@ -211,7 +233,7 @@ netns_own() {
     lonely=yes inside "$1" sh -c 'ip link set lo up
         mkdir -p /run/lock; meson test -C /build/tree --no-rebuild --timeout-multiplier 4 --num-processes '"$((2 * $(nproc)))"' "$@"
         ' sh "${chosen[@]}" >"$cache/log/netns-$1:own" 2>&1 </dev/null
-    keep "$1:own" netns <"$cache/build/$1/tree/meson-logs/testlog.json"
+    keep "$1:own" netns "$1"
 }
 
 # scripts RELEASE TO: each test of the suite netns as a script, for where meson itself takes too long.
@@ -227,6 +249,14 @@ for test in json.load(sys.stdin):
     os.chmod(path, 0o755)' "$2"
 }
 
+# keep_one NAME SUITE TEST CODE: the output of one test from stdin.
+keep_one() {
+    python3 -c 'import json, os, sys
+suite, test, code = sys.argv[1], sys.argv[2], int(sys.argv[3])
+print(json.dumps({"name": suite + " / " + test, "stdout": sys.stdin.read(), "returncode": code,
+    "result": "ERROR" if code else "OK", "revision": os.environ["revision"]}))' "${@:2}" >"$cache/result/$1/$2.$3.json"
+}
+
 # keep_said NAME: "TEST WORDS..." of tests that run at once, from stdin; with "TEST =CODE" one ends.
 keep_said() {
     python3 -c 'import json, os, sys
@@ -240,7 +270,8 @@ for line in sys.stdin:
     result = "OK" if code == 0 else "TIMEOUT" if code == 124 else "ERROR"
     with open(os.path.join(sys.argv[1], "netns.%s.json" % name), "w") as f:
         f.write(json.dumps({"name": "netns / " + name, "stdout": "\n".join(said.pop(name, [])) + "\n",
-            "result": result, "returncode": code}) + "\n")' "$cache/result/$1"
+            "result": result, "returncode": code, "revision": os.environ["revision"]}) + "\n")
+    ' "$cache/result/$1"
 }
 
 # What tests say comes out line by line: a machine that ends early loses only those that had not ended.
@@ -293,7 +324,7 @@ without() {
         read -ra words <<<"$what"
         what=${words[0]} log=$cache/log/without-$what-$1
         step "$1: without $what"
-        "$top/tests/system/boot-vm.sh" -t 900 -m 2048 "${words[@]:1}" -b "$copy:/netshared" "${args[@]}" \
+        "$top/tests/system/boot-vm.sh" -t "$limit" -m 2048 "${words[@]:1}" -b "$copy:/netshared" "${args[@]}" \
             "$cache/kernel/$3" "$cache/root/$2" -- env NETSHARED=/netshared/bin/netshared \
             NETSHARED_TEST_SLOW="$SLOW" PYTHONDONTWRITEBYTECODE=1 \
             python3 /netshared/tests/system/without.py "$what" >"$log" 2>&1 </dev/null &
@@ -301,16 +332,24 @@ without() {
         wait "$machine"
         result=$?
         machine=
-        python3 -c 'import json, sys
-code = int(sys.argv[2])
-print(json.dumps({"name": "without / " + sys.argv[1], "stdout": sys.stdin.read(), "returncode": code,
-    "result": "ERROR" if code else "OK"}))' "$what" "$result" <"$log" >"$cache/result/$1/without.$what.json"
+        keep_one "$1" without "$what" "$result" <"$log"
     done
     rm -rf "$copy"
 }
 
+# system RELEASE NAME: tests/system/cases.sh on what is installed in the release, with its systemd.
+system() {
+    local installed=$cache/build/$1/installed log=$cache/log/system-$1
+    step "$1: installed, under its systemd"
+    rm -rf "$installed"
+    quietly "install-$1" inside "$1" env DESTDIR=/build/installed meson install -C /build/tree --no-rebuild || return
+    "$top/tests/system/boot-systemd.sh" -t 600 -r "$cache/root/$1" -b "$installed:/tree" -b "$source:/source" -- \
+        /source/tests/system/cases.sh >"$log" 2>&1 </dev/null
+    keep_one "$2" system cases $? <"$log"
+}
+
 one() {
-    local release=${1%%:*} kernel=${1##*:} version what=() name
+    local release=${1%%:*} kernel=${1##*:} version what name test
     name=$release:$kernel
     make_root "$release" && make_meson "$release" || return
     if [ "$kernel" = own ]; then
@@ -319,20 +358,21 @@ one() {
         make_kernel "$kernel" || return
         version=$(find "$cache/kernel/$kernel" -path '*lib/modules/*' -prune -printf '%f\n' | head -n 1)
     fi
-    if [ ! -f "$cache/build/$release/tree/daemon/netshared" ] || [[ " ${steps[*]} " = *" unit "* ]]; then
-        make_build "$release" || return
-    fi
+    make_build "$release" || return
     mkdir -p "$cache/result/$name"
-    echo "kernel ${version%%[-+]*} $(facts "$release")" >"$cache/result/$name/facts"
+    echo "kernel ${version%%[-+]*} $(facts "$release") sources $revision" >"$cache/result/$name/facts"
     for what in "${steps[@]}"; do
         case $what in
-        unit) unit "$release" "$name" ;;
+        unit) unit "$release" "$name" || return ;;
         netns)
             mapfile -t chosen < <(chosen "$name" "$release")
             step "$name: ${#chosen[@]} tests in namespaces"
             [ ${#chosen[@]} -gt 0 ] || continue
+            for test in "${chosen[@]}"; do rm -f "$cache/result/$name/netns.$test.json"; done
             if [ "$kernel" = own ]; then netns_own "$release"; else netns_vm "$release" "$kernel"; fi
+            ended "$name" "${chosen[@]}"
             ;;
+        system) [ "$kernel" != own ] || system "$release" "$name" || return ;;
         without) [ "$kernel" = own ] || without "$name" "$release" "$kernel" ;;
         *) usage ;;
         esac
@@ -341,24 +381,28 @@ one() {
 
 # counted LOG...: "N passed, N failed, N skipped" of what is kept, and of how many tests that is.
 counted() {
+    local sum before
     if [ $# -eq 0 ]; then
         echo "not run"
-    else
-        echo "$#: $(python3 "$top/tests/support/count.py" "$@" | tail -n 1)"
+        return
     fi
+    sum="$#: $(python3 "$top/tests/support/count.py" "$@" | tail -n 1)"
+    before=$(grep -L "\"revision\": \"${facts##* }\"" "$@" | wc -l)
+    [ "$before" = 0 ] || sum+="; $before of earlier sources"
+    echo "$sum"
 }
 
 # What is of both firewalls (drops, firewalls) or of none counts with iptables.
 table() {
     local result name facts
-    echo "| release, kernel | versions | unit | netns | netns, nftables | without |"
+    echo "| release, kernel | versions | unit | netns | netns, nftables | system, or without something |"
     echo "|---|---|---|---|---|---|"
     for result in "$cache"/result/*/facts; do
         name=$(basename "${result%/facts}") result=${result%/facts}
         facts=$(cat "$result/facts")
         echo "| $name | $facts | $(counted "$result"/unit.*.json)" \
             "| $(counted "$result"/netns.!(*-nft).json) | $(counted "$result"/netns.*-nft.json)" \
-            "| $(counted "$result"/without.*.json) |"
+            "| $(counted "$result"/@(system|without).*.json) |"
     done
 }
 

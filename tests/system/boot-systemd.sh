@@ -1,20 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# boot-systemd.sh [-t SECONDS] [-b SOURCE:TARGET]... -- COMMAND [ARGUMENT...]
+# boot-systemd.sh [-t SECONDS] [-r ROOT] [-b SOURCE:TARGET]... -- COMMAND [ARGUMENT...]
 #
 # Boots a throw-away container with a real systemd as PID 1, runs one command in it as a service,
-# streams its output, and leaves nothing behind. The container's root is this machine's own /, under
-# an overlay on a tmpfs: never written. It has a network of its own, and no way out.
+# streams its output, and leaves nothing behind. The container's root is this machine's own /, or
+# another, under an overlay on a tmpfs: never written. It has a network of its own, and no way out.
 #
 #   -t    limit for boot, command and shutdown together (default 120)
+#   -r    a folder with another release (default /)
 #   -b    a folder to show inside, read-only
 #
 # Exit code: the command's (128+N when a signal ended it); 124 out of time; 125 it never ran.
 set -u
-limit=120 binds=()
-while getopts t:b: option; do
+limit=120 lower=/ binds=()
+while getopts t:r:b: option; do
     case $option in
     t) limit=$OPTARG ;;
+    r) lower=$OPTARG ;;
     b) binds+=("$OPTARG") ;;
     *) exit 2 ;;
     esac
@@ -24,7 +26,7 @@ shift $((OPTIND - 1))
 
 # A mount namespace of our own: overlay and binds vanish with it, however this ends.
 if [ -z "${NSH_BOOT_INNER:-}" ]; then
-    arguments=(-t "$limit")
+    arguments=(-t "$limit" -r "$lower")
     for bind in ${binds[@]+"${binds[@]}"}; do
         arguments+=(-b "$bind")
     done
@@ -93,7 +95,7 @@ fail() {
 mkdir -p "$scratch"/{upper,root,io}
 mount -t tmpfs -o size=1g,mode=755 tmpfs "$scratch/upper" || fail "cannot mount a tmpfs"
 mkdir -m 755 "$scratch"/upper/{files,work}
-mount -t overlay -o "lowerdir=/,upperdir=$scratch/upper/files,workdir=$scratch/upper/work" \
+mount -t overlay -o "lowerdir=$lower,upperdir=$scratch/upper/files,workdir=$scratch/upper/work" \
     overlay "$scratch/root" || fail "cannot mount an overlay"
 root=$scratch/root units=$scratch/root/etc/systemd/system
 mkdir -p "$root/boot-io" "$root/run" "$root/tmp" "$units" "$root/etc/systemd/journald.conf.d"
