@@ -78,9 +78,19 @@ int plan_learn(struct planner *p)
 
 /* ---- routes ---- */
 
+struct observing {
+    struct planner *planner;
+    uint8_t before;
+    struct nsh_route_plan *plan;
+};
+
 static int observe_route(void *userdata, const struct nsh_route *seen)
 {
-    return nsh_route_plan_observe(userdata, seen);
+    struct observing *o = userdata;
+    struct planner *p = o->planner;
+
+    nsh_default_routes_see(&p->defaults, p->fib, p->desired, o->before, seen);
+    return nsh_route_plan_observe(o->plan, seen);
 }
 
 /* A wanted route without a gateway that covers the address and has not yet its place. */
@@ -202,17 +212,19 @@ int plan_compare_routes(struct planner *p, uint8_t **ret_flags, struct nsh_route
 {
     NSH_CLEANUP(nsh_route_plan_freep) struct nsh_route_plan *plan = NULL;
     nsh_autofree uint8_t *flags = calloc(p->desired->n_routes + 1, 1);
+    struct observing o = {.planner = p, .before = earlier_protocol(p)};
     int q;
 
     if (!flags)
         return -ENOMEM;
     for (size_t i = 0; i < p->desired->n_routes; i++)
         flags[i] = route_flags(p, &p->desired->routes[i]);
-    q = nsh_route_plan_new(p->desired, flags, earlier_protocol(p), &plan);
+    q = nsh_route_plan_new(p->desired, flags, o.before, &plan);
+    o.plan = plan;
     if (q == 0)
         q = nsh_route_plan_begin(plan, NSH_SCOPE_ALL, NULL, 0);
     if (q == 0)
-        q = nsh_fib_dump(p->fib, &(struct nsh_fib_filter){0}, observe_route, plan);
+        q = nsh_fib_dump(p->fib, &(struct nsh_fib_filter){0}, observe_route, &o);
     if (q == 0)
         q = nsh_route_plan_finish(plan);
     if (q < 0)
@@ -220,6 +232,20 @@ int plan_compare_routes(struct planner *p, uint8_t **ret_flags, struct nsh_route
     *ret_flags = NSH_TAKE_PTR(flags);
     *ret = NSH_TAKE_PTR(plan);
     return 0;
+}
+
+/* Another file stands for no machine that could lose its way out. */
+static void print_lost_defaults(struct planner *p)
+{
+    char buf[512];
+
+    for (int f = 0; !p->held && f < NSH_FAMILIES; f++) {
+        const char *text = nsh_default_routes_lost(
+                &p->defaults, p->desired, nsh_family_of(f), buf, sizeof buf);
+
+        if (text)
+            plan_remark(p, "# %s; %s", text, NSH_DEFAULT_ROUTE_FIX);
+    }
 }
 
 int plan_routes(struct planner *p)
@@ -246,6 +272,7 @@ int plan_routes(struct planner *p)
     for (size_t i = 0; i < p->desired->n_routes; i++)
         if (nsh_route_plan_verdict(plan, i) == NSH_ROUTE_CONFLICT || flags[i] != 0)
             print_unplanned(p, plan, i);
+    print_lost_defaults(p);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "default-routes.h"
 #include "judge.h"
 #include "plan-rule.h"
 #include "plan.h"
@@ -29,6 +30,7 @@ struct planner {
      */
     struct nsh_loaded before[2];
     bool on_trial;
+    struct nsh_default_routes defaults; /* as plan_compare_routes() has seen them */
     size_t changes;
     bool *altered;                    /* each chain, with which something is to be done */
     char (*reasons)[NSH_JUDGED_TEXT]; /* why each gate is closed */

@@ -374,13 +374,14 @@ static void tell_shadow(struct doctor *d, const struct nsh_survey_rival *rival, 
 /* The last default route is one of ours, and goes with the file that is about to be in force. */
 static void look_for_last_default(struct doctor *d)
 {
-    for (int f = 0; f < NSH_FAMILIES; f++)
-        if (d->survey.default_goes[f][0] != '\0' && !d->survey.default_stays[f])
-            doctor_find_at(d, d->options->config, 0,
-                    "write it in 'routes', or have another program put one there",
-                    "the file leaves this machine without a default route of %s: the only one, %s, "
-                    "is netshared's, and is not in the file",
-                    f == NSH_V6 ? "IPv6" : "IPv4", d->survey.default_goes[f]);
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        char buf[512];
+        const char *text = nsh_default_routes_lost(
+                &d->survey.defaults, d->desired, nsh_family_of(f), buf, sizeof buf);
+
+        if (text)
+            doctor_find_at(d, d->options->config, 0, NSH_DEFAULT_ROUTE_FIX, "%s", text);
+    }
 }
 
 void doctor_rivals(struct doctor *d)

@@ -14,6 +14,7 @@
 #include "absent.h"
 #include "cleanup.h"
 #include "common.h"
+#include "default-routes.h"
 #include "manager.h"
 #include "status.h"
 
@@ -241,12 +242,27 @@ static void notify_reloading(void)
             (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 }
 
-int manager_begin_load(struct manager *m, const struct nsh_load_request *request)
+/* What it is to be compared with. */
+static void tell_what_runs(const struct manager *m, struct nsh_load_request *request)
 {
+    const struct nsh_desired *d = nsh_reconciler_desired(m->reconciler);
+
+    if (!d)
+        return;
+    request->protocol = d->protocol;
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        request->has_default[f] = nsh_default_route_wanted(d, nsh_family_of(f));
+}
+
+int manager_begin_load(struct manager *m, const struct nsh_load_request *what)
+{
+    struct nsh_load_request request = *what;
+
     notify_reloading();
-    int q = nsh_loader_start(m->loader, request);
+    tell_what_runs(m, &request);
+    int q = nsh_loader_start(m->loader, &request);
     if (q < 0) {
-        if (request->what == NSH_LOAD_FILE)
+        if (request.what == NSH_LOAD_FILE)
             set_refusal(m, strdup(strerror(-q)));
         manager_report(m, NSH_REPORT_RELOAD_BAD, strerror(-q));
         reply_all(&m->loading_replies, false, strerror(-q));

@@ -166,7 +166,7 @@ int nsh_trial_at_start(
 void manager_watch_files(struct manager *m);
 
 /* manager-config.c */
-int manager_begin_load(struct manager *m, const struct nsh_load_request *request);
+int manager_begin_load(struct manager *m, const struct nsh_load_request *what);
 /* Why the file on disk is not what runs; NULL: it is. */
 void manager_set_problem(struct manager *m, const char *text);
 /* The file, or the last accepted configuration if it is bad. -EINVAL: neither, and said so. */

@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "common.h"
+#include "default-routes.h"
 
 /* Of what a client sends to be tried: some files of the largest size. */
 #define ARCHIVE_MAX (2 * NSH_CONFIG_FILE_MAX)
@@ -321,6 +322,9 @@ static void *load_thread(void *userdata)
         load_accepted(l->state, &l->result);
         break;
     }
+    if (l->result.error == 0)
+        nsh_advise_default_routes(
+                l->result.desired, l->request.has_default, l->request.protocol, l->result.diags);
     nsh_closep(&l->request.fd);
     l->request.fd = -1;
     /* An eventfd write of 1 can't fail while nobody else counts on it. */

@@ -36,6 +36,9 @@ struct nsh_load_request {
     int fd;                      /* the loader's to close, whatever happens */
     /* A trial of so long, microseconds; 0: none. The file itself may ask for a longer one. */
     uint64_t trial;
+    /* What runs: marks its routes, and wants a default route of the family. */
+    uint8_t protocol;
+    bool has_default[NSH_FAMILIES];
 };
 void nsh_loaded_done(struct nsh_loaded *l);
 

@@ -133,26 +133,11 @@ static bool is_ours(const struct taking *t, const struct nsh_route *r)
     return r->protocol == t->desired->protocol || (t->before != 0 && r->protocol == t->before);
 }
 
-/* What is wanted stays, or comes, even if its time is not now. */
-static void note_default(struct taking *t, const struct nsh_route *r)
-{
-    int f = nsh_family_index(r->family);
-
-    if (r->dst_length > 0 || r->table != RT_TABLE_MAIN || r->props->type != RTN_UNICAST)
-        return;
-    if (!is_ours(t, r) || nsh_desired_find_route(t->desired, r) != SIZE_MAX)
-        t->survey->default_stays[f] = true;
-    else
-        nsh_route_format_seen(
-                t->fib, r, t->survey->default_goes[f], sizeof t->survey->default_goes[f]);
-}
-
 static int see_route(void *userdata, const struct nsh_route *r)
 {
     struct taking *t = userdata;
 
-    note_default(t, r);
-
+    nsh_default_routes_see(&t->survey->defaults, t->fib, t->desired, t->before, r);
     if (is_subnet(r))
         note_subnet(t, r);
     else if (is_way(r))
@@ -196,9 +181,6 @@ static void note_wanted(struct taking *t, const struct nsh_route *r)
 {
     uint32_t *noted = &t->noted[nsh_family_index(r->family)];
     const struct nsh_desired *d = t->desired;
-
-    if (r->dst_length == 0 && r->table == RT_TABLE_MAIN)
-        t->survey->default_stays[nsh_family_index(r->family)] = true;
 
     for (uint32_t i = 0; i < r->props->n_nexthops; i++) {
         uint32_t link = r->props->nexthops[i].link;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "default-routes.h"
 #include "desired.h"
 #include "fib.h"
 
@@ -43,9 +44,7 @@ struct nsh_survey {
     struct nsh_survey_address *addresses;
     struct nsh_survey_rival *rivals;
     size_t n_links, n_subnets, n_addresses, n_rivals;
-    /* Of the main table: a default route of ours is no longer wanted; there is another one. */
-    char default_goes[NSH_FAMILIES][256];
-    bool default_stays[NSH_FAMILIES];
+    struct nsh_default_routes defaults;
 };
 
 /* Of one kind no more than this is kept. */

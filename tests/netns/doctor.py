@@ -201,8 +201,11 @@ def _():
         contains(d.cli("check").stderr, "warning: the file leaves this machine without a default route "
                  "of IPv4: the only one, default via 192.0.2.2 dev eth1", "check")
         equal(list(found(d)), ["file", "routes"], "what is found")
+        contains(d.plan().stdout, "- route default via 192.0.2.2 dev eth1\n# the file leaves this machine "
+                 "without a default route of IPv4", "plan")
         w.router.ip("route add default via 192.0.2.3 metric 9")
         equal(d.cli("check").stderr, "", "another one stays")
+        equal(d.plan().stdout, "- route default via 192.0.2.2 dev eth1\n", "another one stays: plan")
         w.router.ip("route del default via 192.0.2.3 metric 9")
         d.write(SHARE.replace("dev: eth1", "dev: eth1, metric: 7"))
         equal(d.cli("check").stderr, "", "another one comes")

@@ -159,6 +159,37 @@ def _():
         d.stop()
 
 
+@case("the last default route goes with the file: it does, with a warning for who asked and in the log")
+def _():
+    with Router() as w:
+        ways = ("  - {to: default, via: 192.0.2.2, dev: eth1}\n",
+                '  - {to: default, via: "2001:db8:b::2", dev: eth1}\n')
+        both = BASIC.replace("routes:\n", "routes:\n" + "".join(ways))
+        w.router.ip_batch(["route add default via 192.0.2.2 proto static"])
+        d = Daemon(w.router, both).start()
+        for way, name, gone in zip(ways, ("IPv4", "IPv6"), ("192.0.2.2", "2001:db8:b::2")):
+            mark = d.mark()
+            result = d.reload(both.replace(way, ""))
+            lost = ("warning: the file leaves this machine without a default route of %s: the only one, "
+                    "default via %s dev eth1" % (name, gone))
+            for text in (result.stderr, d.wait_log("leaves this machine", mark)):
+                contains(text, lost, "the warning")
+            contains(result.stderr, "%s: %s" % (d.config, lost), "where, and nothing of the other family")
+            contains(result.stderr, "hint: write it in 'routes'", "what to do")
+            equal(d.plan().stdout, "", "the file is done, all the same")
+            equal(d.reload().stderr, "", "once more the same file")
+            equal(d.reload(both).stderr, "", "it comes back")
+        # What runs may be gone back from, but until then it has no way out.
+        tried = d.write(both.replace(ways[0], ""), "other.yaml")
+        contains(d.cli("try", tried, "--timeout", "1h", check=True).stderr, tried + ": warning: the file leaves",
+                 "a trial")
+        equal(d.cli("revert", check=True).stderr, "", "the way back")
+        equal(d.reload(both.replace("dev: eth1}", "dev: eth1, metric: 7}", 1)).stderr, "", "another comes")
+        w.router.ip("route add default via 192.0.2.3 metric 9")
+        equal(d.reload(both.replace(ways[0], "")).stderr, "", "one of others stays")
+        d.stop()
+
+
 @case("a bad file, for a long time: drift is still repaired by the old configuration")
 def _():
     with Router() as w:
