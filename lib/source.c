@@ -15,17 +15,29 @@ int nsh_stamp_take(int fd, struct nsh_stamp *ret)
 
     if (fstat(fd, &st) < 0)
         return -errno;
-    *ret = (struct nsh_stamp){
-            .size = st.st_size, .seconds = st.st_mtim.tv_sec, .nanoseconds = st.st_mtim.tv_nsec};
+    *ret = (struct nsh_stamp){.size = st.st_size,
+            .links = (int64_t)st.st_nlink,
+            .written = st.st_mtim,
+            .changed = st.st_ctim};
     return 0;
 }
 
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/*
+ * The time of writing can be set back, that of any change can't. But a file in whose place another
+ * is renamed loses a link, which is a change too.
+ */
 bool nsh_stamp_holds(const struct nsh_stamp *stamp, int fd)
 {
     struct nsh_stamp now = {0};
 
     return nsh_stamp_take(fd, &now) == 0 && now.size == stamp->size &&
-           now.seconds == stamp->seconds && now.nanoseconds == stamp->nanoseconds;
+           same_time(&now.written, &stamp->written) &&
+           (same_time(&now.changed, &stamp->changed) || now.links != stamp->links);
 }
 
 ssize_t nsh_source_read(const struct nsh_source *s, uint64_t offset, void *buf, size_t size)

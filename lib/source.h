@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define NSH_SOURCE_TO_END UINT64_MAX
 /* Longest part of a line that nsh_source_lines shows. */
@@ -22,7 +23,8 @@ struct nsh_source {
 
 /* What of a file is another when somebody has written to it. */
 struct nsh_stamp {
-    int64_t size, seconds, nanoseconds;
+    int64_t size, links;
+    struct timespec written, changed;
 };
 
 /* 0 or negative errno. */
