@@ -21,13 +21,14 @@ from tap import case, check, equal, main
 from topology import BASIC, BASIC_ROUTE, Router
 
 NAMES = {0: "route", 6: "xfrm", 9: "audit", 12: "netfilter"}
-SOL_NETLINK, NETLINK_LISTS = 270, 9
+SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_LISTS = 270, 1, 9
 NLM_MULTI, NLM_CREATE_EXCL = 2, 0x600
 ERROR, DONE, OVERRUN = 2, 3, 4
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, DELROUTE, DELRULE, NETCONF = (
     16, 17, 20, 21, 24, 25, 33, 80)
 NFT, NFT_DELTABLE, NFT_NEWGEN = 10 << 8, 2, 15
 AUDIT_NETFILTER_CFG = 1325
+RTNLGRP_LINK = 1
 
 
 def attribute(kind, data):
@@ -128,14 +129,50 @@ def send_all(w, sockets):
     return taken
 
 
-def send_groups(w):
+class Listener:
+    """Hears what comes to a group, as the daemon does that is in it."""
+
+    def __init__(self, w, protocol, group):
+        self.socket = w.router.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        self.socket.bind((0, 0))  # port 0 is the one that a message to a group passes by
+        self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+        self.socket.setblocking(False)
+
+    def take(self):
+        """What has come that is not the kernel's."""
+        heard = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data, (port, _) = self.socket.recvfrom(1 << 16)
+                heard += [data] if port else []
+        return heard
+
+
+def groups_of(d):
+    """(protocol, group) of all that the daemon is in."""
+    found = set()
+    with d.netlink_sockets() as sockets:
+        for taken in sockets:
+            lists = taken.getsockopt(SOL_NETLINK, NETLINK_LISTS, 64)
+            bits = int.from_bytes(lists, sys.byteorder)
+            found |= {(taken.proto, bit + 1) for bit in range(8 * len(lists)) if bits >> bit & 1}
+    return found
+
+
+def send_groups(w, groups):
+    """To all there could be; those the daemon is in are shown to have been reached."""
     index = index_of(w.router, "eth1")
     for protocol in NAMES:
-        with w.router.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as s:
-            for data in forgeries(protocol, index):
-                for group in range(32):
+        sent = forgeries(protocol, index)
+        for group in range(1, 33):
+            listener = Listener(w, protocol, group) if (protocol, group) in groups else None
+            with w.router.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as s:
+                for data in sent:
                     with contextlib.suppress(OSError):
-                        s.sendto(data, (0, 1 << group))
+                        s.sendto(data, (0, 1 << group - 1))
+            if listener:
+                equal(listener.take(), sent, "heard in group %d of %s" % (group, NAMES[protocol]))
+                listener.socket.close()
 
 
 def drift(w, d):
@@ -156,7 +193,9 @@ def _():
         drift(w, d)
         before, mark = sockets.settle(), d.mark()
         equal(send_all(w, sockets), 0, "taken at a port")
-        send_groups(w)
+        groups = groups_of(d)
+        check((0, RTNLGRP_LINK) in groups, "the groups it is in: %s" % groups)
+        send_groups(w, groups)
         equal(sockets.settle(), before, "what it did")
         equal(d.log_lines(mark), [], "what it said")
         drift(w, d)

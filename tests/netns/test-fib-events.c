@@ -359,6 +359,27 @@ static void test_overrun(void **state)
     assert_int_equal(count_events(&l, NSH_FIB_OVERRUN) + count_route_events(&l), 0);
 }
 
+/* What did not fit is as lost as what there was no room for: a comparison follows. */
+static void test_truncated(void **state)
+{
+    struct world *w = *state;
+    struct nsh_fibnl_channel *channel;
+    struct log l;
+    size_t size;
+
+    open_events(w);
+    channel = &nsh_fibnl_of(w->fib)->events;
+    size = channel->rx_size;
+    channel->rx_size = NLMSG_HDRLEN;
+    IP("route add 10.1.0.0/16 via 192.0.2.9 proto 110");
+    read_events(w, &l);
+    channel->rx_size = size;
+    assert_int_equal(count_events(&l, NSH_FIB_OVERRUN), 1);
+    assert_int_equal(count_events(&l, NSH_FIB_ROUTE_NEW), 0);
+    expect_route_event(
+            w, &l, NSH_FIB_ROUTE_NEW, "ip route add 10.2.0.0/16 via 192.0.2.9 proto 110");
+}
+
 static void tally_new(void *userdata, const struct nsh_fib_event *event)
 {
     size_t *n = userdata;
@@ -421,6 +442,7 @@ int main(void)
             TEST(test_bridge_events),
             TEST(test_forwarding_events),
             TEST(test_overrun),
+            TEST(test_truncated),
             TEST(test_events_bounded),
             TEST(test_act_on_event),
     };
