@@ -5,6 +5,12 @@
  */
 #include "xtables-chains.h"
 
+#include <libiptc/libiptc.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
 /* ---- the lock, and those without it ---- */
 
 static void test_lock(void **state)
@@ -70,6 +76,134 @@ static void test_race(void **state)
     /* The whole again succeeds. */
     install(&masquerade_all, 1);
     assert_lists("-t nat -S", "-s 10.0.0.3/32 -j ACCEPT");
+}
+
+/* ---- one without the lock who writes all the time ---- */
+
+static const xt_chainlabel theirs = "THEIRS";
+#define RACES 5
+#define ROUNDS 50
+
+/* Shared with the other writer. NULL: there is none. */
+static struct race {
+    atomic_uint n_written;
+    atomic_bool over;
+} * other;
+static unsigned int n_refused; /* by the kernel: the table has another size than the copy */
+
+int __real_iptc_commit(struct xtc_handle *h);
+int __wrap_iptc_commit(struct xtc_handle *h);
+
+/* One commit of four waits until the other has written, after all that was looked at before. */
+int __wrap_iptc_commit(struct xtc_handle *h)
+{
+    static unsigned int n;
+    int ok;
+
+    if (other && n++ % 4 == 0)
+        for (unsigned int before = other->n_written; other->n_written == before;)
+            sched_yield();
+    ok = __real_iptc_commit(h);
+    n_refused += !ok && errno == EAGAIN;
+    return ok;
+}
+
+/*
+ * Its chain comes or goes. A commit that has failed may have been made: the counters are sent after
+ * the rules, and for them it may be too late.
+ */
+static void write_theirs(bool *ret_there)
+{
+    struct xtc_handle *h = iptc_init("nat");
+    bool there = h && iptc_is_chain(theirs, h);
+    bool ok = h && (there ? iptc_delete_chain(theirs, h) : iptc_create_chain(theirs, h)) &&
+              __real_iptc_commit(h);
+
+    if (h)
+        iptc_free(h);
+    other->n_written += ok;
+    *ret_there = ok && !there;
+}
+
+/* It ends with the chain there. */
+static void write_all_the_time(void)
+{
+    bool there = false;
+
+    while (!other->over || !there)
+        write_theirs(&there);
+}
+
+static void start_other(pid_t *ret)
+{
+    void *p = mmap(NULL, sizeof *other, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    assert_ptr_not_equal(p, MAP_FAILED);
+    other = p;
+    *ret = fork();
+    assert_true(*ret >= 0);
+    if (*ret == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        write_all_the_time();
+        _exit(0);
+    }
+}
+
+static void stop_other(pid_t child)
+{
+    int status = -1;
+
+    other->over = true;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    munmap(other, sizeof *other);
+    other = NULL;
+}
+
+/* As often as it takes until the chain is there, or gone. */
+static void write_ours(const struct nsh_firewall_op *ops, size_t n, bool there)
+{
+    char why[WHY] = "";
+    int r = NSH_FIREWALL_RACED;
+
+    while (r == NSH_FIREWALL_RACED) {
+        open_write();
+        observe(AF_INET, NSH_TABLE_NAT);
+        r = !!seen_chain(CHAIN) == there
+                    ? NSH_FIREWALL_OK
+                    : fw->ops->commit(fw, AF_INET, NSH_TABLE_NAT, ops, n, why, sizeof why);
+        fw->ops->close(fw);
+    }
+    if (r != NSH_FIREWALL_OK)
+        fail_msg("commit gave %d (%s)", r, why);
+}
+
+/* What it loses is tried again; what it wins costs the other nothing but a try. */
+static void test_race_without_end(void **state)
+{
+    struct nsh_chain want = {.family = AF_INET, .rules = &masquerade_all, .n_rules = 1};
+    struct nsh_firewall_op add[] = {op_of(NSH_CHAIN_ADD, CHAIN), op_of(NSH_JUMP_ADD, CHAIN)};
+    struct nsh_firewall_op del[] = {op_of(NSH_JUMP_DELETE, CHAIN), op_of(NSH_CHAIN_DELETE, CHAIN)};
+    unsigned int rounds = 0;
+    pid_t child;
+
+    (void)state;
+    add[0].want = &want;
+    del[0].index = 1;
+    ipt("-t nat -A POSTROUTING -s 10.66.0.1 -j ACCEPT");
+    n_refused = 0;
+    start_other(&child);
+    for (; rounds < ROUNDS || n_refused < RACES; rounds++) {
+        write_ours(add, 2, true);
+        write_ours(del, 2, false);
+    }
+    write_ours(add, 2, true);
+    stop_other(child);
+    print_message("# %u rounds, %u commits refused\n", rounds, n_refused);
+    assert_lists("-t nat -S", "-A POSTROUTING -s 10.66.0.1/32 -j ACCEPT");
+    assert_lists("-t nat -S", "-N THEIRS");
+    assert_lists("-t nat -S", "-A POSTROUTING -j " CHAIN);
+    assert_lists("-t nat -S", "-A " CHAIN " ");
 }
 
 /* ---- the cheap check ---- */
@@ -292,6 +426,7 @@ int main(void)
             TEST(test_lock),
             TEST(test_reader_writes_nothing),
             TEST(test_race),
+            TEST(test_race_without_end),
             TEST(test_reading_brings_nothing_into_being),
             TEST(test_changed),
             TEST(test_changed_by_order),
