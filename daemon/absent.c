@@ -9,20 +9,70 @@
 
 #define TOLD_MAX 16 /* each once; who has more of them reads `netshared check` */
 
-struct absent {
-    const struct nsh_desired *d;
-    struct nsh_diags *to;
-    struct if_nameindex *links; /* NULL: not asked yet, or it can't be */
-    const char *told[TOLD_MAX];
-    size_t n_told;
-};
+/* ---- what may have been meant ---- */
 
 static const char *next_link(void *userdata, size_t i)
 {
-    const struct if_nameindex *links = userdata;
+    const struct nsh_survey *s = userdata;
 
-    return links[i].if_name;
+    return i < s->n_links ? s->links[i].name : NULL;
 }
+
+/* It is there already, or would be an error, or is a LAN that one share has. */
+static bool is_taken(
+        const struct nsh_config *c, const struct nsh_absent_place *in, const char *name)
+{
+    if ((in->list && nsh_device_list_has(in->list, name)) ||
+            (in->other && nsh_device_list_has(in->other, name)))
+        return true;
+    for (size_t i = 0; in->other && i < c->n_shares; i++)
+        if (nsh_device_list_has(&c->shares[i].lan, name))
+            return true;
+    return false;
+}
+
+/* The one that is most like it; NULL: none is. */
+static const char *find_near(
+        const struct nsh_survey *s, const char *name, const struct nsh_absent_place *in)
+{
+    const char *near = nsh_nearest(name, next_link, (void *)s);
+    const struct nsh_survey_link *l = near ? nsh_survey_link(s, near) : NULL;
+
+    if (l && l->alias && in->list)
+        l = nsh_survey_link_at(s, l->ifindex); /* the first of its names is its own */
+    return l ? l->name : NULL;
+}
+
+const char *nsh_absent_hint(const struct nsh_survey *s, const struct nsh_config *c,
+        const char *name, const struct nsh_absent_place *in, char *buf, size_t size)
+{
+    const char *near = find_near(s, name, in);
+    size_t n = 0;
+
+    if (near && !is_taken(c, in, near)) {
+        snprintf(buf, size, "write '%s', if that is the one", near);
+        return buf;
+    }
+    snprintf(buf, size, "there is no other");
+    for (size_t i = 0; i < s->n_links && n + IFNAMSIZ + 8 < size; i++)
+        if (!s->links[i].alias && strcmp(s->links[i].name, "lo") != 0 &&
+                !is_taken(c, in, s->links[i].name))
+            n += (size_t)snprintf(buf + n, size - n, "%s%s",
+                    n == 0 ? "write one that there is: " : ", ", s->links[i].name);
+    return buf;
+}
+
+/* ---- a warning for each ---- */
+
+struct absent {
+    const struct nsh_desired *d;
+    struct nsh_fib *fib;
+    struct nsh_diags *to;
+    struct nsh_survey links;
+    int looked; /* 1: at these; 0: not yet; -errno: that was not possible */
+    const char *told[TOLD_MAX];
+    size_t n_told;
+};
 
 static bool was_told(struct absent *a, const char *name)
 {
@@ -35,21 +85,26 @@ static bool was_told(struct absent *a, const char *name)
     return false;
 }
 
-/* `other`: the other side of a share; a name that is used there can't be meant. */
-static void tell(struct absent *a, const struct nsh_policy *p, const char *name,
-        const struct nsh_device_list *other, bool all)
+static const char *hint(struct absent *a, const char *name, const struct nsh_absent_place *in,
+        char *buf, size_t size)
 {
-    const char *near, *path;
-    char hint[64] = "'ip -brief link' shows what there is";
-    uint32_t line;
+    if (a->looked == 0) {
+        int q = nsh_survey_take_links(a->fib, &a->links);
 
-    if (!a->links)
-        a->links = if_nameindex();
-    near = a->links ? nsh_nearest(name, next_link, a->links) : NULL;
-    if (near && !(other && nsh_device_list_has(other, near)))
-        snprintf(hint, sizeof hint, "write '%s', if that is the one", near);
-    path = nsh_origins_resolve(a->d->config->origins, p->origin, &line);
-    nsh_diag_add(a->to, NSH_DIAG_WARNING, path, line, 0, hint,
+        a->looked = q < 0 ? q : 1;
+    }
+    return a->looked < 0 ? "'ip -brief link' shows what there is"
+                         : nsh_absent_hint(&a->links, a->d->config, name, in, buf, size);
+}
+
+static void tell(struct absent *a, const struct nsh_policy *p, const char *name,
+        const struct nsh_absent_place *in, bool all)
+{
+    uint32_t line;
+    const char *path = nsh_origins_resolve(a->d->config->origins, p->origin, &line);
+    char buf[256];
+
+    nsh_diag_add(a->to, NSH_DIAG_WARNING, path, line, 0, hint(a, name, in, buf, sizeof buf),
             "there is no interface '%s' now: until there is, '%s' %s", name, p->name,
             all ? "is pending" : "does nothing for it");
 }
@@ -74,20 +129,23 @@ static bool any_is_there(const struct nsh_device_list *list)
 static void look_for(struct absent *a, const struct nsh_policy *p,
         const struct nsh_device_list *list, const struct nsh_device_list *other)
 {
+    const struct nsh_absent_place in = {.list = list, .other = other};
+
     if (p->disabled || p->when != NSH_NO_GATE)
         return;
     for (uint32_t i = 0; i < list->n; i++) {
         const char *name = list->items[i];
 
         if (!nsh_device_is_pattern(name) && !is_there(name) && !was_told(a, name))
-            tell(a, p, name, other, !any_is_there(list));
+            tell(a, p, name, &in, !any_is_there(list));
     }
 }
 
-void nsh_advise_absent_devices(const struct nsh_desired *d, struct nsh_diags *to)
+void nsh_advise_absent_devices(
+        const struct nsh_desired *d, struct nsh_fib *fib, struct nsh_diags *to)
 {
     const struct nsh_config *c = d->config;
-    struct absent a = {.d = d, .to = to};
+    struct absent a = {.d = d, .fib = fib, .to = to};
 
     for (size_t i = 0; i < c->n_masquerades; i++)
         look_for(&a, &c->masquerades[i].policy, &c->masquerades[i].out, NULL);
@@ -99,6 +157,5 @@ void nsh_advise_absent_devices(const struct nsh_desired *d, struct nsh_diags *to
         look_for(&a, &c->port_forwards[i].policy, &c->port_forwards[i].in, NULL);
     for (size_t i = 0; i < c->n_network_maps; i++)
         look_for(&a, &c->network_maps[i].policy, &c->network_maps[i].devices, NULL);
-    if (a.links)
-        if_freenameindex(a.links);
+    nsh_survey_done(&a.links);
 }

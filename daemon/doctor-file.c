@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "absent.h"
 #include "cleanup.h"
 #include "control.h"
 #include "doctor.h"
-#include "nearest.h"
 #include "resolve.h"
 #include "state.h"
 #include "text.h"
@@ -37,53 +37,11 @@ static void naming_done(struct naming *n)
     json_decref(n->status);
 }
 
-static const char *next_link(void *userdata, size_t i)
-{
-    const struct nsh_survey *s = userdata;
-
-    return i < s->n_links ? s->links[i].name : NULL;
-}
-
-/* A list that lacks a device; `other`: it is a side of a share, and this is the other one. */
+/* A list that lacks a device. */
 struct lacking {
-    const struct nsh_device_list *list, *other; /* NULL: none */
-    const struct nsh_share *share;              /* whose they are; NULL: nobody's */
+    struct nsh_absent_place at;
+    const struct nsh_share *share; /* whose it is; NULL: nobody's */
 };
-
-/* It is there already, or would be an error, or is a LAN that one share has. */
-static bool is_taken(const struct nsh_config *c, const struct lacking *in, const char *name)
-{
-    if ((in->list && nsh_device_list_has(in->list, name)) ||
-            (in->other && nsh_device_list_has(in->other, name)))
-        return true;
-    for (size_t i = 0; in->other && i < c->n_shares; i++)
-        if (nsh_device_list_has(&c->shares[i].lan, name))
-            return true;
-    return false;
-}
-
-/* "write 'eth0'", or what there is and is not taken. */
-static const char *other_name(
-        const struct doctor *d, const char *name, const struct lacking *in, char *buf, size_t size)
-{
-    const struct nsh_survey *s = &d->survey;
-    const struct nsh_config *c = d->desired->config;
-    const char *near = nsh_nearest(name, next_link, (void *)s);
-    size_t n;
-
-    if (near && !is_taken(c, in, near)) {
-        snprintf(buf, size, "write '%s', if that is the one", near);
-        return buf;
-    }
-    snprintf(buf, size, "there is no other");
-    n = 0;
-    for (size_t i = 0; i < s->n_links && n + IFNAMSIZ + 8 < size; i++)
-        if (!s->links[i].alias && strcmp(s->links[i].name, "lo") != 0 &&
-                !is_taken(c, in, s->links[i].name))
-            n += (size_t)snprintf(buf + n, size - n, "%s%s",
-                    n == 0 ? "write one that there is: " : ", ", s->links[i].name);
-    return buf;
-}
 
 static bool was_told(struct naming *n, const char *name)
 {
@@ -175,14 +133,18 @@ static const char *unfiltered(struct naming *n, const struct nsh_share *share, c
 static void look_for(struct naming *n, const char *name, nsh_origin at, nsh_gate_id when,
         const struct lacking *in)
 {
-    const struct nsh_survey_link *l = nsh_survey_link(&n->d->survey, name);
+    const struct nsh_survey *s = &n->d->survey;
+    const struct nsh_survey_link *l = nsh_survey_link(s, name);
     char fix[256], word[64];
 
+    if (l && l->alias && in->at.list) /* packet rules know no alternative names */
+        l = NULL;
     if (nsh_device_is_pattern(name) || (l && l->up) || !nsh_desired_is_open(n->d->desired, when) ||
             was_told(n, name))
         return;
     if (!l) {
-        doctor_find(n->d, at, other_name(n->d, name, in, fix, sizeof fix),
+        doctor_find(n->d, at,
+                nsh_absent_hint(s, n->d->desired->config, name, &in->at, fix, sizeof fix),
                 "there is no interface '%s' now%s", name, unfiltered(n, in->share, name));
         return;
     }
@@ -194,7 +156,7 @@ static void look_for_all(struct naming *n, const struct nsh_device_list *list,
         const struct nsh_device_list *other, const struct nsh_policy *p,
         const struct nsh_share *share)
 {
-    const struct lacking in = {.list = list, .other = other, .share = share};
+    const struct lacking in = {.at = {list, other}, .share = share};
 
     for (uint32_t i = 0; i < list->n && !p->disabled; i++)
         look_for(n, list->items[i], p->origin, p->when, &in);

@@ -207,7 +207,7 @@ void manager_loaded(void *userdata, struct nsh_loaded *l)
     m->loading = false;
     /* At a start they may be yet to come. */
     if (q == 0)
-        nsh_advise_absent_devices(l->desired, l->diags);
+        nsh_advise_absent_devices(l->desired, m->fib, l->diags);
     if (q == 0)
         q = l->error = take(m, l, NSH_OCCASION_RELOAD);
     note_verdict(m, l);

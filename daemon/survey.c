@@ -272,6 +272,21 @@ int nsh_survey_take(
     return 0;
 }
 
+int nsh_survey_take_links(struct nsh_fib *fib, struct nsh_survey *ret)
+{
+    NSH_CLEANUP(nsh_survey_done) struct nsh_survey s = {0};
+    struct taking t = {.fib = fib, .survey = &s};
+    int q = fib->ops->links(fib, see_link, &t);
+
+    if (q == 0 && t.no_memory)
+        q = -ENOMEM;
+    if (q < 0)
+        return q;
+    *ret = s;
+    s = (struct nsh_survey){0};
+    return 0;
+}
+
 void nsh_survey_done(struct nsh_survey *s)
 {
     free(s->links);

@@ -56,6 +56,8 @@ struct nsh_survey {
  */
 int nsh_survey_take(
         struct nsh_fib *fib, struct nsh_desired *d, uint8_t before, struct nsh_survey *ret);
+/* Its links alone. */
+int nsh_survey_take_links(struct nsh_fib *fib, struct nsh_survey *ret);
 void nsh_survey_done(struct nsh_survey *s);
 
 /* NULL: there is none of this name, or index. */

@@ -141,7 +141,7 @@ def _():
             contains(text, "there is no interface 'ehh1' now: until there is, 'lan-out' does nothing "
                      "for it", "the warning")
         contains(result.stderr, "%s:8: warning" % d.config, "its place")
-        contains(result.stderr, "write 'eth1', if that is the one", "its hint")
+        contains(result.stderr, "write one that there is: eth0\n", "its hint: eth1 is in the list")
         check("ppp" not in result.stderr, result.stderr)
         # The other side of a share can't be meant.
         result = d.reload("version: 1\nshare: [{name: home, lan: eth7, wan: eth1}]\n")
@@ -149,6 +149,17 @@ def _():
         result = d.reload("version: 1\nshare: [{name: home, lan: eth7, wan: eth0}]\n")
         check("write 'eth0'" not in result.stderr, result.stderr)
         check("write 'eth0'" not in d.cli("check").stderr, "what check says of it")
+        # Packet rules know no alternative names; and check has the same hint for each.
+        w.router.ip("link property add dev eth0 altname lan0")
+        for entry, fix in (("masquerade: [{name: out, out: [ehh1, eth1]}]", "write one that there is: eth0"),
+                           ("masquerade: [{name: out, out: [ehh1]}]", "write 'eth1', if that is the one"),
+                           ("masquerade: [{name: out, out: [lan0]}]", "write 'eth0', if that is the one"),
+                           ("share: [{name: home, lan: [eth0, eth7], wan: eth1}]", "there is no other"),
+                           ("share: [{name: home, lan: enp0s31f6, wan: eth1}]",
+                            "write one that there is: eth0")):
+            result = d.reload("version: 1\n%s\n" % entry)
+            for text in (result.stderr, d.cli("check").stderr):
+                contains(text, "hint: %s\n" % fix, entry)
         # check shows the very place, though it is about all of the policy.
         d.write("version: 1\nshare:\n  - name: eth7\n    wan: eth1\n    lan: [eth0, eth7]\n")
         contains(d.cli("check").stderr, "%s:5:17: warning: there is no interface 'eth7'" % d.config,
