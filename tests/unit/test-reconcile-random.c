@@ -6,26 +6,21 @@
  * is quiet, and after one resync what is wanted stands, but for what can't, and what is not ours is
  * as it was.
  *
- * NSH_SEED repeats a run, NSH_STEPS makes it longer, NSH_TRACE says what is done.
+ * NSH_SEED and NSH_STEPS, as they are printed, repeat a run; a greater NSH_STEPS makes it longer,
+ * NSH_TRACE says what is done.
  */
+#include "reconcile-chance.h"
 #include "reconcile-judge.h"
 
 #define STEPS 20000U
 #define STEPS_BETWEEN_QUIET 100U
 #define LONGEST_FIGHT (310 * SECOND)
 
-/* ---- chance ---- */
+/* ---- the run ---- */
 
-static uint64_t seed_first, seed;
+static uint64_t seed_first;
+static unsigned n_steps, n_done;
 static bool trace;
-
-static uint32_t chance(uint32_t below)
-{
-    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-    return (uint32_t)((seed >> 33) % below);
-}
-
-#define pick(array) ((array)[chance(NSH_ARRAY_SIZE(array))])
 
 static void say(const char *what)
 {
@@ -33,156 +28,23 @@ static void say(const char *what)
         print_message("# %s\n", what);
 }
 
-/* ---- what is wanted ---- */
-
-static const char *const wanted_routes[] = {
-        "{to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0}",
-        "{to: 10.20.0.0/16, via: 192.168.1.7, dev: eth0}",
-        "{to: 10.30.0.0/16, via: 10.0.0.9}",
-        "{to: 10.30.0.0/16, via: 172.16.0.1, on-conflict: replace}",
-        "{to: 10.30.1.0/24, type: blackhole}",
-        "{to: 10.66.0.0/16, via: 192.168.1.1, dev: eth0, vrf: blue}",
-        "{to: 10.67.0.0/16, via: 10.0.0.9, vrf: blue}",
-        "{to: 10.66.0.0/16, via: 192.168.1.7, dev: eth0, table: 10}",
-        "{to: \"fd00:f::/48\", via: \"fd00:1::9\", dev: eth0, vrf: blue, when: {dev-up: check-1}}",
-        "{to: 10.66.0.0/16, via: 192.168.1.6, dev: eth0, vrf: red, on-conflict: replace}",
-        "{to: 10.40.0.0/16, dev: eth2}",
-        "{to: 10.40.0.0/16, dev: eth1, metric: 7}",
-        "{to: 172.16.0.0/24, dev: eth1}",
-        "{to: 10.20.0.0/16, via: 192.168.1.1, table: 100, on-conflict: replace}",
-        "{to: \"fd00:9::/48\", via: \"fd00:1::9\", dev: eth0}",
-        "{to: \"fd00:9::/48\", via: \"fe80::9\", dev: eth2}",
-        "{to: \"fd00:a::/48\", via: \"fd00:2::9\"}",
-        "{to: \"fd00:b::/48\", dev: eth1, on-conflict: replace}",
-        "{to: \"fd00:b::/48\", type: unreachable}",
-        "{to: 10.60.0.0/16, via: 192.168.1.1, dev: eth0, when: {address: 10.0.0.254}}",
-        "{to: 10.60.0.0/16, via: 192.168.1.7, dev: eth0, when: {dev-up: check-1}}",
-        "{to: 10.61.0.0/16, type: blackhole, when: {dev-up: eth2}}",
-        "{to: 10.63.0.0/16, via: {learned-on: eth0}, table: 100}",
-        "{to: 10.63.0.0/16, via: {learned-on: eth2}, table: 100, when: {dev-up: check-2}}",
-        "{to: default, via: {learned-on: eth0}, family: [ipv4, ipv6], table: 101}",
-        "{to: default, via: {learned-on: eth1}, family: [ipv4, ipv6], table: 102, on-conflict: "
-        "replace}",
-        "{to: 10.64.0.0/16, nexthops: [{via: {learned-on: eth0}}, {via: {learned-on: eth1}}]}",
-        "{to: 10.65.0.0/16, nexthops: [{via: {learned-on: eth0}}, {via: 10.0.0.9, dev: eth1}], "
-        "when: {dev-up: hop-2}}",
-        "{to: 10.62.0.0/16, nexthops: [{via: 192.168.1.1, dev: eth0}, {via: 10.0.0.9, dev: eth1}], "
-        "when: {dev-up: hop-1}}",
-        "{to: \"fd00:d::/48\", nexthops: [{via: \"fd00:1::9\", dev: eth0}, "
-        "{via: \"fd00:2::9\", dev: eth1}], when: {dev-up: hop-2}}",
-        "{to: \"fd00:e::/48\", via: \"fd00:1::9\", dev: eth0, when: {dev-up: check-2}}",
-        "{to: \"fd00:e::/48\", via: \"fd00:1::9\", dev: eth0, when: {address: \"fd00:2::fe\"}}",
-        "{to: 10.66.0.0/16, via: 192.168.1.1, dev: eth0, check: {ping: 198.0.0.1}}",
-        "{to: 10.67.0.0/16, nexthops: [{via: {learned-on: eth0}, check: {ping: 192.0.0.2}}, "
-        "{via: 10.0.0.9, dev: eth1, check: {tcp: 192.0.0.1, port: 7}}]}",
-        "{to: \"fd00:f::/48\", via: \"fd00:2::9\", dev: eth1, check: {ping: \"c600:2::\"}}",
-};
-
-static const char *const wanted_rules[] = {
-        "{from: 10.7.0.0/16, table: 100, priority: 1000}",
-        "{from: 10.7.0.0/16, table: 101, priority: 1001, when: {address: 10.0.0.254}}",
-        "{from: 10.8.0.0/16, action: unreachable, priority: 1001, when: {dev-up: check-1}}",
-        "{iif: eth1, family: [ipv4, ipv6], table: 100, priority: 1002, when: {dev-up: eth2}}",
-};
-
-#define NINE                                                                         \
-    "10.1.0.0/24, 10.2.0.0/24, 10.3.0.0/24, 10.4.0.0/24, 10.5.0.0/24, 10.6.0.0/24, " \
-    "10.7.0.0/24, 10.8.0.0/24, 10.9.0.0/24"
-
-static const char *const masquerades[] = {
-        "{name: lan, out: [eth0], from: [10.0.0.0/24]}",
-        "{name: guest, out: [eth0, eth2], from: [10.0.1.0/24], position: first}",
-        "{name: six, out: [eth0], family: [ipv4, ipv6], except-to: [10.0.0.0/8]}",
-        "{name: vip, out: [eth0], family: [ipv4, ipv6], when: {address: 10.0.0.254}}",
-        "{name: third, out: [eth0], position: first, when: {dev-up: eth2}}",
-        "{name: many, out: [eth0], from: [" NINE "]}",
-        "{name: many, out: [eth0], position: first, from: [" NINE ", 10.10.0.0/24]}",
-        "{name: few, out: [eth0], except-to: [" NINE "], when: {dev-up: eth2}}",
-};
-
-static const char *const shares[] = {
-        "{name: home, lan: eth1, wan: eth0}",
-        "{name: home, lan: [eth1, eth2], wan: eth0, isolate: true, ipv6: masquerade}",
-        "{name: part, lan: eth2, wan: eth0, family: ipv4, clamp-mss: false, when: {dev-up: eth2}}",
-};
-
-static const char *const forwards[] = {
-        "{name: web, in: eth0, protocol: both, port: 80, to: 10.0.0.5, hairpin: true}",
-        "{name: web, in: eth0, protocol: tcp, port: 80, to: 10.0.0.5, from: [" NINE "]}",
-        "{name: ssh, in: eth0, protocol: tcp, port: 22, to: \"fd00:2::5\", when: {dev-up: eth2}}",
-};
-
-static const char *const maps[] = {
-        "{name: map, dev: eth0, inside: 10.5.0.0/24, outside: 10.6.0.0/24}",
-        "{name: map, dev: [eth0, eth2], inside: \"fd00:5::/64\", outside: \"fd00:6::/64\"}",
-};
-
-/* And one policy that is of another kind each time. */
-static const struct {
-    const char *name, *changing;
-    const char *const *items;
-    size_t n;
-} sections[] = {
-        {"masquerade", "{name: turn, out: [eth0], to: [" NINE "]}", masquerades,
-                NSH_ARRAY_SIZE(masquerades)},
-        {"share", "{name: turn, lan: eth1, wan: eth0}", shares, NSH_ARRAY_SIZE(shares)},
-        {"port-forwards", "{name: turn, in: eth0, protocol: tcp, port: 7, to: 10.0.0.7}", forwards,
-                NSH_ARRAY_SIZE(forwards)},
-        {"network-map", "{name: turn, dev: eth0, inside: 10.7.0.0/24, outside: 10.8.0.0/24}", maps,
-                NSH_ARRAY_SIZE(maps)},
-};
-
-static void put_some(FILE *to, const char *const *items, size_t n)
+/* Pasted before the program's name it repeats the run. */
+static const char *replay(void)
 {
-    uint64_t chosen = chance(1U << 30) | (uint64_t)chance(1U << 30) << 30;
-    const char *last = "";
+    static char text[96];
 
-    for (size_t i = 0; i < n; i++) {
-        const char *end = strpbrk(items[i] + 2, ",");
-        size_t same = (size_t)(end - items[i]);
-
-        /* Two of one key may not stand in one file, so of equals the first chosen one does. */
-        if (!(chosen >> i & 1) || strncmp(last, items[i], same + 1) == 0)
-            continue;
-        fprintf(to, "  - %s\n", items[i]);
-        last = items[i];
-    }
-}
-
-static void put_policies(FILE *to)
-{
-    uint32_t turn = chance(NSH_ARRAY_SIZE(sections));
-
-    for (size_t i = 0; i < NSH_ARRAY_SIZE(sections); i++) {
-        if (chance(4) == 0)
-            continue;
-        fprintf(to, "%s:\n", sections[i].name);
-        put_some(to, sections[i].items, sections[i].n);
-        if (i == turn)
-            fprintf(to, "  - %s\n", sections[i].changing);
-    }
-}
-
-static char *random_config(void)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *to = open_memstream(&text, &size);
-
-    assert_non_null(to);
-    fprintf(to, "settings: {route-protocol: %u%s}\n", chance(4) ? 110 : 111,
-            chance(8) ? "" : ", forwarding: leave");
-    if (chance(10)) {
-        fprintf(to, "routes:\n");
-        put_some(to, wanted_routes, NSH_ARRAY_SIZE(wanted_routes));
-    }
-    if (chance(2)) {
-        fprintf(to, "rules:\n");
-        put_some(to, wanted_rules, NSH_ARRAY_SIZE(wanted_rules));
-    }
-    put_policies(to);
-    fclose(to);
+    snprintf(text, sizeof(text), "NSH_SEED=%llu NSH_STEPS=%u", (unsigned long long)seed_first,
+            n_steps);
     return text;
+}
+
+/* However it failed: the end of the group asks. */
+static int tell_how_to_repeat(void **state)
+{
+    (void)state;
+    if (n_done < n_steps)
+        print_error("it failed in step %u; %s repeats it\n", n_done + 1, replay());
+    return rw_teardown(state);
 }
 
 /* ---- what must never be written ---- */
@@ -195,14 +57,14 @@ static void check_write(struct world *w, const struct nsh_fib_op *op)
     nsh_route_format_key(&op->route, key, sizeof(key));
     if (op->verb != NSH_FIB_DELETE && (op->route.protocol != d->protocol ||
                                               nsh_desired_find_route(d, &op->route) == SIZE_MAX))
-        fail_msg("seed %llu: %s is written and not wanted", (unsigned long long)seed_first, key);
+        fail_msg("%s is written and not wanted; %s repeats it", key, replay());
     if (op->verb != NSH_FIB_DELETE &&
             nsh_desired_standing(d, &d->routes[nsh_desired_find_route(d, &op->route)], NULL) !=
                     NSH_STANDING_WANTED)
-        fail_msg("seed %llu: %s is written and on standby", (unsigned long long)seed_first, key);
+        fail_msg("%s is written and on standby; %s repeats it", key, replay());
     if (op->verb == NSH_FIB_DELETE && op->route.protocol != d->protocol &&
             (w->r->also_ours == 0 || op->route.protocol != w->r->also_ours))
-        fail_msg("seed %llu: %s is deleted and not ours", (unsigned long long)seed_first, key);
+        fail_msg("%s is deleted and not ours; %s repeats it", key, replay());
 }
 
 /* ---- what happens ---- */
@@ -509,8 +371,7 @@ static void judge(struct world *w)
             nsh_reconciler_due(w->r) || !nsh_reconciler_complete(w->r) ||
             nsh_reconciler_next(w->r) != UINT64_MAX || strcmp(foreign, after) != 0) {
         print_told(w);
-        fail_msg("it is not as it should be; NSH_SEED=%llu repeats it",
-                (unsigned long long)seed_first);
+        fail_msg("it is not as it should be; %s repeats it", replay());
     }
 }
 
@@ -522,20 +383,17 @@ static void checked_run(struct world *w)
     run(w);
     after = foreign_of(w);
     if (strcmp(before, after) != 0)
-        fail_msg("seed %llu: what is foreign changed from\n%sto\n%s",
-                (unsigned long long)seed_first, before, after);
+        fail_msg("what is foreign changed from\n%sto\n%s%s repeats it", before, after, replay());
 }
 
 static void test_anything_happens(void **state)
 {
-    const char *steps = getenv("NSH_STEPS");
-    unsigned n = steps ? (unsigned)strtoul(steps, NULL, 10) : STEPS;
     struct world *w = world_with_state();
 
     (void)state;
     w->before_write = check_write;
     start(w, "");
-    for (unsigned i = 1; i <= n; i++) {
+    for (unsigned i = 1; i <= n_steps; n_done = i++) {
         forget(w);
         step(w);
         if (i % 10 == 0)
@@ -547,6 +405,7 @@ static void test_anything_happens(void **state)
     }
 
     /* And in the end nothing of it stays. */
+    n_done = n_steps - 1;
     want(w, "", NSH_OCCASION_STOP);
     quieten(w);
     assert_int_equal(count_routes(w, AF_INET, "110") + count_routes(w, AF_INET6, "110"), 0);
@@ -555,18 +414,22 @@ static void test_anything_happens(void **state)
         for (int t = 0; t < NSH_TABLE_COUNT; t++)
             assert_false(table_has(w, nsh_family_of(f), (enum nsh_table)t, "NETSHARED-"));
     assert_int_equal(judge_sets(w), 0);
+    n_done = n_steps;
 }
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {rw_test(test_anything_happens)};
-    const char *given = getenv("NSH_SEED");
+    static const struct CMUnitTest tests[] = {
+            cmocka_unit_test_teardown(test_anything_happens, tell_how_to_repeat)};
+    const char *given = getenv("NSH_SEED"), *steps = getenv("NSH_STEPS");
 
     seed_first = given ? strtoull(given, NULL, 10) : 20260101;
     seed = seed_first;
+    n_steps = steps ? (unsigned)strtoul(steps, NULL, 10) : STEPS;
     trace = getenv("NSH_TRACE") != NULL;
     /* Not on stdout: the first line there has to be that of TAP. */
-    (void)fprintf(stderr, "# NSH_SEED=%llu\n", (unsigned long long)seed_first);
+    (void)fprintf(stderr, "# %s repeats it\n", replay());
+    (void)fflush(stderr);
     rw_leave_the_network();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
