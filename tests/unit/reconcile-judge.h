@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether what is wanted stands, but for what can't: asked of the fakes anew, past all that the
- * reconciler believes; and what of them is not ours.
+ * reconciler believes.
  */
 #pragma once
 
@@ -11,52 +11,6 @@
 #include "reconcile-internal.h"
 #include "reconcile-world.h"
 #include "resolve.h"
-
-/* ---- what is not ours ---- */
-
-static inline void put_foreign_sets(struct world *w, FILE *to)
-{
-    nsh_autofree char *names = nsh_firewall_fake_set_names(w->tables);
-    char *rest = names;
-
-    for (char *name; (name = strsep(&rest, "\n"));) {
-        nsh_autofree char *elements = NULL;
-
-        if (name[0] == '\0' || nsh_set_is_ours(name))
-            continue;
-        elements = nsh_firewall_fake_set(w->tables, name);
-        fprintf(to, "set %s\n%s", name, elements);
-    }
-}
-
-/* Everything that nobody wants: foreign routes on other keys, foreign rules and sets. */
-static inline char *foreign_of(struct world *w)
-{
-    char *all = NULL;
-    size_t size;
-    FILE *to = open_memstream(&all, &size);
-
-    assert_non_null(to);
-    for (int f = 0; f < NSH_FAMILIES; f++) {
-        nsh_autofree char *bare =
-                rw_lines(nsh_fib_fake_show(w->kernel, nsh_family_of(f)), "6 10.9", "");
-        nsh_autofree char *kernels =
-                rw_lines(nsh_fib_fake_show(w->kernel, nsh_family_of(f)), "", "table 255");
-
-        fprintf(to, "%s%s", bare, kernels);
-        for (int t = 0; t < NSH_TABLE_COUNT; t++) {
-            char *text = table_text(w, nsh_family_of(f), (enum nsh_table)t), *rest = text;
-
-            for (char *line; (line = strsep(&rest, "\n"));)
-                if (line[0] == '-' && !strstr(line, "NETSHARED-"))
-                    fprintf(to, "%s\n", line);
-            free(text);
-        }
-    }
-    put_foreign_sets(w, to);
-    fclose(to);
-    return all;
-}
 
 /* ---- what is ---- */
 

@@ -2,14 +2,17 @@
 /*
  * A world in which anything happens: routes, rules, policies and sets are damaged, links and
  * addresses come and go, events are lost, come late or twice, calls fail, the lock is held, the
- * file is reloaded, time passes. At every write: it is one that may be made. From time to time all
- * is quiet, and after one resync what is wanted stands, but for what can't, and what is not ours is
- * as it was.
+ * file is reloaded, time passes. At every write: it is one that may be made; and whatever is done,
+ * what is not ours is as it was. From time to time all is quiet, and after one resync what is
+ * wanted stands, but for what can't. Then, at times, somebody undoes each repair, and it is made
+ * ever more seldom.
  *
  * NSH_SEED and NSH_STEPS, as they are printed, repeat a run; a greater NSH_STEPS makes it longer,
  * NSH_TRACE says what is done.
  */
+#include "backoff.h"
 #include "reconcile-chance.h"
+#include "reconcile-foreign.h"
 #include "reconcile-judge.h"
 
 #define STEPS 20000U
@@ -67,6 +70,19 @@ static void check_write(struct world *w, const struct nsh_fib_op *op)
         fail_msg("%s is deleted and not ours; %s repeats it", key, replay());
 }
 
+/* Whatever is done, it changes nothing that is not ours. */
+static void guarded(struct world *w, void (*what)(struct world *w))
+{
+    nsh_autofree char *before = foreign_of(w), *after = NULL;
+
+    what(w);
+    after = foreign_of(w);
+    if (!foreign_stands(before, after)) {
+        print_told(w);
+        fail_msg("what is foreign changed; %s repeats it", replay());
+    }
+}
+
 /* ---- what happens ---- */
 
 static const char *const accidents[] = {
@@ -85,6 +101,8 @@ static const char *const accidents[] = {
         "ip route prepend 10.30.1.0/24 dev eth1",
         "ip route add 10.77.0.0/16 via 192.168.1.1 dev eth0 proto 110",
         "ip route add 10.40.0.0/16 dev eth1 metric 7",
+        "ip route add 10.20.0.0/16 via 192.168.1.3 dev eth0 proto 4 metric 20",
+        "ip -6 route add fd00:9::/48 via fd00:1::3 dev eth0 proto 4 metric 20",
         "ip route add blackhole 10.90.0.0/16",
         "ip route del 10.90.0.0/16",
         "ip route add blackhole 10.91.0.0/16 metric 5",
@@ -148,6 +166,10 @@ static const char *const accidents[] = {
         "ip route add 10.90.0.0/16 via 192.168.1.9 dev eth0 table 11001 proto 110",
         "ip rule add from 10.7.0.0/16 lookup 101 priority 1001 protocol 110",
         "ip rule flush",
+        "ip rule add from 10.9.0.0/16 lookup 9 priority 900",
+        "ip rule del from 10.9.0.0/16 lookup 9 priority 900",
+        "ip rule add from 10.7.0.0/16 lookup 100 priority 1000 protocol 4",
+        "ip -6 rule add from fd00:9::/48 lookup 9 priority 1002",
         "ip route add default via 192.168.1.1 dev eth0 proto 16 metric 100",
         "ip route replace default via 192.168.1.7 dev eth0 proto 16 metric 100",
         "ip route replace default via 10.0.0.9 dev eth1 metric 100",
@@ -178,6 +200,13 @@ static const char *const accidents[] = {
         "iptables -t nat -A POSTROUTING -p tcp -j SNAT --to-source 192.168.1.2",
         "iptables -t nat -A NETSHARED-lan -j RETURN",
         "iptables -t nat -N NETSHARED-old",
+        "iptables -t nat -N theirs",
+        "iptables -t nat -A theirs -p tcp -j SNAT --to-source 192.168.1.3",
+        "iptables -t nat -A POSTROUTING -j theirs",
+        "iptables -t filter -N theirs",
+        "iptables -t filter -A theirs -s 10.1.0.0/24 -j ACCEPT",
+        "iptables -t filter -I FORWARD -j theirs",
+        "ip6tables -t mangle -N theirs",
         "iptables -t raw -F",
         "iptables -t raw -A PREROUTING -j NOTRACK",
         "iptables -t filter -F",
@@ -272,17 +301,18 @@ static void restart(struct world *w)
 {
     nsh_autofree char *text = random_config();
 
-    /* Two changes of the mark, the first one unfinished, are more than is remembered. */
-    if (w->r->also_ours != 0)
-        return;
     say("restart");
-    /* One that shadows ours shows by its event alone. */
+    world_restart(w);
+    want(w, text, NSH_OCCASION_START);
+}
+
+/* One that shadows ours shows by its event alone. */
+static void take_shadows(struct world *w)
+{
     while (try_run(w, "ip route del 10.20.0.0/16 via 192.168.1.6 dev eth0") == 0)
         ;
     while (try_run(w, "ip route del 10.30.1.0/24 dev eth1") == 0)
         ;
-    world_restart(w);
-    want(w, text, NSH_OCCASION_START);
 }
 
 static void random_check(struct world *w)
@@ -294,6 +324,18 @@ static void random_check(struct world *w)
         print_message(
                 "# the %scheck %u %s\n", hop ? "nexthop's " : "", n, open ? "works" : "fails");
     tell_check(w, hop, n, open, open ? "after a while" : "no answer");
+}
+
+static void some_time(struct world *w)
+{
+    say("time");
+    pass_time(w, chance(2) ? chance(20000) : chance(3) * SECOND);
+}
+
+static void once(struct world *w)
+{
+    say("run");
+    run(w);
 }
 
 static void step(struct world *w)
@@ -313,9 +355,13 @@ static void step(struct world *w)
     } else if (what < 74) {
         random_failure(w);
     } else if (what < 76) {
-        new_config(w);
+        guarded(w, new_config);
     } else if (what < 77 && chance(4) == 0) {
-        restart(w);
+        /* Two changes of the mark, the first one unfinished, are more than is remembered. */
+        if (w->r->also_ours == 0) {
+            take_shadows(w);
+            guarded(w, restart);
+        }
     } else if (what < 79) {
         random_check(w);
     } else if (what < 82) {
@@ -325,11 +371,9 @@ static void step(struct world *w)
         say("resync");
         nsh_reconciler_resync(w->r);
     } else if (what < 92) {
-        say("run");
-        run(w);
+        guarded(w, once);
     } else {
-        say("time");
-        pass_time(w, chance(2) ? chance(20000) : chance(3) * SECOND);
+        guarded(w, some_time);
     }
 }
 
@@ -369,21 +413,97 @@ static void judge(struct world *w)
     if (bad > 0 || writes != nsh_fib_fake_counts(w->kernel)->writes ||
             commits != nsh_firewall_fake_counts(w->tables)->commits || w->n_told > 0 ||
             nsh_reconciler_due(w->r) || !nsh_reconciler_complete(w->r) ||
-            nsh_reconciler_next(w->r) != UINT64_MAX || strcmp(foreign, after) != 0) {
+            nsh_reconciler_next(w->r) != UINT64_MAX || !foreign_stands(foreign, after)) {
         print_told(w);
         fail_msg("it is not as it should be; %s repeats it", replay());
     }
 }
 
-/* What we do changes nothing that is not ours. */
-static void checked_run(struct world *w)
-{
-    nsh_autofree char *before = foreign_of(w), *after = NULL;
+/* ---- fights ---- */
 
+/* Somebody undoes the same again and again. */
+static const char *const undoings[] = {
+        "ip route del 10.20.0.0/16",
+        "ip route replace 10.20.0.0/16 via 192.168.1.9 dev eth0",
+        "ip route del 10.30.1.0/24",
+        "ip route del 10.63.0.0/16 table 100",
+        "ip -6 route del fd00:9::/48",
+        "ip -6 route del fd00:d::/48 via fd00:1::9 dev eth0",
+        "ip route del default table 101",
+        "ip rule flush",
+        "ip rule del from 10.7.0.0/16 lookup 100 priority 1000",
+        "iptables -t nat -F",
+        "iptables -t nat -D POSTROUTING -j NETSHARED-lan",
+        "iptables -t nat -F NETSHARED-lan",
+        "iptables -t nat -D PREROUTING -j NETSHARED-web",
+        "iptables -t filter -F",
+        "iptables -t filter -F NETSHARED-home",
+        "iptables -t filter -D FORWARD -j NETSHARED-home",
+        "iptables -t raw -F",
+        "iptables -t mangle -F",
+        "ip6tables -t filter -F",
+        "ip6tables -t nat -F",
+        "ipset flush netshared-many_f4",
+        "ipset add netshared-many_f4 10.99.0.0/24",
+        "ipset flush netshared-turn_t4",
+        "sysctl net/ipv4/ip_forward=0",
+        "sysctl net/ipv6/conf/all/forwarding=0",
+};
+
+#define FIGHT_ROUND (SECOND / 2)
+#define FIGHT_ROUNDS 40U
+
+static size_t changes_of(const struct world *w)
+{
+    const struct nsh_firewall_fake_counts *tables = nsh_firewall_fake_counts(w->tables);
+
+    return nsh_fib_fake_counts(w->kernel)->writes + tables->commits + tables->set_writes;
+}
+
+/* Those without waiting, and then one after each pause, which is twice as long as the last one. */
+static unsigned most_repairs(uint64_t usec)
+{
+    unsigned n = NSH_BACKOFF_FREE + 1;
+
+    for (uint64_t pause = NSH_BACKOFF_FIRST, sum = pause; sum <= usec; n++) {
+        pause = 2 * pause < NSH_BACKOFF_MAX ? 2 * pause : NSH_BACKOFF_MAX;
+        sum += pause;
+    }
+    return n;
+}
+
+static void repair(struct world *w)
+{
     run(w);
-    after = foreign_of(w);
-    if (strcmp(before, after) != 0)
-        fail_msg("what is foreign changed from\n%sto\n%s%s repeats it", before, after, replay());
+    poll_tables(w);
+    pass_time(w, FIGHT_ROUND);
+}
+
+/* Each is written once, or taken away and made anew. */
+static size_t most_changes(const struct nsh_desired *d)
+{
+    return 2 * (d->n_routes + d->n_rules + d->n_chains + d->n_sets + NSH_FAMILIES);
+}
+
+static void fight(struct world *w)
+{
+    const char *what = pick(undoings);
+    unsigned repairs = 0;
+
+    say("a fight");
+    say(what);
+    for (unsigned i = 0; i < FIGHT_ROUNDS; i++) {
+        size_t before = changes_of(w), n;
+
+        try_run(w, what);
+        guarded(w, repair);
+        n = changes_of(w) - before;
+        repairs += n > 0;
+        if (n > most_changes(nsh_reconciler_desired(w->r)))
+            fail_msg("%zu writes after '%s'; %s repeats it", n, what, replay());
+    }
+    if (repairs > most_repairs(FIGHT_ROUNDS * FIGHT_ROUND))
+        fail_msg("%u repairs in a fight over '%s'; %s repeats it", repairs, what, replay());
 }
 
 static void test_anything_happens(void **state)
@@ -397,17 +517,19 @@ static void test_anything_happens(void **state)
         forget(w);
         step(w);
         if (i % 10 == 0)
-            checked_run(w);
+            guarded(w, once);
         if (i % STEPS_BETWEEN_QUIET == 0) {
-            quieten(w);
+            guarded(w, quieten);
             judge(w);
+            if (chance(2))
+                fight(w);
         }
     }
 
     /* And in the end nothing of it stays. */
     n_done = n_steps - 1;
     want(w, "", NSH_OCCASION_STOP);
-    quieten(w);
+    guarded(w, quieten);
     assert_int_equal(count_routes(w, AF_INET, "110") + count_routes(w, AF_INET6, "110"), 0);
     assert_int_equal(count_routes(w, AF_INET, "111") + count_routes(w, AF_INET6, "111"), 0);
     for (int f = 0; f < NSH_FAMILIES; f++)
