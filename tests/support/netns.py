@@ -30,6 +30,7 @@ CLONE_NEWNET = 0x40000000
 NETNS_DIR = "/run/netns"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 IPV6 = os.path.isdir("/proc/sys/net/ipv6")  # else this kernel has none (ipv6.disable=1)
+LINUX = tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2])
 
 os.umask(0o022)  # netshared refuses files that others may write
 _libc = ctypes.CDLL(None, use_errno=True)
