@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "common.h"
+#include "converge.h"
 #include "firewall-choice.h"
 #include "journal.h"
 #include "lock.h"
@@ -20,9 +21,6 @@
 #include "reload.h"
 #include "status.h"
 
-/* How long a held xtables lock is waited for, and how long what was refused is tried again. */
-#define LOCK_PATIENCE_MSEC 20000
-#define RETRY_PATIENCE_MSEC 3000
 #define WAIT_MSEC 20
 
 struct once {
@@ -68,27 +66,28 @@ static int once_open(struct once *o, const struct nsh_options *options)
     return q == 0 ? 0 : nsh_complain("cannot open the kernel's interfaces: %s", strerror(-q));
 }
 
+/* flock has no event to wait for. */
+static void wait_a_moment(void *userdata)
+{
+    (void)userdata;
+    poll(NULL, 0, WAIT_MSEC);
+}
+
 /* Runs until all is compared and written, or what holds it up has held it up for too long. */
 static int converge(struct once *o)
 {
-    for (int waited = 0;;) {
-        int q = nsh_reconciler_run(o->reconciler);
+    static const struct nsh_converge_hooks hooks = {.now = nsh_clock, .wait = wait_a_moment};
+    static const char *const held_up[] = {
+            [NSH_OBSTACLE_NONE] = "not all could be done: see above",
+            [NSH_OBSTACLE_LOCK] = "another program holds the xtables lock; try again",
+            [NSH_OBSTACLE_CHANGES] = "others keep changing what is to be compared; try again",
+    };
+    enum nsh_obstacle why;
+    int q = nsh_converge(o->reconciler, &hooks, &why);
 
-        if (q < 0)
-            return nsh_complain("cannot compare with the kernel: %s", strerror(-q));
-        if (nsh_reconciler_complete(o->reconciler))
-            return 0;
-        if (nsh_reconciler_due(o->reconciler))
-            continue;
-        if (nsh_reconciler_is_locked_out(o->reconciler)) {
-            if (waited > LOCK_PATIENCE_MSEC)
-                return nsh_complain("another program holds the xtables lock; try again");
-        } else if (waited > RETRY_PATIENCE_MSEC) {
-            return nsh_complain("not all could be done: see above");
-        }
-        waited += WAIT_MSEC;
-        poll(NULL, 0, WAIT_MSEC); /* flock has no event to wait for */
-    }
+    if (q > 0)
+        return nsh_complain("%s", held_up[why]);
+    return q < 0 ? nsh_complain("cannot compare with the kernel: %s", strerror(-q)) : 0;
 }
 
 /* Fails when something could not be made so, pending ones excepted: they may come yet. */

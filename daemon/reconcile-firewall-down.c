@@ -238,10 +238,10 @@ static int down_table(struct nsh_reconciler *r, int family, enum nsh_table table
     q = reconcile_look(r, plan, family, table, NSH_PHASE_DOWN);
     if (q <= 0)
         return 0; /* a table that can't be read holds nothing of ours */
-    r->work.commits++;
     q = nsh_apply_firewall_planned(
             r->firewall, plan, family, table, NSH_PHASE_DOWN, COMMIT_TRIES, why, sizeof why);
     if (q == NSH_FIREWALL_OK) {
+        r->work.commits++;
         if (reconcile_look(r, still, family, table, NSH_PHASE_DOWN) >= 0)
             return take_removed(r, plan, still, g);
     } else if (q < 0) {

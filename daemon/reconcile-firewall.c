@@ -250,10 +250,10 @@ static int try_table(struct nsh_reconciler *r, int family, enum nsh_table table,
         return 0;
     if (q > 0) {
         look_at_guards(r, family, table);
-        r->work.commits++;
         q = nsh_apply_firewall_planned(
                 r->firewall, plan, family, table, NSH_PHASE_UP, COMMIT_TRIES, ret_why, size);
         if (q == NSH_FIREWALL_OK) {
+            r->work.commits++;
             reconcile_look_for_culprit(r, family);
             table_done(r, plan, family, table, true);
             note_tidy(r, plan, family, table);
@@ -399,6 +399,7 @@ static void up_family(struct nsh_reconciler *r, int family)
     r->firewall_told[f] = r->firewall_told[f] && r->firewall_dirty[f];
     if (raced)
         reconcile_retry_at(r, reconcile_now(r) + 10000);
+    r->disturbed = r->disturbed || raced;
     /* Forwarding that waits for the filter alone does not wait for all of them. */
     if (r->firewall_ready[f] || r->forwarding_states[f] == NSH_OBJECT_PENDING)
         r->forwarding_dirty = true;

@@ -467,6 +467,7 @@ static void failed(
     /* Somebody else writes: it is told if that does not end. */
     if (error == -EAGAIN) {
         reconcile_retry_at(r, reconcile_now(r) + RETRY_USEC);
+        r->disturbed = true;
         return;
     }
     if (r->guests_failure != error)

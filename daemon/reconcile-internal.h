@@ -133,6 +133,7 @@ struct nsh_reconciler {
     uint64_t retry;      /* something asked to be run again then */
     uint64_t pause;      /* the kernel could not be asked: nothing is due before then */
     int failure;         /* why, as it was told; 0: it could */
+    bool disturbed;      /* others wrote while the last pass looked, or right before it wrote */
     uint64_t lock_since; /* the xtables lock is not to be had since then; 0: it is */
     uint64_t firewall_wait[NSH_FAMILIES]; /* backing off until then */
     bool firewall_ready[NSH_FAMILIES];    /* the family's policies hold: forwarding may go on */

@@ -163,6 +163,7 @@ static int dump(struct nsh_reconciler *r)
 
     if (r->job.scope == ROUTES_ALL)
         r->all_cost += reconcile_now(r) - begun;
+    r->disturbed = r->disturbed || q == -EAGAIN;
     if (q == -EAGAIN && ++r->job.tries < DUMP_TRIES) {
         q = begin_comparison(r); /* disturbed: once more from the beginning */
         return q < 0 ? q : 1;

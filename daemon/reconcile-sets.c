@@ -305,7 +305,7 @@ static int write_set(
     q = r->firewall->ops->set_write(r->firewall, nsh_set_plan_op(plan), why, size);
     if (q == -EINPROGRESS)
         return q;
-    r->work.sets_written++;
+    r->work.sets_written += q == 0;
     if (q < 0 && why[0] == '\0')
         snprintf(why, size, "%s", strerror(-q));
     return q;
@@ -531,6 +531,7 @@ int reconcile_sets_down(struct nsh_reconciler *r, int family)
         q = r->firewall->ops->set_write(r->firewall, &op, why, sizeof why);
         if (q == -EINPROGRESS)
             return 1;
+        r->work.sets_written += q == 0;
         if (q == 0 || !r->settling)
             continue; /* that it stays was said before */
         args.detail = q == -EBUSY ? "it stays, because a foreign rule refers to it"

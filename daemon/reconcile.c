@@ -249,9 +249,11 @@ bool nsh_reconciler_complete(const struct nsh_reconciler *r)
            !r->sets_urgent && r->lock_since == 0;
 }
 
-bool nsh_reconciler_is_locked_out(const struct nsh_reconciler *r)
+enum nsh_obstacle nsh_reconciler_obstacle(const struct nsh_reconciler *r)
 {
-    return r->lock_since != 0;
+    if (r->lock_since != 0)
+        return NSH_OBSTACLE_LOCK;
+    return r->disturbed ? NSH_OBSTACLE_CHANGES : NSH_OBSTACLE_NONE;
 }
 
 static int forget_earlier_protocol(struct nsh_reconciler *r)
@@ -400,6 +402,7 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
     memset(r->tidy, 0, sizeof r->tidy);
     memset(r->filter, FILTER_UNSEEN, sizeof r->filter);
     r->pause = 0;
+    r->disturbed = false;
     if (r->retry <= now)
         r->retry = NSH_NEVER;
     report_begin(r);
@@ -416,6 +419,7 @@ int nsh_reconciler_run(struct nsh_reconciler *r)
     report_end(r);
     if (q == -EAGAIN) {
         /* Routes changed under every dump: again, when it is quieter. */
+        r->disturbed = true;
         pause_until(r, now + DISTURBED_RETRY_USEC);
         return 0;
     }

@@ -35,6 +35,14 @@ enum nsh_occasion {
     NSH_OCCASION_STOP, /* all of ours is taken away */
 };
 
+/* What others do that held up the last pass; what is to be written waits for it. */
+enum nsh_obstacle {
+    NSH_OBSTACLE_NONE,
+    NSH_OBSTACLE_LOCK,    /* another program holds the xtables lock */
+    NSH_OBSTACLE_CHANGES, /* what was looked at changed meanwhile */
+    NSH_OBSTACLES,
+};
+
 struct nsh_counts {
     size_t routes[NSH_OBJECT_STATES];
     size_t rules[NSH_OBJECT_STATES];
@@ -111,8 +119,7 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r);
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r);
 /* True once everything that is wanted has been compared and, where possible, written. */
 bool nsh_reconciler_complete(const struct nsh_reconciler *r);
-/* True while another program holds the xtables lock, and what is to be written waits for it. */
-bool nsh_reconciler_is_locked_out(const struct nsh_reconciler *r);
+enum nsh_obstacle nsh_reconciler_obstacle(const struct nsh_reconciler *r);
 
 void nsh_reconciler_count(const struct nsh_reconciler *r, struct nsh_counts *ret);
 /* Calls `each` for up to `limit` objects, those not held first. Returns how many there are. */
@@ -129,7 +136,7 @@ struct nsh_work {
     uint64_t rules;        /* rule messages written */
     uint64_t commits;      /* tables committed */
     uint64_t sets_read;    /* sets compared element by element */
-    uint64_t sets_written; /* writes of a set */
+    uint64_t sets_written; /* sets written, or taken away */
     uint64_t overruns;     /* times events were lost */
     uint64_t failures;     /* reports of what the kernel refused */
 };
