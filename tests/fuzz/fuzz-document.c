@@ -2,12 +2,12 @@
 /*
  * Documents by choice: each byte chooses what comes next. An object that is found wrong, such as
  * two that exclude each other, is left out, so that what is left is valid. That goes all the way:
- * it is wanted, planned and written to the two fakes, and then there is nothing left to do; when
- * nothing is wanted any more, nothing of it is left.
+ * it is wanted, planned and written to the two fakes, and then there is nothing left to do, as the
+ * judge of the model check finds too; when nothing is wanted any more, nothing of it is left.
  */
 #include "fuzz.h"
 
-#include "reconcile-world.h"
+#include "reconcile-judge.h"
 
 #define NINE                                                                          \
     "[10.1.0.0/24, 10.2.0.0/24, 10.3.0.0/24, 10.4.0.0/24, 10.5.0.0/24, 10.6.0.0/24, " \
@@ -16,7 +16,8 @@
 /* A capital letter stands for a choice of its list, '#' for a number that counts on. */
 static const char *const prefixes[] = {"10.20.0.0/16", "10.30.0.0/16", "10.30.1.0/24", "default",
         "192.0.2.7", "198.51.100.0/24", "\"fd00:9::/48\"", "\"fd00:a::/64\"", "\"fd00:a::7\"",
-        "[10.40.0.0/16, 10.41.0.0/16, 10.42.1.0/24]", "[10.50.0.0/16, \"fd00:c::/48\"]", NINE};
+        "[10.40.0.0/16, 10.41.0.0/16, 10.42.1.0/24]", "[10.50.0.0/16, \"fd00:c::/48\"]", NINE,
+        "{file: list.txt}"};
 static const char *const gateways[] = {"192.168.1.1", "192.168.1.7", "10.0.0.9", "172.16.0.1",
         "\"fd00:1::9\"", "\"fd00:2::9\"", "\"fe80::9\"", "{learned-on: eth0}"};
 static const char *const devices[] = {"eth0", "eth1", "eth2", "wan+", "any"};
@@ -24,6 +25,8 @@ static const char *const lists[] = {"eth0", "[eth0]", "[eth0, eth2]", "[eth2, \"
 static const char *const families[] = {"ipv4", "ipv6", "[ipv4, ipv6]"};
 static const char *const conditions[] = {
         "{dev-up: eth0}", "{dev-up: eth2}", "{address: 10.0.0.1}", "{address: \"fd00:2::fe\"}"};
+static const char *const checks[] = {"ping: 198.51.100.7", "ping: \"fd00:9::7\", recover: 1",
+        "tcp: 198.51.100.8, port: 80", "ping: 192.168.1.1, dev: eth0, fail: 2"};
 static const char *const types[] = {"unicast", "blackhole", "unreachable", "prohibit", "throw"};
 static const char *const protocols[] = {"tcp", "udp", "both", "icmp"};
 static const char *const effects[] = {
@@ -48,6 +51,7 @@ static const struct {
         LIST('D', devices),
         LIST('E', effects),
         LIST('F', families),
+        LIST('G', checks),
         LIST('H', hosts),
         LIST('K', keeps),
         LIST('L', lists),
@@ -68,7 +72,8 @@ static const struct section {
         {"routes", "to: P",
                 {"via: A", "dev: D", "metric: N", "table: T", "type: Y", "when: C", "K",
                         "mtu: 1400", "on-link: B", "source: H", "family: F", "vrf: blue",
-                        "scope: link", "nexthops: [{via: A, weight: 2}, {via: A, dev: D}]"}},
+                        "scope: link", "nexthops: [{via: A, weight: 2}, {via: A, dev: D}]",
+                        "check: {G}"}},
         {"rules", "priority: 1#, E",
                 {"from: P", "to: P", "iif: D", "oif: D", "mark: N", "family: F", "when: C",
                         "not: B", "protocol: R, source-port: O", "suppress-prefix-length: 0"}},
@@ -132,6 +137,8 @@ static char *make_document(struct fuzz_input *in)
         for (unsigned int k = 0; k < n; k++)
             put_object(to, in, &sections[i], k);
     }
+    if (fuzz_byte(in) & 1)
+        (void)fputs("settings: {forwarding: leave, check-mark: 0x10/0xf0}\n", to);
     (void)fclose(to);
     return text;
 }
@@ -144,16 +151,28 @@ static void leave_out(char *text, uint32_t line)
             *at = '#';
 }
 
-static int try_load(const char *text, struct nsh_diags *diags, struct nsh_config **ret)
+static int try_load(const char *text, enum nsh_config_trust trust, struct nsh_diags *diags,
+        struct nsh_config **ret)
 {
     nsh_autoclose int file = fuzz_file(text, strlen(text));
-    const struct nsh_config_source source = {.path = "/nonexistent/fuzz.yaml",
-            .trust = NSH_TRUST_WARN,
+    const struct nsh_config_source source = {.path = FUZZ_SOURCE "/none.yaml",
+            .trust = trust,
             .is_open = true,
             .fd = file,
             .archive_fd = -1};
 
     return nsh_config_load(&source, diags, ret);
+}
+
+/* Advice is no more than that: what is right stays right. */
+static void must_be_advised(const char *text)
+{
+    struct nsh_diags *diags = nsh_diags_new();
+    struct nsh_config *config = NULL;
+
+    FUZZ_MUST(diags && try_load(text, NSH_TRUST_ADVISE, diags, &config) == 0);
+    nsh_config_free(config);
+    nsh_diags_free(diags);
 }
 
 /* NULL: it is still wrong after all. */
@@ -166,14 +185,16 @@ static struct nsh_desired *load(char *text)
         struct nsh_diags *diags = nsh_diags_new();
 
         FUZZ_MUST(diags);
-        if (try_load(text, diags, &config) < 0)
+        if (try_load(text, NSH_TRUST_WARN, diags, &config) < 0)
             for (size_t k = 0; k < nsh_diags_count(diags); k++)
                 if (nsh_diags_get(diags, k)->severity == NSH_DIAG_ERROR)
                     leave_out(text, nsh_diags_get(diags, k)->line);
         nsh_diags_free(diags);
     }
-    if (config)
-        FUZZ_MUST(nsh_desired_new(config, &d) == 0);
+    if (!config)
+        return NULL;
+    must_be_advised(text);
+    FUZZ_MUST(nsh_desired_new(config, &d) == 0);
     return d;
 }
 
@@ -233,6 +254,7 @@ static void must_be_at_rest(struct world *w)
     }
     FUZZ_MUST(strcmp(before, after) == 0 && w->n_told == told);
     FUZZ_MUST(nsh_reconciler_complete(w->r) && !nsh_reconciler_due(w->r));
+    FUZZ_MUST(judge_all(w) == 0);
 }
 
 /* Nothing with our protocol, and no chain or set of ours. */
@@ -250,6 +272,16 @@ static void run_to_rest(struct world *w)
     pass_time(w, 5 * SECOND);
 }
 
+/* All checks succeed. */
+static void tell_checks(struct world *w)
+{
+    const struct nsh_desired *d = nsh_reconciler_desired(w->r);
+
+    for (size_t g = 1; g < d->n_gates; g++)
+        if (d->gates[g].kind == NSH_GATE_CHECK)
+            nsh_reconciler_gate(w->r, (nsh_gate_id)g, true, "");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input in = {data, size};
@@ -264,6 +296,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     w = world_new();
     want_desired(w, d, NSH_OCCASION_START);
+    run_to_rest(w);
+    must_be_at_rest(w);
+    tell_checks(w);
     run_to_rest(w);
     must_be_at_rest(w);
     want_desired(w, nothing(), NSH_OCCASION_RELOAD);

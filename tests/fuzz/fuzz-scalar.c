@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Every scalar parser: the first byte says of which key the text is the value, and whether it is in
- * quotes. What is understood can be written down, and is understood again as the same.
+ * quotes. What is understood can be written down, and is understood again as the same: addresses
+ * and durations as text, a whole configuration as its archive.
  */
 #include "fuzz.h"
 
@@ -11,6 +12,8 @@
 #include "config.h"
 #include "diag.h"
 #include "duration.h"
+
+#define TEXT_MAX 4096 /* of a route */
 
 /* The value stands at the '@'. */
 static const char *const places[] = {
@@ -33,7 +36,7 @@ static const char *const places[] = {
         "rules: [{from: @, table: 7}]",
         "rules: [{from: 10.0.0.0/8, table: 7, priority: @}]",
         "rules: [{from: 10.0.0.0/8, table: 7, mark: @}]",
-        "rules: [{from: 10.0.0.0/8, table: 7, uid: @}]",
+        "rules: [{from: 10.0.0.0/8, table: 7, uid-range: @}]",
         "rules: [{from: 10.0.0.0/8, table: 7, protocol: @}]",
         "rules: [{from: 10.0.0.0/8, table: 7, protocol: tcp, source-port: @}]",
         "rules: [{from: 10.0.0.0/8, iif: @, table: 7}]",
@@ -53,7 +56,31 @@ static const char *const places[] = {
         "settings: {confirm-reload: @}",
         "settings: {route-protocol: @}",
         "settings: {firewall: @}",
+        "settings: {check-mark: @}",
+        "routes: [{to: 10.0.0.0/8, dev: eth0, tos: @}]",
+        "routes: [{to: 10.0.0.0/8, dev: eth0, rto-min: @}]",
+        "routes: [{to: 10.0.0.0/8, dev: eth0, features: @}]",
+        "routes: [{to: 10.0.0.0/8, dev: eth0, congestion-control: @}]",
+        "routes: [{to: \"fd00:9::/64\", dev: eth0, preference: @}]",
+        "routes: [{to: default, dev: eth0, family: @}]",
+        "routes: [{to: 10.0.0.0/8, via: {learned-on: @}}]",
+        "routes: [{to: 10.0.0.0/8, via: 192.0.2.1, check: {tcp: @, port: 80}}]",
+        "routes: [{to: 10.0.0.0/8, via: 192.0.2.1, check: {tcp: 192.0.2.7, port: @}}]",
+        "routes: [{to: 10.0.0.0/8, via: 192.0.2.1, check: {ping: 192.0.2.7, fail: @}}]",
+        "rules: [{from: 10.0.0.0/8, table: 7, tos: @}]",
 };
+
+static void check_address(const char *text)
+{
+    union nsh_addr addr, again;
+    char written[NSH_ADDR_TEXT];
+    uint8_t family, as;
+
+    if (!nsh_addr_parse(text, &family, &addr))
+        return;
+    FUZZ_MUST(nsh_addr_parse(nsh_addr_format(family, &addr, written), &as, &again));
+    FUZZ_MUST(as == family && nsh_addr_cmp(&addr, &again) == 0);
+}
 
 static void check_prefix(const char *text)
 {
@@ -104,6 +131,41 @@ static char *make_yaml(const char *place, const char *text, bool quoted, size_t 
     return yaml;
 }
 
+static void must_be_same_routes(const struct nsh_config *a, const struct nsh_config *b)
+{
+    char one[TEXT_MAX], other[TEXT_MAX];
+
+    FUZZ_MUST(a->n_routes == b->n_routes);
+    for (size_t i = 0; i < a->n_routes; i++) {
+        nsh_route_format(&a->routes[i], a->links, one, sizeof(one));
+        nsh_route_format(&b->routes[i], b->links, other, sizeof(other));
+        FUZZ_MUST(strcmp(one, other) == 0);
+    }
+}
+
+static void must_be_same(const struct nsh_config *a, const struct nsh_config *b)
+{
+    must_be_same_routes(a, b);
+    FUZZ_MUST(a->n_rules == b->n_rules && a->n_gates == b->n_gates);
+    for (size_t i = 0; i < a->n_rules; i++)
+        FUZZ_MUST(nsh_rule_cmp(&a->rules[i], &b->rules[i]) == 0);
+    for (size_t i = 1; i < a->n_gates; i++)
+        FUZZ_MUST(nsh_gate_equal(&a->gates[i], &b->gates[i]));
+    FUZZ_MUST(a->n_masquerades == b->n_masquerades && a->n_shares == b->n_shares);
+    FUZZ_MUST(a->n_port_forwards == b->n_port_forwards && a->n_network_maps == b->n_network_maps);
+}
+
+static void check_archive(const struct nsh_config *config, int archive)
+{
+    struct nsh_diags *diags = nsh_diags_new();
+    struct nsh_config *again = NULL;
+
+    FUZZ_MUST(diags && nsh_config_load_archive(archive, diags, &again) == 0);
+    must_be_same(config, again);
+    nsh_config_free(again);
+    nsh_diags_free(diags);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input in = {data, size};
@@ -112,19 +174,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n = 0;
     nsh_autofree char *yaml =
             make_yaml(places[(first & 0x7fU) % NSH_ARRAY_SIZE(places)], text, first & 0x80U, &n);
-    nsh_autoclose int file = fuzz_file(yaml, n);
+    nsh_autoclose int file = fuzz_file(yaml, n), archive = fuzz_file("", 0);
     struct nsh_config_source source = {.path = "/nonexistent/fuzz.yaml",
             .trust = NSH_TRUST_WARN,
             .is_open = true,
             .fd = file,
-            .archive_fd = -1};
+            .archive_fd = archive};
     struct nsh_diags *diags = nsh_diags_new();
     struct nsh_config *config = NULL;
 
+    FUZZ_MUST(diags);
+    check_address(text);
     check_prefix(text);
     check_duration(text);
-    if (diags)
-        (void)nsh_config_load(&source, diags, &config);
+    if (nsh_config_load(&source, diags, &config) == 0)
+        check_archive(config, archive);
     nsh_config_free(config);
     nsh_diags_free(diags);
     return 0;
