@@ -7,6 +7,10 @@ exec </dev/null
 
 config=/etc/netshared.yaml
 unit=netshared.service
+two_rights='CapabilityBoundingSet=
+AmbientCapabilities=
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW
+AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW'
 
 here=$(cd "$(dirname "$0")" && pwd)
 for part in support commands newcomer sandbox; do
@@ -327,8 +331,7 @@ names_who_did_it() {
 
 # With the two rights that it needs, it works all the same and names nobody.
 works_with_two_rights() {
-    fresh && usual_config && drop_in $'CapabilityBoundingSet=\nAmbientCapabilities=
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW\nAmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW' &&
+    fresh && usual_config && drop_in "$two_rights" &&
         expect 0 systemctl start $unit && holds &&
         expect 0 systemd-analyze security --no-pager --threshold=18 $unit || return
     mark

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run by the unit in place of the daemon: tries what must be refused, and what must work.
 
-Each try is harmless where it is not refused. A line for each that went the other way; the exit
-code is 1 if there is one.
+sandbox.py RIGHTS (the capabilities that it is to have, as in /proc/PID/status). Each try is
+harmless where it is not refused, and in a process of its own. A line for each that went the other
+way; the exit code is 1 if there is one.
+
+What is not there was refused only if it is there for others: `sandbox.py outside`, run by root
+outside of the unit, tells what is, and makes what anyone could write to but for the sandbox. Of the
+rest it is said that it was not tried, and only some may be missing.
 """
 
 import ctypes
@@ -14,11 +19,13 @@ import platform
 import socket
 import sys
 
-REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS, errno.EAFNOSUPPORT, errno.ENOENT)
+REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS, errno.EAFNOSUPPORT)
+OUTSIDE = "/run/sandbox.outside"
 NEW_USER = 0x10000000
 TRUNCATE_NOTHING = os.O_WRONLY | os.O_NOCTTY
 CALLS = {  # numbers on x86_64 and aarch64, and arguments that do nothing
-    "ptrace": (101, 117, 1, 1, 0, 0), "process_vm_writev": (311, 271, 1, 0, 0, 0, 0, 0),
+    "ptrace": (101, 117, 1, 1, 0, 0), "process_vm_readv": (310, 270, 1, 0, 0, 0, 0, 0),
+    "process_vm_writev": (311, 271, 1, 0, 0, 0, 0, 0),
     "pidfd_getfd": (438, 438, -1, 0, 0), "kcmp": (312, 272, 1, 1, 0, 0, 0),
     "mount": (165, 40, 0, 0, 0, 0, 0), "pivot_root": (155, 41, 0, 0), "chroot": (161, 51, 0),
     "unshare": (272, 97, NEW_USER), "setns": (308, 268, -1, NEW_USER),
@@ -28,11 +35,17 @@ CALLS = {  # numbers on x86_64 and aarch64, and arguments that do nothing
     "keyctl": (250, 219, 0, -3, 0), "add_key": (248, 217, 0, 0, 0, 0, 0),
     "swapon": (167, 224, 0, 0), "settimeofday": (164, 170, 0, 0), "acct": (163, 89, 0),
     "open_by_handle_at": (304, 265, -1, 0, 0), "personality": (135, 92, 8)}
-WRITTEN = ("/etc", "/usr", "/run", "/var", "/home", "/root", "/boot", "/sys/kernel",
+FOR_ALL = tuple(d + "/sandbox-open" for d in ("/etc", "/usr", "/run", "/var", "/home"))
+DEVICE = "/dev/sandbox-probe"  # a file that stands for all devices that there are
+WRITTEN = FOR_ALL + ("/etc", "/usr", "/run", "/var", "/home", "/root", "/boot", "/sys/kernel",
            "/proc/1/root/etc", "/proc/1/root/run")
 OPENED = ("/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/proc/1/mem", "/proc/self/mem",
           "/etc/netshared.yaml", "/run/xtables.lock", "/dev/mem", "/dev/kmsg", "/dev/sda",
-          "/dev/vda", "/dev/net/tun", "/sys/kernel/uevent_helper")
+          "/dev/vda", "/dev/net/tun", "/sys/kernel/uevent_helper",
+          DEVICE)
+LISTED = ("/home", "/root", "/proc/1/root/root")
+MAY_BE_MISSING = ("/proc/sysrq-trigger", "/dev/mem", "/dev/kmsg", "/dev/sda", "/dev/vda",
+                  "/dev/net/tun", "/sys/kernel/uevent_helper", "/boot")
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -91,7 +104,7 @@ def refused():
         yield "a file in " + path, lambda path=path: make_file(path)
     for path in OPENED:
         yield "to write " + path, lambda path=path: open_file(path)
-    for path in ("/home", "/root", "/proc/1/root/root"):
+    for path in LISTED:
         yield "to list " + path, lambda path=path: os.listdir(path)
     yield "to read /etc/shadow", lambda: open_file("/etc/shadow", os.O_RDONLY)
     for family in ("AF_PACKET", "AF_VSOCK", "AF_ALG", "AF_KEY"):
@@ -119,19 +132,54 @@ def allowed():
 
 
 def error_of(attempt):
-    try:
-        attempt()
-    except OSError as e:
-        return e.errno
-    return 0
+    """What a process of its own meets: what is let through may change it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            attempt()
+        except OSError as e:
+            os._exit(e.errno)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def rights(pid):
+    """{set: capabilities}: CapInh, CapPrm, CapEff, CapBnd, CapAmb."""
+    with open("/proc/%s/status" % pid, encoding="ascii") as f:
+        return {line.split()[0]: int(line.split()[1], 16) for line in f if line.startswith("Cap")}
+
+
+def wrong_rights(wanted):
+    """A container may have fewer to give."""
+    expected = int(wanted, 16) & rights(1)["CapBnd:"]
+    for name, has in rights("self").items():
+        if has != expected:
+            yield "other rights than %s: %s %x" % (wanted, name, has)
+
+
+def not_refused():
+    with open(OUTSIDE, encoding="ascii") as f:
+        outside = f.read().split()
+    for name, attempt in refused():
+        error, path = error_of(attempt), name.split()[-1]
+        if error == errno.ENOENT and path not in outside and path in MAY_BE_MISSING:
+            print("not tried, as it is not there: " + name)
+        elif error not in REFUSED and not (error == errno.ENOENT and path in outside):
+            yield "not refused: %s (%s)" % (name, os.strerror(error))
+
+
+def outside():
+    for path in FOR_ALL:
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, 0o1777)
+    with open(DEVICE, "w", encoding="ascii"):
+        os.chmod(DEVICE, 0o666)
+    with open(OUTSIDE, "w", encoding="ascii") as f:
+        f.writelines(p + "\n" for p in WRITTEN + OPENED + LISTED if os.path.exists(p))
 
 
 def main():
-    wrong = []
-    for name, attempt in refused():
-        error = error_of(attempt)
-        if error not in REFUSED:
-            wrong.append("not refused: %s (%s)" % (name, os.strerror(error)))
+    wrong = list(wrong_rights(sys.argv[1])) + list(not_refused())
     for name, attempt in allowed():
         error = error_of(attempt)
         if error != 0:
@@ -141,4 +189,4 @@ def main():
     return 1 if wrong else 0
 
 
-sys.exit(main())
+sys.exit(outside() if sys.argv[1] == "outside" else main())
