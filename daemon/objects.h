@@ -39,6 +39,8 @@ typedef uint64_t nsh_object_id;
 #define NSH_OBJECT_DROP (1ULL << 56)
 /* Of a policy's first chain: what it needs and is not there. */
 #define NSH_OBJECT_ABSENT (1ULL << 55)
+/* Of a policy's first chain: which of its interfaces are not there while it does something. */
+#define NSH_OBJECT_PARTLY (1ULL << 51)
 /* Of a policy's first chain: that jumps which it needs are not there. */
 #define NSH_OBJECT_UNHOSTED (1ULL << 53)
 /* Of a policy's first chain: a ban of others that takes all of a LAN. */

@@ -8,6 +8,9 @@
  * An interface that goes, as ppp0 does with its line, leaves everything as it is: whoever has only
  * lost the line will have it again, and finds the rules and the forwarding of before. The kernel
  * tells when it comes. That it may have come under another name while nobody looked is said.
+ *
+ * Of several interfaces on one side one is enough: the policy is held. Which of them are not there
+ * is told once, as long as it is the same ones.
  */
 #include "reconcile-internal.h"
 
@@ -72,78 +75,131 @@ static bool is_same_lack(const char *before, const char *lack)
     return before && strncmp(before, lack, n) == 0 && (before[n] == '\0' || before[n] == ';');
 }
 
+/* What is new of one family's share in a policy. */
+struct news {
+    int kind; /* 0: nothing */
+    const char *cause;
+    char detail[NSH_LACK_TEXT + 128];
+};
+
 /*
- * What is new of one family's share in a policy: 0: nothing. That something is open is new once as
- * long as the same is lacking, however often somebody switches forwarding.
+ * Of what it lacks to do anything. That something is open is new once as long as the same is
+ * lacking, however often somebody switches forwarding.
  */
-static int look_at(struct nsh_reconciler *r, size_t lead, bool forwarded, char *why, size_t size)
+static void look_for_lack(struct nsh_reconciler *r, size_t lead, bool forwarded, struct news *ret)
 {
     struct nsh_chain *c = &r->desired->chains[lead];
     const char *before = reconcile_lack(r, lead);
     bool known = before != NULL, judged = nsh_desired_is_open(r->desired, c->when);
-    const char *lack = judged ? nsh_desired_lack(r->desired, c, why, size) : NULL;
+    const char *lack =
+            judged ? nsh_desired_lack(r->desired, c, ret->detail, sizeof ret->detail) : NULL;
     bool open = lack && is_open(r, c, forwarded), news = lack && !is_same_lack(before, lack);
+    size_t used = lack ? strlen(lack) : 0;
 
     news = news || (open && !c->open_told);
     c->open_told = lack && (c->open_told || open);
     if (open)
-        snprintf(why + strlen(why), size - strlen(why), "; " NSH_UNFILTERED_TEXT);
+        snprintf(ret->detail + used, sizeof ret->detail - used, "; " NSH_UNFILTERED_TEXT);
     nsh_notes_set_reason(r->notes, NSH_OBJECT_ABSENT + lead, lack);
     if (lack)
-        return news ? NSH_REPORT_PENDING : 0;
-    return known && judged ? NSH_REPORT_CHANGED : 0;
+        ret->kind = news ? NSH_REPORT_PENDING : 0;
+    else
+        ret->kind = known && judged ? NSH_REPORT_CHANGED : 0;
+    ret->cause = "what it needs is there now";
 }
 
-/* The chains from `first` to before `end` are those of a policy. */
-static void tell_policy(struct nsh_reconciler *r, size_t first, size_t end,
-        const bool forwarded[static NSH_FAMILIES])
+/* Of what it does without: nothing while it can't do anything. `known`: it could not until now. */
+static void look_for_rest(
+        struct nsh_reconciler *r, size_t lead, bool forwarded, bool known, struct news *ret)
 {
-    char why[NSH_FAMILIES][NSH_LACK_TEXT + 128] = {"", ""};
-    size_t leads[NSH_FAMILIES] = {SIZE_MAX, SIZE_MAX};
-    int told[NSH_FAMILIES] = {0};
-    bool both;
+    const struct nsh_chain *c = &r->desired->chains[lead];
+    const char *rest;
 
-    for (size_t i = end; i-- > first;)
-        leads[nsh_family_index(r->desired->chains[i].family)] = i;
-    for (int f = 0; f < NSH_FAMILIES; f++)
-        if (leads[f] != SIZE_MAX)
-            told[f] = look_at(r, leads[f], forwarded[f], why[f], sizeof why[f]);
-    both = told[NSH_V4] != 0 && told[NSH_V4] == told[NSH_V6] &&
-           strcmp(why[NSH_V4], why[NSH_V6]) == 0;
+    if (!nsh_desired_is_open(r->desired, c->when) || reconcile_lack(r, lead))
+        return;
+    rest = nsh_desired_partly(r->desired, c, false, ret->detail, sizeof ret->detail);
+    if (nsh_notes_set_reason(r->notes, NSH_OBJECT_PARTLY + lead, rest) <= 0)
+        return;
+    if (rest)
+        nsh_desired_partly(r->desired, c, forwarded, ret->detail, sizeof ret->detail);
+    ret->kind = rest ? NSH_REPORT_WARNING : known ? 0 : NSH_REPORT_CHANGED;
+    ret->cause = "all that it names is there now";
+}
+
+/* In one line if both families have the same to tell. */
+static void tell_news(struct nsh_reconciler *r, const size_t leads[static NSH_FAMILIES],
+        const struct news news[static NSH_FAMILIES])
+{
+    const struct news *v4 = &news[NSH_V4], *v6 = &news[NSH_V6];
+    bool both = v4->kind != 0 && v4->kind == v6->kind &&
+                (v4->kind == NSH_REPORT_CHANGED || strcmp(v4->detail, v6->detail) == 0);
+
     for (int f = 0; f < NSH_FAMILIES; f++) {
-        struct report_args args = {.kind = (enum nsh_report_kind)told[f], .both = both};
+        struct report_args args = {.kind = (enum nsh_report_kind)news[f].kind, .both = both};
 
-        if (told[f] == 0 || (both && f == NSH_V6))
+        if (news[f].kind == 0 || (both && f == NSH_V6))
             continue;
-        if (told[f] == NSH_REPORT_PENDING)
-            args.detail = why[f];
+        if (news[f].kind == NSH_REPORT_CHANGED)
+            args.cause = news[f].cause;
         else
-            args.cause = "what it needs is there now";
+            args.detail = news[f].detail;
         report_chain(r, &r->desired->chains[leads[f]], &args);
     }
 }
 
-static bool lacks_share(const struct nsh_desired *d, int family)
+/* What is told of every policy. */
+struct telling {
+    bool forwarded[NSH_FAMILIES];
+    bool warned; /* the reload has told of each name already, but of what waits for a condition */
+};
+
+/* The chains from `first` to before `end` are those of a policy. */
+static void tell_policy(struct nsh_reconciler *r, size_t first, size_t end, const struct telling *t)
 {
-    for (size_t i = 0; i < d->n_chains; i++)
-        if (d->chains[i].kind == NSH_POLICY_SHARE && d->chains[i].family == family &&
-                d->chains[i].absent)
+    struct news lack[NSH_FAMILIES] = {0}, rest[NSH_FAMILIES] = {0};
+    size_t leads[NSH_FAMILIES] = {SIZE_MAX, SIZE_MAX};
+
+    for (size_t i = end; i-- > first;)
+        leads[nsh_family_index(r->desired->chains[i].family)] = i;
+    for (int f = 0; f < NSH_FAMILIES; f++) {
+        if (leads[f] == SIZE_MAX)
+            continue;
+        look_for_lack(r, leads[f], t->forwarded[f], &lack[f]);
+        look_for_rest(r, leads[f], t->forwarded[f], lack[f].kind == NSH_REPORT_CHANGED, &rest[f]);
+        if (t->warned && r->desired->chains[leads[f]].when == NSH_NO_GATE)
+            rest[f].kind = 0;
+    }
+    tell_news(r, leads, lack);
+    tell_news(r, leads, rest);
+}
+
+/* What is not there of a share may be open under another name. */
+static bool misses_some(const struct nsh_desired *d, int family)
+{
+    char buf[NSH_LACK_TEXT];
+
+    for (size_t i = 0; i < d->n_chains; i++) {
+        const struct nsh_chain *c = &d->chains[i];
+
+        if (c->kind == NSH_POLICY_SHARE && c->family == family &&
+                (c->absent || nsh_desired_partly(d, c, false, buf, sizeof buf)))
             return true;
+    }
     return false;
 }
 
-static void tell_all(struct nsh_reconciler *r)
+static void tell_all(struct nsh_reconciler *r, bool warned)
 {
     const struct nsh_chain *chains = r->desired->chains;
-    bool forwarded[NSH_FAMILIES];
+    struct telling t = {.warned = warned};
     size_t end;
 
     for (int f = 0; f < NSH_FAMILIES; f++)
-        forwarded[f] = lacks_share(r->desired, nsh_family_of(f)) && reconcile_is_forwarded(r, f);
+        t.forwarded[f] = misses_some(r->desired, nsh_family_of(f)) && reconcile_is_forwarded(r, f);
     for (size_t i = 0; i < r->desired->n_chains; i = end) {
         end = reconcile_policy_end(r, i);
         if (chains[i].policy[0] != '\0')
-            tell_policy(r, i, end, forwarded);
+            tell_policy(r, i, end, &t);
     }
 }
 
@@ -166,11 +222,12 @@ static void settle(struct nsh_reconciler *r)
 int reconcile_devices(struct nsh_reconciler *r)
 {
     bool lacked = r->desired->lacks[NSH_V6], changed = false;
+    bool all = r->devices_dirty == DEVICES_ALL;
     int q = 0;
 
     if (r->devices_dirty == DEVICES_CLEAN)
         return 0;
-    if (r->devices_dirty == DEVICES_ALL)
+    if (all)
         q = nsh_desired_resolve_devices(r->fib, r->desired, &changed);
     else if (r->devices_dirty == DEVICES_MARKED)
         q = nsh_desired_resolve_marked(r->fib, r->desired, &changed);
@@ -182,7 +239,7 @@ int reconcile_devices(struct nsh_reconciler *r)
     r->devices_dirty = DEVICES_CLEAN;
     if (lacked != r->desired->lacks[NSH_V6])
         r->firewall_dirty[NSH_V6] = r->unwanted_dirty = true;
-    tell_all(r);
+    tell_all(r, all && r->settling && r->occasion == NSH_OCCASION_RELOAD);
     return 0;
 }
 

@@ -174,6 +174,7 @@ static int carry_chains(struct nsh_reconciler *r, struct nsh_chain *to,
         if (nsh_notes_move(r->notes, NSH_OBJECT_CHAIN + i, notes, NSH_OBJECT_CHAIN + k) < 0 ||
                 nsh_notes_move(r->notes, NSH_OBJECT_AHEAD + i, notes, NSH_OBJECT_AHEAD + k) < 0 ||
                 nsh_notes_move(r->notes, NSH_OBJECT_ABSENT + i, notes, NSH_OBJECT_ABSENT + k) < 0 ||
+                nsh_notes_move(r->notes, NSH_OBJECT_PARTLY + i, notes, NSH_OBJECT_PARTLY + k) < 0 ||
                 nsh_notes_move(r->notes, NSH_OBJECT_BAN + i, notes, NSH_OBJECT_BAN + k) < 0 ||
                 (to[k].kind == NSH_POLICY_MASQUERADE &&
                         nsh_notes_move(r->notes, NSH_OBJECT_DROP + i, notes, NSH_OBJECT_DROP + k) <

@@ -274,9 +274,13 @@ def _():
         share = d.object("home (ipv4)", "share")
         equal((share["state"], share["reason"]), ("held", remark), "status in JSON")
         equal(d.cli("status").stdout.count("  %s\n" % remark), 2, "times in status")
+        mark = d.mark()
         w.router.ip("link add eth9 type veth peer name peer9")
         wait_until(lambda: not d.object("home (ipv4)", "share").get("reason"), "it has come")
+        d.wait_log(r"share home changed.* \(all that it names is there now\)", since=mark)
+        mark = d.mark()
         w.router.ip("link del eth9")
+        d.wait_log("warning: share home: " + remark, since=mark)
         d.reload(SHARE % "eth00")
 
         # It has another name: it is there, and nothing filters what is forwarded to it.

@@ -448,6 +448,24 @@ static void test_one_of_each_side_is_enough(void **state)
     rw_free(w);
 }
 
+/* Of one that is held: which interfaces are not there, in one line for both families. */
+static void assert_lacks(struct world *w, const char *kind, const char *name, const char *which)
+{
+    const struct told *t = the_told(w, NSH_REPORT_WARNING, kind, name);
+    char text[64];
+
+    snprintf(text, sizeof(text), "no interface %s now: ", which);
+    assert_memory_equal(t->detail, text, strlen(text));
+}
+
+/* So often, and nothing is pending. */
+static void assert_warned(struct world *w, size_t n)
+{
+    assert_int_equal(count_told(w, NSH_REPORT_WARNING), n);
+    assert_int_equal(count_told(w, NSH_REPORT_PENDING), 0);
+    forget(w);
+}
+
 /* Held all the same; the others of a side are told of until they come. */
 static void test_some_of_a_side(void **state)
 {
@@ -459,8 +477,13 @@ static void test_some_of_a_side(void **state)
     assert_reason(w, "share", "home (ipv4)",
             "no interface eth9 or eth8 now: what it would cover is not yet; forwarding is on: what "
             "is there under another name has no filter");
+    assert_non_null(
+            strstr(the_told(w, NSH_REPORT_WARNING, "share", "home")->detail, "has no filter"));
     state_of(w, "masquerade", "out", why, sizeof(why), NULL);
     assert_null(strstr(why, "filter"));
+    assert_warned(w, 2);
+    reload(w, BOTH("[eth1, eth9, eth8]", "[eth0, ppp+]") OUT("[eth0, ppp0]"));
+    assert_told(w, 0);
     for (int round = 0; round < 2; round++) {
         assert_state(w, "share", "home (ipv4)", NSH_OBJECT_HELD);
         assert_reason(w, "share", "home (ipv4)",
@@ -470,6 +493,8 @@ static void test_some_of_a_side(void **state)
         assert_stable(w);
         somebody(w, "ip link add eth8");
         run(w);
+        assert_lacks(w, "share", "home", "eth9");
+        assert_warned(w, 1);
         assert_reason(w, "share", "home (ipv4)", "no interface eth9 now: what it would");
         somebody(w, "ip link add eth9");
         somebody(w, "ip link add ppp0");
@@ -477,10 +502,17 @@ static void test_some_of_a_side(void **state)
         assert_reason(w, "share", "home (ipv4)", "");
         assert_reason(w, "share", "home (ipv6)", "");
         assert_reason(w, "masquerade", "out", "");
+        the_told(w, NSH_REPORT_CHANGED, "share", "home");
+        the_told(w, NSH_REPORT_CHANGED, "masquerade", "out");
+        assert_int_equal(count_told(w, NSH_REPORT_CHANGED), 2);
+        assert_warned(w, 0);
         somebody(w, "ip link del eth8");
         somebody(w, "ip link del eth9");
         somebody(w, "ip link del ppp0");
         run(w);
+        assert_lacks(w, "share", "home", "eth9 or eth8");
+        assert_lacks(w, "masquerade", "out", "ppp0");
+        assert_warned(w, 2);
     }
     assert_int_equal(count_told(w, NSH_REPORT_PENDING), 0);
     somebody(w, "ip link del eth0");
@@ -505,6 +537,41 @@ static void test_some_of_a_side(void **state)
     w = world_with_state();
     start(w, SHARE("[a1, a2, a3, a4, a5, a6, a7, a8]", "eth0"));
     assert_pending(w, "share", "home", "no interface a1, a2, a3, a4, a5 or 3 others");
+    rw_free(w);
+}
+
+/* Of each it is told once: what a reload has warned of already, and what is lacking as before. */
+static void test_some_of_a_side_is_told_once(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    start(w, OUT("[eth0, ppp0]"));
+    assert_lacks(w, "masquerade", "out", "ppp0");
+    forget(w);
+    somebody(w, "ip link del eth0");
+    run(w);
+    the_told(w, NSH_REPORT_PENDING, "masquerade", "out");
+    somebody(w, "ip link add eth0");
+    run(w);
+    the_told(w, NSH_REPORT_CHANGED, "masquerade", "out");
+    assert_told(w, 2);
+    somebody(w, "ip link del eth0");
+    somebody(w, "ip link add ppp0");
+    run(w);
+    assert_lacks(w, "masquerade", "out", "eth0");
+    forget(w);
+    reload(w, OUT("[eth1, eth9]"));
+    assert_warned(w, 0);
+    somebody(w, "ip link add eth9");
+    run(w);
+    the_told(w, NSH_REPORT_CHANGED, "masquerade", "out");
+    forget(w);
+    reload(w, "masquerade: [{name: out, out: [eth1, eth8], when: {dev-up: eth1}}]\n");
+    assert_lacks(w, "masquerade", "out", "eth8"); /* the reload leaves that out */
+    forget(w);
+    reload(w, "masquerade: [{name: out, out: [eth1, eth8], when: {dev-up: eth1}}]\n");
+    assert_told(w, 0);
     rw_free(w);
 }
 
@@ -619,6 +686,7 @@ int main(void)
             rw_test(test_an_answer_that_fails),
             rw_test(test_one_of_each_side_is_enough),
             rw_test(test_some_of_a_side),
+            rw_test(test_some_of_a_side_is_told_once),
             rw_test(test_a_condition_comes_first),
             rw_test(test_a_kernel_without_ipv6),
             rw_test(test_ipv6_is_switched_off_on_an_interface),
