@@ -11,7 +11,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 from daemon import Daemon
-from netns import CommandFailed, wait_until
+from firewall import XTABLES_LOCK
+from netns import CommandFailed, differences, wait_until
 from tap import case, check, contains, equal, main
 from topology import BASIC, BASIC6, BASIC_ROUTE, Router
 
@@ -23,6 +24,8 @@ BOTH = BASIC + BASIC6.partition("masquerade:\n")[2].replace("lan-out", "lan-out6
 # Each has a mount of its own over a directory, as a unit with a sandbox has.
 ON_TMPFS = ("unshare", "-m", "sh", "-c",
             "mount -t tmpfs -o size=%s,mode=755 none '%s' && { %s; }; exec \"$@\"")
+READ_ONLY = ("unshare", "-m", "sh", "-c", "mount --bind /proc/sys /proc/sys && "
+             "mount -o remount,bind,ro /proc/sys && exec \"$@\"", "sh")
 FILL = "dd if=/dev/zero of='%s/filler' bs=512 2>/dev/null"
 
 
@@ -172,6 +175,53 @@ def _():
         contains(second.stderr, "keeps this network namespace already", "why")
         mounts(d, "rm", d.runtime + "/filler")
         equal(among_its_mounts(d, "plan").returncode, 0, "nothing to do")
+        d.stop()
+
+
+@case("a runtime directory without an inode left: it says which, and changes nothing")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BASIC)
+        before = w.router.snapshot()
+        d.start(wait=False, wrap=on_tmpfs(d.runtime, "1m,nr_inodes=1"))
+        equal(d.wait_exit(), 1, "exit code")
+        contains(d.log_text(), "in %s: %s" % (d.runtime, os.strerror(errno.ENOSPC)), "why")
+        equal(differences(before, w.router.snapshot()), "", "what it changed")
+
+
+@case("a full directory of the xtables lock: the rules go in when there is room", only=XTABLES_LOCK)
+def _():
+    with Router() as w:
+        directory = os.path.join(w.directory, "lock")
+        d = Daemon(w.router, SECOND)
+        d.start(wrap=on_tmpfs(directory, "1m,nr_inodes=1"),
+                env={"XTABLES_LOCKFILE": os.path.join(directory, "xtables.lock")})
+        check(w.router.has_route(BASIC_ROUTE), "the route does not wait for it")
+        equal(w.router.nat_ours(), [], "rules without the lock")
+        contains(d.wait_state("lan-out", "wrong")["reason"], os.strerror(errno.ENOSPC), "why")
+        w.router.ip("route del " + BASIC_ROUTE)
+        wait_until(lambda: w.router.has_route(BASIC_ROUTE), "the route is back")
+        mounts(d, "mount", "-o", "remount,nr_inodes=9", directory)
+        d.wait_state("lan-out", "held", timeout=30)
+        converged(d)
+        d.stop()
+
+
+@case("a start with a read-only /proc/sys: the rest is held, forwarding goes on when it can")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BOTH).start(wrap=READ_ONLY)
+        check(w.router.has_route(BASIC_ROUTE), "the route")
+        for family, key in FORWARDING.items():
+            line = d.wait_log("cannot write /proc/sys/" + key.replace(".", "/"))
+            contains(line, os.strerror(errno.EROFS), "why")
+            o = d.wait_state("ipv%d" % family, "wrong", "forwarding")
+            contains(o["reason"], os.strerror(errno.EROFS), "why, in status")
+            check("lan-out" in w.router.firewall.jumps(family)[0], "the rules")
+        mounts(d, "umount", "/proc/sys")
+        wait_until(lambda: all(w.router.sysctl(key) == "1" for key in FORWARDING.values()),
+                   "forwarding is on", 30)
+        converged(d)
         d.stop()
 
 
