@@ -4,7 +4,9 @@
 import contextlib
 import errno
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 
@@ -12,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 from daemon import Daemon
 from firewall import XTABLES_LOCK
-from netns import CommandFailed, differences, wait_until
+from netns import CommandFailed, differences, holds_for, wait_until
 from tap import case, check, contains, equal, main
 from topology import BASIC, BASIC6, BASIC_ROUTE, Router
 
@@ -150,6 +152,44 @@ def _():
         d.wait_log("events were lost")
         converged(d)
         equal(w.router.ip("route show root 203.0.113.0/24"), "", "routes of others that came back")
+        d.stop()
+
+
+def takes_the_rest(d):
+    """From now on there is no new descriptor for it; gives what takes that back."""
+    used = {int(name) for name in os.listdir("/proc/%d/fd" % d.pid)}
+    free = next(fd for fd in range(len(used) + 1) if fd not in used)
+    before = resource.prlimit(d.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (free, before[1]))
+    return lambda: resource.prlimit(d.pid, resource.RLIMIT_NOFILE, before)
+
+
+@case("no descriptors left: it goes on, says so, repairs what it can, and all is well after it")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, SECOND).start()
+        ours = w.router.nat_ours()
+        paths = [d.socket_path(), os.path.join(d.runtime, "metrics")]
+        give_back, mark = takes_the_rest(d), d.mark()
+        with contextlib.ExitStack() as stack:
+            for path in paths * 10:
+                client = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                client.connect(path)
+            d.write(SECOND.replace("10.0.0.0/24", "10.1.0.0/24"))
+            d.signal(signal.SIGHUP)
+            d.wait_log(os.strerror(errno.EMFILE), mark)
+            w.router.ip("route del " + BASIC_ROUTE)
+            wait_until(lambda: w.router.has_route(BASIC_ROUTE), "the route is back")
+            w.router.firewall.flush_chain("lan-out")
+            before = d.cpu_seconds()
+            holds_for(d.running, "it runs", 1)
+            check(d.cpu_seconds() - before < 0.5, "it is busy with what it can't have")
+        give_back()
+        wait_until(lambda: w.router.nat_ours() == ours, "the rules are back", 30)
+        check(d.count_log("error|warning", mark) < 10, "it goes on about it:\n" + d.log_text(mark))
+        d.reload()
+        check(w.router.nat_ours() != ours, "the new file is not in force")
+        converged(d)
         d.stop()
 
 
