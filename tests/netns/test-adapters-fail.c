@@ -15,12 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <libiptc/libip6tc.h>
+#include <libiptc/libiptc.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
@@ -36,6 +39,7 @@
 
 #define SECOND 1000000ULL
 #define STRIDE 307
+#define SPREAD 23 /* each errno begins with another call */
 #define RUNS_MAX 300
 
 /* ---- what fails ---- */
@@ -101,9 +105,28 @@ WRAP(CALL, int, -1, flock, (int fd, int what), (fd, what))
 WRAP(CALL, int, -1, inotify_init1, (int flags), (flags))
 WRAP(CALL, int, -1, inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask))
 WRAP(CALL, FILE *, NULL, fopen, (const char *path, const char *mode), (path, mode))
+WRAP(CALL, FILE *, NULL, fopen64, (const char *path, const char *mode), (path, mode))
+WRAP(CALL, int, -1, open, (const char *path, int flags, mode_t mode), (path, flags, mode))
+WRAP(CALL, int, -1, open64, (const char *path, int flags, mode_t mode), (path, flags, mode))
+WRAP(CALL, int, -1, openat, (int at, const char *path, int flags, mode_t mode),
+        (at, path, flags, mode))
+WRAP(CALL, int, -1, openat64, (int at, const char *path, int flags, mode_t mode),
+        (at, path, flags, mode))
+WRAP(CALL, ssize_t, -1, read, (int fd, void *ret, size_t size), (fd, ret, size))
+WRAP(CALL, ssize_t, -1, write, (int fd, const void *data, size_t size), (fd, data, size))
+WRAP(CALL, int, -1, epoll_create1, (int flags), (flags))
+WRAP(CALL, int, -1, epoll_ctl, (int fd, int what, int of, struct epoll_event *event),
+        (fd, what, of, event))
+WRAP(CALL, int, -1, nl_connect, (struct nl_sock * s, int protocol), (s, protocol))
+WRAP(CALL, int, -1, mnl_socket_bind, (struct mnl_socket * s, unsigned int groups, pid_t port),
+        (s, groups, port))
 WRAP(CALL, struct mnl_socket *, NULL, mnl_socket_open2, (int bus, int flags), (bus, flags))
 WRAP(CALL, ssize_t, -1, mnl_socket_sendto, (const struct mnl_socket *s, const void *data, size_t n),
         (s, data, n))
+WRAP(CALL, struct xtc_handle *, NULL, iptc_init, (const char *table), (table))
+WRAP(CALL, struct xtc_handle *, NULL, ip6tc_init, (const char *table), (table))
+WRAP(CALL, int, 0, iptc_commit, (struct xtc_handle * h), (h))
+WRAP(CALL, int, 0, ip6tc_commit, (struct xtc_handle * h), (h))
 
 static unsigned long stride(void)
 {
@@ -526,11 +549,12 @@ static size_t fail_each(enum what what, int error, unsigned long first, unsigned
 
 static void fail_all(void)
 {
-    static const int errors[] = {ENOBUFS, EINTR, EPERM, EAGAIN, ENOMEM, EINVAL, EOPNOTSUPP};
+    static const int errors[] = {ENOBUFS, EINTR, EPERM, EAGAIN, ENOMEM, EINVAL, EOPNOTSUPP, EBUSY,
+            ENOENT, EEXIST, ENODEV, EMFILE, ENOSPC, EIO};
     size_t n = fail_each(ALLOCATION, ENOMEM, 1, stride());
 
     for (size_t e = 0; e < NSH_ARRAY_SIZE(errors); e++)
-        n += fail_each(CALL, errors[e], 1 + e % stride(), stride());
+        n += fail_each(CALL, errors[e], 1 + e * SPREAD % stride(), stride());
     print_message("# %zu failures\n", n);
     assert_true(n > 0);
 }
