@@ -302,6 +302,31 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- making and ending it ---- */
 
+static int no_nodes(
+        sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error)
+{
+    (void)bus;
+    (void)prefix;
+    (void)userdata;
+    (void)error;
+    *ret_nodes = NULL;
+    return 0;
+}
+
+/*
+ * One after the other: an object whose parents sd-bus makes by itself leaves those behind when
+ * memory ends in the middle, and then to free the bus ends the process.
+ */
+static int add_parents(sd_bus *bus)
+{
+    static const char *const paths[] = {"/", "/io", "/io/netshared", "/org", "/org/freedesktop"};
+    int e = 0;
+
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(paths) && e >= 0; i++)
+        e = sd_bus_add_node_enumerator(bus, NULL, paths[i], no_nodes, NULL);
+    return e;
+}
+
 /* Who the peer is was asked of its socket; each method looks at that itself. */
 static int set_up_bus(struct nsh_control_peer *p)
 {
@@ -321,6 +346,8 @@ static int set_up_bus(struct nsh_control_peer *p)
         e = sd_bus_set_close_on_exit(p->bus, false);
     if (e >= 0)
         e = sd_bus_add_filter(p->bus, NULL, on_message, p);
+    if (e >= 0)
+        e = add_parents(p->bus);
     if (e >= 0)
         e = sd_bus_add_object_vtable(
                 p->bus, NULL, NSH_CONTROL_OBJECT, NSH_CONTROL_INTERFACE, vtable, p);

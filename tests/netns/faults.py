@@ -9,12 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 from daemon import Daemon
 from firewall import XTABLES_LOCK
-from netns import CommandFailed, differences, holds_for, wait_until
+from netns import CommandFailed, differences, wait_until
 from tap import case, check, contains, equal, main
 from topology import BASIC, BASIC6, BASIC_ROUTE, Router
 
@@ -164,6 +165,13 @@ def takes_the_rest(d):
     return lambda: resource.prlimit(d.pid, resource.RLIMIT_NOFILE, before)
 
 
+def is_busy(d):
+    """Whether it would run; how much of a processor it gets says nothing on a busy machine."""
+    time.sleep(0.02)
+    with open("/proc/%d/stat" % d.pid) as f:
+        return f.read().rpartition(") ")[2].startswith("R")
+
+
 @case("no descriptors left: it goes on, says so, repairs what it can, and all is well after it")
 def _():
     with Router() as w:
@@ -181,9 +189,7 @@ def _():
             w.router.ip("route del " + BASIC_ROUTE)
             wait_until(lambda: w.router.has_route(BASIC_ROUTE), "the route is back")
             w.router.firewall.flush_chain("lan-out")
-            before = d.cpu_seconds()
-            holds_for(d.running, "it runs", 1)
-            check(d.cpu_seconds() - before < 0.5, "it is busy with what it can't have")
+            check(sum(is_busy(d) for _ in range(50)) < 25, "it is busy with what it can't have")
         give_back()
         wait_until(lambda: w.router.nat_ours() == ours, "the rules are back", 30)
         check(d.count_log("error|warning", mark) < 10, "it goes on about it:\n" + d.log_text(mark))
