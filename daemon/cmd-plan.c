@@ -177,10 +177,11 @@ static int plan_all(struct planner *p)
     int q = plan_resolve(p->fib, p->desired);
 
     if (q < 0)
-        return nsh_complain("cannot ask rtnetlink for links: %s", strerror(-q));
+        return nsh_complain("cannot ask rtnetlink for links: %s", nsh_unreadable_why(q));
     q = plan_judge(p);
     if (q < 0)
-        return nsh_complain("cannot ask rtnetlink for addresses and links: %s", strerror(-q));
+        return nsh_complain(
+                "cannot ask rtnetlink for addresses and links: %s", nsh_unreadable_why(q));
     plan_lacks(p);
     q = plan_drops(p);
     if (q == 0)
@@ -195,7 +196,7 @@ static int plan_all(struct planner *p)
     if (q == 0)
         q = plan_routes(p);
     if (q < 0)
-        return nsh_complain("cannot read the routes: %s", strerror(-q));
+        return nsh_complain("cannot read the routes: %s", nsh_unreadable_why(q));
     q = plan_rules(p);
     if (q < 0)
         return nsh_unreadable("the rules", q);

@@ -92,11 +92,16 @@ int nsh_answer_end(int code)
             errno != 0 ? strerror(errno) : "");
 }
 
+const char *nsh_unreadable_why(int error)
+{
+    return error == -EAGAIN ? "it changes all the time; try again" : strerror(-error);
+}
+
 int nsh_unreadable(const char *what, int error)
 {
     bool forbidden = error == -EPERM || error == -EACCES;
 
-    return nsh_complain("cannot read %s: %s%s", what, strerror(-error),
+    return nsh_complain("cannot read %s: %s%s", what, nsh_unreadable_why(error),
             forbidden && geteuid() != 0 ? "; this takes root (sudo)" : "");
 }
 

@@ -28,6 +28,8 @@ void nsh_answer_begin(bool json);
 int nsh_answer_end(int code);
 /* Complains that the daemon could not be asked; `error` is what a call of control.h returned. */
 int nsh_no_answer(const struct nsh_options *o, int error);
+/* Why the kernel gave no answer, in words. */
+const char *nsh_unreadable_why(int error);
 /* Complains that the kernel could not be asked for something, and who may. */
 int nsh_unreadable(const char *what, int error);
 /* Standard output is a terminal that has colours, and they are not unwanted. */

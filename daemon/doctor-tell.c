@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "common.h"
 #include "doctor.h"
 #include "text-json.h"
 #include "text.h"
@@ -129,7 +130,7 @@ void doctor_unseen_error(struct doctor *d, int error)
     if (error == -EPERM || error == -EACCES)
         doctor_unseen(d, "only root may see it");
     else
-        doctor_unseen(d, "%s", strerror(-error));
+        doctor_unseen(d, "%s", nsh_unreadable_why(error));
 }
 
 bool doctor_can_judge(struct doctor *d)

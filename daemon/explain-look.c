@@ -359,20 +359,22 @@ int explain_look(struct explain *e)
     int q = look_at_wanted(e);
 
     if (q < 0)
-        return nsh_complain("cannot ask rtnetlink for addresses and links: %s", strerror(-q)), q;
+        return nsh_complain(
+                       "cannot ask rtnetlink for addresses and links: %s", nsh_unreadable_why(q)),
+               q;
     nsh_firewalls_choose(&e->firewalls, e->desired, true);
     q = look_at_chains(e);
     if (q == 0)
         q = look_at_addresses(e);
     if (q < 0)
-        return nsh_complain("cannot look at this machine: %s", strerror(-q)), q;
+        return nsh_complain("cannot look at this machine: %s", nsh_unreadable_why(q)), q;
     q = find_in(e);
     if (q < 0)
         return q;
     explain_foresee(e);
     q = look_at_ways(e);
     if (q < 0)
-        return nsh_complain("cannot read rules and routes: %s", strerror(-q)), q;
+        return nsh_complain("cannot read rules and routes: %s", nsh_unreadable_why(q)), q;
     explain_ask(e, &e->now, e->in, &e->forth);
     e->here = e->forth.error == 0 && e->forth.answer.type != RTN_UNICAST;
     if (!e->here)

@@ -10,6 +10,8 @@
 #include "learn.h"
 #include "resolve.h"
 
+#define TRIES 3
+
 NSH_DEFINE_CLEANUP(struct nsh_learner *, nsh_learner_free)
 
 struct taking {
@@ -246,7 +248,7 @@ static int settle(struct nsh_fib *fib, struct nsh_desired *d)
     return q;
 }
 
-int nsh_survey_take(
+static int take_once(
         struct nsh_fib *fib, struct nsh_desired *d, uint8_t before, struct nsh_survey *ret)
 {
     NSH_CLEANUP(nsh_survey_done) struct nsh_survey s = {0};
@@ -285,6 +287,17 @@ int nsh_survey_take_links(struct nsh_fib *fib, struct nsh_survey *ret)
     *ret = s;
     s = (struct nsh_survey){0};
     return 0;
+}
+
+/* What changed while it was looked at is looked at again, and all the rest that goes with it. */
+int nsh_survey_take(
+        struct nsh_fib *fib, struct nsh_desired *d, uint8_t before, struct nsh_survey *ret)
+{
+    int q = -EAGAIN;
+
+    for (int i = 0; i < TRIES && q == -EAGAIN; i++)
+        q = take_once(fib, d, before, ret);
+    return q;
 }
 
 void nsh_survey_done(struct nsh_survey *s)

@@ -155,6 +155,7 @@ static int ask_for_device(
 
 /* So many are asked for one by one: a machine may have thousands of links. */
 #define FEW_DEVICES 8
+#define LOOK_TRIES 3
 
 struct links_look {
     const struct nsh_desired *d;
@@ -174,16 +175,22 @@ static void see_link(void *userdata, const struct nsh_fib_link *l)
     look->last = l->ifindex;
 }
 
-/* *ret NULL: they changed meanwhile. The caller's to free. */
+/* In *ret, the caller's to free. A look that was disturbed is none, and there is another. */
 static int look_at_links(
         struct nsh_fib *fib, const struct nsh_desired *d, bool ipv6, struct nsh_device **ret)
 {
-    nsh_autofree struct nsh_device *found = calloc(d->n_devices, sizeof(*found));
-    struct links_look look = {.d = d, .ipv6 = ipv6, .found = found};
-    int q = found ? fib->ops->links(fib, see_link, &look) : -ENOMEM;
+    nsh_autofree struct nsh_device *found = malloc(d->n_devices * sizeof(*found));
+    int q = found ? -EAGAIN : -ENOMEM;
 
-    *ret = q == 0 ? NSH_TAKE_PTR(found) : NULL;
-    return q == -EAGAIN ? 0 : q;
+    for (int i = 0; i < LOOK_TRIES && q == -EAGAIN; i++) {
+        struct links_look look = {.d = d, .ipv6 = ipv6, .found = found};
+
+        memset(found, 0, d->n_devices * sizeof(*found));
+        q = fib->ops->links(fib, see_link, &look);
+    }
+    if (q == 0)
+        *ret = NSH_TAKE_PTR(found);
+    return q;
 }
 
 static int resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool all, bool *ret_changed)
@@ -221,10 +228,11 @@ int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool
     bool lacks = any_ipv6_policy(d) && has_no_ipv6(fib);
     int q;
 
-    *ret_changed = !d->devices_known || lacks != d->lacks[NSH_V6];
+    *ret_changed = false;
     q = resolve_devices(fib, d, true, ret_changed);
     if (q < 0)
         return q;
+    *ret_changed = *ret_changed || !d->devices_known || lacks != d->lacks[NSH_V6];
     d->lacks[NSH_V6] = lacks;
     d->devices_known = true;
     return 0;

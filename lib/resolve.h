@@ -15,9 +15,9 @@ int nsh_desired_resolve(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_ch
 /* The same for the VRFs; *ret_changed: one's table is not that by which routes are arranged. */
 int nsh_desired_resolve_vrfs(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /*
- * Which interfaces of policies are there, and whether the kernel has IPv6. 0 or -errno;
- * *ret_changed then tells of those that were found before. However many they are, it is a few
- * requests.
+ * Which interfaces of policies are there, and whether the kernel has IPv6. 0 or -errno (-EAGAIN:
+ * they change all the time, once more when it is quieter); *ret_changed then tells of those that
+ * were found before. However many they are, it is a few requests.
  */
 int nsh_desired_resolve_devices(struct nsh_fib *fib, struct nsh_desired *d, bool *ret_changed);
 /* Of those alone that are marked; they are no longer. */

@@ -384,6 +384,91 @@ static void test_many_cost_one_request(void **state)
     resync(w);
     assert_reason(w, "masquerade", "out", "no interface wan7 now");
     assert_stable(w);
+    assert_int_equal(calls[NSH_FIB_FAKE_LINK_INDEX] - one, 0);
+    rw_free(w);
+}
+
+static unsigned disturbed;
+
+/* It has told of some of them by then. */
+static int disturbed_links(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userdata)
+{
+    int q = rw_current->real_fib->links(fib, seen, userdata);
+
+    if (q < 0 || disturbed == 0)
+        return q;
+    disturbed--;
+    if (nsh_fib_fake_link_index(rw_current->kernel, "wan42") != 0)
+        somebody(rw_current, "ip link del wan42");
+    return -EAGAIN;
+}
+
+/* They are not asked for one by one, and what was seen in a look that is none is not believed. */
+static void test_many_that_change_all_the_time(void **state)
+{
+    struct world *w = world_with_state();
+    const size_t *calls = nsh_fib_fake_counts(w->kernel)->calls;
+    nsh_autofree char *yaml = policy_of_many("");
+    size_t one, all;
+
+    (void)state;
+    many(w, "ip link add ", "");
+    w->fib_ops.links = disturbed_links;
+    disturbed = 1;
+    all = calls[NSH_FIB_FAKE_LINKS];
+    start(w, yaml);
+    assert_reason(w, "masquerade", "out", "no interface wan42 now");
+    assert_int_equal(calls[NSH_FIB_FAKE_LINKS] - all, 2);
+
+    /* When it is too much, everything stays until it is quieter. */
+    somebody(w, "ip link add wan42");
+    run(w);
+    assert_reason(w, "masquerade", "out", "");
+    forget(w);
+    disturbed = 3;
+    one = calls[NSH_FIB_FAKE_LINK_INDEX];
+    all = calls[NSH_FIB_FAKE_LINKS];
+    nsh_reconciler_resync(w->r);
+    nsh_reconciler_run(w->r);
+    assert_int_equal(nsh_reconciler_obstacle(w->r), NSH_OBSTACLE_CHANGES);
+    assert_int_equal(nsh_reconciler_next(w->r), w->now + 100000);
+    assert_false(nsh_reconciler_complete(w->r));
+    assert_reason(w, "masquerade", "out", "");
+    assert_log(w, "");
+    assert_told(w, 0);
+    assert_int_equal(calls[NSH_FIB_FAKE_LINKS] - all, 3);
+    assert_int_equal(calls[NSH_FIB_FAKE_LINK_INDEX] - one, 0);
+    pass_time(w, 100000);
+    assert_reason(w, "masquerade", "out", "no interface wan42 now");
+    assert_stable(w);
+
+    /* Nor does what an earlier look has seen stay: no event has told of it yet. */
+    somebody(w, "ip link add wan42");
+    run(w);
+    disturbed = 1;
+    nsh_reconciler_resync(w->r);
+    nsh_reconciler_run(w->r);
+    assert_reason(w, "masquerade", "out", "no interface wan42 now");
+    rw_free(w);
+}
+
+/* Nor at a start is anything done for what nobody has seen yet. */
+static void test_many_that_change_at_a_start(void **state)
+{
+    struct world *w = world_with_state();
+    nsh_autofree char *yaml = policy_of_many("");
+
+    (void)state;
+    many(w, "ip link add ", "");
+    w->fib_ops.links = disturbed_links;
+    disturbed = 5;
+    start(w, yaml);
+    assert_log(w, "");
+    assert_told(w, 0);
+    pass_time(w, 100000);
+    assert_int_equal(sysctl_value(w, V4), 1);
+    assert_reason(w, "masquerade", "out", "no interface wan42 now");
+    assert_stable(w);
     rw_free(w);
 }
 
@@ -682,6 +767,8 @@ int main(void)
             rw_test(test_forwarding_that_somebody_switched_on),
             rw_test(test_only_the_one_is_asked_for),
             rw_test(test_many_cost_one_request),
+            rw_test(test_many_that_change_all_the_time),
+            rw_test(test_many_that_change_at_a_start),
             rw_test(test_ipv6_is_switched_off_on_many),
             rw_test(test_an_answer_that_fails),
             rw_test(test_one_of_each_side_is_enough),

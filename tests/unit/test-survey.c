@@ -72,6 +72,18 @@ static const char *note(struct machine *m, void (*look)(struct doctor *d), char 
     return first ? buf : NULL;
 }
 
+/* Why it could not be seen. */
+static const char *why(struct machine *m, void (*look)(struct doctor *d), char *buf, size_t size)
+{
+    const struct doctor_check check = {.name = "it", .about = "it", .look = look};
+    json_t *result = doctor_look(&m->d, &check);
+
+    assert_string_equal(json_string_value(json_object_get(result, "state")), "unseen");
+    (void)snprintf(buf, size, "%s", json_string_value(json_object_get(result, "why")));
+    json_decref(result);
+    return buf;
+}
+
 static void assert_finds(struct machine *m, void (*look)(struct doctor *d), const char *part)
 {
     char text[2048];
@@ -107,6 +119,42 @@ static void test_links(void **state)
     assert_int_equal(m.d.survey.n_subnets, 2);
     assert_true(nsh_survey_matches("eth+", nsh_survey_link(&m.d.survey, "eth1")));
     assert_false(nsh_survey_matches("eth", nsh_survey_link(&m.d.survey, "eth1")));
+    end(&m);
+}
+
+static int changing(struct nsh_fib *fib, nsh_fib_link_seen *seen, void *userdata)
+{
+    (void)fib;
+    (void)seen;
+    (void)userdata;
+    return -EAGAIN;
+}
+
+/* It is looked at again, from the beginning; and that it never stands still is said. */
+static void test_what_changes_meanwhile(void **state)
+{
+    static const char *const yaml = "routes: [{to: 20.0.0.0/8, via: 10.0.0.9, dev: eth0}]\n";
+    static const enum nsh_fib_fake_call looks[] = {
+            NSH_FIB_FAKE_LINKS, NSH_FIB_FAKE_ADDRESSES, NSH_FIB_FAKE_DUMP_READ};
+    struct nsh_fib_ops ops;
+    struct machine m;
+    char text[512];
+
+    (void)state;
+    begin(&m);
+    for (size_t i = 0; i < NSH_ARRAY_SIZE(looks); i++) {
+        nsh_fib_fake_fail(m.kernel, looks[i], 1, -EAGAIN);
+        take(&m, yaml);
+        assert_int_equal(m.d.survey.n_links, 3);
+        assert_int_equal(m.d.survey.n_subnets, 2);
+    }
+    ops = *m.d.fib->ops;
+    ops.links = changing;
+    m.d.fib->ops = &ops;
+    m.d.survey_error = nsh_survey_take(m.d.fib, m.desired, 0, &m.d.survey);
+    assert_int_equal(m.d.survey_error, -EAGAIN);
+    assert_string_equal(
+            why(&m, doctor_interfaces, text, sizeof text), "it changes all the time; try again");
     end(&m);
 }
 
@@ -327,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_links),
+            cmocka_unit_test(test_what_changes_meanwhile),
             cmocka_unit_test(test_interfaces),
             cmocka_unit_test(test_gateways),
             cmocka_unit_test(test_rivals),
