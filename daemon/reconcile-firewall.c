@@ -499,8 +499,11 @@ static void take_due(struct nsh_reconciler *r, uint64_t now)
     for (int f = 0; f < NSH_FAMILIES; f++) {
         if (r->firewall_wait[f] <= now)
             r->firewall_wait[f] = 0;
-        if (r->firewall_again[f] != 0 && r->firewall_again[f] <= now)
+        if (r->firewall_again[f] != 0 && r->firewall_again[f] <= now) {
+            /* What is fought over has a pause of its own, and does not hold this one's try. */
             r->firewall_dirty[f] = true;
+            r->firewall_wait[f] = 0;
+        }
         if (r->firewall_dirty[f] && r->firewall_wait[f] == 0)
             begin_try(r, f, now);
     }

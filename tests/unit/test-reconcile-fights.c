@@ -129,6 +129,37 @@ static void test_a_fight_over_a_table_goes_on_over_a_reload(void **state)
     assert_log(w, "");
 }
 
+/* A policy that is refused has pauses of its own, whatever is fought over meanwhile. */
+static void test_what_is_refused_beside_a_fight(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    start(w, POLICIES "share: [{name: home, lan: eth1, wan: eth0, family: ipv4}]\n");
+    for (int i = 0; i < 8; i++) {
+        somebody(w, "iptables -t nat -F NETSHARED-guest");
+        poll_tables(w);
+    }
+    nsh_firewall_fake_fail_chain(
+            w->tables, NSH_TABLE_FILTER, "NETSHARED-home", EINVAL, "not this one");
+    somebody(w, "iptables -t filter -F NETSHARED-home");
+    poll_tables(w);
+    pass_time(w, SECOND / 2);
+    for (int i = 0; i < 4; i++) {
+        somebody(w, "iptables -t nat -F NETSHARED-guest");
+        poll_tables(w);
+        pass_time(w, SECOND << i);
+    }
+    assert_state(w, "share", "home", NSH_OBJECT_WRONG);
+    assert_int_equal(count_told(w, NSH_REPORT_FIGHT), 1);
+    nsh_firewall_fake_fail_chain(w->tables, NSH_TABLE_FILTER, NULL, 0, NULL);
+    pass_time(w, 300 * SECOND);
+    assert_state(w, "share", "home", NSH_OBJECT_HELD);
+    assert_state(w, "masquerade", "guest", NSH_OBJECT_HELD);
+    assert_stable(w);
+    rw_free(w);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -136,6 +167,7 @@ int main(void)
             rw_test(test_a_fight_over_one_policy),
             rw_test(test_a_fight_over_one_policy_is_nobody_elses),
             rw_test(test_a_fight_over_a_table_goes_on_over_a_reload),
+            rw_test(test_what_is_refused_beside_a_fight),
     };
 
     rw_leave_the_network();
