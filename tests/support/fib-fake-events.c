@@ -139,6 +139,9 @@ int fake_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userda
 
 int fake_events_foreign(struct nsh_fib *fib, enum nsh_fib_foreign foreign)
 {
-    of(fib)->foreign = foreign;
-    return 0;
+    int rc = fake_called(of(fib)->k, NSH_FIB_FAKE_EVENTS_FOREIGN);
+
+    if (rc == 0)
+        of(fib)->foreign = foreign;
+    return rc;
 }

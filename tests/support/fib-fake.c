@@ -232,7 +232,10 @@ static int fake_link_index(struct nsh_fib *fib, const char *name, uint32_t *ret_
 static int fake_link_name(struct nsh_fib *fib, uint32_t ifindex, char ret_name[static IFNAMSIZ])
 {
     const struct fake_link *link = fake_link_by_index(of(fib)->k, ifindex);
+    int rc = fake_called(of(fib)->k, NSH_FIB_FAKE_LINK_NAME);
 
+    if (rc < 0)
+        return rc;
     if (!link)
         return -ENODEV;
     memcpy(ret_name, link->name, IFNAMSIZ);
@@ -411,7 +414,10 @@ static int fake_each_ipv6_conf(
         struct nsh_fib *fib, void (*each)(void *userdata, const char *name), void *userdata)
 {
     const struct nsh_fib_fake *k = of(fib)->k;
+    int rc = fake_called(of(fib)->k, NSH_FIB_FAKE_SYSCTL_EACH);
 
+    if (rc < 0)
+        return rc;
     each(userdata, "all");
     each(userdata, "default");
     for (size_t i = 0; i < k->n_links; i++)
