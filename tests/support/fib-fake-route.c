@@ -48,6 +48,7 @@ int fake_route_put(struct nsh_fib_fake *k, size_t i, const struct nsh_route *rou
     struct nsh_route_props *props = fake_props_copy(route->props);
     struct fake_route *grown =
             props ? realloc(k->routes, (k->n_routes + 1) * sizeof(*k->routes)) : NULL;
+    uint16_t weight;
 
     if (!grown) {
         free(props);
@@ -60,7 +61,11 @@ int fake_route_put(struct nsh_fib_fake *k, size_t i, const struct nsh_route *rou
     k->routes[i].r.props = props;
     k->routes[i].r.origin = NSH_ORIGIN_NONE;
     props->on_conflict = 0;
+    weight = props->n_nexthops == 1 ? props->nexthops[0].weight : 0;
     nsh_route_normalize(&k->routes[i].r, props);
+    /* It counts once there is a sibling. */
+    if (route->family == AF_INET6 && props->n_nexthops == 1 && weight > 0)
+        props->nexthops[0].weight = weight;
     return 0;
 }
 

@@ -220,6 +220,19 @@ static void test_silent_removals(void **state)
     assert_shown(rig, AF_INET, "6 10.2", "6 10.24.0.0/16 proto 110\n");
 }
 
+/* Each sibling keeps its own, though none is a route of several nexthops. */
+static void test_weights_v6(void **state)
+{
+    struct rig *rig = *state;
+
+    ip(rig, "-6 route add 2001:db8:9::/48 proto 110 nexthop via 2001:db8:1::2 weight 2 "
+            "nexthop via 2001:db8:1::3 weight 3");
+    assert_shown(rig, AF_INET6, "2001:db8:9:",
+            "2001:db8:9::/48 proto 110 metric 1024"
+            " \\\tnexthop via 2001:db8:1::2 dev wan0 weight 2"
+            " \\\tnexthop via 2001:db8:1::3 dev wan0 weight 3\n");
+}
+
 static void test_multipath_v6(void **state)
 {
     struct rig *rig = *state;
@@ -465,6 +478,7 @@ int main(void)
             FIB_TEST(test_aliases),
             FIB_TEST(test_events_v4),
             FIB_TEST(test_silent_removals),
+            FIB_TEST(test_weights_v6),
             FIB_TEST(test_multipath_v6),
             FIB_TEST(test_source_v6),
             FIB_TEST(test_refusals),
