@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # What the unit's sandbox refuses, by trying it from inside. Sourced by cases.sh.
 
 # probe RIGHTS [LINES]: sandbox.py as the unit's own program, with more lines in the unit.
