@@ -138,12 +138,15 @@ bool reconcile_is_forwarded(struct nsh_reconciler *r, int f)
 
 /* ---- on ---- */
 
+#define GUARD_WHY 160
+
 /* Interfaces whose accept_ra is to be raised: noted down first, then written. */
 struct guard {
     struct nsh_reconciler *r;
     char (*keys)[sizeof(((struct nsh_sysctl_before *)0)->key)];
     size_t n;
     int error;
+    char why[GUARD_WHY]; /* which could not be read or written; "": none */
 };
 
 static void guard_free(struct guard *g)
@@ -160,13 +163,21 @@ static void guard_unsafe(struct nsh_reconciler *r, const char *name)
     report_plain(r, "accept-ra", name, &args);
 }
 
+/* One that is gone meanwhile needs no guard. */
+static int guard_refused(struct guard *g, const char *verb, const char *key, int q)
+{
+    if (q < 0 && q != -ENOENT && g->why[0] == '\0')
+        snprintf(g->why, sizeof g->why, "cannot %s /proc/sys/%s: %s", verb, key, strerror(-q));
+    return q == -ENOENT ? 0 : q;
+}
+
 static void guard_one(void *userdata, const char *name)
 {
     struct guard *g = userdata;
     char key[sizeof *g->keys];
     uint32_t ifindex;
     void *grown;
-    int value, n;
+    int value = 0, n;
 
     /* `all` is no interface; `lo` hears no router; `default` would open interfaces yet unknown. */
     if (g->r->fib->ops->link_index(g->r->fib, name, &ifindex) == 0 && ifindex > g->r->guarded_index)
@@ -175,8 +186,10 @@ static void guard_one(void *userdata, const char *name)
             strcmp(name, "lo") == 0)
         return;
     n = snprintf(key, sizeof key, ACCEPT_RA_HEAD "%s" ACCEPT_RA_TAIL, name);
-    if (n < 0 || (size_t)n >= sizeof key ||
-            g->r->fib->ops->sysctl_get(g->r->fib, key, &value) < 0 || value != ACCEPT_RA_HOST)
+    if (n < 0 || (size_t)n >= sizeof key)
+        return;
+    g->error = guard_refused(g, "read", key, g->r->fib->ops->sysctl_get(g->r->fib, key, &value));
+    if (g->error < 0 || value != ACCEPT_RA_HOST)
         return;
     if (!nsh_state_key_is_safe(key)) {
         guard_unsafe(g->r, name);
@@ -194,35 +207,44 @@ static void guard_one(void *userdata, const char *name)
 
 static int guard_write(struct guard *g)
 {
-    int q = g->error < 0 ? g->error : list_save(g->r, &g->r->before);
+    int q = g->error < 0 ? g->error : list_save(g->r, &g->r->before), error;
 
-    for (size_t i = 0; q == 0 && i < g->n; i++)
-        if (g->r->fib->ops->sysctl_set(g->r->fib, g->keys[i], ACCEPT_RA_ROUTER) == 0)
+    for (size_t i = 0; q == 0 && i < g->n; i++) {
+        error = g->r->fib->ops->sysctl_set(g->r->fib, g->keys[i], ACCEPT_RA_ROUTER);
+        if (error == 0)
             report_key(g->r, g->keys[i], NSH_REPORT_ADDED);
-    return q;
+        else if (guard_refused(g, "write", g->keys[i], error) < 0)
+            g->error = error; /* the others are raised all the same */
+    }
+    return q < 0 ? q : g->error;
 }
 
 /* Before IPv6 forwarding goes on: every interface that listens goes on listening. */
-static int guard_all(struct nsh_reconciler *r)
+static int guard_all(struct nsh_reconciler *r, char why[static GUARD_WHY])
 {
     NSH_CLEANUP(guard_free) struct guard g = {.r = r};
     int q = r->fib->ops->sysctl_each_ipv6_conf(r->fib, guard_one, &g);
 
     r->n_new_links = 0;
-    return q == 0 ? guard_write(&g) : q;
+    q = q == 0 ? guard_write(&g) : q;
+    memcpy(why, g.why, sizeof g.why);
+    return q;
 }
 
 /* Later: those that came since. What somebody set on the others meanwhile is their business. */
-static int guard_new(struct nsh_reconciler *r)
+static int guard_new(struct nsh_reconciler *r, char why[static GUARD_WHY])
 {
     NSH_CLEANUP(guard_free) struct guard g = {.r = r};
+    int q;
 
     if (r->n_new_links > NEW_LINKS_MAX)
-        return guard_all(r);
+        return guard_all(r, why);
     for (size_t i = 0; i < r->n_new_links; i++)
         guard_one(&g, r->new_links[i]);
     r->n_new_links = 0;
-    return guard_write(&g);
+    q = guard_write(&g);
+    memcpy(why, g.why, sizeof g.why);
+    return q;
 }
 
 /* The kernel numbers interfaces upwards: a higher number than any before is a new one. */
@@ -336,7 +358,7 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
             .cause = drift ? "switched off" : NULL,
     };
     size_t known = list->n;
-    char why[160];
+    char why[GUARD_WHY] = "";
     int q;
 
     if (drift && forwarding_fight(r, f))
@@ -344,7 +366,12 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
     /* Drift: what it was before is known already, or was on before we came. */
     q = drift ? 0 : list_add(list, forwarding_keys[f], 0, 1);
     if (q == 0 && f == NSH_V6)
-        q = guard_all(r);
+        q = guard_all(r, why);
+    if (q < 0 && why[0] != '\0') {
+        /* The default route that it learned would go; what was raised is noted. */
+        could_not_switch(r, f, drift, why);
+        return 0;
+    }
     if (q == 0)
         q = list_save(r, list);
     if (q < 0) {
@@ -373,13 +400,15 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
 static void guard_the_rest(struct nsh_reconciler *r, bool ours)
 {
     bool start = r->settling && r->occasion == NSH_OCCASION_START;
+    char why[GUARD_WHY] = "";
     int q = 0;
 
     if (ours)
-        q = start ? guard_all(r) : guard_new(r);
+        q = start ? guard_all(r, why) : guard_new(r, why);
     r->n_new_links = 0;
     if (q < 0) {
-        struct report_args args = {.kind = NSH_REPORT_FAILED, .detail = strerror(-q)};
+        struct report_args args = {
+                .kind = NSH_REPORT_FAILED, .detail = why[0] != '\0' ? why : strerror(-q)};
 
         report_plain(r, "accept-ra", NULL, &args);
     }

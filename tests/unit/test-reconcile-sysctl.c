@@ -453,6 +453,7 @@ static void test_a_read_only_proc_sys_is_said_in_words(void **state)
     assert_int_equal(sysctl_value(w, V4), 0);
 }
 
+/* It would lose the default route that it learned: forwarding waits, and says for what. */
 static void test_an_interface_that_can_not_be_guarded(void **state)
 {
     struct world *w = world_with_state();
@@ -462,8 +463,20 @@ static void test_an_interface_that_can_not_be_guarded(void **state)
     w->sysctl_error = -EACCES;
     start(w, BOTH);
     assert_int_equal(sysctl_value(w, RA("eth1")), 2);
-    assert_int_equal(sysctl_value(w, V6), 1);
-    assert_true(nsh_reconciler_complete(w->r));
+    assert_int_equal(sysctl_value(w, V6), 0);
+    assert_reason(w, "forwarding", "ipv6",
+            "cannot write /proc/sys/net/ipv6/conf/eth0/accept_ra: Permission denied");
+    assert_state(w, "forwarding", "ipv4", NSH_OBJECT_HELD);
+    w->sysctl_refused = NULL;
+    pass_time(w, 64 * SECOND);
+    assert_int_equal(sysctl_value(w, RA("eth0")), 2);
+    assert_state(w, "forwarding", "ipv6", NSH_OBJECT_HELD);
+    assert_stable(w);
+    want(w, "", NSH_OCCASION_STOP);
+    run(w);
+    assert_int_equal(sysctl_value(w, RA("eth0")), 1);
+    assert_int_equal(sysctl_value(w, RA("eth1")), 1);
+    assert_int_equal(sysctl_value(w, V6), 0);
 }
 
 static void test_it_can_not_be_read(void **state)
