@@ -236,8 +236,9 @@ def both(w):
     return w.router.sysctl(KEY[4]), w.router.sysctl(KEY[6])
 
 
-def rename(w, name, new):
+def rename(w, d, name, new):
     w.router.ip("link set %s down" % name)
+    d.status()  # it has seen that, so that what comes is of the new name
     w.router.ip("link set %s name %s" % (name, new))
     w.router.ip("link set %s up" % new)
 
@@ -259,7 +260,7 @@ def _():
         equal(plan.returncode, 0, "nothing to do, says plan:\n" + plan.stdout)
         contains(plan.stdout, "# share home (ipv4) is pending: no interface eth00", "plan")
         contains(d.cli("check").stderr, "there is no interface 'eth00' now", "check")
-        rename(w, "eth0", "eth00")
+        rename(w, d, "eth0", "eth00")
         for family in ("ipv4", "ipv6"):
             d.wait_state("home (%s)" % family, "held", "share")
         equal(both(w), ("1", "1"), "forwarding")
@@ -285,14 +286,14 @@ def _():
 
         # It has another name: it is there, and nothing filters what is forwarded to it.
         mark = d.mark()
-        rename(w, "eth00", "eth0")
+        rename(w, d, "eth00", "eth0")
         for family in ("ipv4", "ipv6"):
             d.wait_state("home (%s)" % family, "pending", "share")
         wait_until(lambda: both(w) == ("0", "0"), "forwarding is given back")
         equal(from_outside(w), (None, None), "the LAN under its new name")
         d.wait_log(r"share home is pending: no interface eth00 \(link eth00 was renamed to eth0\)",
                    since=mark)
-        rename(w, "eth0", "eth00")
+        rename(w, d, "eth0", "eth00")
         for family in ("ipv4", "ipv6"):
             d.wait_state("home (%s)" % family, "held", "share")
         wait_until(lambda: both(w) == ("1", "1"), "forwarding is on again")
