@@ -363,15 +363,17 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
 
     if (drift && forwarding_fight(r, f))
         return 0;
-    /* Drift: what it was before is known already, or was on before we came. */
-    q = drift ? 0 : list_add(list, forwarding_keys[f], 0, 1);
-    if (q == 0 && f == NSH_V6)
-        q = guard_all(r, why);
+    q = f == NSH_V6 ? guard_all(r, why) : 0;
     if (q < 0 && why[0] != '\0') {
-        /* The default route that it learned would go; what was raised is noted. */
+        /* The default route that it learned would go; what was raised stays noted. */
         could_not_switch(r, f, drift, why);
         return 0;
     }
+    if (q == 0)
+        known = list->n;
+    /* Drift: what it was before is known already, or was on before we came. */
+    if (q == 0 && !drift)
+        q = list_add(list, forwarding_keys[f], 0, 1);
     if (q == 0)
         q = list_save(r, list);
     if (q < 0) {

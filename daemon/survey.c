@@ -248,6 +248,15 @@ static int settle(struct nsh_fib *fib, struct nsh_desired *d)
     return q;
 }
 
+static int hand_over(struct taking *t, struct nsh_survey *ret)
+{
+    if (t->no_memory)
+        return -ENOMEM;
+    *ret = *t->survey;
+    *t->survey = (struct nsh_survey){0};
+    return 0;
+}
+
 static int take_once(
         struct nsh_fib *fib, struct nsh_desired *d, uint8_t before, struct nsh_survey *ret)
 {
@@ -265,13 +274,7 @@ static int take_once(
         note_wanted(&t, &d->routes[i]);
     if (q == 0 && d->n_routes > 0)
         q = nsh_fib_dump(fib, &(struct nsh_fib_filter){0}, see_rival, &t);
-    if (q == 0 && t.no_memory)
-        q = -ENOMEM;
-    if (q < 0)
-        return q;
-    *ret = s;
-    s = (struct nsh_survey){0};
-    return 0;
+    return q < 0 ? q : hand_over(&t, ret);
 }
 
 int nsh_survey_take_links(struct nsh_fib *fib, struct nsh_survey *ret)
@@ -280,13 +283,7 @@ int nsh_survey_take_links(struct nsh_fib *fib, struct nsh_survey *ret)
     struct taking t = {.fib = fib, .survey = &s};
     int q = fib->ops->links(fib, see_link, &t);
 
-    if (q == 0 && t.no_memory)
-        q = -ENOMEM;
-    if (q < 0)
-        return q;
-    *ret = s;
-    s = (struct nsh_survey){0};
-    return 0;
+    return q < 0 ? q : hand_over(&t, ret);
 }
 
 /* What changed while it was looked at is looked at again, and all the rest that goes with it. */

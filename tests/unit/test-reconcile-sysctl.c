@@ -479,6 +479,25 @@ static void test_an_interface_that_can_not_be_guarded(void **state)
     assert_int_equal(sysctl_value(w, V6), 0);
 }
 
+/* It waits, and somebody else does not: then it is theirs. */
+static void test_switched_on_by_somebody_while_it_waits(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    w->sysctl_refused = "eth0/accept_ra";
+    w->sysctl_error = -EACCES;
+    start(w, BOTH);
+    assert_int_equal(sysctl_value(w, V6), 0);
+    somebody(w, "sysctl net/ipv6/conf/all/forwarding=1");
+    run(w);
+    assert_state(w, "forwarding", "ipv6", NSH_OBJECT_HELD);
+    want(w, "", NSH_OCCASION_STOP);
+    run(w);
+    assert_int_equal(sysctl_value(w, V6), 1);
+    assert_int_equal(sysctl_value(w, RA("eth1")), 1);
+}
+
 static void test_it_can_not_be_read(void **state)
 {
     struct world *w = world_with_state();
@@ -574,6 +593,7 @@ int main(void)
             rw_test(test_forwarding_of_others_waits_for_the_rules),
             rw_test(test_a_read_only_proc_sys_is_said_in_words),
             rw_test(test_an_interface_that_can_not_be_guarded),
+            rw_test(test_switched_on_by_somebody_while_it_waits),
             rw_test(test_it_can_not_be_read),
             rw_test(test_ipv6_is_gone),
             rw_test(test_a_state_directory_that_can_not_be_written),
