@@ -7,8 +7,9 @@
 # root; it needs mmdebstrap, qemu-system-x86, cpio and kmod.
 #
 #   RELEASE  bullseye, bookworm, trixie, sid: what is built in and run in
-#   KERNEL   a release: its kernel, in an emulated machine; `own`: this machine's, at full speed.
-#            By default the release's. Without any: each release with its own, and with `own`
+#   KERNEL   a release: its kernel, in an emulated machine; `uml`: its kernel's sources, built to run as a
+#            process (make-uml.sh), at near full speed; `own`: this machine's, at full speed.
+#            By default the release's. Without any: each release with each of the three
 #   -c       where releases, kernels, builds and results are kept (default /var/tmp/netshared-matrix)
 #   -s       only this: unit, netns, system (`own` alone: installed, and run by the release's systemd in a
 #            container), without (the kernel without something: legacy tables, nf_tables, both, IPv6,
@@ -30,7 +31,8 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 RELEASES=(bullseye bookworm trixie sid)
 PACKAGES=("${BUILD_PACKAGES[@]}" libcmocka-dev iproute2 iptables ipset nftables conntrack keepalived kmod procps
-    iputils-ping util-linux python3-yaml python3-jsonschema python3-prometheus-client systemd-sysv dbus)
+    iputils-ping util-linux python3-yaml python3-jsonschema python3-prometheus-client systemd-sysv dbus
+    bc bison flex)
 # What an emulated machine can do without.
 LEFT_OUT=(/usr/include /usr/lib/gcc /usr/share/man /usr/share/locale /usr/share/perl /var/lib/apt
     /usr/lib/x86_64-linux-gnu/perl '/usr/lib/x86_64-linux-gnu/lib*san.so*' /usr/lib/x86_64-linux-gnu/gconv
@@ -47,7 +49,7 @@ WITHOUT=("legacy -n ip_tables" "nftables -n nf_tables" "firewalls -n ip_tables -
     "ipv6 -a ipv6.disable=1" "audit -a audit=0")
 
 usage() {
-    sed -n 3,25p "$0" >&2
+    sed -n 3,26p "$0" >&2
     exit 2
 }
 
@@ -65,7 +67,7 @@ while getopts fnc:s:t:l: option; do
 done
 shift $((OPTIND - 1))
 [ ${#steps[@]} -gt 0 ] || steps=(unit netns system without)
-[ $# -gt 0 ] || set -- "${RELEASES[@]}" "${RELEASES[@]/%/:own}"
+[ $# -gt 0 ] || set -- "${RELEASES[@]}" "${RELEASES[@]/%/:uml}" "${RELEASES[@]/%/:own}"
 need_root
 for tool in mmdebstrap qemu-system-x86_64 cpio depmod; do
     command -v "$tool" >/dev/null ||
@@ -135,13 +137,15 @@ make_meson() {
     cp -a "$from" "$to"
 }
 
-# The newest kernel of a release, from within it: this machine's apt knows nothing of that.
+# make_kernel RELEASE NAME: the release's newest kernel, from within it: this machine's apt knows nothing of
+# that. NAME ends in .uml: one that runs as a process.
 make_kernel() {
-    local kernel=$cache/kernel/$1 script
+    local kernel=$cache/kernel/$2 script
     [ -d "$kernel" ] && return
-    step "$1: its kernel"
+    step "$1: its kernel, $2"
     # shellcheck disable=SC2016
     script='cp /build/resolv.conf /etc/resolv.conf; apt-get -q update && cd /tmp || exit
+        case $1 in *.uml) exec /source/tests/system/make-uml.sh /build/kernel ;; esac
         packages=$(apt-cache depends --recurse --important linux-image-amd64 |
             grep -oE "^linux-(image|binary|modules)-[0-9].*" | sort -u)
         echo "$packages"
@@ -149,7 +153,7 @@ make_kernel() {
         for package in linux-*.deb; do dpkg-deb -x "$package" /build/kernel || exit; done'
     mkdir -p "$cache/build/$1" && cp -L /etc/resolv.conf "$cache/build/$1/resolv.conf"
     rm -rf "$cache/build/$1/kernel"
-    quietly "kernel-$1" inside "$1" sh -c "$script" && mv "$cache/build/$1/kernel" "$kernel"
+    quietly "kernel-$2" inside "$1" sh -c "$script" sh "$2" && mv "$cache/build/$1/kernel" "$kernel"
 }
 
 # Anew where the sources are not those of the build: file times tell nothing of a copy.
@@ -274,15 +278,30 @@ for line in sys.stdin:
     ' "$cache/result/$1"
 }
 
-# What tests say comes out line by line: a machine that ends early loses only those that had not ended.
+# boot KERNEL ARGUMENT...: in what machine that kernel runs.
+boot() {
+    local kernel=$1 args=() path
+    shift
+    case $kernel in
+    *.uml) exec "$top/tests/system/boot-uml.sh" -t "$limit" "$@" </dev/null ;;
+    esac
+    for path in "${LEFT_OUT[@]}"; do args+=(-x "$path"); done
+    exec "$top/tests/system/boot-vm.sh" -t "$limit" -p "$(nproc)" "${args[@]}" "$@" </dev/null
+}
+
+# How many times slower than this machine a test may be there, and how many are to run at once.
+slow() {
+    case $1 in *.uml) echo 4 6 ;; *) echo "$SLOW" 3 ;; esac
+}
+
+# netns_vm NAME RELEASE KERNEL: what tests say comes out line by line: a machine that ends early loses only those that had not ended.
 netns_vm() {
-    local release=$1 kernel=$2 log=$cache/log/netns-$1:$2 args=() path script
+    local name=$1 release=$2 kernel=$3 log=$cache/log/netns-$1 script slow
     copy=$(mktemp -d "$cache/copy.XXXXXX") || return
     tar -C "$cache/build/$release/tree" --exclude='*.p' --exclude='*.a' --exclude='unit' -cf - . |
         tar -C "$copy" -xf -
     scripts "$release" "$copy/scripts"
     inside "$release" python3 -m compileall -q /source/tests # once here, not in each test there
-    for path in "${LEFT_OUT[@]}"; do args+=(-x "$path"); done
     # shellcheck disable=SC2016 # it is the machine that expands this
     script='for module in veth bridge vrf dummy ip_tables iptable_nat iptable_filter iptable_raw \
             iptable_mangle ip6table_nat ip6table_filter ip6table_raw ip6table_mangle; do
@@ -290,7 +309,8 @@ netns_vm() {
         done
         mkdir -p /run/lock
         export NETSHARED_TEST_MACHINE=1 NETSHARED_TEST_SLOW=$1 SYSTEMD_BUS_TIMEOUT=$((25 * $1))
-        shift
+        at_once=$2
+        shift 2
         cd /build/tree || exit
         run() {
             { "scripts/$1" 2>&1; echo "=$?"; } | sed -u "s/^/$1 /"
@@ -299,14 +319,14 @@ netns_vm() {
         beside() {
             [[ $1 != culprits* ]] # counts on the records of audit, of the whole machine
         }
-        for test; do ! beside "$test" || echo "$test"; done | xargs -P 3 -n 1 bash -c "run \$0"
+        for test; do ! beside "$test" || echo "$test"; done | xargs -P "$at_once" -n 1 bash -c "run \$0"
         for test; do beside "$test" || run "$test"; done'
     : >"$log" # what is there of an earlier run is not of this one
-    "$top/tests/system/boot-vm.sh" -t "$limit" -m 4096 -p "$(nproc)" -b "$source:/source" -b "$copy:/build/tree" \
-        "${args[@]}" "$cache/kernel/$kernel" "$cache/root/$release" -- \
-        bash -c "$script" inside "$SLOW" "${chosen[@]}" >>"$log" 2>&1 </dev/null &
+    read -ra slow < <(slow "$kernel")
+    boot "$kernel" -m 4096 -b "$source:/source" -b "$copy:/build/tree" "$cache/kernel/$kernel" \
+        "$cache/root/$release" -- bash -c "$script" inside "${slow[@]}" "${chosen[@]}" >>"$log" 2>&1 &
     machine=$!
-    tail -F -n +1 --pid="$machine" "$log" 2>/dev/null | keep_said "$release:$kernel" &
+    tail -F -n +1 --pid="$machine" "$log" 2>/dev/null | keep_said "$name" &
     wait "$machine"
     machine=
     wait
@@ -315,19 +335,18 @@ netns_vm() {
 
 # without NAME RELEASE KERNEL: tests/system/without.py, in a machine for each thing to be without.
 without() {
-    local what words path args=() log result
+    local what words log result slow
+    read -ra slow < <(slow "$3")
     copy=$(mktemp -d "$cache/copy.XXXXXX") && mkdir "$copy"/{bin,tests} &&
         cp "$cache/build/$2/tree/daemon/netshared" "$copy/bin" &&
         cp -r "$source"/tests/{support,system} "$copy/tests" || return
-    for path in "${LEFT_OUT[@]}"; do args+=(-x "$path"); done
     for what in "${WITHOUT[@]}"; do
         read -ra words <<<"$what"
         what=${words[0]} log=$cache/log/without-$what-$1
         step "$1: without $what"
-        "$top/tests/system/boot-vm.sh" -t "$limit" -m 2048 "${words[@]:1}" -b "$copy:/netshared" "${args[@]}" \
-            "$cache/kernel/$3" "$cache/root/$2" -- env NETSHARED=/netshared/bin/netshared \
-            NETSHARED_TEST_SLOW="$SLOW" PYTHONDONTWRITEBYTECODE=1 \
-            python3 /netshared/tests/system/without.py "$what" >"$log" 2>&1 </dev/null &
+        boot "$3" -m 2048 "${words[@]:1}" -b "$copy:/netshared" "$cache/kernel/$3" "$cache/root/$2" -- \
+            env NETSHARED=/netshared/bin/netshared NETSHARED_TEST_SLOW="${slow[0]}" PYTHONDONTWRITEBYTECODE=1 \
+            python3 /netshared/tests/system/without.py "$what" >"$log" 2>&1 &
         machine=$!
         wait "$machine"
         result=$?
@@ -352,11 +371,12 @@ one() {
     local release=${1%%:*} kernel=${1##*:} version what name test
     name=$release:$kernel
     make_root "$release" && make_meson "$release" || return
+    [ "$kernel" != uml ] || kernel=$release.uml
     if [ "$kernel" = own ]; then
         version=$(uname -r)
     else
-        make_kernel "$kernel" || return
-        version=$(find "$cache/kernel/$kernel" -path '*lib/modules/*' -prune -printf '%f\n' | head -n 1)
+        make_kernel "${kernel%.uml}" "$kernel" || return
+        version=$(find "$cache/kernel/$kernel" -path '*lib*/modules/*' -prune -printf '%f\n' | head -n 1)
     fi
     make_build "$release" || return
     mkdir -p "$cache/result/$name"
@@ -369,7 +389,7 @@ one() {
             step "$name: ${#chosen[@]} tests in namespaces"
             [ ${#chosen[@]} -gt 0 ] || continue
             for test in "${chosen[@]}"; do rm -f "$cache/result/$name/netns.$test.json"; done
-            if [ "$kernel" = own ]; then netns_own "$release"; else netns_vm "$release" "$kernel"; fi
+            if [ "$kernel" = own ]; then netns_own "$release"; else netns_vm "$name" "$release" "$kernel"; fi
             ended "$name" "${chosen[@]}"
             ;;
         system) [ "$kernel" != own ] || system "$release" "$name" || return ;;
