@@ -30,9 +30,9 @@ left_out=$left_out'NETFS|NETROM|NETLABEL|NETWORK_FILESYSTEMS|NETXEN|IP_(VS|SET_H
 make -s ARCH=um defconfig
 {
     grep -E "^CONFIG_($chosen)(_[A-Z0-9_]+)?=" packaged | grep -vE "^CONFIG_($left_out)"
-    printf 'CONFIG_%s=y\n' HOSTFS DEVTMPFS BLK_DEV_LOOP MAGIC_SYSRQ POSIX_MQUEUE DEBUG_INFO_NONE
-    printf '# CONFIG_%s is not set\n' DEBUG_INFO WERROR STATIC_LINK MODVERSIONS MODULE_SIG SOUND BTRFS_FS EXT4_FS \
-        REISERFS_FS ISO9660_FS UML_SOUND INPUT GCOV UML_NET_VECTOR BLK_DEV_UBD
+    printf 'CONFIG_%s=y\n' HOSTFS DEVTMPFS MAGIC_SYSRQ POSIX_MQUEUE DEBUG_INFO_NONE
+    printf '# CONFIG_%s is not set\n' DEBUG_INFO WERROR STATIC_LINK MODVERSIONS MODULE_SIG SOUND BLOCK VT HID INPUT \
+        IO_URING FUSE_FS AUTOFS_FS QUOTA UML_SOUND GCOV UML_NET_VECTOR VMAP_STACK
 } >wanted
 scripts/kconfig/merge_config.sh -m -s .config wanted >/dev/null 2>&1 || scripts/kconfig/merge_config.sh -m .config wanted >/dev/null
 make -s ARCH=um olddefconfig

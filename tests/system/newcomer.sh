@@ -44,7 +44,7 @@ newcomer_follows_the_readme() {
 
 newcomer_uses_tabs() {
     connected && readme_file | unexpand --first-only -t 2 >$config && mark || return
-    has 'journalctl -xeu netshared' systemctl reload $unit && expect 1 systemctl reload $unit &&
+    has 'journalctl -xe(u netshared|")' systemctl reload $unit && expect 1 systemctl reload $unit &&
         wait_for entry "MESSAGE=$config:4:1: error: a tab where YAML wants spaces" &&
         has "^$config:4:1: error: a tab where YAML wants spaces$" netshared check &&
         has '^  hint: use spaces, not tabs$' netshared check &&

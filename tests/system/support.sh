@@ -51,6 +51,16 @@ property() {
     systemctl show --value -p "$1" $unit
 }
 
+# exposed_at_most TENTHS: as systemd-analyze judges the unit; it has --threshold from 250 on only.
+exposed_at_most() {
+    local says exposure
+    says=$(systemd-analyze security --no-pager $unit 2>&1)
+    exposure=$(sed -nE 's/.*Overall exposure level for .*: ([0-9]+)\.([0-9]).*/\1\2/p' <<<"$says")
+    [ "${exposure:-100}" -le "$1" ] && return
+    printf '%s\n' "$says"
+    return 1
+}
+
 # The journal since mark(), as JSON.
 mark() {
     cursor=$(journalctl -n 0 --show-cursor --no-pager | sed -n 's/^-- cursor: //p')
