@@ -3,11 +3,11 @@
 # boot-uml.sh [-t SECONDS] [-m MIB] [-b SOURCE:TARGET]... [-n MODULE]... [-a WORDS] KERNEL ROOT --
 #     COMMAND [ARGUMENT...]
 #
-# As boot-vm.sh, with a kernel that is built to run as a process (user-mode Linux): the same network
-# code of the same release, at near full speed, but without what only a real processor has: one
-# processor, no audit of system calls, clock ticks of 10 ms. As root.
+# As boot-vm.sh, with a kernel that is built to run as a process (user-mode Linux): the same code of
+# networks, firewalls and processes, but one processor, and clock ticks of 10 ms. What computes is as fast as
+# outside, a system call or a new process about ten times slower. As root.
 #
-#   KERNEL  an unpacked package user-mode-linux
+#   KERNEL  what make-uml.sh has made, or an unpacked package user-mode-linux
 #   ROOT    a folder with what the command needs (boot-vm.sh); the kernel runs with its libc, too.
 #           Nothing of it is changed: what is written is in the machine's memory
 #   -t      limit for all of it (default 300)
@@ -72,17 +72,17 @@ done
     echo
 } >"$top/uml/command"
 # The root is a file system of the host and slow at what is new; so the machine's own goes over it.
-cat >"$top/uml/init" <<'EOF2'
+cat >"$top/uml/first" <<'EOF'
 #!/bin/bash
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
 mount -t proc proc /proc
 /sbin/modprobe overlay
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/{upper,work,root}
-mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root || mount --bind / /mnt/root
-exec chroot /mnt/root /uml/init2
-EOF2
-cat >"$top/uml/init2" <<'EOF2'
+mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
+exec chroot /mnt/root /uml/init
+EOF
+cat >"$top/uml/init" <<'EOF'
 #!/bin/bash
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -104,11 +104,11 @@ echo "$?" >/dev/ttyS1
 sleep 0.2
 echo o >/proc/sysrq-trigger
 sleep 60
-EOF2
-chmod 755 "$top"/uml/{init,init2,command}
+EOF
+chmod 755 "$top"/uml/{first,init,command}
 
 # A / of its own, under which the release's libc is the libc.
-script='root=$1 top=$2 code=$3; shift 3
+script='root=$1 top=$2; shift 2
     mount -t tmpfs tmpfs "$top.mnt" && mkdir "$top.mnt"/{upper,work,root} &&
         mount -t overlay -o "lowerdir=$top:$root,upperdir=$top.mnt/upper,workdir=$top.mnt/work" overlay \
             "$top.mnt/root" && cd "$top.mnt/root" || exit 125
@@ -121,8 +121,8 @@ script='root=$1 top=$2 code=$3; shift 3
 mkdir "$work/top.mnt"
 : >"$work/code"
 unshare --mount --pid --fork --kill-child --propagation private --net -- timeout -k 5 "$limit" \
-    bash -c "$script" uml "$root" "$top" "$work/code" "mem=${memory}M" rootfstype=hostfs root=/dev/root rw \
-    init=/uml/init con=null con0=null,fd:1 ssl=null ssl0=null,fd:4 ssl1=null,fd:5 rcupdate.rcu_expedited=1 \
+    bash -c "$script" uml "$root" "$top" "mem=${memory}M" rootfstype=hostfs root=/dev/root rw \
+    init=/uml/first con=null con0=null,fd:1 ssl=null ssl0=null,fd:4 ssl1=null,fd:5 rcupdate.rcu_expedited=1 \
     ${words[@]+"${words[@]}"} 9>&1 8>"$work/code" 7>"$work/console" &
 machine=$!
 wait "$machine"
