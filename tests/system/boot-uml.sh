@@ -76,10 +76,12 @@ cat >"$top/uml/first" <<'EOF'
 #!/bin/bash
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
 mount -t proc proc /proc
+[ -e /lib/modules ] || ln -s /usr/lib/modules /lib/modules # where / and /usr are not one
 /sbin/modprobe overlay
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/{upper,work,root}
 mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
+chroot /mnt/root /bin/true || mount --bind / /mnt/root # 5.10 has no working overlay of a hostfs
 exec chroot /mnt/root /uml/init
 EOF
 cat >"$top/uml/init" <<'EOF'
@@ -93,7 +95,6 @@ mkdir -p /dev/pts
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /tmp
-[ -e /lib/modules ] || ln -s /usr/lib/modules /lib/modules # where / and /usr are not one
 echo /sbin/modprobe >/proc/sys/kernel/modprobe
 ip link set lo up
 stty -F /dev/ttyS0 raw -echo
