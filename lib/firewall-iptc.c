@@ -187,7 +187,8 @@ static int send_table(struct iptc *f, const struct nsh_xt *xt, enum nsh_table ta
     if (xt->commit(t->handle))
         return NSH_FIREWALL_OK;
     e = errno;
-    if (e == EAGAIN)
+    /* The counters are sent after the rules; who writes in between makes that fail. */
+    if (e == EAGAIN || nsh_xt_mark_compare(&f->poll, xt, table, &t->mark) == 1)
         return NSH_FIREWALL_RACED;
     if (e == ENOENT)
         nsh_xt_missing(&f->poll, xt, table, ret_why, size);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 /* ---- the lock, and those without it ---- */
 
@@ -204,6 +205,40 @@ static void test_race_without_end(void **state)
     assert_lists("-t nat -S", "-N THEIRS");
     assert_lists("-t nat -S", "-A POSTROUTING -j " CHAIN);
     assert_lists("-t nat -S", "-A " CHAIN " ");
+}
+
+/* ---- one who writes after the rules and before their counters, which libiptc sends apart ---- */
+
+static bool write_between;
+
+/* libiptc's own calls come here, too. */
+__attribute__((visibility("default"))) int setsockopt(
+        int fd, int level, int name, const void *value, socklen_t size)
+{
+    if (level == IPPROTO_IP && name == IPT_SO_SET_ADD_COUNTERS && write_between) {
+        write_between = false;
+        ipt_unlocked("-t nat -A POSTROUTING -s 10.0.0.9 -j ACCEPT");
+    }
+    return (int)syscall(SYS_setsockopt, fd, level, name, value, size);
+}
+
+/* The rules are in, so it is not said that they could not be applied. */
+static void test_race_for_the_counters(void **state)
+{
+    struct nsh_chain want = {.rules = &masquerade_all, .n_rules = 1};
+    struct nsh_firewall_op add = op_of(NSH_CHAIN_ADD, CHAIN);
+
+    (void)state;
+    add.want = &want;
+    open_write();
+    observe(AF_INET, NSH_TABLE_NAT);
+    write_between = true;
+    commit(&add, 1, NSH_FIREWALL_RACED);
+    assert_false(write_between);
+    observe(AF_INET, NSH_TABLE_NAT);
+    assert_non_null(seen_chain(CHAIN));
+    fw->ops->close(fw);
+    assert_lists("-t nat -S", "-A POSTROUTING -s 10.0.0.9/32 -j ACCEPT");
 }
 
 /* ---- the cheap check ---- */
@@ -427,6 +462,7 @@ int main(void)
             TEST(test_reader_writes_nothing),
             TEST(test_race),
             TEST(test_race_without_end),
+            TEST(test_race_for_the_counters),
             TEST(test_reading_brings_nothing_into_being),
             TEST(test_changed),
             TEST(test_changed_by_order),

@@ -82,7 +82,9 @@ mount -t tmpfs tmpfs /mnt
 mkdir /mnt/{upper,work,root}
 mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
 chroot /mnt/root /bin/true || mount --bind / /mnt/root # 5.10 has no working overlay of a hostfs
-exec chroot /mnt/root /uml/init
+# A / of its own, not chroot alone: tests enter the mount namespaces of what they start.
+cd /mnt/root && pivot_root . mnt && umount -l /mnt
+exec chroot . /uml/init
 EOF
 cat >"$top/uml/init" <<'EOF'
 #!/bin/bash
