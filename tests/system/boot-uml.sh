@@ -125,7 +125,7 @@ mkdir "$work/top.mnt"
 : >"$work/code"
 unshare --mount --pid --fork --kill-child --propagation private --net -- timeout -k 5 "$limit" \
     bash -c "$script" uml "$root" "$top" "mem=${memory}M" rootfstype=hostfs root=/dev/root rw \
-    init=/uml/first con=null con0=null,fd:1 ssl=null ssl0=null,fd:4 ssl1=null,fd:5 rcupdate.rcu_expedited=1 \
+    init=/uml/first con=null con0=null,fd:1 ssl=null ssl0=null,fd:4 ssl1=null,fd:5 seccomp=auto rcupdate.rcu_expedited=1 \
     ${words[@]+"${words[@]}"} 9>&1 8>"$work/code" 7>"$work/console" &
 machine=$!
 wait "$machine"
