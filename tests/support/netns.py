@@ -11,6 +11,7 @@ Names are nsh-PID-N-NAME, PID being the test's; what a killed test has left is s
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import os
 import re
@@ -18,6 +19,7 @@ import shlex
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,8 @@ import firewall
 import tap
 
 CLONE_NEWNET = 0x40000000
+MS_BIND, MNT_DETACH = 0x1000, 2
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 NETNS_DIR = "/run/netns"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 IPV6 = os.path.isdir("/proc/sys/net/ipv6")  # else this kernel has none (ipv6.disable=1)
@@ -66,10 +70,22 @@ def holds_for(predicate, what, seconds):
         time.sleep(0.02)
 
 
-def _setns(fd):
-    if _libc.setns(fd, CLONE_NEWNET) != 0:
+def _call(name, *args):
+    """A function of libc that gives 0 or sets errno."""
+    if getattr(_libc, name)(*args) != 0:
         errno = ctypes.get_errno()
-        raise OSError(errno, "setns: " + os.strerror(errno))
+        raise OSError(errno, "%s: %s" % (name, os.strerror(errno)))
+
+
+@contextlib.contextmanager
+def _and_back():
+    """In the network namespace of before, when all is done."""
+    back = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        _call("setns", back, CLONE_NEWNET)
+        os.close(back)
 
 
 def _command(argv, **kwargs):
@@ -83,17 +99,28 @@ class Namespace:
         self.world = world
         self.short = short
         self.name = "nsh-%d-%d-%s" % (os.getpid(), world.number, short)
-        world.host("ip", "netns", "add", self.name)
-        self.fd = os.open(os.path.join(NETNS_DIR, self.name), os.O_RDONLY | os.O_CLOEXEC)
+        self.path = os.path.join(NETNS_DIR, self.name)
+        self._add()
+        self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         self.firewall = firewall.of(self)
         self._settle_defaults()
+
+    def _add(self):
+        """As `ip netns add`; processes are what takes long on a slow machine."""
+        if not os.path.ismount(NETNS_DIR):  # one that propagates, which it makes of it
+            self.world.host("ip", "netns", "add", self.name)
+            return
+        os.close(os.open(self.path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0))
+        with _and_back():
+            _call("unshare", CLONE_NEWNET)
+            _call("mount", b"/proc/thread-self/ns/net", self.path.encode(), b"none", MS_BIND, None)
 
     def _settle_defaults(self):
         """The same start on every machine; and addresses that can be used at once."""
         for key in ("all", "default"):
             self.sysctl("net.ipv4.conf.%s.rp_filter" % key, 0)
         self.sysctl("net.ipv4.ip_forward", 0)
-        self.ip("link set lo up")
+        self.up("lo")
         if not IPV6:
             return
         for key in ("all", "default"):
@@ -104,13 +131,9 @@ class Namespace:
 
     @contextlib.contextmanager
     def inside(self):
-        back = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _setns(self.fd)
+        with _and_back():
+            _call("setns", self.fd, CLONE_NEWNET)
             yield self
-        finally:
-            _setns(back)
-            os.close(back)
 
     @property
     def inode(self):
@@ -151,14 +174,21 @@ class Namespace:
             text = "\n".join(line[3:] if six else line for line in run)
             self.run("ip", *(["-6"] if six else []), "-batch", "-", stdin=text + "\n")
 
+    def up(self, device):
+        """As `ip link set DEVICE up` (netdevice(7))."""
+        with self.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            request = struct.pack("16sh14x", device.encode(), 0)
+            flags = struct.unpack_from("16xh", fcntl.ioctl(s, SIOCGIFFLAGS, request))[0]
+            fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh14x", device.encode(), flags | IFF_UP))
+
     def stub(self, device, index=None, up=True):
         """An interface that leads nowhere (a veth to itself: not every kernel has dummies)."""
         peer = device[:14] + "x"
         self.ip("link add %s %s type veth peer name %s" % (
             device, "index %s" % index if index else "", peer))
-        self.ip("link set %s up" % peer)
+        self.up(peer)
         if up:
-            self.ip("link set %s up" % device)
+            self.up(device)
 
     def settled(self, device):
         """Its IPv6 addresses, one link-local at least, can be used.
@@ -278,7 +308,9 @@ class Namespace:
 
     def delete(self):
         os.close(self.fd)
-        subprocess.run(["ip", "netns", "del", self.name], stderr=subprocess.DEVNULL, check=False)
+        with contextlib.suppress(OSError):
+            _call("umount2", self.path.encode(), MNT_DETACH)
+            os.unlink(self.path)
 
 
 def differences(before, after):
@@ -345,7 +377,7 @@ class World:
     def veth(self, a, a_dev, b, b_dev):
         a.ip("link add %s type veth peer name %s netns %s" % (a_dev, b_dev, b.name))
         for ns, dev in ((a, a_dev), (b, b_dev)):
-            ns.ip("link set %s up" % dev)
+            ns.up(dev)
         for ns, dev in ((a, a_dev), (b, b_dev)):
             wait_until(lambda ns=ns, dev=dev: ns.settled(dev), dev + " has settled")
 
