@@ -47,7 +47,7 @@ modules=$(find "$kernel/usr/lib/uml/modules" -mindepth 1 -maxdepth 1 | head -n 1
 work=$(mktemp -d /tmp/netshared-uml.XXXXXX) || exit 125
 machine=''
 clean() {
-    [ -z "$machine" ] || kill "$machine" 2>/dev/null
+    [ -z "$machine" ] || kill -KILL "$machine" 2>/dev/null # unshare(1) ends by nothing less, and all with it
     rm -rf "$work"
 }
 trap clean EXIT
