@@ -63,6 +63,14 @@ def is_made(damage):
     return True
 
 
+def is_group(process):
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Writers:
     """Others who write into the same tables all the time; what they leave in the end is known.
 
@@ -84,7 +92,8 @@ class Writers:
         ns.ip("route add 203.0.113.64/26 via 192.0.2.9")
         self.processes = [ns.popen(["sh", "-c", "n=3; while test -e /proc/self; do n=$((10 - n)); "
                                     + loop + "; n=$((10 - n)); echo; done"], text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
                           for loop in self.LOOPS]
 
     def go_on(self):
@@ -94,9 +103,10 @@ class Writers:
 
     def stop(self):
         for process in self.processes:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with what it runs
             process.wait()
             process.stdout.close()
+        wait_until(lambda: not any(map(is_group, self.processes)), "what they ran has ended")
         for device in ("eth7", "eth8"):
             while "-A POSTROUTING -o %s -j ACCEPT" % device in self.ns.nat():
                 self.ns.iptables("-t nat -D POSTROUTING -o %s -j ACCEPT" % device)
