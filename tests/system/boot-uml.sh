@@ -83,7 +83,7 @@ mkdir /mnt/{upper,work,root}
 mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
 chroot /mnt/root /bin/true || mount --bind / /mnt/root # 5.10 has no working overlay of a hostfs
 # A / of its own, not chroot alone: tests enter the mount namespaces of what they start.
-cd /mnt/root && pivot_root . mnt && umount -l /mnt
+cd /mnt/root && mount --move . / || exit
 exec chroot . /uml/init
 EOF
 cat >"$top/uml/init" <<'EOF'
