@@ -233,7 +233,7 @@ def _():
         equal(d.status()["work"]["rule_messages"], 0, "rule messages")
         mark = d.mark()
         d.reload(HEAD)
-        equal(d.count_log("probe (route|rule) .* removed", mark), 6, "told as what they were")
+        wait_until(lambda: d.count_log("probe (route|rule) .* removed", mark) == 6, "told as what they were")
         equal(differences(before, w.router.snapshot()), "", "nothing is left")
         equal(ping_sockets(w.router), 0, "sockets for pings, without a check")
         d.stop()

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import nftrule
 import rtnl
 from daemon import Daemon
-from netns import differences
+from netns import LINUX, differences
 from tap import case, check, contains, equal, main
 from topology import CLIENT4, FAR4, SERVER4, SERVER6, WAN4, WAN6, Lan, Router
 from traffic import PORT, TcpEcho, TcpTransfer, UdpStream, tcp_peer
@@ -265,6 +265,8 @@ EACH = [
      "    to-port: 8080\n  - name: tcp-443\n"),
     ("-A PREROUTING -i eth1 -d 192.0.2.64/26 -j NETMAP --to 10.0.1.64/26", None, None)]
 
+LOOKS_INTO_TUNNELS = LINUX >= (6, 2)  # nf_tables' inner expressions
+
 # What nft alone can say; as in its own list, in which a star with a backslash is one of the name.
 NFT_ALONE = [
     ('post ip saddr 10.5.0.0/16 oifname { "eth3", "wg*" } masquerade',
@@ -273,6 +275,15 @@ NFT_ALONE = [
     (r'post ip saddr 10.6.0.0/16 oifname "odd\*" masquerade',
      r'  # nft chain ip mine post: ip saddr 10.6.0.0/16 oifname "odd\*" masquerade' + "\n"
      '  - name: out-odd\n    from: 10.6.0.0/16\n    out: "odd*"\n')]
+
+
+def is_taken(ns, rule):
+    """nft before 1.0 has no sets of names that end in a star."""
+    result = ns.run("nft", "add rule ip mine " + rule, check=False)
+    if result.returncode == 0:
+        return True
+    contains(result.stderr, "Byteorder mismatch", "what nft says to " + rule)
+    return False
 
 
 def each_comes(program):
@@ -290,11 +301,10 @@ def each_comes(program):
                              "--comment", "it's\n\\ \"\x01\"")
             elif nft:
                 w.router.run("nft", "add rule ip mine " + nft)
-        for rule, _ in NFT_ALONE if program == "nft" else []:
-            w.router.run("nft", "add rule ip mine " + rule)
+        alone = [pair for pair in NFT_ALONE if program == "nft" and is_taken(w.router, pair[0])]
         d = Daemon(w.router, EMPTY)
         text = imported(w, d)
-        for rule, yaml in NFT_ALONE if program == "nft" else []:
+        for rule, yaml in alone:
             contains(text, yaml, rule)
         for iptables, nft, yaml in EACH:
             if yaml and (nft or program != "nft"):
@@ -372,15 +382,17 @@ table ip mine {
     }
 }
 """)
-        equal(nftrule.append_inner(w.router, "mine", "pre"), 0, "errno of a rule for a tunnel")
-        w.router.run("nft", "add rule ip mine pre iifname eth1 tcp dport 7000 dnat to 10.0.0.2")
+        if LOOKS_INTO_TUNNELS:
+            equal(nftrule.append_inner(w.router, "mine", "pre"), 0, "errno of a rule for a tunnel")
+            w.router.run("nft", "add rule ip mine pre iifname eth1 tcp dport 7000 dnat to 10.0.0.2")
         d = Daemon(w.router, EMPTY)
         text = imported(w, d)
         # libnftnl 1.2.4 does not even know that name.
         said = text.replace("'inner' is not", "all of it is not")
+        pre = [("pre", "all of it is not understood"),
+               ("pre", "what stands before it and is not taken (...) would come too late")]
         equal(re.findall("^# not taken: nft chain ip mine (.*?): .*: (.*?)$", said, re.M), [
-            ("pre", "all of it is not understood"),
-            ("pre", "what stands before it and is not taken (...) would come too late"),
+            *(pre if LOOKS_INTO_TUNNELS else []),
             ("post", "its ports is not understood"),
             ("post", "its ports is not understood"),
             ("post", "the statement 'ct ... set' is not understood"),

@@ -30,7 +30,7 @@ import tap
 
 CLONE_NEWNET = 0x40000000
 MS_BIND, MNT_DETACH = 0x1000, 2
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8913, 0x8914, 1, 0x40
 NETNS_DIR = "/run/netns"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 IPV6 = os.path.isdir("/proc/sys/net/ipv6")  # else this kernel has none (ipv6.disable=1)
@@ -174,12 +174,15 @@ class Namespace:
             text = "\n".join(line[3:] if six else line for line in run)
             self.run("ip", *(["-6"] if six else []), "-batch", "-", stdin=text + "\n")
 
-    def up(self, device):
-        """As `ip link set DEVICE up` (netdevice(7))."""
+    def flags(self, device, request=SIOCGIFFLAGS, value=0):
+        """Of an interface (netdevice(7))."""
         with self.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            request = struct.pack("16sh14x", device.encode(), 0)
-            flags = struct.unpack_from("16xh", fcntl.ioctl(s, SIOCGIFFLAGS, request))[0]
-            fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh14x", device.encode(), flags | IFF_UP))
+            answer = fcntl.ioctl(s, request, struct.pack("16sH14x", device.encode(), value))
+        return struct.unpack_from("16xH", answer)[0]
+
+    def up(self, device):
+        """As `ip link set DEVICE up`."""
+        self.flags(device, SIOCSIFFLAGS, self.flags(device) | IFF_UP)
 
     def stub(self, device, index=None, up=True):
         """An interface that leads nowhere (a veth to itself: not every kernel has dummies)."""
@@ -191,12 +194,14 @@ class Namespace:
             self.up(device)
 
     def settled(self, device):
-        """Its IPv6 addresses, one link-local at least, can be used.
+        """It is running, and its IPv6 addresses, one link-local at least, can be used.
 
         Until then the kernel announces changes that nobody asks for.
         """
         if not IPV6:
             return True
+        if not self.flags(device) & IFF_RUNNING:
+            return False
         with self.inside():
             with open("/proc/thread-self/net/if_inet6") as f:
                 addresses = {words[0] for words in map(str.split, f) if words[-1] == device}
