@@ -26,11 +26,13 @@ import tempfile
 import time
 
 import firewall
+import rtnl
 import tap
 
 CLONE_NEWNET = 0x40000000
 MS_BIND, MNT_DETACH = 0x1000, 2
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8913, 0x8914, 1, 0x40
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+RTM_GETLINK, NLM_F_REQUEST, IFLA_OPERSTATE, IF_OPER_UP = 18, 1, 16, 6
 NETNS_DIR = "/run/netns"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 IPV6 = os.path.isdir("/proc/sys/net/ipv6")  # else this kernel has none (ipv6.disable=1)
@@ -184,6 +186,15 @@ class Namespace:
         """As `ip link set DEVICE up`."""
         self.flags(device, SIOCSIFFLAGS, self.flags(device) | IFF_UP)
 
+    def operstate(self, device):
+        """As the kernel has told it: some time after the peer is up (rtnetlink(7))."""
+        with self.inside():
+            index = socket.if_nametoindex(device)
+        with self.socket(socket.AF_NETLINK, socket.SOCK_RAW) as s:
+            s.sendto(struct.pack("=IHHIIBxHiII", 32, RTM_GETLINK, NLM_F_REQUEST, 1, 0, 0, 0, index, 0, 0), (0, 0))
+            link = s.recv(1 << 16)
+        return dict(rtnl.attribute_list(link[32:]))[IFLA_OPERSTATE][0]
+
     def stub(self, device, index=None, up=True):
         """An interface that leads nowhere (a veth to itself: not every kernel has dummies)."""
         peer = device[:14] + "x"
@@ -194,13 +205,13 @@ class Namespace:
             self.up(device)
 
     def settled(self, device):
-        """It is running, and its IPv6 addresses, one link-local at least, can be used.
+        """It is up, and its IPv6 addresses, one link-local at least, can be used.
 
         Until then the kernel announces changes that nobody asks for.
         """
         if not IPV6:
             return True
-        if not self.flags(device) & IFF_RUNNING:
+        if self.operstate(device) != IF_OPER_UP:
             return False
         with self.inside():
             with open("/proc/thread-self/net/if_inet6") as f:
