@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 from daemon import Daemon
-from netns import LINUX, wait_until
+from netns import HOLDS, wait_until
 from tap import Skip, case, check, equal, main
 from topology import BASIC, BASIC6, FAR4, FAR6, WAN4, WAN6, Lan
 from traffic import TcpTransfer, UdpStream, tcp_peer, udp_peer
@@ -74,7 +74,7 @@ def held(w):
 
 @case("what keeps connections over a flush of nftables is there while it is needed")
 def _():
-    if LINUX < (5, 12):
+    if not HOLDS:
         raise Skip("before Linux 5.12 nobody can own a table")
     with Lan() as w:
         w.serve(FAR4)

@@ -37,6 +37,7 @@ NETNS_DIR = "/run/netns"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 IPV6 = os.path.isdir("/proc/sys/net/ipv6")  # else this kernel has none (ipv6.disable=1)
 LINUX = tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2])
+HOLDS = LINUX >= (5, 12)  # else nobody can own a table, which keeps connections over a flush of nftables
 
 os.umask(0o022)  # netshared refuses files that others may write
 _libc = ctypes.CDLL(None, use_errno=True)
