@@ -8,7 +8,7 @@
 #
 #   RELEASE  bullseye, bookworm, trixie, sid: what is built in and run in
 #   KERNEL   a release: its kernel, in an emulated machine; `uml`: its kernel's sources, built to run as a
-#            process (make-uml.sh), at near full speed; `own`: this machine's, at full speed.
+#            process (make-uml.sh), several times as fast; `own`: this machine's, at full speed.
 #            By default the release's. Without any: each release with each of the three
 #   -c       where releases, kernels, builds and results are kept (default /var/tmp/netshared-matrix)
 #   -s       only this: unit, netns, system (`own` alone: installed, and run by the release's systemd in a
@@ -294,7 +294,8 @@ slow() {
     case $1 in *.uml) echo 4 6 ;; *) echo "$SLOW" 3 ;; esac
 }
 
-# netns_vm NAME RELEASE KERNEL: what tests say comes out line by line: a machine that ends early loses only those that had not ended.
+# netns_vm NAME RELEASE KERNEL: what tests say comes out line by line, so that a machine that ends early
+# loses only those that had not ended.
 netns_vm() {
     local name=$1 release=$2 kernel=$3 log=$cache/log/netns-$1 script slow
     copy=$(mktemp -d "$cache/copy.XXXXXX") || return

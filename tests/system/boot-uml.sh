@@ -31,7 +31,7 @@ while getopts t:m:b:n:a: option; do
 done
 shift $((OPTIND - 1))
 if [ $# -lt 4 ] || [ "$3" != -- ]; then
-    sed -n 3,20p "$0" >&2
+    sed -n 3,19p "$0" >&2
     exit 2
 fi
 kernel=$1 root=$2

@@ -34,7 +34,7 @@ make -s ARCH=um defconfig
     printf '# CONFIG_%s is not set\n' DEBUG_INFO WERROR STATIC_LINK MODVERSIONS MODULE_SIG SOUND BLOCK VT HID INPUT \
         IO_URING FUSE_FS AUTOFS_FS QUOTA UML_SOUND GCOV UML_NET_VECTOR VMAP_STACK
 } >wanted
-scripts/kconfig/merge_config.sh -m -s .config wanted >/dev/null 2>&1 || scripts/kconfig/merge_config.sh -m .config wanted >/dev/null
+scripts/kconfig/merge_config.sh -m .config wanted >/dev/null
 make -s ARCH=um olddefconfig
 make -s ARCH=um -j "$(nproc)" linux modules
 make -s ARCH=um INSTALL_MOD_PATH="$to/mod" modules_install

@@ -43,8 +43,11 @@ newcomer_follows_the_readme() {
 }
 
 newcomer_uses_tabs() {
+    local hint='journalctl -xeu netshared' version
+    version=$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p')
+    [ "$version" -gt 247 ] || hint='journalctl -xe"' # it names no unit yet
     connected && readme_file | unexpand --first-only -t 2 >$config && mark || return
-    has 'journalctl -xe(u netshared|")' systemctl reload $unit && expect 1 systemctl reload $unit &&
+    has "$hint" systemctl reload $unit && expect 1 systemctl reload $unit &&
         wait_for entry "MESSAGE=$config:4:1: error: a tab where YAML wants spaces" &&
         has "^$config:4:1: error: a tab where YAML wants spaces$" netshared check &&
         has '^  hint: use spaces, not tabs$' netshared check &&
