@@ -50,7 +50,7 @@ void nsh_xt_explain_drop(const struct nsh_xt *xt, const struct nsh_forward_path 
     char where[64];
 
     snprintf(ret->what, sizeof ret->what, "the legacy %s chain FORWARD", program(xt));
-    snprintf(where, sizeof where, "%s-legacy -I FORWARD", program(xt));
+    snprintf(where, sizeof where, "%s-legacy -w -I FORWARD", program(xt));
     nsh_forward_fix(NSH_FORWARD_IPTABLES, where, paths, n, ret->fix, sizeof ret->fix);
 }
 
@@ -63,7 +63,7 @@ static void explain_elsewhere(const struct nsh_xt *xt, const struct stage *s,
 
     snprintf(ret->what, sizeof ret->what, "the legacy %s chain %s of the table %s", program(xt),
             chain, s->table);
-    snprintf(where, sizeof where, "%s-legacy -t %s -I %s", program(xt), s->table, chain);
+    snprintf(where, sizeof where, "%s-legacy -w -t %s -I %s", program(xt), s->table, chain);
     nsh_forward_fix(NSH_FORWARD_IPTABLES, where, &alone, 1, ret->fix, sizeof ret->fix);
 }
 

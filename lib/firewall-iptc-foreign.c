@@ -334,7 +334,7 @@ static void get_target(struct nsh_foreign_rule *f, const struct nsh_xt *xt, cons
 
 static void say_removal(struct nsh_foreign_rule *f, const char *program)
 {
-    int n = snprintf(f->remove, sizeof f->remove, "%s -t nat -D %s", program, f->text + 3);
+    int n = snprintf(f->remove, sizeof f->remove, "%s -w -t nat -D %s", program, f->text + 3);
 
     if (f->why[0] != '\0' || n < 0 || (size_t)n >= sizeof f->remove)
         f->remove[0] = '\0';

@@ -422,8 +422,9 @@ def _():
 def _():
     with Lan() as w:
         w.serve()
-        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
-        w.router.run("iptables-legacy", "-A", "FORWARD", "!", "-i", "eth7", "-o", "eth7", "-j", "ACCEPT")
+        w.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
+        w.router.run("iptables-legacy", "-w", "-A", "FORWARD", "!", "-i", "eth7", "-o", "eth7", "-j",
+                     "ACCEPT")
         before = w.router.run("iptables-legacy", "-w", "-S").stdout
         d = Daemon(w.router, SHARE % "nftables")
         contains(d.plan().stdout, "+ jump in the legacy iptables chain FORWARD", "plan")
@@ -438,17 +439,17 @@ def _():
               before.splitlines(), "the others' rules")
         check("+" not in d.plan().stdout, "plan, then")
         mark = d.mark()
-        w.router.run("iptables-legacy", "-D", "FORWARD", "-j", "NETSHARED-forward")
+        w.router.run("iptables-legacy", "-w", "-D", "FORWARD", "-j", "NETSHARED-forward")
         d.wait_log("jump in the legacy iptables chain FORWARD was (missing|removed by \\S+); restored",
                    since=mark)
         equal(shared(w), (WAN4, WAN4), "seen from, after that")
         d.kill9()
         d.start()
         equal(w.router.run("iptables-legacy", "-w", "-S").stdout, said, "after a crash")
-        w.router.run("iptables-legacy", "-P", "FORWARD", "ACCEPT")
+        w.router.run("iptables-legacy", "-w", "-P", "FORWARD", "ACCEPT")
         wait_until(lambda: "NETSHARED" not in w.router.run("iptables-legacy", "-w", "-S").stdout,
                    "it goes when nothing drops any more")
-        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        w.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
         wait_until(lambda: "NETSHARED" in w.router.run("iptables-legacy", "-w", "-S").stdout, "and back")
         d.stop()
         d.cli("remove", check=True)
@@ -461,7 +462,7 @@ def _():
         w.serve()
         for words in ("-N THEIRS", "-A THEIRS -j RETURN", "-A THEIRS -j RETURN",
                       "-A FORWARD -j THEIRS", "-A FORWARD -j DROP"):
-            w.router.run("iptables-legacy", *words.split())
+            w.router.run("iptables-legacy", "-w", *words.split())
         d = Daemon(w.router, SHARE % "nftables").start()
         equal((d.object("home", "share")["state"], shared(w)), ("held", (WAN4, WAN4)), "it")
         d.stop()
@@ -492,7 +493,7 @@ for firewall in BOTH:
             equal(d.object("home", "share")["state"], "pending", "the share")
             equal(tcp_peer(w.server, CLIENT4, timeout=0.3), None, "from outside, while it is pending")
             mark = d.mark()
-            w.router.run(*{"iptables": ("iptables-legacy", "-F", "NETSHARED-home"), "nftables": (
+            w.router.run(*{"iptables": ("iptables-legacy", "-w", "-F", "NETSHARED-home"), "nftables": (
                 "nft", "flush", "chain", "ip", "netshared", "filter-home")}[firewall])
             d.wait_log(r"the drops of share home, which is pending, were flushed.*; restored",
                        since=mark)
@@ -595,8 +596,9 @@ for firewall in BOTH:
 def _():
     with Lan() as w:
         TcpEcho(w.client, CLIENT4)
-        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
-        w.router.run("iptables-legacy", "-A", "FORWARD", "-p", "tcp", "--dport", "22", "-j", "ACCEPT")
+        w.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
+        w.router.run("iptables-legacy", "-w", "-A", "FORWARD", "-p", "tcp", "--dport", "22", "-j",
+                     "ACCEPT")
         d = Daemon(w.router, WEB % ("nftables", PORT)).start()
         equal((d.object("web", "port-forward")["state"], forwarded(w)), ("held", SERVER4), "it")
         d.stop()

@@ -89,12 +89,13 @@ def run_fix(w, d):
 
 
 for firewall in BOTH:
-    for program, where in (("iptables-nft", "nftables chain ip filter FORWARD"),
-                           ("iptables-legacy", "the legacy iptables chain FORWARD")):
-        def _(firewall=firewall, program=program, where=where):
+    for program, command, where in (
+            ("iptables-nft", "iptables-nft", "nftables chain ip filter FORWARD"),
+            ("iptables-legacy", "iptables-legacy -w", "the legacy iptables chain FORWARD")):
+        def _(firewall=firewall, program=program, command=command, where=where):
             with Lan() as w:
                 w.serve()
-                w.router.run(program + "-restore", stdin=ENGINE)
+                w.router.run(program + "-restore", "-w", stdin=ENGINE)
                 d = Daemon(w.router, LAN_OUT % firewall)
                 contains(d.plan().stdout, "# masquerade lan-out: %s drops what" % where, "plan")
                 d.start()
@@ -102,7 +103,7 @@ for firewall in BOTH:
                 equal(reason(d), "%s drops what is to be masqueraded; make it a share, or run: "
                       "%s -I FORWARD -s 10.0.0.0/24 -i eth0 -o eth1 -j ACCEPT && %s -I FORWARD "
                       "-d 10.0.0.0/24 -i eth1 -o eth0 -m conntrack --ctstate RELATED,ESTABLISHED "
-                      "-j ACCEPT" % (where, program, program), "the reason")
+                      "-j ACCEPT" % (where, command, command), "the reason")
                 equal(tcp_peer(w.client, SERVER4, timeout=0.1), None, "and so it is")
                 d.reload()
                 d.reload(LAN_OUT % firewall + "routes:\n  - {to: 198.51.100.0/24, via: 192.0.2.2}\n")
@@ -110,7 +111,7 @@ for firewall in BOTH:
                 told(d, where)
                 run_fix(w, d)
                 equal(tcp_peer(w.client, SERVER4), WAN4, "seen from")
-                w.router.run(program, "-F", "FORWARD")
+                w.router.run(program, "-w", "-F", "FORWARD")
                 told(d, where)
                 # A share does get through, and then nothing needs to be said of the other.
                 d.reload(LAN_OUT % firewall + SHARE)
@@ -124,13 +125,13 @@ for firewall in BOTH:
 def _():
     with Lan() as w:
         for program in ("iptables-nft", "iptables-legacy"):
-            w.router.run(program + "-restore", stdin=UFW)
+            w.router.run(program + "-restore", "-w", stdin=UFW)
             d = Daemon(w.router, LAN_OUT % "iptables", name=program).start()
             told(d, "nftables" if program == "iptables-nft" else "the legacy")
             run_fix(w, d)
             d.stop()
-            w.router.run(program, "-P", "FORWARD", "ACCEPT")
-            w.router.run(program, "-F")
+            w.router.run(program, "-w", "-P", "FORWARD", "ACCEPT")
+            w.router.run(program, "-w", "-F")
 
 
 @case("firewalld, by the interface that the policy's packets come in by")
@@ -150,16 +151,16 @@ def _():
 def _():
     with Lan() as w:
         d = Daemon(w.router, LAN_OUT % "nftables").start()
-        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        w.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
         for rules, is_told in [(r, True) for r in NEVER_PASS] + [(r, False) for r in MAY_PASS]:
             for program in ("iptables-legacy", "iptables-nft"):
-                w.router.run(program, "-P", "FORWARD", "DROP")
+                w.router.run(program, "-w", "-P", "FORWARD", "DROP")
                 for rule in rules.split("; "):
-                    w.router.run(program, "-A", "FORWARD", *rule.split())
+                    w.router.run(program, "-w", "-A", "FORWARD", *rule.split())
                 d.reload()
                 equal(bool(reason(d)), is_told, "%s by %s is told" % (rules, program))
-                w.router.run(program, "-P", "FORWARD", "ACCEPT")
-                w.router.run(program, "-F", "FORWARD")
+                w.router.run(program, "-w", "-P", "FORWARD", "ACCEPT")
+                w.router.run(program, "-w", "-F", "FORWARD")
                 wait_until(lambda: reason(d) == "", "nothing without it")
         d.stop()
 
@@ -168,7 +169,7 @@ def _():
 def _():
     with Lan() as w:
         w.serve()
-        w.router.run("ip6tables-legacy", "-P", "FORWARD", "DROP")
+        w.router.run("ip6tables-legacy", "-w", "-P", "FORWARD", "DROP")
         d = Daemon(w.router, LAN_OUT6 % "iptables").start()
         told(d, "the legacy ip6tables chain FORWARD")
         run_fix(w, d)
@@ -201,11 +202,11 @@ LEGACY = "the legacy iptables chain FORWARD"
 MINE = "nftables chain inet mine passing"
 # Who holds the share, what keeps all of its LAN out, and what is told.
 BANS = (
-    ("iptables", "iptables-legacy -I FORWARD -s 10.0.0.0/24 -j DROP", LEGACY +
-     " drops all of a LAN (-A FORWARD -s 10.0.0.0/24 -j DROP); delete that rule, or run: iptables-legacy -I "
-     "FORWARD -s 10.0.0.0/24 -i eth0 -o eth1 -j ACCEPT"),
-    ("iptables", "iptables-legacy -I FORWARD -d 10.0.0.0/16 -j DROP", LEGACY + " drops all of a LAN"),
-    ("nftables", "iptables-legacy -A FORWARD -s 10.0.0.0/20 -j DROP", LEGACY + " drops all of a LAN"),
+    ("iptables", "iptables-legacy -w -I FORWARD -s 10.0.0.0/24 -j DROP", LEGACY +
+     " drops all of a LAN (-A FORWARD -s 10.0.0.0/24 -j DROP); delete that rule, or run: "
+     "iptables-legacy -w -I FORWARD -s 10.0.0.0/24 -i eth0 -o eth1 -j ACCEPT"),
+    ("iptables", "iptables-legacy -w -I FORWARD -d 10.0.0.0/16 -j DROP", LEGACY + " drops all of a LAN"),
+    ("nftables", "iptables-legacy -w -A FORWARD -s 10.0.0.0/20 -j DROP", LEGACY + " drops all of a LAN"),
     ("iptables", NFT_BAN % ("accept", "10.0.0.0/24"), MINE + " drops all of a LAN; delete that rule "
      "('netshared explain' names it), or run: nft 'insert rule inet mine passing"),
     ("nftables", NFT_BAN % ("accept", "10.0.0.0/20"), MINE + " drops all of a LAN"),
@@ -243,15 +244,15 @@ def _():
             equal(tcp_peer(w.client, SERVER4), WAN4, "seen from")
             d.stop()
             d.cli("remove", check=True)
-            w.router.run("iptables-legacy", "-F", "FORWARD")
+            w.router.run("iptables-legacy", "-w", "-F", "FORWARD")
             if ban.startswith("table"):
                 w.router.run("nft", "delete table inet mine")
         d = Daemon(w.router, HOME % "iptables").start()
         for words in SPARED:
-            w.router.run("iptables-legacy", *words.split())
+            w.router.run("iptables-legacy", "-w", *words.split())
             d.reload()
             equal(d.object("home", "share").get("reason"), None, words)
-            w.router.run("iptables-legacy", *words.replace("-I", "-D").replace("-A", "-D").split())
+            w.router.run("iptables-legacy", "-w", *words.replace("-I", "-D").replace("-A", "-D").split())
         # What comes behind our jump takes nothing of it.
         w.router.run("nft", "-f", "-", stdin="table inet mine { chain passing {\n type filter hook "
                      "forward priority 0; policy drop;\n}; }\n")
@@ -275,17 +276,17 @@ SETS = """table inet mine {
 V6_HOME = HOME.replace("family: ipv4", "family: ipv6")
 # Other ways to ban all of a LAN: the file, and the rule.
 OTHER_BANS = (
-    (HOME, "iptables-legacy -I FORWARD -i eth+ -s 10.0.0.0/24 -j DROP"),
-    (HOME.replace("lan: eth0", 'lan: "eth0+"'), "iptables-legacy -I FORWARD -s 10.0.0.0/24 -j DROP"),
-    (HOME, "iptables-legacy -I FORWARD -m iprange --src-range 10.0.0.0-10.0.0.255 -j DROP"),
+    (HOME, "iptables-legacy -w -I FORWARD -i eth+ -s 10.0.0.0/24 -j DROP"),
+    (HOME.replace("lan: eth0", 'lan: "eth0+"'), "iptables-legacy -w -I FORWARD -s 10.0.0.0/24 -j DROP"),
+    (HOME, "iptables-legacy -w -I FORWARD -m iprange --src-range 10.0.0.0-10.0.0.255 -j DROP"),
     (HOME, "iptables-nft -I FORWARD -m iprange --dst-range 10.0.0.0-10.0.1.255 -j DROP"),
     (HOME, SETS % 'iifname "eth*" ip saddr 10.0.0.0/24'),
     (HOME, SETS % "iifname @lans ip saddr { 10.0.0.0/24 }"),
     (HOME, SETS % "ip saddr 10.0.0.0-10.0.1.3"),
     (V6_HOME, SETS % "ip6 saddr 2001:db8:a::/64"),
-    (V6_HOME, "ip6tables-legacy -I FORWARD -d 2001:db8:a::/64 -j DROP"),
+    (V6_HOME, "ip6tables-legacy -w -I FORWARD -d 2001:db8:a::/64 -j DROP"),
 )
-OTHER_SPARED = ("iptables-legacy -I FORWARD -m iprange --src-range 10.0.0.0-10.0.0.254 -j DROP",
+OTHER_SPARED = ("iptables-legacy -w -I FORWARD -m iprange --src-range 10.0.0.0-10.0.0.254 -j DROP",
                 "iptables-nft -I FORWARD -m iprange ! --src-range 10.0.0.0-10.0.0.255 -j DROP",
                 SETS % "ip saddr 10.0.0.1-10.0.1.3", SETS % "ip saddr != 10.0.0.0-10.0.1.3",
                 SETS % "ip saddr < 10.0.0.255")
@@ -299,7 +300,7 @@ def banned(w, d, text, ban):
         w.router.run(*ban.split())
     d.reload(text)
     found = d.object("home", "share").get("reason")
-    for words in ("iptables-legacy -F FORWARD", "ip6tables-legacy -F FORWARD",
+    for words in ("iptables-legacy -w -F FORWARD", "ip6tables-legacy -w -F FORWARD",
                   "iptables-nft -F FORWARD", "nft delete table inet mine"):
         w.router.run(*words.split(), check=False)
     return found or ""
@@ -330,7 +331,7 @@ def _():
     with Lan() as w:
         w.router.run("ip", "address", "add", "10.0.9.1/24", "dev", "eth0")
         for words in ("-s 10.0.0.0/24", "-s 10.0.9.0/24 -p udp", "-s 10.0.9.0/24 -p udp --dport 53"):
-            w.router.run("iptables-legacy", "-A", "FORWARD", *words.split(), "-j", "DROP")
+            w.router.run("iptables-legacy", "-w", "-A", "FORWARD", *words.split(), "-j", "DROP")
         d = Daemon(w.router, HOME % "iptables").start()
         wait_until(lambda: d.object("home", "share").get("reason"), "it is told")
         contains(d.object("home", "share")["reason"],

@@ -68,7 +68,7 @@ def _():
 
 @case("FORWARD of others drops it; with a share it passes")
 def _():
-    for drop in (("iptables-legacy", "-P", "FORWARD", "DROP"),
+    for drop in (("iptables-legacy", "-w", "-P", "FORWARD", "DROP"),
                  ("iptables-nft", "-P", "FORWARD", "DROP"),
                  ("nft", "table inet mine { chain passing { type filter hook forward priority 0; "
                   "iifname eth0 drop; }; }")):
@@ -100,7 +100,7 @@ def _():
         w.serve(SERVER4)
         UdpEcho(w.server, SERVER4, PORT + 1)
         d = Daemon(w.router, BASIC).start()
-        for rule in (("iptables-legacy", "-A", "FORWARD", "-s", CLIENT4, "-p", "udp", "--dport",
+        for rule in (("iptables-legacy", "-w", "-A", "FORWARD", "-s", CLIENT4, "-p", "udp", "--dport",
                       str(PORT), "-j", "DROP"),
                      ("nft", "table inet mine { chain passing { type filter hook forward priority "
                       "0; ip saddr %s udp dport %d drop; }; }" % (CLIENT4, PORT))):
@@ -261,7 +261,7 @@ masquerade:
 def _():
     with Lan() as w:
         UdpEcho(w.client, CLIENT4)
-        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        w.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
         d = Daemon(w.router, """version: 1
 port-forwards:
   - {name: web, in: eth1, protocol: udp, port: 7000, to: %s, to-port: %d}
@@ -552,7 +552,7 @@ def _():
         equal(answer["fix"], "the condition of %s, which is not met: %s" % (place, when),
               "what helps, which is no switch")
         w.router.sysctl("net.ipv4.ip_forward", 1)
-        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        w.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
         answer = agree(d, w.client, CLIENT4, SERVER4, where="forwarding")
         contains(words(answer), place + " would let it through, but is not in force: " + when,
                  "the steps")
@@ -562,7 +562,7 @@ def _():
         # A share leaves IPv6 as it is but where it says otherwise.
         d.write(SHARE % "")
         w.router.ip("-6 addr add fd00:1::1/64 dev eth0 nodad")
-        w.router.run("iptables-legacy", "-P", "FORWARD", "ACCEPT")
+        w.router.run("iptables-legacy", "-w", "-P", "FORWARD", "ACCEPT")
         d.start()
         contains(said(d, "fd00:1::2", SERVER6)["notes"][0], "'ipv6: masquerade' in share home", "the note")
         d.reload(SHARE % ", ipv6: masquerade")

@@ -122,7 +122,7 @@ def _():
             if program == "iptables-legacy":
                 w.router.run(program, "-F", "FORWARD")
         # What it would be if it matched does not matter where what is behind it does the same.
-        w.router.run("iptables-legacy", "-A", "FORWARD", *length, "-j", "ACCEPT")
+        w.router.run("iptables-legacy", "-w", "-A", "FORWARD", *length, "-j", "ACCEPT")
         d.reload(BASIC)
         agree(d, w.client, CLIENT4, SERVER4)
 
@@ -157,16 +157,16 @@ def _():
     with Lan() as w:
         w.serve(SERVER4, SERVER6)
         d = Daemon(w.router, "version: 1\nshare:\n  - {name: home, lan: eth0, wan: eth1}\n").start()
-        for rule in (("iptables-legacy", "-A", "FORWARD", "-p", "icmp", "--icmp-type",
+        for rule in (("iptables-legacy", "-w", "-A", "FORWARD", "-p", "icmp", "--icmp-type",
                       "destination-unreachable", "-j", "DROP"),
-                     ("iptables-legacy", "-t", "raw", "-A", "PREROUTING", "-m", "rpfilter", "--invert",
-                      "-j", "DROP"),
+                     ("iptables-legacy", "-w", "-t", "raw", "-A", "PREROUTING", "-m", "rpfilter",
+                      "--invert", "-j", "DROP"),
                      ("nft", base("inet", "prerouting", -160,
                                   "fib saddr . mark . iif oif missing drop")),
                      ("nft", "add rule inet mine c icmp type destination-unreachable drop"),
                      ("nft", "add rule inet mine c tcp flags & (fin | syn | rst | ack) != syn "
                       "ct state new drop"),
-                     ("iptables-legacy", "-A", "FORWARD", "-p", "tcp", "!", "--syn", "-m",
+                     ("iptables-legacy", "-w", "-A", "FORWARD", "-p", "tcp", "!", "--syn", "-m",
                       "conntrack", "--ctstate", "NEW", "-j", "DROP")):
             w.router.run(*rule)
         equal(stops(said(d, CLIENT4, SERVER4, "--port", str(PORT))), None, "TCP")
@@ -174,7 +174,7 @@ def _():
         equal(stops(said(d, CLIENT4, SERVER4)), None, "a ping")
         agree(d, w.client, CLIENT4, SERVER4)
         agree(d, w.client, CLIENT6, SERVER6)
-        w.router.run("iptables-legacy", "-I", "FORWARD", "-p", "icmp", "--icmp-type", "echo-reply",
+        w.router.run("iptables-legacy", "-w", "-I", "FORWARD", "-p", "icmp", "--icmp-type", "echo-reply",
                      "-j", "DROP")
         equal(w.client.run("ping", "-c", "1", "-W", "1", SERVER4, check=False).returncode, 1, "a ping")
         equal(stops(said(d, CLIENT4, SERVER4)), "return", "a ping")
@@ -327,7 +327,7 @@ def _():
         w.router.sysctl("net.ipv4.ip_forward", 1)
         w.router.ip("route add default via 192.0.2.2")
         d = Daemon(w.router, OPEN).start()
-        w.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        w.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
         answer = agree(d, w.server, SERVER4, CLIENT4, where="forwarding")
         check("share between" not in answer["fix"] and "run:" not in answer["fix"], answer["fix"])
         contains(answer["fix"], "a port-forward", "what helps")

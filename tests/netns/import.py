@@ -111,7 +111,8 @@ def adopts_only(d, more=()):
 
 
 def removals(text):
-    return re.findall(r"^#   ((?:ip6?tables-legacy|nft delete|ip -[46] rule del) .*)$", text, re.M)
+    """To be run while netshared runs, which takes the lock of iptables-legacy now and then: -w."""
+    return re.findall(r"^#   ((?:ip6?tables-legacy -w|nft delete|ip -[46] rule del) .*)$", text, re.M)
 
 
 def remove_old(ns, text):

@@ -132,8 +132,8 @@ static void test_what_helps_a_port_forward(void **state)
     assert_fix(NSH_FORWARD_NFT, "ip mine passing", paths, 2,
             "run: nft 'insert rule ip mine passing ip daddr 192.168.1.10 tcp dport 8443 ct status "
             "dnat accept'");
-    assert_fix(NSH_FORWARD_IPTABLES, "iptables-legacy -I FORWARD", paths, 2,
-            "run: iptables-legacy -I FORWARD -d 192.168.1.10/32 -p tcp -m tcp --dport 8443 -m "
+    assert_fix(NSH_FORWARD_IPTABLES, "iptables-legacy -w -I FORWARD", paths, 2,
+            "run: iptables-legacy -w -I FORWARD -d 192.168.1.10/32 -p tcp -m tcp --dport 8443 -m "
             "conntrack --ctstate DNAT -j ACCEPT");
     assert_fix(NSH_FORWARD_FIREWALLD, "", paths, 2,
             "run: firewall-cmd --permanent --new-policy netshared && firewall-cmd --permanent "
