@@ -112,11 +112,13 @@ static int on_hint(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
     struct manager *m = userdata;
     uint64_t now = nsh_clock(NULL), at;
+    int q;
 
-    (void)s;
-    (void)fd;
     (void)revents;
     take_hints(m);
+    q = manager_queue_up(s, fd);
+    if (q < 0)
+        return q;
     if (!m->hinted && m->poll_due > now + HINT_PATIENCE_USEC)
         m->poll_due = now + HINT_PATIENCE_USEC;
     m->hinted = true;
@@ -157,12 +159,13 @@ static int on_others(sd_event_source *s, int fd, uint32_t revents, void *userdat
 static int listen_to_others(struct manager *m)
 {
     struct nsh_firewall *other = nsh_firewalls_other(&m->firewalls);
-    int fd;
+    int fd, q;
 
     if (m->others || !other->ops->others_fd || (other->ops->in_use && !other->ops->in_use(other)))
         return 0;
     fd = other->ops->others_fd(other);
-    return fd < 0 ? 0 : sd_event_add_io(m->event, &m->others, fd, EPOLLIN, on_others, m);
+    q = fd < 0 ? 0 : sd_event_add_io(m->event, &m->others, fd, EPOLLIN, on_others, m);
+    return q < 0 || !m->others ? q : sd_event_source_set_priority(m->others, MANAGER_PRIORITY_WORK);
 }
 
 static void stop_listening(struct manager *m)

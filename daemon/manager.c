@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,6 @@
 
 #define POLL_ACCURACY_USEC 1000
 #define RETRY_ACCURACY_USEC 1000
-#define PRIORITY_WORK 100
 /* How long taking everything away at the end may wait for the xtables lock. */
 #define STOP_PATIENCE_USEC 10000000ULL
 
@@ -192,15 +192,23 @@ static void on_event(void *userdata, const struct nsh_fib_event *event)
     nsh_reconciler_event(m->reconciler, event);
 }
 
+int manager_queue_up(sd_event_source *s, int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    bool more = poll(&p, 1, 0) > 0;
+
+    return sd_event_source_set_priority(s, more ? MANAGER_PRIORITY_WORK : SD_EVENT_PRIORITY_NORMAL);
+}
+
 static int on_kernel(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
     struct manager *m = userdata;
+    int q;
 
-    (void)s;
-    (void)fd;
     (void)revents;
     m->fib->ops->events_read(m->fib, on_event, m);
-    return manager_schedule(m); /* also for what is not due yet but soon */
+    q = manager_queue_up(s, fd);
+    return q < 0 ? q : manager_schedule(m); /* also for what is not due yet but soon */
 }
 
 int manager_watch_kernel(struct manager *m, uint8_t protocol)
@@ -279,7 +287,7 @@ static int open_event_loop(struct manager *m)
     if (q >= 0)
         q = sd_event_add_defer(m->event, &m->work, on_work, m);
     if (q >= 0)
-        q = sd_event_source_set_priority(m->work, PRIORITY_WORK);
+        q = sd_event_source_set_priority(m->work, MANAGER_PRIORITY_WORK);
     if (q >= 0)
         q = sd_event_source_set_enabled(m->work, SD_EVENT_OFF);
     if (q >= 0)

@@ -23,6 +23,9 @@
 #include "status.h"
 #include "traffic.h"
 
+/* After what has happened; by turns with the answers (NSH_CONTROL_PRIORITY). */
+#define MANAGER_PRIORITY_WORK (SD_EVENT_PRIORITY_NORMAL + 100)
+
 #define REPLIES_MAX 64
 
 /* Callers of Reload, in the order they asked. */
@@ -110,6 +113,11 @@ void manager_report_of(
 void manager_report(struct manager *m, enum nsh_report_kind kind, const char *detail);
 /* "READY=1\n" or "" before the status line. */
 void manager_notify(struct manager *m, const char *state);
+/*
+ * What `s` told of was read. First all that there is of it, then the work, once for all: but where
+ * it comes sooner than it can be read, by turns.
+ */
+int manager_queue_up(sd_event_source *s, int fd);
 /* Arms what brings us back: at once, at a time the reconciler named, or the poll. */
 int manager_schedule(struct manager *m);
 /* Subscribes to the kernel's events, once for each protocol that marks our routes. */

@@ -19,7 +19,7 @@
 
 #define EVENT_BUFFER (4 * 1024 * 1024)
 /* Datagrams in one call; with more the descriptor stays readable. */
-#define READ_MAX 256
+#define READ_MAX 4096
 
 int nsh_fibnl_events_foreign(struct nsh_fib *fib, enum nsh_fib_foreign foreign)
 {
@@ -209,6 +209,11 @@ static void take_datagram(struct nsh_fibnl *nl, int size, nsh_fib_event_seen *se
     }
 }
 
+/*
+ * Once some are lost the kernel drops all the others as well, without saying so again, until what
+ * is queued has been read (netlink_broadcast_deliver in net/netlink/af_netlink.c): the loss is told
+ * when that is done, too.
+ */
 int nsh_fibnl_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata)
 {
     static const struct nsh_fib_event overrun = {.type = NSH_FIB_OVERRUN};
@@ -219,16 +224,21 @@ int nsh_fibnl_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *u
     for (int n = 0; n < READ_MAX; n++) {
         ssize_t size = nsh_fibnl_channel_receive(&nl->events, MSG_DONTWAIT);
 
-        if (size == -EAGAIN)
+        if (size == -EAGAIN) {
+            if (nl->events_lost)
+                seen(userdata, &overrun);
+            nl->events_lost = false;
             return n;
-        /* What came before the loss is still in the queue, and follows. */
+        }
         if (size == -ENOBUFS || size == -EMSGSIZE)
-            seen(userdata, &overrun);
+            nl->events_lost = true;
         else if (size < 0)
             return (int)size;
         else
             take_datagram(nl, (int)size, seen, userdata);
     }
+    if (nl->events_lost)
+        seen(userdata, &overrun);
     return READ_MAX;
 }
 

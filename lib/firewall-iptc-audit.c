@@ -210,16 +210,21 @@ void nsh_xt_audit_take(struct nsh_xt_audit *a)
         ssize_t n = nsh_netlink_receive(a->fd, m.bytes, sizeof m.bytes - 1, 0);
         struct nsh_xt_record record;
 
-        if (n == -ENOBUFS || n == -EMSGSIZE)
-            lose(a);
-        else if (n < 0)
+        if (n < 0 && n != -ENOBUFS && n != -EMSGSIZE) {
+            if (a->lost)
+                lose(a);
+            a->lost = false;
             return;
+        }
+        a->lost = a->lost || n < 0;
         if (n < (ssize_t)NLMSG_HDRLEN)
             continue;
         m.bytes[n] = '\0';
         if (nsh_xt_audit_parse(m.bytes + NLMSG_HDRLEN, &record))
             nsh_xt_audit_note(a, &record);
     }
+    if (a->lost)
+        lose(a);
 }
 
 void nsh_xt_audit_seen(struct nsh_xt_audit *a, int family, enum nsh_table table)

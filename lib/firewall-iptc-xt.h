@@ -254,7 +254,8 @@ struct nsh_xt_suspect {
 };
 
 struct nsh_xt_audit {
-    int fd;                                             /* -1: not to be had */
+    int fd;    /* -1: not to be had */
+    bool lost; /* records were, since the queue was empty: until then all that come are dropped */
     struct nsh_xt_suspect suspects[2][NSH_TABLE_COUNT]; /* by nsh_xt.index */
 };
 

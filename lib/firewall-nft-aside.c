@@ -36,10 +36,12 @@ static int read_all(void *userdata)
 }
 
 /* If somebody wrote while it was read, but not to this set, it is as it was read. */
-static int tell(struct nsh_nft_aside *a, const struct nsh_nft_watch *w,
+static int tell(struct nsh_nft_aside *a, struct nsh_nft_watch *w,
         nsh_set_element_observed *observed, void *userdata)
 {
-    if (a->torn && nsh_nft_watch_set_changed(w, a->set.op.family, a->set.op.name))
+    bool heard_all = nsh_nft_watch_take(w);
+
+    if (a->torn && (!heard_all || nsh_nft_watch_set_changed(w, a->set.op.family, a->set.op.name)))
         return ++a->n_torn < TRIES ? -EINPROGRESS : -EAGAIN;
     a->n_torn = 0;
     return nsh_set_aside_tell(&a->set, observed, userdata);
@@ -62,7 +64,6 @@ int nsh_nft_aside_read(struct nsh_nft_aside *a, struct nsh_nft_watch *w, int fam
     }
     if (r == -EINPROGRESS)
         return r;
-    nsh_nft_watch_take(w);
     if (r == 0)
         r = tell(a, w, observed, userdata);
     if (r != 0)

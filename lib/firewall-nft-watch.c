@@ -21,14 +21,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "netlink.h"
 
 #define RECEIVE 65536
 /* A foreign program may load some 100,000 elements at once; it is only room, not memory in use. */
 #define QUEUE (8 << 20)
-/* What the kernel counts for a message at least. */
-#define MESSAGE_MIN 512
+#define AT_ONCE 4096
 #define WAIT_MS 100
 #define ALL_TABLES ((1U << NSH_TABLE_COUNT) - 1)
 
@@ -342,32 +342,51 @@ static void take_message(struct nsh_nft_watch *w, const struct nlmsghdr *m)
         take_change(w, m, g->nfgen_family);
 }
 
-/* At most what the queue holds: whoever writes as fast as this reads does not keep it here. */
-void nsh_nft_watch_take(struct nsh_nft_watch *w)
+/*
+ * Whoever writes as fast as this reads does not keep it here. Once some are lost the kernel drops
+ * all the others as well, without saying so again, until what is queued has been read: what happens
+ * until then is lost, too.
+ */
+bool nsh_nft_watch_take(struct nsh_nft_watch *w)
 {
-    for (int i = 0; w->fd >= 0 && i < QUEUE / MESSAGE_MIN; i++) {
+    for (int i = 0; w->fd >= 0 && i < AT_ONCE; i++) {
         ssize_t n = nsh_netlink_receive(w->fd, w->buf, RECEIVE, 0);
         const struct nlmsghdr *m = (const struct nlmsghdr *)w->buf;
         int left = (int)n;
 
-        if (n < 0 && n != -ENOBUFS && n != -EMSGSIZE)
-            return;
-        if (n < 0) {
-            take_loss(w);
-            continue;
+        if (n < 0 && n != -ENOBUFS && n != -EMSGSIZE) {
+            if (w->lost)
+                take_loss(w);
+            w->lost = false;
+            return true;
         }
+        w->lost = w->lost || n < 0;
         for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
             take_message(w, m);
     }
+    if (w->lost)
+        take_loss(w);
+    return w->fd < 0;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 void nsh_nft_watch_wait(struct nsh_nft_watch *w, uint32_t generation)
 {
     struct pollfd p = {.fd = w->fd, .events = POLLIN};
+    int64_t rest = WAIT_MS, end = now_ms() + rest;
 
     nsh_nft_watch_take(w);
-    while ((int32_t)(w->generation - generation) <= 0 && poll(&p, 1, WAIT_MS) > 0)
+    while ((int32_t)(w->generation - generation) <= 0 && rest > 0 && poll(&p, 1, (int)rest) > 0) {
         nsh_nft_watch_take(w);
+        rest = end - now_ms();
+    }
 }
 
 /* ---- marks ---- */

@@ -520,6 +520,7 @@ struct nsh_nft_watch {
     uint8_t pending[2]; /* touched by the transaction whose end has not come yet */
     struct nsh_nft_set_mark *sets;
     size_t n_sets, max_sets;
+    bool lost;           /* messages were, since the queue was empty */
     bool ours;           /* the pending transaction touched something of ours */
     uint32_t touches;    /* transactions that did */
     uint32_t generation; /* of the last transaction seen; 0: none */
@@ -534,8 +535,8 @@ void nsh_nft_watch_init(struct nsh_nft_watch *w);
 void nsh_nft_watch_done(struct nsh_nft_watch *w);
 /* Transactions from the sockets with these ports do not count. May load nf_tables. */
 int nsh_nft_watch_open(struct nsh_nft_watch *w, const uint32_t own_ports[static NSH_NFT_SOCKETS]);
-/* Reads what is queued. */
-void nsh_nft_watch_take(struct nsh_nft_watch *w);
+/* Reads what is queued, some thousands of messages; false: there may be more. */
+bool nsh_nft_watch_take(struct nsh_nft_watch *w);
 /* Waits a moment for the end of a transaction later than `generation`. */
 void nsh_nft_watch_wait(struct nsh_nft_watch *w, uint32_t generation);
 /* Who has taken something of ours out of tables of others since it was asked last; false: nobody

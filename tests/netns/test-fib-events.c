@@ -387,6 +387,13 @@ static void tally_new(void *userdata, const struct nsh_fib_event *event)
     *n += event->type == NSH_FIB_ROUTE_NEW && !is_kernels(event);
 }
 
+static void tally_overruns(void *userdata, const struct nsh_fib_event *event)
+{
+    struct log *l = userdata;
+
+    l->n += event->type == NSH_FIB_OVERRUN;
+}
+
 /* Bounded, with the rest left for the next call. */
 static void test_events_bounded(void **state)
 {
@@ -395,12 +402,31 @@ static void test_events_bounded(void **state)
 
     open_events(w);
     world_command(
-            "seq 0 299 | awk '{printf \"route add 10.%%d.%%d.0/24 via 192.0.2.9 proto 110\\n\","
+            "seq 0 4999 | awk '{printf \"route add 10.%%d.%%d.0/24 via 192.0.2.9 proto 110\\n\","
             " $1 / 256, $1 %% 256}' | ip -batch -");
-    assert_int_equal(w->fib->ops->events_read(w->fib, tally_new, &n), 256);
-    assert_true(n <= 256);
-    assert_true(w->fib->ops->events_read(w->fib, tally_new, &n) >= 44);
-    assert_int_equal(n, 300);
+    assert_int_equal(w->fib->ops->events_read(w->fib, tally_new, &n), 4096);
+    assert_true(n <= 4096);
+    assert_true(w->fib->ops->events_read(w->fib, tally_new, &n) >= 904);
+    assert_int_equal(n, 5000);
+}
+
+/* Between the loss and the end of what is queued nothing is heard; what is done then is told of. */
+static void test_overrun_goes_on(void **state)
+{
+    struct world *w = *state;
+    struct log l = {0};
+
+    open_events(w);
+    world_command("seq 0 19999 | awk '{printf \"route add 10.%%d.%%d.0/24 via 192.0.2.9 proto "
+                  "110\\n\", $1 / 256, $1 %% 256}' | ip -batch -");
+    assert_int_equal(w->fib->ops->events_read(w->fib, tally_overruns, &l), 4096);
+    assert_int_equal(l.n, 1);
+    IP("route add 10.200.0.0/16 via 192.0.2.9 proto 110");
+    while (w->fib->ops->events_read(w->fib, tally_overruns, &l) == 4096)
+        l.n = 0;
+    assert_int_equal(l.n, 1);
+    expect_route_event(
+            w, &l, NSH_FIB_ROUTE_NEW, "ip route add 10.201.0.0/16 via 192.0.2.9 proto 110");
 }
 
 static void act_in_callback(void *userdata, const struct nsh_fib_event *event)
@@ -444,6 +470,7 @@ int main(void)
             TEST(test_overrun),
             TEST(test_truncated),
             TEST(test_events_bounded),
+            TEST(test_overrun_goes_on),
             TEST(test_act_on_event),
     };
 

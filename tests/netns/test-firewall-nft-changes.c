@@ -3,6 +3,11 @@
  * The nftables adapter against the kernel and against nft itself: transactions, what others do
  * meanwhile and how it is noticed; and looks that change nothing.
  */
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include "cleanup.h"
 #include "nft-chains.h"
 
 /* ---- transactions ---- */
@@ -314,8 +319,46 @@ static void test_lost_events(void **state)
     assert_int_equal(pclose(f), 0);
     assert_true(hinted());
     assert_true(changed(NAT));
+    while (hinted())
+        fw->ops->hint_take(fw);
     assert_non_null(look(NAT, CHAIN));
     assert_false(changed(NAT));
+}
+
+/* More than the queue holds, of what is passed over. */
+static void overflow(void)
+{
+    const struct nlmsghdr m = {.nlmsg_len = sizeof m, .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8};
+    const struct sockaddr_nl group = {
+            .nl_family = AF_NETLINK, .nl_groups = 1U << (NFNLGRP_NFTABLES - 1)};
+    nsh_autoclose int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+    assert_true(fd >= 0);
+    for (int i = 0; i < 40000; i++)
+        (void)sendto(fd, &m, sizeof m, 0, (const struct sockaddr *)&group, sizeof group);
+}
+
+/* Between the loss and the end of what is queued nothing is heard: each change is found. */
+static void test_lost_until_all_is_read(void **state)
+{
+    (void)state;
+    install(&masquerade_all, 1);
+    assert_false(changed(NAT));
+    /* In one of the two the last of it is read when it is asked for changes. */
+    for (int first = 0; first < 2; first++) {
+        overflow();
+        for (int i = 0; i < first; i++)
+            fw->ops->hint_take(fw);
+        for (bool more = true; more;) {
+            assert_true(changed(NAT));
+            assert_non_null(look(NAT, CHAIN));
+            more = hinted();
+            nft("add rule ip netshared nat_postrouting accept");
+        }
+        assert_true(changed(NAT));
+        assert_non_null(look(NAT, CHAIN));
+        assert_false(changed(NAT));
+    }
 }
 
 /* ---- reading, probing ---- */
@@ -409,6 +452,7 @@ int main(void)
             TEST(test_culprit),
             TEST(test_own_writes),
             TEST(test_lost_events),
+            TEST(test_lost_until_all_is_read),
             TEST(test_reading),
             TEST(test_probe),
             TEST(test_without_permission),
