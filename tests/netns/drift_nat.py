@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 import firewall
+import rtnl
 from daemon import Daemon
 from firewall import XTABLES_LOCK
 from netns import holds_for, wait_until
@@ -317,10 +318,14 @@ def _():
         d = Daemon(w.router, TEXT[4]).start()
         ours = w.router.nat_ours()
         d.write(TEXT[4] + many)
+        monitor = rtnl.Monitor(w.router, ("route",))
         reload = w.router.popen([d.binary, "reload"] + d.options())
-        wait_until(lambda: w.router.ip("route show 10.128.0.0/24"), "the first routes", 30, 0.001)
+        check(monitor.next(30), "the first routes")
+        d.signal(signal.SIGSTOP)
         w.router.firewall.flush()
         check(reload.poll() is None, "the reload was over before the flush")
+        check(not w.router.has_route("blackhole 10.206.31.0/24"), "its last route")
+        d.signal(signal.SIGCONT)
         equal(reload.wait(60), 0, "exit code of the reload")
         wait_until(lambda: w.router.nat_ours() == ours, "the rules are back")
         d.stop()
