@@ -19,7 +19,7 @@
 
 #define EVENT_BUFFER (4 * 1024 * 1024)
 /* Datagrams in one call; with more the descriptor stays readable. */
-#define READ_MAX 4096
+#define READ_MAX 1024
 
 int nsh_fibnl_events_foreign(struct nsh_fib *fib, enum nsh_fib_foreign foreign)
 {

@@ -223,8 +223,8 @@ struct nsh_fib_ops {
      * for that.
      */
     int (*events_open)(struct nsh_fib *fib, uint8_t protocol);
-    /* Reads what is queued, some thousands at once, without waiting. Returns the number of messages
-     * read. */
+    /* Reads what is queued, a thousand or so at once, without waiting. Returns the number of
+     * messages read. */
     int (*events_read)(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata);
     /* Of which foreign routes to tell, beside those that may have to do with ours. */
     int (*events_foreign)(struct nsh_fib *fib, enum nsh_fib_foreign foreign);

@@ -20,7 +20,7 @@
 /* So often others may write while their chains are looked at. */
 #define TRIES 4
 /* Messages; the rest keeps the socket readable. */
-#define AT_ONCE 4096
+#define AT_ONCE 256
 
 void nsh_nft_others_init(struct nsh_nft_others *o)
 {

@@ -28,7 +28,7 @@
 #define RECEIVE 65536
 /* A foreign program may load some 100,000 elements at once; it is only room, not memory in use. */
 #define QUEUE (8 << 20)
-#define AT_ONCE 1024
+#define AT_ONCE 256
 #define WAIT_MS 100
 #define ALL_TABLES ((1U << NSH_TABLE_COUNT) - 1)
 

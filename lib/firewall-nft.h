@@ -535,7 +535,7 @@ void nsh_nft_watch_init(struct nsh_nft_watch *w);
 void nsh_nft_watch_done(struct nsh_nft_watch *w);
 /* Transactions from the sockets with these ports do not count. May load nf_tables. */
 int nsh_nft_watch_open(struct nsh_nft_watch *w, const uint32_t own_ports[static NSH_NFT_SOCKETS]);
-/* Reads what is queued, a thousand messages or so; false: there may be more. */
+/* Reads what is queued, some hundreds of messages; false: there may be more. */
 bool nsh_nft_watch_take(struct nsh_nft_watch *w);
 /* Waits a moment for the end of a transaction later than `generation`. */
 void nsh_nft_watch_wait(struct nsh_nft_watch *w, uint32_t generation);

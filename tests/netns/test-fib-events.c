@@ -402,12 +402,12 @@ static void test_events_bounded(void **state)
 
     open_events(w);
     world_command(
-            "seq 0 4999 | awk '{printf \"route add 10.%%d.%%d.0/24 via 192.0.2.9 proto 110\\n\","
+            "seq 0 1499 | awk '{printf \"route add 10.%%d.%%d.0/24 via 192.0.2.9 proto 110\\n\","
             " $1 / 256, $1 %% 256}' | ip -batch -");
-    assert_int_equal(w->fib->ops->events_read(w->fib, tally_new, &n), 4096);
-    assert_true(n <= 4096);
-    assert_true(w->fib->ops->events_read(w->fib, tally_new, &n) >= 904);
-    assert_int_equal(n, 5000);
+    assert_int_equal(w->fib->ops->events_read(w->fib, tally_new, &n), 1024);
+    assert_true(n <= 1024);
+    assert_true(w->fib->ops->events_read(w->fib, tally_new, &n) >= 476);
+    assert_int_equal(n, 1500);
 }
 
 /* Between the loss and the end of what is queued nothing is heard; what is done then is told of. */
@@ -419,10 +419,10 @@ static void test_overrun_goes_on(void **state)
     open_events(w);
     world_command("seq 0 19999 | awk '{printf \"route add 10.%%d.%%d.0/24 via 192.0.2.9 proto "
                   "110\\n\", $1 / 256, $1 %% 256}' | ip -batch -");
-    assert_int_equal(w->fib->ops->events_read(w->fib, tally_overruns, &l), 4096);
+    assert_int_equal(w->fib->ops->events_read(w->fib, tally_overruns, &l), 1024);
     assert_int_equal(l.n, 1);
     IP("route add 10.200.0.0/16 via 192.0.2.9 proto 110");
-    while (w->fib->ops->events_read(w->fib, tally_overruns, &l) == 4096)
+    while (w->fib->ops->events_read(w->fib, tally_overruns, &l) == 1024)
         l.n = 0;
     assert_int_equal(l.n, 1);
     expect_route_event(
