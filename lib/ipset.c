@@ -147,7 +147,9 @@ int nsh_ipset_swap(struct nsh_ipset *s, const char *name, const char *other)
 
 int nsh_ipset_destroy(struct nsh_ipset *s, const char *name)
 {
-    return command(s, IPSET_CMD_DESTROY, name, NULL);
+    int r = command(s, IPSET_CMD_DESTROY, name, NULL);
+
+    return r == -ENOENT ? 0 : r; /* Linux 5.10 says so whatever the flags */
 }
 
 /* ---- looking ---- */

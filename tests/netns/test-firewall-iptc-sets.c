@@ -18,6 +18,8 @@
 
 #include "cleanup.h"
 #include "firewall.h"
+#include "firewall.h"
+#include "ipset.h"
 #include "xtables-world.h"
 
 #define NAME "netshared-home_f4"
@@ -334,6 +336,23 @@ static void assert_noticed(const char *words)
     assert_int_equal(try_read(NSH_FIREWALL_WRITE, AF_INET), 0);
 }
 
+static int note_seed(void *userdata, const struct nsh_ipset_header *header)
+{
+    *(uint32_t *)userdata = header->seed;
+    return 0;
+}
+
+/* Linux 5.10 does not tell it, by which two sets that are alike are told apart. */
+static bool tells_seed(const char *name)
+{
+    struct nsh_ipset s = {0};
+    uint32_t seed = 0;
+
+    assert_int_equal(nsh_ipset_headers(&s, name, note_seed, &seed), 0);
+    nsh_ipset_done(&s);
+    return seed != 0;
+}
+
 static void test_changed(void **state)
 {
     (void)state;
@@ -343,7 +362,8 @@ static void test_changed(void **state)
     assert_noticed("del " NAME " 172.16.0.0/12");
     assert_noticed("flush " NAME);
     ipset("create swapped hash:net hashsize 64 maxelem 16777216");
-    assert_noticed("swap " NAME " swapped"); /* as many elements, as much room */
+    if (tells_seed(NAME))
+        assert_noticed("swap " NAME " swapped"); /* as many elements, as much room */
     fill(NSH_SET_REPLACE, three, 3);
     assert_int_equal(changed(), 0);
     update(other, 3, NULL, 0);
