@@ -18,7 +18,6 @@
 
 #include "cleanup.h"
 #include "firewall.h"
-#include "firewall.h"
 #include "ipset.h"
 #include "xtables-world.h"
 
