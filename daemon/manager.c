@@ -2,8 +2,9 @@
 /*
  * The daemon: owns the event loop, the adapters and the reconciler, and wires them together.
  *
- * Sources of work only mark, at normal priority; the one deferred source that reconciles runs at a
- * lower one, so that what happened at once is mended at once.
+ * Sources of work only mark, at normal priority; the one source that reconciles runs at a lower
+ * one, so that what happened at once is mended at once. By turns with it come what is heard sooner
+ * than it can be read, and answers.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -26,6 +27,7 @@
 
 #define POLL_ACCURACY_USEC 1000
 #define RETRY_ACCURACY_USEC 1000
+#define WORK_ACCURACY_USEC 1
 /* How long taking everything away at the end may wait for the xtables lock. */
 #define STOP_PATIENCE_USEC 10000000ULL
 
@@ -88,11 +90,12 @@ uint64_t manager_passes_finished(const struct manager *m)
     return work.finished;
 }
 
-static int on_work(sd_event_source *s, void *userdata)
+static int on_work(sd_event_source *s, uint64_t at, void *userdata)
 {
     struct manager *m = userdata;
 
     (void)s;
+    (void)at;
     nsh_reconciler_run(m->reconciler);
     if (m->applying && manager_passes_finished(m) > m->applied_mark)
         manager_applied(m);
@@ -108,13 +111,27 @@ static int on_retry(sd_event_source *s, uint64_t at, void *userdata)
     return manager_schedule(userdata);
 }
 
+/*
+ * A timer whose time has come takes turns with others of its priority, the longest waiting first,
+ * so it is left alone while it waits. A deferred source never does: it would be the first always.
+ */
+static int arm_work(struct manager *m, bool due)
+{
+    int enabled, q = sd_event_source_get_enabled(m->work, &enabled);
+
+    if (q < 0 || due == (enabled != SD_EVENT_OFF))
+        return q < 0 ? q : 0;
+    q = due ? sd_event_source_set_time(m->work, 0) : 0;
+    return q < 0 ? q : sd_event_source_set_enabled(m->work, due ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
 int manager_schedule(struct manager *m)
 {
     uint64_t next = nsh_reconciler_next(m->reconciler);
     bool due = nsh_reconciler_due(m->reconciler);
     int q;
 
-    q = sd_event_source_set_enabled(m->work, due ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+    q = arm_work(m, due);
     if (q >= 0 && next != UINT64_MAX)
         q = sd_event_source_set_time(m->retry, next);
     if (q >= 0)
@@ -285,11 +302,9 @@ static int open_event_loop(struct manager *m)
     for (size_t i = 0; q >= 0 && i < NSH_ARRAY_SIZE(signals); i++)
         q = sd_event_add_signal(m->event, NULL, signals[i], on_signal, m);
     if (q >= 0)
-        q = sd_event_add_defer(m->event, &m->work, on_work, m);
+        q = add_timer(m, &m->work, WORK_ACCURACY_USEC, on_work);
     if (q >= 0)
         q = sd_event_source_set_priority(m->work, MANAGER_PRIORITY_WORK);
-    if (q >= 0)
-        q = sd_event_source_set_enabled(m->work, SD_EVENT_OFF);
     if (q >= 0)
         q = add_timer(m, &m->retry, RETRY_ACCURACY_USEC, on_retry);
     if (q >= 0)

@@ -63,7 +63,8 @@ struct nsh_reconciler {
 
     /* marks */
     uint64_t waiting_due, waiting_last, waiting_delay; /* foreign routes appeared; 0: none due */
-    uint64_t all_cost; /* what the last dump with foreign routes took, in microseconds */
+    uint64_t all_cost;      /* what the last dump with foreign routes took, in microseconds */
+    uint64_t overrun_quiet; /* until then it is not told once more */
     uint32_t resyncs;
     uint32_t guarded_index; /* interfaces up to this one have been looked at for accept_ra */
     char new_links[NEW_LINKS_MAX][IFNAMSIZ]; /* came since */

@@ -14,6 +14,8 @@
 /* How long additions of foreign routes are gathered before what waits for one is tried again. */
 #define WAITING_MIN_USEC 100000ULL
 #define WAITING_MAX_USEC 2000000ULL
+/* Who changes that much may go on: that events are lost is told again after so long. */
+#define OVERRUN_QUIET_USEC 10000000ULL
 
 void reconcile_set_trigger(struct nsh_reconciler *r, uint32_t sender, const char *text)
 {
@@ -338,12 +340,20 @@ static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *
 static void overrun_event(struct nsh_reconciler *r)
 {
     struct report_args args = {.kind = NSH_REPORT_OVERRUN};
+    uint64_t began = r->trigger.at;
 
     r->work.overruns++;
-    report_plain(r, "events", NULL, &args);
+    if (reconcile_now(r) >= r->overrun_quiet) {
+        report_plain(r, "events", NULL, &args);
+        r->overrun_quiet = reconcile_now(r) + OVERRUN_QUIET_USEC;
+    }
     reconcile_mark_everything(r);
     reconcile_mark_routes(r, ROUTES_ALL); /* what shadows ours shows only among the foreign ones */
+    /* What was heard of before is no more likely than what was lost. */
+    r->trigger.at = 0;
     reconcile_set_trigger(r, 0, "events were lost");
+    if (began != 0)
+        r->trigger.at = began;
 }
 
 void nsh_reconciler_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)

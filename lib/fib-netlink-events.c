@@ -211,13 +211,14 @@ static void take_datagram(struct nsh_fibnl *nl, int size, nsh_fib_event_seen *se
 
 /*
  * Once some are lost the kernel drops all the others as well, without saying so again, until what
- * is queued has been read (netlink_broadcast_deliver in net/netlink/af_netlink.c): the loss is told
- * when that is done, too.
+ * is queued has been read (netlink_broadcast_deliver in net/netlink/af_netlink.c): where that takes
+ * another call, the loss is told once more when it is done.
  */
 int nsh_fibnl_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *userdata)
 {
     static const struct nsh_fib_event overrun = {.type = NSH_FIB_OVERRUN};
     struct nsh_fibnl *nl = nsh_fibnl_of(fib);
+    bool told = false;
 
     if (!nl->events.sock)
         return -EINVAL;
@@ -225,20 +226,21 @@ int nsh_fibnl_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *u
         ssize_t size = nsh_fibnl_channel_receive(&nl->events, MSG_DONTWAIT);
 
         if (size == -EAGAIN) {
-            if (nl->events_lost)
+            if (nl->events_lost && !told)
                 seen(userdata, &overrun);
             nl->events_lost = false;
             return n;
         }
-        if (size == -ENOBUFS || size == -EMSGSIZE)
+        if (size == -ENOBUFS || size == -EMSGSIZE) {
+            told = told || !nl->events_lost;
+            if (!nl->events_lost)
+                seen(userdata, &overrun);
             nl->events_lost = true;
-        else if (size < 0)
+        } else if (size < 0)
             return (int)size;
         else
             take_datagram(nl, (int)size, seen, userdata);
     }
-    if (nl->events_lost)
-        seen(userdata, &overrun);
     return READ_MAX;
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #define TRIES 20
+#define CATCH_UP 64 /* reads of the queue of news, for what came while it was read */
 
 void nsh_nft_aside_init(struct nsh_nft_aside *a)
 {
@@ -41,6 +42,8 @@ static int tell(struct nsh_nft_aside *a, struct nsh_nft_watch *w,
 {
     bool heard_all = nsh_nft_watch_take(w);
 
+    for (int i = 0; i < CATCH_UP && a->torn && !heard_all; i++)
+        heard_all = nsh_nft_watch_take(w);
     if (a->torn && (!heard_all || nsh_nft_watch_set_changed(w, a->set.op.family, a->set.op.name)))
         return ++a->n_torn < TRIES ? -EINPROGRESS : -EAGAIN;
     a->n_torn = 0;

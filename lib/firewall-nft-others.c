@@ -102,8 +102,12 @@ static void take(struct nsh_nft_others *o)
     for (int i = 0; o->fd >= 0 && i < AT_ONCE; i++) {
         ssize_t n = nsh_netlink_receive(o->fd, &byte, sizeof byte, 0);
 
-        if (n < 0 && n != -ENOBUFS && n != -EMSGSIZE)
+        if (n < 0 && n != -ENOBUFS && n != -EMSGSIZE) {
+            o->heard = o->heard || o->lost;
+            o->lost = false;
             return;
+        }
+        o->lost = o->lost || n < 0;
         o->heard = o->heard || n != 0;
     }
 }

@@ -246,7 +246,7 @@ static void note_evictor(struct nsh_nft_watch *w, const struct nsh_firewall_culp
 
 bool nsh_nft_watch_evictor(struct nsh_nft_watch *w, struct nsh_firewall_culprit *ret)
 {
-    bool certain = w->n_evictors == 1;
+    bool certain = w->n_evictors == 1 && !w->behind;
 
     if (certain)
         *ret = w->evictor;
@@ -314,6 +314,7 @@ static void take_loss(struct nsh_nft_watch *w)
     touch_everything(w, AF_INET);
     touch_everything(w, AF_INET6);
     w->known = false;
+    w->guest = false;
     w->n_evictors = 2;
     settle(w);
 }
@@ -357,7 +358,7 @@ bool nsh_nft_watch_take(struct nsh_nft_watch *w)
         if (n < 0 && n != -ENOBUFS && n != -EMSGSIZE) {
             if (w->lost)
                 take_loss(w);
-            w->lost = false;
+            w->lost = w->behind = false;
             return true;
         }
         w->lost = w->lost || n < 0;
@@ -366,7 +367,8 @@ bool nsh_nft_watch_take(struct nsh_nft_watch *w)
     }
     if (w->lost)
         take_loss(w);
-    return w->fd < 0;
+    w->behind = w->fd >= 0;
+    return !w->behind;
 }
 
 static int64_t now_ms(void)

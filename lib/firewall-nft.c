@@ -101,11 +101,12 @@ static int nft_changed(struct nsh_firewall *fw, int family, enum nsh_table table
 
 static bool nft_culprit(struct nsh_firewall *fw, struct nsh_firewall_culprit *ret)
 {
-    const struct nsh_nft *f = nsh_nft_of(fw);
+    const struct nsh_nft_watch *w = &nsh_nft_of(fw)->watch;
 
-    if (f->watch.known)
-        *ret = f->watch.culprit;
-    return f->watch.known;
+    if (!w->known || w->behind)
+        return false;
+    *ret = w->culprit;
+    return true;
 }
 
 static int nft_hint_fd(struct nsh_firewall *fw)

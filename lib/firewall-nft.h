@@ -263,6 +263,7 @@ int nsh_nft_let_go(struct nsh_nft_channel *c, int family);
 struct nsh_nft_others {
     int fd;
     bool heard;                          /* something that may count, since they were looked at */
+    bool lost;                           /* messages were, since the queue was empty */
     bool found;                          /* then */
     uint32_t judged;                     /* the generation then; 0: never */
     uint32_t empty[NSH_NFT_OTHERS_KEYS]; /* keys of NAT chains without a rule */
@@ -521,6 +522,7 @@ struct nsh_nft_watch {
     struct nsh_nft_set_mark *sets;
     size_t n_sets, max_sets;
     bool lost;           /* messages were, since the queue was empty */
+    bool behind;         /* when it was read last, not all of it was */
     bool ours;           /* the pending transaction touched something of ours */
     uint32_t touches;    /* transactions that did */
     uint32_t generation; /* of the last transaction seen; 0: none */

@@ -362,6 +362,41 @@ def knows(d, name):
     return any((o["name"] + " ").startswith(name + " ") for o in d.objects())
 
 
+def connected(pid):
+    """It waits for an answer at a socket of its own."""
+    with open("/proc/%d/stat" % pid) as f:
+        waits = f.read().rsplit(")", 1)[1].split()[0] == "S"
+    links = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)]
+    return waits and any(link.startswith("socket:") for link in links)
+
+
+@case("in the middle of a long reload a drift is repaired, and questions are answered", timeout=120)
+def _():
+    many = "".join("  - {to: 10.%d.%d.%d/26, type: blackhole}\n" % (
+        n >> 10, n >> 2 & 255, n % 4 << 6) for n in range(100000))
+    with Router() as w:
+        d = Daemon(w.router, BASIC).start()
+        d.write(BASIC.replace("masquerade:", many + "masquerade:"))
+        monitor = rtnl.Monitor(w.router, ("route",))
+        mark = d.mark()
+        reload = w.router.popen([d.binary, "reload"] + d.options())
+        while not any(e.prefix and e.prefix.startswith("10.") for e in monitor.next(60)):
+            check(reload.poll() is None, "the first routes")
+        d.signal(signal.SIGSTOP)
+        w.router.ip("route del 198.51.100.0/24")
+        status = w.router.popen([d.binary, "status"] + d.options(), stdout=subprocess.DEVNULL)
+        wait_until(lambda: connected(status.pid), "it asks")
+        check(not w.router.has_route("blackhole 10.97.167.192/26"), "the last route")
+        d.signal(signal.SIGCONT)
+        equal(status.wait(60), 0, "exit code of status")
+        check(reload.poll() is None, "it was over before")
+        d.wait_log("198.51.100.0/24 .*restored", mark)
+        equal(reload.wait(60), 0, "exit code of the reload")
+        said = [line for line in d.log_lines(mark) if "restored" in line or "reloaded" in line]
+        check("restored" in said[0], "repaired after it: %s" % said)
+        d.stop()
+
+
 @case("a bad file while a good one waits for the xtables lock: each its own verdict",
       only=XTABLES_LOCK)
 def _():

@@ -250,6 +250,25 @@ static void test_lost_events_lose_no_repair(void **state)
     assert_stable(w);
 }
 
+/* Each loss is compared; who loses all the time says so now and then. */
+static void test_losses_are_told_now_and_then(void **state)
+{
+    struct world *w = world_new();
+    struct nsh_fib_event event = {.type = NSH_FIB_OVERRUN};
+
+    (void)state;
+    start(w, ONE);
+    forget(w);
+    for (int i = 0; i < 21; i++) {
+        nsh_reconciler_event(w->r, &event);
+        assert_true(nsh_reconciler_due(w->r));
+        run(w);
+        assert_false(nsh_reconciler_due(w->r));
+        pass_time(w, SECOND);
+    }
+    assert_int_equal(count_told(w, NSH_REPORT_OVERRUN), 3);
+}
+
 /* One that only shadows ours takes nothing away that a look at our own routes could miss. */
 static void test_a_lost_event_of_a_shadow(void **state)
 {
@@ -448,6 +467,7 @@ int main(void)
             rw_test(test_ipv6_nexthops_that_merged_with_ours_go),
             rw_test(test_unwanted_with_our_mark_goes_and_foreign_stays),
             rw_test(test_lost_events_lose_no_repair),
+            rw_test(test_losses_are_told_now_and_then),
             rw_test(test_a_lost_event_of_a_shadow),
             rw_test(test_a_fight_is_told_once_and_backs_off),
             rw_test(test_a_fight_goes_on_over_a_reload),
