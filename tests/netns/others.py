@@ -16,7 +16,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 
 from daemon import Daemon
-from netns import differences, wait_until
+from netns import HOLDS, differences, wait_until
 from tap import Skip, case, check, contains, equal, main
 from topology import BASIC, CLIENT4, FAR4, SERVER4, SERVER6, WAN4, WAN6, Lan
 from traffic import PORT, TcpEcho, TcpTransfer, UdpStream, tcp_peer
@@ -205,6 +205,8 @@ def _(w):
     w.step("after a reload", lambda ns: ns.run("nft", "-f", path))
     w.step("after a flush", lambda ns: ns.run("nft", "flush", "ruleset"))
     stream.stop()
+    if w.firewall == "nftables" and not HOLDS:
+        raise Skip("before Linux 5.12 nobody can own a table, which would hold connections")
     equal((len(stream.lost), stream.peers), (0, {WAN4}), "a UDP flow: lost, seen from")
     check(transfer.finish(), "the TCP transfer: %s" % transfer.error)
 
