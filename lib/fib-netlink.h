@@ -81,7 +81,7 @@ struct nsh_fibnl {
     struct nsh_fibnl_ahead ahead; /* of it */
     uint8_t events_protocol;
     enum nsh_fib_foreign events_foreign;
-    bool events_lost; /* some were, since the queue was empty */
+    bool events_lost;          /* some were, since the queue was empty */
     int forwarding_written[2]; /* IPv4, IPv6: last written through this fib; -1: never */
 };
 
