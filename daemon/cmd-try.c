@@ -44,7 +44,7 @@ static int make_archive(const char *path, const struct nsh_options *o)
 
     if (fd < 0)
         return -errno;
-    nsh_load_into(path, NSH_TRUST_WARN, fd, &loaded);
+    nsh_load_into(path, o->trust_files ? NSH_TRUST_WARN : NSH_TRUST_REQUIRED, fd, &loaded);
     if (!loaded.diags)
         return -ENOMEM;
     nsh_diags_print(loaded.diags, stderr);

@@ -245,7 +245,7 @@ static bool was(const struct nsh_reconciler *r, const struct nsh_fib_event *e, u
 {
     uint32_t now;
 
-    return ifindex == e->ifindex && strcmp(name, e->name) != 0 &&
+    return ifindex == e->ifindex && name[0] != '\0' && strcmp(name, e->name) != 0 &&
            (r->fib->ops->link_index(r->fib, name, &now) < 0 || now != ifindex);
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # demo.sh - netshared at work: a client, a router and "the Internet" in throw-away network
 # namespaces. The router's netshared.yaml gives it its default route and masquerades its LAN; then
-# things are broken by hand and the log shows how each is put back. Nothing is left behind.
+# things are broken by hand and the log shows how each is put back. Nothing is left behind but the build.
 set -u -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1

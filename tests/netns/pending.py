@@ -187,4 +187,13 @@ def _():
         d.stop()
 
 
+@case("an interface that the file does not name has no other name that it could have had")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, "version: 1\nroutes:\n  - {to: 198.51.100.0/24, via: 192.0.2.2}\n").start()
+        w.router.ip("link set eth1 down")
+        d.wait_log(r"198.51.100.0/24 via 192.0.2.2 is pending: .*\(link eth1 went down\)")
+        d.stop()
+
+
 main()
