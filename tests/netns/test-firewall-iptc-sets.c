@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -345,11 +346,13 @@ static int note_seed(void *userdata, const struct nsh_ipset_header *header)
 static bool tells_seed(const char *name)
 {
     struct nsh_ipset s = {0};
+    struct utsname kernel;
     uint32_t seed = 0;
 
     assert_int_equal(nsh_ipset_headers(&s, name, note_seed, &seed), 0);
     nsh_ipset_done(&s);
-    return seed != 0;
+    assert_int_equal(uname(&kernel), 0);
+    return seed != 0 || atoi(kernel.release) > 5;
 }
 
 static void test_changed(void **state)
