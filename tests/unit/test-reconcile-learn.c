@@ -376,6 +376,31 @@ static void test_what_is_replaced_is_forgotten(void **state)
     assert_stable(w);
 }
 
+/* Its gateway and who held its key went unseen, and it can't be written by the new one. */
+static void test_a_conflict_that_went_unseen(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    somebody(w, DHCP);
+    somebody(w, "ip addr add 172.16.5.2/24 dev eth0");
+    somebody(w, "ip route add default via 10.0.0.9 dev eth1 table 100");
+    start(w, UPLINK);
+    assert_state(w, "route", NAME, NSH_OBJECT_CONFLICTING);
+    nsh_fib_fake_set_queue(w->kernel, 0);
+    somebody(w, "ip route del default table 100");
+    somebody(w, "ip route add default via 172.16.5.1 dev eth0 proto 16 metric 50");
+    somebody(w, "ip addr del 172.16.5.2/24 dev eth0");
+    run(w);
+    nsh_fib_fake_set_queue(w->kernel, 1000);
+    assert_state(w, "route", NAME, NSH_OBJECT_PENDING);
+    assert_reason(w, "route", NAME, "Nexthop has invalid gateway");
+    somebody(w, "ip addr add 172.16.5.2/24 dev eth0");
+    run(w);
+    assert_gateway(w, "172.16.5.1");
+    assert_stable(w);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -391,6 +416,7 @@ int main(void)
             rw_test(test_it_does_not_eat_what_it_feeds_on),
             rw_test(test_it_costs_its_own_events),
             rw_test(test_what_is_replaced_is_forgotten),
+            rw_test(test_a_conflict_that_went_unseen),
     };
 
     rw_leave_the_network();
