@@ -165,7 +165,7 @@ const char *nsh_firewalls_both_fix(const struct nsh_firewalls *f, char *buf, siz
     const char *other = nsh_firewalls_other(f)->ops->name;
 
     snprintf(buf, size,
-            "keep NAT in one of them: 'iptables-legacy -t nat -S' and 'nft list ruleset' show "
+            "keep NAT in one of them: 'iptables-legacy -w -t nat -S' and 'nft list ruleset' show "
             "which rules stand where, and 'firewall: %s' in the settings moves netshared's",
             other);
     return buf;

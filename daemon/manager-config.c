@@ -334,6 +334,16 @@ static int resume_trial(struct manager *m)
     return q;
 }
 
+static void runs_accepted_for(struct manager *m, const char *why)
+{
+    nsh_autofree char *text = NULL;
+
+    if (asprintf(&text, "error: the file is bad, the last accepted configuration runs: %s",
+                why ? why : "out of memory") < 0)
+        text = NULL;
+    manager_set_problem(m, text);
+}
+
 static void refuse_start(struct manager *m, const struct nsh_loaded *accepted, const char *errors)
 {
     fprintf(stderr, "%s\n", errors ? errors : "out of memory");
@@ -348,7 +358,7 @@ static void refuse_start(struct manager *m, const struct nsh_loaded *accepted, c
 int manager_load_first(struct manager *m)
 {
     struct nsh_loaded loaded, accepted = {0};
-    nsh_autofree char *errors = NULL;
+    nsh_autofree char *errors = NULL, *first = NULL;
     int q = resume_trial(m);
 
     if (q <= 0)
@@ -367,13 +377,14 @@ int manager_load_first(struct manager *m)
     }
     bool rejected = q == -EKEYREJECTED;
     errors = errors_of(&loaded);
+    first = first_error(&loaded);
     nsh_loaded_done(&loaded);
     q = run_accepted(m, &accepted);
     if (q == 0 && rejected) {
         manager_trial_reverted(m, "the file on disk is what was tried; a reload takes it");
     } else if (q == 0) {
         manager_report(m, NSH_REPORT_START_BAD, errors);
-        manager_set_problem(m, "error: the file is bad, the last accepted configuration runs");
+        runs_accepted_for(m, first);
     } else {
         refuse_start(m, &accepted, errors);
         q = -EINVAL;

@@ -42,7 +42,8 @@ static void distrust(
     if (o->trust == NSH_TRUST_REQUIRED)
         o->unsafe = true;
     nsh_printable(real, strlen(real), shown, sizeof(shown));
-    (void)snprintf(text, sizeof(text), "%s %s %s", what, shown, why);
+    (void)snprintf(text, sizeof(text), "%s %s %s%s", what, shown, why,
+            o->trust == NSH_TRUST_REQUIRED ? "" : "; without --trust-files the daemon refuses it");
     (void)snprintf(hint, sizeof(hint), "%s '%s'", remedy, shown);
     if (!already_said(o, text))
         nsh_diag_add(o->diags, severity, o->path, 0, 0, hint, "%s", text);

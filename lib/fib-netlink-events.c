@@ -232,9 +232,10 @@ int nsh_fibnl_events_read(struct nsh_fib *fib, nsh_fib_event_seen *seen, void *u
             return n;
         }
         if (size == -ENOBUFS || size == -EMSGSIZE) {
-            told = told || !nl->events_lost;
-            if (!nl->events_lost)
+            if (!nl->events_lost) {
                 seen(userdata, &overrun);
+                told = true;
+            }
             nl->events_lost = true;
         } else if (size < 0)
             return (int)size;

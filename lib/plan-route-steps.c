@@ -292,7 +292,7 @@ static int make_writes(struct nsh_route_plan *p, int tier, size_t *most, size_t 
     size_t n = count_keys(p), end = count_positions(n);
     struct cursor *c = &p->made;
 
-    for (; c->key<end && * most> 0 && p->n_steps < steps; c->key++, --*most) {
+    for (; c->key < end && *most != 0 && p->n_steps < steps; c->key++, --*most) {
         size_t key = key_written_at(n, c->key);
         int r = key < n ? make_write(p, tier, key_at(p, key)) : 0;
 
@@ -320,7 +320,7 @@ static int make_deletions(struct nsh_route_plan *p, int tier, size_t *most, size
     struct cursor *c = &p->made;
     size_t first = p->n_entries - p->n_unwanted;
 
-    for (; c->key<p->n_unwanted && * most> 0 && p->n_steps < steps; c->key++, --*most) {
+    for (; c->key < p->n_unwanted && *most != 0 && p->n_steps < steps; c->key++, --*most) {
         const struct entry *e = &p->entries[first + c->key];
         const struct nsh_route *route = &e->route;
         int r = tier_of(route) == tier && still_goes(p, e)

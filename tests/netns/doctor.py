@@ -111,6 +111,11 @@ def _():
         finding = found(d)["file"][0]
         equal(finding["line"], 3, "the line")
         equal(look(d)["interfaces"]["state"], "unseen", "what needs the file")
+        os.chmod(d.write(SHARE), 0o666)
+        finding = one(d, "file")
+        contains(finding["what"], "can be written by others", "what")
+        equal(finding["fix"], "chmod go-w '%s'" % d.config, "what to do")
+        os.chmod(d.config, 0o644)
         d.write(SHARE.replace("eth1}", "eth1, metric: 7}"))
         finding = one(d, "file")
         contains(finding["what"], "not what is in force", "what")

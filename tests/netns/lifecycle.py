@@ -67,6 +67,7 @@ def _():
         d.wait_log(r":6:32:", mark)
         d.wait_log(r"(?i)last accepted", mark)
         contains(d.status_text().lower(), "last accepted", "STATUS=")
+        contains(d.status()["problem"], "runs: %s:6: " % d.config, "what is wrong with the file")
         w.router.ip("route del 198.51.100.0/24")
         wait_until(lambda: w.router.has_route(BASIC_ROUTE), "the route is kept")
         equal(d.cli("reload").returncode, 1, "reload of the file that is still bad")
