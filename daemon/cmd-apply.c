@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "common.h"
 #include "converge.h"
+#include "default-routes.h"
 #include "firewall-choice.h"
 #include "journal.h"
 #include "lock.h"
@@ -106,6 +107,19 @@ static int verdict(const struct once *o)
                    : NSH_EXIT_OK;
 }
 
+/* Nobody knows what was wanted before: whether a default route of ours goes, the kernel tells. */
+static void advise(const struct once *o, const struct nsh_loaded *loaded)
+{
+    static const bool any[NSH_FAMILIES] = {true, true};
+    uint8_t before = 0;
+
+    (void)nsh_state_protocol_load(o->state, &before);
+    if (loaded->error == 0)
+        nsh_advise_default_routes(loaded->desired, any, before, loaded->diags);
+    if (loaded->diags)
+        nsh_diags_print(loaded->diags, stderr);
+}
+
 static int apply_once(struct once *o, const struct nsh_options *options)
 {
     struct nsh_loaded loaded;
@@ -114,8 +128,7 @@ static int apply_once(struct once *o, const struct nsh_options *options)
     if (once_open(o, options) != 0)
         return NSH_EXIT_FAILED;
     nsh_load_now(options->config, NSH_TRUST_REQUIRED, o->state, &loaded);
-    if (loaded.diags)
-        nsh_diags_print(loaded.diags, stderr);
+    advise(o, &loaded);
     if (loaded.error == 0) {
         nsh_firewalls_choose(&o->firewalls, loaded.desired, false);
         nsh_reconciler_use(o->reconciler, o->firewalls.chosen, nsh_firewalls_other(&o->firewalls));

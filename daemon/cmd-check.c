@@ -115,7 +115,7 @@ static void print_unlooked(const char *path)
 {
     char word[512];
 
-    printf("  of this machine nothing was looked at, which is what does: "
+    printf("  the file alone was read; whether this machine has what it needs tells: "
            "netshared check --config %s\n",
             nsh_text_word(path, word, sizeof word));
 }

@@ -143,7 +143,7 @@ def _():
         result = f.check(f.path + "/none.yaml")
         contains(result.stderr, "hint: 'netshared import --output FILE' writes one", "what helps")
         result = f.check(f.write(GOOD, "good.yaml"))
-        contains(result.stdout, "of this machine nothing was looked at, which is what does: netshared "
+        contains(result.stdout, "the file alone was read; whether this machine has what it needs tells: netshared "
                  "check --config %s/good.yaml\n" % f.path, "what was not done")
 
 
