@@ -28,8 +28,8 @@ const char *nsh_default_routes_lost(const struct nsh_default_routes *all,
 
 /*
  * The same as a warning for each family of which `had` says that one may have been wanted, and `d`
- * wants none. Only then the kernel is asked, for all routes of the main table: not a thing to do on the
- * loop. Where it does not answer there is none.
+ * wants none. Only then the kernel is asked, for all routes of the main table: not a thing to do on
+ * the loop. Where it does not answer there is none.
  */
 void nsh_advise_default_routes(const struct nsh_desired *d, const bool had[static NSH_FAMILIES],
         uint8_t before, struct nsh_diags *to);

@@ -50,8 +50,8 @@ void doctor_firewalls(struct doctor *d)
     }
     if (legacy > 0 && nft > 0) {
         doctor_find(d, NSH_ORIGIN_NONE,
-                "keep NAT in one of them: 'iptables-legacy -w -t nat -S' and 'nft list ruleset' show "
-                "which rules stand where",
+                "keep NAT in one of them: 'iptables-legacy -w -t nat -S' and 'nft list ruleset' "
+                "show which rules stand where",
                 "programs translate addresses in iptables' own tables, and others in nftables: a "
                 "packet passes both, and the first rule that matches wins");
         return;
