@@ -57,7 +57,7 @@ int nsh_nft_channel_open(struct nsh_nft_channel *c)
     if (c->fd >= 0)
         return 0;
     if (!c->buf)
-        c->buf = malloc(RECEIVE);
+        c->buf = malloc(RECEIVE + 1);
     if (!c->buf)
         return -ENOMEM;
     c->fd = nsh_nft_socket(0, &c->port);
@@ -105,7 +105,10 @@ static int take_message(const struct nlmsghdr *m, struct answers *a)
     return r != 0 ? r : 1;
 }
 
-/* One receive. 1: more is to come. */
+/*
+ * One receive. 1: more is to come. libnftnl takes what is to be text without looking for its end:
+ * behind all that was received there is one.
+ */
 static int take_answers(struct nsh_nft_channel *c, uint32_t seq, struct answers *a, bool *ret_end)
 {
     ssize_t n = nsh_netlink_receive(c->fd, c->buf, RECEIVE, 0);
@@ -114,6 +117,7 @@ static int take_answers(struct nsh_nft_channel *c, uint32_t seq, struct answers 
 
     if (n < 0)
         return n == -EAGAIN ? -ETIMEDOUT : (int)n;
+    c->buf[n] = '\0';
     for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
         int r;
 

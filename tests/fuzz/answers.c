@@ -114,9 +114,16 @@ static ssize_t receive(void *buf, size_t size, int flags)
     left.size -= n;
     set_seq(buf, n);
     if (size >= BUFFER_MARKED) {
-        /* libmnl reads up to where the next message would begin; the buffers have room for that. */
-        marked = (uint8_t *)buf + NLMSG_ALIGN(n);
-        n_marked = size - NLMSG_ALIGN(n);
+        /*
+         * libmnl reads up to where the next message would begin; the buffers have room for that.
+         * And one byte behind what was received may be written, which ends a text.
+         */
+        size_t used = NLMSG_ALIGN(n) > n ? NLMSG_ALIGN(n) : n + 1;
+
+        if (n < size)
+            ((uint8_t *)buf)[n] = 0xff;
+        marked = (uint8_t *)buf + used;
+        n_marked = used < size ? size - used : 0;
         ASAN_POISON_MEMORY_REGION(marked, n_marked);
     }
     return (ssize_t)n;
