@@ -107,9 +107,17 @@ int nsh_unreadable(const char *what, int error)
 
 int nsh_no_answer(const struct nsh_options *o, int error)
 {
-    if (error == -ENOENT || error == -ECONNREFUSED)
-        return nsh_complain("no daemon runs for this network namespace (no socket in %s)",
-                o->runtime_directory);
+    if (error == -ENOENT || error == -ECONNREFUSED) {
+        pid_t holder = nsh_lock_holder();
+
+        return holder > 0 ? nsh_complain("the daemon (process %d) runs, but its socket is not in "
+                                         "%s: give the --runtime-directory it was started with; "
+                                         "or restart it, if somebody removed that",
+                                    (int)holder, o->runtime_directory)
+                          : nsh_complain("no daemon runs for this network namespace (no socket in "
+                                         "%s)",
+                                    o->runtime_directory);
+    }
     if (error == -EACCES || error == -EPERM)
         return nsh_complain("not allowed: this takes root (sudo); status, metrics and watch, which "
                             "change nothing, also a member of the group netshared");
@@ -159,10 +167,10 @@ bool nsh_wants_colour(void)
 /* For a directory that others could change, and for one of somebody else's. */
 static const char *reason(int error)
 {
+    if ((error == -EPERM || error == -EACCES) && geteuid() != 0)
+        return "this takes root (sudo)";
     if (error == -EPERM)
         return "it can be written by others, or belongs to somebody else (chmod go-w, chown root)";
-    if (error == -EACCES)
-        return "only root may";
     return strerror(-error);
 }
 

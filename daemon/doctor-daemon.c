@@ -11,6 +11,7 @@
 #include "backoff.h"
 #include "cleanup.h"
 #include "doctor.h"
+#include "lock.h"
 #include "state.h"
 #include "text.h"
 
@@ -74,9 +75,18 @@ static void tell_of_none(struct doctor *d)
 
 void doctor_daemon(struct doctor *d)
 {
-    if (d->status_error == -EACCES || d->status_error == -EPERM) {
+    bool unheard = d->status_error == -ENOENT || d->status_error == -ECONNREFUSED;
+    pid_t holder = unheard ? nsh_lock_holder() : 0;
+
+    if (holder > 0) {
+        doctor_find(d, NSH_ORIGIN_NONE,
+                "give the --runtime-directory it was started with; or restart it, if somebody "
+                "removed that",
+                "the daemon (process %d) runs, but its socket is not in %s", (int)holder,
+                d->options->runtime_directory);
+    } else if (d->status_error == -EACCES || d->status_error == -EPERM) {
         doctor_unseen(d, "it answers root only");
-    } else if (d->status_error == -ENOENT || d->status_error == -ECONNREFUSED) {
+    } else if (unheard) {
         tell_of_none(d);
     } else if (d->status_error < 0) {
         doctor_find(d, NSH_ORIGIN_NONE, "run: journalctl -u netshared -e",
@@ -89,69 +99,58 @@ void doctor_daemon(struct doctor *d)
 
 /* ---- the file ---- */
 
-static void tell_errors(struct doctor *d, const struct nsh_loaded *loaded)
+static void tell_errors(struct doctor *d)
 {
     static const char absent[] = "write into it what is to be kept, as netshared.yaml(5) tells, or "
                                  "name another one with --config";
-    const struct nsh_diags *diags = loaded->diags;
+    const struct nsh_diags *diags = d->loaded->diags;
     const struct nsh_diag *diag;
 
     for (size_t i = 0; diags && (diag = nsh_diags_get(diags, i)); i++)
         if (diag->severity == NSH_DIAG_ERROR)
             doctor_find_at(d, diag->path, diag->line,
-                    !diag->hint && loaded->error == -ENOENT ? absent : diag->hint, "%s",
+                    !diag->hint && d->loaded->error == -ENOENT ? absent : diag->hint, "%s",
                     diag->text);
     if (!diags || nsh_diags_errors(diags) == 0)
-        doctor_find_at(
-                d, d->options->config, 0, NULL, "it can't be read: %s", strerror(-loaded->error));
+        doctor_find_at(d, d->options->config, 0, NULL, "it can't be read: %s",
+                strerror(-d->loaded->error));
 }
 
 /* Whether the archive of the file is that of what was accepted last. */
-static void compare(struct doctor *d, int archive)
+static void compare(struct doctor *d)
 {
+    NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded again = {0};
     NSH_CLEANUP(nsh_state_freep) struct nsh_state *state = NULL;
-    nsh_autoclose int accepted = -1;
+    nsh_autoclose int archive = memfd_create("netshared-doctor", MFD_CLOEXEC), accepted = -1;
     char fix[1024];
-    int q = nsh_state_open_reader(d->options->state_directory, &state);
+    int q = archive < 0 ? -errno : nsh_state_open_reader(d->options->state_directory, &state);
 
     if (q == 0) {
         accepted = nsh_state_archive_open(state, NSH_ARCHIVE_ACCEPTED);
         q = accepted < 0 ? accepted : 0;
     }
-    if (q < 0)
+    if (q < 0) {
         doctor_unseen(d, "what is in force can't be read: %s", strerror(-q));
-    else if (!nsh_state_archive_same(state, NSH_ARCHIVE_ACCEPTED, archive))
+        return;
+    }
+    nsh_load_into(d->options->config, NSH_TRUST_WARN, archive, &again);
+    if (again.error == 0 && !nsh_state_archive_same(state, NSH_ARCHIVE_ACCEPTED, archive))
         doctor_find_at(d, d->options->config, 0, doctor_command(d, "reload", fix, sizeof fix),
                 "it was changed, and is not what is in force");
 }
 
-/* What is right may be in a file that the daemon does not trust, or not be in force. */
-static void look_as_daemon(struct doctor *d)
-{
-    NSH_CLEANUP(nsh_loaded_done) struct nsh_loaded again = {0};
-    nsh_autoclose int archive = memfd_create("netshared-doctor", MFD_CLOEXEC);
-
-    if (archive < 0) {
-        doctor_unseen(d, "%s", strerror(errno));
-        return;
-    }
-    nsh_load_into(d->options->config, NSH_TRUST_REQUIRED, archive, &again);
-    if (again.error < 0)
-        tell_errors(d, &again);
-    else if (*doctor_text_of(d->status, "other_file"))
-        doctor_find(d, NSH_ORIGIN_NONE, NULL, "%s", doctor_text_of(d->status, "other_file"));
-    else if (d->status && doctor_number_of(d->status, "trial_left_usec") == 0)
-        compare(d, archive);
-}
-
 void doctor_file(struct doctor *d)
 {
+    if (*doctor_text_of(d->status, "reload_refused"))
+        doctor_note(d, "%s", doctor_text_of(d->status, "reload_refused"));
     if (!d->loaded)
         doctor_unseen(d, "no memory");
     else if (d->loaded->error < 0)
-        tell_errors(d, d->loaded);
-    else
-        look_as_daemon(d);
+        tell_errors(d);
+    else if (*doctor_text_of(d->status, "other_file"))
+        doctor_find(d, NSH_ORIGIN_NONE, NULL, "%s", doctor_text_of(d->status, "other_file"));
+    else if (d->status && doctor_number_of(d->status, "trial_left_usec") == 0)
+        compare(d);
 }
 
 void doctor_trial(struct doctor *d)

@@ -123,14 +123,22 @@ static int name_holder(const struct sockaddr_un *name, socklen_t length, struct 
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &size) < 0 ? -errno : 0;
 }
 
-int nsh_lock_claim(pid_t *ret_holder)
+/* sun_path[0] stays NUL: abstract. */
+static socklen_t make_name(struct sockaddr_un *ret)
 {
     static const char text[] = "netshared";
-    struct sockaddr_un name = {.sun_family = AF_UNIX}; /* sun_path[0] stays NUL: abstract */
-    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(text));
+
+    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(ret->sun_path + 1, text, sizeof(text) - 1);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(text));
+}
+
+int nsh_lock_claim(pid_t *ret_holder)
+{
+    struct sockaddr_un name;
+    socklen_t length = make_name(&name);
     struct ucred holder = {0};
 
-    memcpy(name.sun_path + 1, text, sizeof(text) - 1);
     nsh_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
@@ -142,6 +150,16 @@ int nsh_lock_claim(pid_t *ret_holder)
         return -EADDRINUSE;
     *ret_holder = holder.pid;
     return -EBUSY;
+}
+
+pid_t nsh_lock_holder(void)
+{
+    struct sockaddr_un name;
+    socklen_t length = make_name(&name);
+    struct ucred holder = {0};
+
+    return name_holder(&name, length, &holder) == 0 && nsh_user_is_trusted(holder.uid) ? holder.pid
+                                                                                       : 0;
 }
 
 /* "RUNTIME/netns-INODE.END" */

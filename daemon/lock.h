@@ -19,6 +19,8 @@ int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder);
  * not keep us from working: then -EADDRINUSE, and the lock file has to do.
  */
 int nsh_lock_claim(pid_t *ret_holder);
+/* Who has that name, without taking it: one whose socket is elsewhere, or is gone. 0: nobody. */
+pid_t nsh_lock_holder(void);
 /*
  * Path of the control socket for our network namespace: RUNTIME/netns-INODE.sock. 0, -ENAMETOOLONG
  * (108 bytes, unix(7)) or -errno.

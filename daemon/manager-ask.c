@@ -29,6 +29,7 @@ struct nsh_status manager_status(const struct manager *m)
             .taken_at = m->taken_at,
             .refused_at = m->refused_at,
             .refused = m->refused,
+            .refused_at_start = m->refused_at_start,
             .now = now,
             .longest = m->longest,
             .longest_cpu = m->longest_cpu,

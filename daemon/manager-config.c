@@ -179,6 +179,7 @@ static char *first_error(const struct nsh_loaded *l)
 static void set_refusal(struct manager *m, char *why)
 {
     m->refused_at = nsh_realtime();
+    m->refused_at_start = false;
     free(m->refused);
     m->refused = why;
 }
@@ -334,16 +335,6 @@ static int resume_trial(struct manager *m)
     return q;
 }
 
-static void runs_accepted_for(struct manager *m, const char *why)
-{
-    nsh_autofree char *text = NULL;
-
-    if (asprintf(&text, "error: the file is bad, the last accepted configuration runs: %s",
-                why ? why : "out of memory") < 0)
-        text = NULL;
-    manager_set_problem(m, text);
-}
-
 static void refuse_start(struct manager *m, const struct nsh_loaded *accepted, const char *errors)
 {
     fprintf(stderr, "%s\n", errors ? errors : "out of memory");
@@ -384,7 +375,9 @@ int manager_load_first(struct manager *m)
         manager_trial_reverted(m, "the file on disk is what was tried; a reload takes it");
     } else if (q == 0) {
         manager_report(m, NSH_REPORT_START_BAD, errors);
-        runs_accepted_for(m, first);
+        manager_set_problem(m, "error: the file is bad, the last accepted configuration runs");
+        set_refusal(m, NSH_TAKE_PTR(first));
+        m->refused_at_start = true;
     } else {
         refuse_start(m, &accepted, errors);
         q = -EINVAL;

@@ -59,10 +59,11 @@ struct manager {
     struct nsh_metrics_socket *metrics_socket;
     struct nsh_traffic_reader *traffic_reader;
     struct nsh_writer writer;
-    char *problem;       /* why the file on disk is not what runs; NULL: it is */
-    uint64_t taken_at;   /* CLOCK_REALTIME: what runs was loaded */
-    uint64_t refused_at; /* the same: a reload was refused since one was taken; 0: none was */
-    char *refused;       /* its first error */
+    char *problem;         /* why the file on disk is not what runs; NULL: it is */
+    uint64_t taken_at;     /* CLOCK_REALTIME: what runs was loaded */
+    uint64_t refused_at;   /* the same: a reload was refused since one was taken; 0: none was */
+    char *refused;         /* its first error */
+    bool refused_at_start; /* that was no reload: it started with the accepted configuration */
     uint8_t events_protocol;
     char status_line[512]; /* as systemd knows it */
     uint64_t notified;     /* passes finished when it was told */

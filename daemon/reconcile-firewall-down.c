@@ -149,6 +149,8 @@ static int what_became(const struct nsh_reconciler *r, const struct nsh_chain *g
     size_t i = nsh_chain_index_policy(&r->chain_index, gone->family, gone->policy);
     int kind = NSH_REPORT_REMOVED;
 
+    if (gone->policy[0] == '\0' && r->firewall_retried[nsh_family_index(gone->family)])
+        return 0; /* what serves all came for the try alone */
     for (; i != SIZE_MAX; i = reconcile_next_of_policy(r, i)) {
         if (r->desired->chains[i].blocked)
             return 0;

@@ -136,8 +136,6 @@ void reconcile_prepare(struct nsh_reconciler *r, size_t wanted, bool own, bool i
     if (in_job) {
         nsh_route_plan_settle(r->route_plan, wanted);
         r->job.learned = true;
-        /* Who holds its key, if anyone still does, is to be seen once more: among all of them. */
-        r->job.occupied |= r->route_states[wanted] == NSH_OBJECT_CONFLICTING;
         return;
     }
     /* A comparison that is yet to begin sees all of them; or it changed a moment ago already. */

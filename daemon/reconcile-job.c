@@ -82,6 +82,9 @@ static int end(struct nsh_reconciler *r)
         return 0;
     }
     j->rounds = 0;
+    /* What was to be written anew after the last of them: the next one takes no look, and ends. */
+    if (j->learned)
+        reconcile_mark_routes(r, ROUTES_OURS);
     if (j->fresh)
         reconcile_drop_keys(r, r->n_keys);
     report_end(r);

@@ -128,6 +128,14 @@ static bool same_choice(const struct nsh_link *a, const struct nsh_link *b)
            a->via_flags == b->via_flags && nsh_addr_cmp(&a->via, &b->via) == 0;
 }
 
+/* Who holds its key, if anyone still does, is to be seen once more: among all of them. */
+static bool may_be_held(const struct nsh_reconciler *r, size_t wanted)
+{
+    return r->route_states[wanted] == NSH_OBJECT_CONFLICTING &&
+           nsh_desired_standing(r->desired, &r->desired->routes[wanted], NULL) ==
+                   NSH_STANDING_WANTED;
+}
+
 /* That nothing was known before is no news: the routes themselves are told of. */
 static void change_link(struct nsh_reconciler *r, size_t i, const struct nsh_link *now, bool in_job)
 {
@@ -140,8 +148,11 @@ static void change_link(struct nsh_reconciler *r, size_t i, const struct nsh_lin
     for (size_t k = 0; k < n; k++)
         reconcile_prepare(r, routes[k], !first, in_job);
     *link = *now;
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         reconcile_changed(r, routes[k], &e);
+        if (in_job && may_be_held(r, routes[k]))
+            r->job.occupied = true;
+    }
     if (!first)
         tell_learned(r, link, &e);
 }

@@ -243,6 +243,10 @@ static void tell_policy(struct nsh_reconciler *r, size_t first, size_t end)
         leads[nsh_family_index(r->desired->chains[i].family)] = i;
     for (int f = 0; f < NSH_FAMILIES; f++)
         told[f] = leads[f] != SIZE_MAX ? take_news(r, leads[f]) : 0;
+    /* What serves all may have come for a try alone. */
+    for (int f = 0; f < NSH_FAMILIES; f++)
+        if (r->desired->chains[first].policy[0] == '\0' && r->firewall_retried[f])
+            told[f] = 0;
     /* Of one that is pending yet it has been told. */
     for (int f = 0; f < NSH_FAMILIES; f++)
         told[f] = told[f] != 0 && reconcile_lack(r, leads[f]) ? 0 : told[f];

@@ -117,10 +117,11 @@ static const char *key_name(const char *key, char *buf, size_t size)
     return buf;
 }
 
-static void report_key(struct nsh_reconciler *r, const char *key, enum nsh_report_kind kind)
+static void report_key(
+        struct nsh_reconciler *r, const char *key, enum nsh_report_kind kind, const char *detail)
 {
     char name[64];
-    struct report_args args = {.kind = kind};
+    struct report_args args = {.kind = kind, .detail = detail};
 
     if (is_accept_ra(key) && kind == NSH_REPORT_ADDED)
         args.detail = "2, so that forwarding does not silence router advertisements";
@@ -212,7 +213,7 @@ static int guard_write(struct guard *g)
     for (size_t i = 0; q == 0 && i < g->n; i++) {
         error = g->r->fib->ops->sysctl_set(g->r->fib, g->keys[i], ACCEPT_RA_ROUTER);
         if (error == 0)
-            report_key(g->r, g->keys[i], NSH_REPORT_ADDED);
+            report_key(g->r, g->keys[i], NSH_REPORT_ADDED, NULL);
         else if (guard_refused(g, "write", g->keys[i], error) < 0)
             g->error = error; /* the others are raised all the same */
     }
@@ -269,7 +270,9 @@ static void forwarding_wrong(
             .detail = reason,
     };
 
-    if (news || r->forwarding_states[f] != state)
+    /* Between two tries of a share nobody wants it: that is no end of it. */
+    if (news || (r->forwarding_states[f] != state &&
+                        (r->settling || r->forwarding_states[f] != NSH_OBJECT_UNKNOWN)))
         report_forwarding(r, nsh_family_of(f), &args);
     r->forwarding_states[f] = (uint8_t)state;
 }
@@ -531,17 +534,33 @@ static bool still_needed(const struct nsh_reconciler *r, const char *key)
     return r->desired->forwarding[f];
 }
 
-/* True when the entry is settled: given back, or changed by somebody since, or its device gone. */
-static bool give_back(struct nsh_reconciler *r, const struct nsh_sysctl_before *b)
+/* It is tried again at each resync, and told once. */
+static void tell_kept(struct nsh_reconciler *r, struct nsh_sysctl_before *b, int error)
 {
-    int value;
+    char why[256];
+
+    if (b->told)
+        return;
+    snprintf(why, sizeof why, "it stays on, since /proc/sys/%s can't be written: %s", b->key,
+            strerror(-error));
+    report_key(r, b->key, NSH_REPORT_FAILED, why);
+    b->told = true;
+}
+
+/* True when the entry is settled: given back, or changed by somebody since, or its device gone. */
+static bool give_back(struct nsh_reconciler *r, struct nsh_sysctl_before *b)
+{
+    int value, q;
 
     if (r->fib->ops->sysctl_get(r->fib, b->key, &value) < 0 || value != b->ours ||
             b->before == b->ours)
         return true;
-    if (r->fib->ops->sysctl_set(r->fib, b->key, b->before) < 0)
+    q = r->fib->ops->sysctl_set(r->fib, b->key, b->before);
+    if (q < 0) {
+        tell_kept(r, b, q);
         return false;
-    report_key(r, b->key, NSH_REPORT_REMOVED);
+    }
+    report_key(r, b->key, NSH_REPORT_REMOVED, NULL);
     return true;
 }
 
@@ -550,7 +569,7 @@ static void give_back_those(struct nsh_reconciler *r, struct before_list *list, 
     size_t kept = 0;
 
     for (size_t i = 0; i < list->n; i++) {
-        const struct nsh_sysctl_before *b = &list->items[i];
+        struct nsh_sysctl_before *b = &list->items[i];
 
         if (is_accept_ra(b->key) == accept_ra && !still_needed(r, b->key) && give_back(r, b)) {
             list->changed = true;

@@ -24,6 +24,7 @@ struct nsh_sysctl_before {
     char key[128]; /* below /proc/sys: "net/ipv4/ip_forward" */
     int before;
     int ours;
+    bool told; /* that it could not be given back; not stored */
 };
 #define NSH_SYSCTLS_MAX 4096
 

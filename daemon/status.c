@@ -63,9 +63,13 @@ static const char *refusal(const struct nsh_status *s, char *buf, size_t size)
     buf[0] = '\0';
     if (s->refused_at == 0)
         return buf;
-    n = (size_t)snprintf(buf, size,
-            "running the configuration of %s; the reload of %s was refused: ",
-            nsh_clock_format(s->taken_at, taken), nsh_clock_format(s->refused_at, refused));
+    nsh_clock_format(s->refused_at, refused);
+    if (s->refused_at_start)
+        n = (size_t)snprintf(buf, size, "the file was refused at the start, %s: ", refused);
+    else
+        n = (size_t)snprintf(buf, size,
+                "running the configuration of %s; the reload of %s was refused: ",
+                nsh_clock_format(s->taken_at, taken), refused);
     if (n < size)
         nsh_printable(why, strlen(why), buf + n, size - n);
     return buf;

@@ -42,8 +42,7 @@ static void distrust(
     if (o->trust == NSH_TRUST_REQUIRED)
         o->unsafe = true;
     nsh_printable(real, strlen(real), shown, sizeof(shown));
-    (void)snprintf(text, sizeof(text), "%s %s %s%s", what, shown, why,
-            o->trust == NSH_TRUST_REQUIRED ? "" : "; without --trust-files the daemon refuses it");
+    (void)snprintf(text, sizeof(text), "%s %s %s", what, shown, why);
     (void)snprintf(hint, sizeof(hint), "%s '%s'", remedy, shown);
     if (!already_said(o, text))
         nsh_diag_add(o->diags, severity, o->path, 0, 0, hint, "%s", text);
@@ -55,7 +54,7 @@ static void judge(struct opener *o, const struct stat *st, const char *real)
 {
     bool directory = S_ISDIR(st->st_mode);
     const char *what = directory ? "the directory" : S_ISLNK(st->st_mode) ? "the link" : "the file";
-    char why[96];
+    char why[128];
 
     if (st->st_uid != 0 && st->st_uid != geteuid()) {
         (void)snprintf(why, sizeof(why), "belongs to user %u, who could change the configuration",
@@ -65,8 +64,10 @@ static void judge(struct opener *o, const struct stat *st, const char *real)
     if (S_ISLNK(st->st_mode) || (directory && st->st_mode & S_ISVTX))
         return;
     if (st->st_mode & (S_IWGRP | S_IWOTH)) {
-        (void)snprintf(why, sizeof(why), "can be written by others (mode %04o)",
-                (unsigned)(st->st_mode & 07777));
+        (void)snprintf(why, sizeof(why), "can be written by others (mode %04o)%s",
+                (unsigned)(st->st_mode & 07777),
+                o->trust == NSH_TRUST_REQUIRED ? ""
+                                               : ", which is taken with --trust-files only");
         distrust(o, what, real, why, "chmod go-w");
     }
 }

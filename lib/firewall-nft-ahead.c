@@ -213,7 +213,7 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
     }
     if (!rule || r->n == r->max)
         return -ENOMEM;
-    if (nftnl_rule_nlmsg_parse(answer, rule) == 0)
+    if (nsh_nft_parse_rule(answer, rule) == 0)
         r->items[r->n++] = NSH_TAKE_PTR(rule);
     return 0;
 }

@@ -50,7 +50,7 @@ static int take_set(const struct nlmsghdr *answer, void *userdata)
 
     if (!s)
         return -ENOMEM;
-    if (nftnl_set_nlmsg_parse(answer, s) == 0 && nftnl_set_is_set(s, NFTNL_SET_KEY_LEN))
+    if (nsh_nft_parse_set(answer, s) == 0 && nftnl_set_is_set(s, NFTNL_SET_KEY_LEN))
         *(uint32_t *)userdata = nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN);
     return 0;
 }
@@ -87,7 +87,7 @@ static int take_element(const struct nlmsghdr *answer, void *userdata)
     element->there = true;
     if (!element->verdict)
         return 0;
-    if (!s || nftnl_set_elems_nlmsg_parse(answer, s) < 0)
+    if (!s || nsh_nft_parse_elements(answer, s) < 0)
         return s ? -EPROTO : -ENOMEM;
     iter = nftnl_set_elems_iter_create(s);
     e = iter ? nftnl_set_elems_iter_next(iter) : NULL;

@@ -173,7 +173,7 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
     one = add(&l->rules, sizeof(struct nftnl_rule *));
     if (!one)
         return -ENOMEM;
-    *one = nftnl_rule_nlmsg_parse(answer, rule) < 0 ? NULL : NSH_TAKE_PTR(rule);
+    *one = nsh_nft_parse_rule(answer, rule) < 0 ? NULL : NSH_TAKE_PTR(rule);
     return 0;
 }
 

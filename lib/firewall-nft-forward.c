@@ -112,7 +112,7 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
     }
     if (!rule || c->n == c->max)
         return -ENOMEM;
-    if (nftnl_rule_nlmsg_parse(answer, rule) < 0) {
+    if (nsh_nft_parse_rule(answer, rule) < 0) {
         /* Of a newer nftables: nothing is known of it but that it is there. */
         c->unknown_at = c->unknown ? c->unknown_at : c->n;
         c->unknown = true;

@@ -67,7 +67,7 @@ static int take_rule(const struct nlmsghdr *answer, void *userdata)
 
     if (!rule)
         return -ENOMEM;
-    if (nftnl_rule_nlmsg_parse(answer, rule) < 0)
+    if (nsh_nft_parse_rule(answer, rule) < 0)
         return 0;
     rules = reallocarray(g->seen, g->n_seen + 1, sizeof(struct nftnl_rule *));
     if (!rules)
@@ -103,7 +103,7 @@ static int take_jump(const struct nlmsghdr *answer, void *userdata)
 
     if (!rule)
         return -ENOMEM;
-    return nftnl_rule_nlmsg_parse(answer, rule) < 0 ? 0 : note_jump(userdata, rule);
+    return nsh_nft_parse_rule(answer, rule) < 0 ? 0 : note_jump(userdata, rule);
 }
 
 static int see_rules(struct nsh_nft_passing *p, struct nsh_nft_guest *g, const char *chain,

@@ -324,7 +324,7 @@ static int take_rule(const struct nlmsghdr *m, void *userdata)
         return -ENOMEM;
     rule->handle = handle;
     rule->value.action = NSH_PACKET_OTHER;
-    if (nftnl_rule_nlmsg_parse(m, seen) == 0) {
+    if (nsh_nft_parse_rule(m, seen) == 0) {
         nsh_nft_decode(t->look->family, c->table, seen, &rule->value, rule->refers);
         (void)nftnl_expr_foreach(seen, add_counter, &rule->traffic);
         if (!nsh_chain_is_stray(c->contract))

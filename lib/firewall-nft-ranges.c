@@ -114,7 +114,7 @@ static int take_elements(const struct nlmsghdr *answer, void *userdata)
     struct nftnl_set *s = userdata;
     struct end ends[ENDS_MAX];
 
-    if (nftnl_set_elems_nlmsg_parse(answer, s) < 0)
+    if (nsh_nft_parse_elements(answer, s) < 0)
         return -EPROTO;
     return read_ends(s, ends) < 0 ? -E2BIG : 0;
 }

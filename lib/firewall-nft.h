@@ -8,6 +8,7 @@
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/set.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -90,6 +91,14 @@ int nsh_nft_ask(struct nsh_nft_channel *c, const struct nlmsghdr *request,
         int (*seen)(const struct nlmsghdr *answer, void *userdata), void *userdata);
 /* The kernel's generation: it counts the transactions of all programs in this network namespace. */
 int nsh_nft_generation(struct nsh_nft_channel *c, uint32_t *ret);
+
+/* ---- answers with expressions in them (firewall-nft-parse.c) ---- */
+
+/* 0, or -EPROTO: no such message, or one that libnftnl can't be trusted with. */
+int nsh_nft_parse_rule(const struct nlmsghdr *m, struct nftnl_rule *ret);
+int nsh_nft_parse_set(const struct nlmsghdr *m, struct nftnl_set *ret);
+/* Adds those of the message to the set. */
+int nsh_nft_parse_elements(const struct nlmsghdr *m, struct nftnl_set *ret);
 
 /* ---- one transaction (firewall-nft-batch.c) ---- */
 

@@ -86,6 +86,18 @@ def _():
         d.stop()
 
 
+@case("a daemon whose socket is gone, or elsewhere")
+def _():
+    with Lan() as w:
+        d = Daemon(w.router, SHARE).start()
+        for name in os.listdir(d.runtime):
+            os.unlink(os.path.join(d.runtime, name))
+        runs = "the daemon (process %d) runs, but its socket is not in %s" % (d.pid, d.runtime)
+        contains(one(d, "daemon")["what"], runs, "doctor")
+        contains(d.cli("status").stderr, runs, "status")
+        d.stop()
+
+
 @case("nothing is wanted, and nothing runs")
 def _():
     with Router() as w:
@@ -110,12 +122,12 @@ def _():
         d.write(SHARE.replace("192.0.2.2", "192.0.2.2/24"))
         finding = found(d)["file"][0]
         equal(finding["line"], 3, "the line")
-        equal(look(d)["interfaces"]["state"], "unseen", "what needs the file")
         os.chmod(d.write(SHARE), 0o666)
-        finding = one(d, "file")
-        contains(finding["what"], "can be written by others", "what")
-        equal(finding["fix"], "chmod go-w '%s'" % d.config, "what to do")
+        d.reload(check=False)
+        contains(d.cli("doctor").stdout, "can be written by others", "what the daemon refused")
         os.chmod(d.config, 0o644)
+        d.write(SHARE.replace("192.0.2.2", "192.0.2.2/24"))
+        equal(look(d)["interfaces"]["state"], "unseen", "what needs the file")
         d.write(SHARE.replace("eth1}", "eth1, metric: 7}"))
         finding = one(d, "file")
         contains(finding["what"], "not what is in force", "what")

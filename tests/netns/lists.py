@@ -82,7 +82,7 @@ def _():
         w.router.ip("route flush proto 110")
         w.router.ip("-6 route flush proto 110")
         d.start()
-        contains(d.log_text(), "can't be opened", "the log")
+        d.wait_log("can't be opened")
         equal(prefixes(w.router), ["10.1.0.0/16", "10.2.0.0/16"], "main")
         equal(prefixes(w.router, 6), ["2001:db8:9::/48"], "IPv6")
         equal(prefixes(w.router, 4, "100"), ["10.1.0.0/16", "10.2.0.0/16"], "table 100")

@@ -18,11 +18,12 @@ static bool passes(const struct fake_handle *h, const struct nsh_fib_event *e)
         return true;
     if (e->route.protocol == h->protocol)
         return true;
-    if (h->foreign == NSH_FIB_FOREIGN_DEFAULTS && e->route.dst_length == 0)
+    if (h->foreign == NSH_FIB_FOREIGN_ALL ||
+            (h->foreign == NSH_FIB_FOREIGN_DEFAULTS && e->route.dst_length == 0))
         return true;
     if (e->type == NSH_FIB_ROUTE_GONE)
         return e->route.family == AF_INET6 && e->route.props->n_nexthops > 1;
-    return h->foreign == NSH_FIB_FOREIGN_ALL || !(e->route_flags & NLM_F_EXCL);
+    return !(e->route_flags & NLM_F_EXCL);
 }
 
 static void wake(struct fake_handle *h)

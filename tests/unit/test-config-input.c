@@ -84,7 +84,7 @@ static void test_unsafe(void **state)
     text = load_as("modes.yaml", NSH_TRUST_WARN, &r);
     assert_int_equal(r, 0);
     assert_non_null(strstr(text, "warning: the file"));
-    assert_non_null(strstr(text, "(mode 0620); without --trust-files the daemon refuses it\n"));
+    assert_non_null(strstr(text, "(mode 0620), which is taken with --trust-files only\n"));
     free(text);
     assert_int_equal(chmod("modes.yaml", 0640), 0);
     assert_errors("modes.yaml", 0, "");

@@ -42,6 +42,55 @@ static void test_a_read_only_proc_sys_is_said_in_words(void **state)
     assert_int_equal(sysctl_value(w, V4), 0);
 }
 
+/* The share comes and goes with each try, of which nothing is told. */
+static void test_what_is_refused_for_long_is_quiet(void **state)
+{
+    struct world *w = world_with_state();
+
+    (void)state;
+    w->sysctl_refused = "net/ipv6";
+    w->sysctl_error = -EROFS;
+    start(w, ONE_V4 "share: [{name: home, lan: eth1, wan: eth0, family: [ipv4, ipv6]}]\n");
+    for (int i = 0; i < 100; i++)
+        pass_time(w, SECOND);
+    forget(w);
+    for (int i = 0; i < 5; i++) {
+        resync(w);
+        for (int k = 0; k < 10; k++)
+            pass_time(w, SECOND);
+    }
+    assert_told(w, 0);
+    w->sysctl_refused = NULL;
+    resync(w);
+    assert_state(w, "forwarding", "ipv6", NSH_OBJECT_HELD);
+    assert_state(w, "share", "home", NSH_OBJECT_HELD);
+}
+
+/* What can't be switched off again is told, once, and tried on. */
+static void test_it_can_not_be_given_back(void **state)
+{
+    struct world *w = world_with_state();
+    const struct told *t;
+
+    (void)state;
+    start(w, ONE_V4);
+    assert_int_equal(sysctl_value(w, V4), 1);
+    forget(w);
+    w->sysctl_refused = "ip_forward";
+    w->sysctl_error = -EROFS;
+    reload(w, "");
+    t = the_told(w, NSH_REPORT_FAILED, "forwarding", "ipv4");
+    assert_string_equal(t->detail,
+            "it stays on, since /proc/sys/net/ipv4/ip_forward can't be written: Read-only file "
+            "system");
+    resync(w);
+    resync(w);
+    assert_int_equal(count_told(w, NSH_REPORT_FAILED), 1);
+    w->sysctl_refused = NULL;
+    resync(w);
+    assert_int_equal(sysctl_value(w, V4), 0);
+}
+
 /* It would lose the default route that it learned: forwarding waits, and says for what. */
 static void test_an_interface_that_can_not_be_guarded(void **state)
 {
@@ -109,7 +158,6 @@ static void test_ipv6_is_gone(void **state)
     nsh_fib_fake_fail(w->kernel, NSH_FIB_FAKE_SYSCTL_GET, 4, -ENOENT);
     start(w, BOTH);
     assert_state(w, "forwarding", "ipv4", NSH_OBJECT_HELD);
-    assert_state(w, "forwarding", "ipv6", NSH_OBJECT_WRONG);
     assert_reason(w, "forwarding", "ipv6", "the kernel has no IPv6: it was built without");
 }
 
@@ -123,7 +171,6 @@ static void test_a_state_directory_that_can_not_be_written(void **state)
     start(w, BOTH "routes: [{to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0}]\n");
     assert_true(nsh_reconciler_complete(w->r));
     assert_reason(w, "forwarding", "ipv4", "cannot note in the state directory");
-    assert_state(w, "forwarding", "ipv6", NSH_OBJECT_WRONG);
     assert_null(strstr(w->log, "sysctl"));
     assert_state(w, "route", "10.20.0.0/16", NSH_OBJECT_HELD);
     assert_int_equal(count_told(w, NSH_REPORT_FAILED), 2);
@@ -143,6 +190,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
             rw_test(test_a_read_only_proc_sys_is_said_in_words),
+            rw_test(test_what_is_refused_for_long_is_quiet),
+            rw_test(test_it_can_not_be_given_back),
             rw_test(test_an_interface_that_can_not_be_guarded),
             rw_test(test_switched_on_by_somebody_while_it_waits),
             rw_test(test_it_can_not_be_read),
