@@ -33,7 +33,7 @@ void nsh_default_routes_see(struct nsh_default_routes *all, struct nsh_fib *fib,
         return;
     if (!ours)
         all->stays[f] = true;
-    else if (nsh_desired_find_route(d, seen) == SIZE_MAX)
+    else if (all->goes[f][0] == '\0' && nsh_desired_find_route(d, seen) == SIZE_MAX)
         nsh_route_format_seen(fib, seen, all->goes[f], sizeof all->goes[f]);
 }
 
@@ -76,8 +76,10 @@ static int ask(struct asking *a, int family)
     const struct nsh_fib_filter main = {.family = (uint8_t)family, .table = RT_TABLE_MAIN};
     int q = -EAGAIN;
 
-    for (int tries = 0; q == -EAGAIN && tries < TRIES; tries++)
+    for (int tries = 0; q == -EAGAIN && tries < TRIES; tries++) {
+        a->all = (struct nsh_default_routes){0};
         q = nsh_fib_dump(a->fib, &main, see, a);
+    }
     return q;
 }
 

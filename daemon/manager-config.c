@@ -56,6 +56,16 @@ void manager_set_problem(struct manager *m, const char *text)
     m->problem = text ? strdup(text) : NULL;
 }
 
+static void advise_unstored(const struct manager *m, const struct nsh_loaded *l)
+{
+    if (l->store_error < 0)
+        nsh_diag_add(l->diags, NSH_DIAG_WARNING, m->options->config, 0, 0,
+                "make room there, then reload",
+                "it could not be stored in %s (%s): a start with a bad file would run what was "
+                "stored before, if anything was",
+                m->options->state_directory, strerror(-l->store_error));
+}
+
 static int take(struct manager *m, struct nsh_loaded *l, enum nsh_occasion why)
 {
     uint8_t protocol = l->desired->protocol;
@@ -83,6 +93,7 @@ static int take(struct manager *m, struct nsh_loaded *l, enum nsh_occasion why)
     move_all(&m->loading_replies, &m->applying_replies);
     m->applying = true;
     m->applied_mark = manager_passes_finished(m);
+    advise_unstored(m, l);
     free(m->warnings);
     m->warnings = nsh_diags_warnings(l->diags) > 0 ? nsh_diags_format(l->diags) : NULL;
     if (m->resync) {
@@ -93,18 +104,6 @@ static int take(struct manager *m, struct nsh_loaded *l, enum nsh_occasion why)
         sd_event_source_set_enabled(m->resync, SD_EVENT_ON);
     }
     return 0;
-}
-
-static void report_unstored(struct manager *m, const struct nsh_loaded *l)
-{
-    nsh_autofree char *text = NULL;
-
-    if (l->store_error < 0 &&
-            asprintf(&text,
-                    "the accepted configuration could not be stored in %s (%s): a start with a "
-                    "bad file will have nothing to fall back on",
-                    m->options->state_directory, strerror(-l->store_error)) >= 0)
-        manager_report(m, NSH_REPORT_WARNING, text);
 }
 
 static void report_warnings(struct manager *m, const struct nsh_loaded *l)
@@ -213,7 +212,6 @@ void manager_loaded(void *userdata, struct nsh_loaded *l)
         q = l->error = take(m, l, NSH_OCCASION_RELOAD);
     note_verdict(m, l);
     if (q == 0) {
-        report_unstored(m, l);
         report_warnings(m, l);
         settle_trial(m, l);
     } else {
@@ -359,10 +357,8 @@ int manager_load_first(struct manager *m)
     q = loaded.error;
     if (q == 0) {
         q = take(m, &loaded, NSH_OCCASION_START);
-        if (q == 0) {
-            report_unstored(m, &loaded);
+        if (q == 0)
             report_warnings(m, &loaded);
-        }
         nsh_loaded_done(&loaded);
         return q;
     }

@@ -66,8 +66,7 @@ static void judge(struct opener *o, const struct stat *st, const char *real)
     if (st->st_mode & (S_IWGRP | S_IWOTH)) {
         (void)snprintf(why, sizeof(why), "can be written by others (mode %04o)%s",
                 (unsigned)(st->st_mode & 07777),
-                o->trust == NSH_TRUST_REQUIRED ? ""
-                                               : ", which is taken with --trust-files only");
+                o->trust == NSH_TRUST_REQUIRED ? "" : ", which is taken with --trust-files only");
         distrust(o, what, real, why, "chmod go-w");
     }
 }

@@ -49,7 +49,7 @@ WITHOUT=("legacy -n ip_tables" "nftables -n nf_tables" "firewalls -n ip_tables -
     "ipv6 -a ipv6.disable=1" "audit -a audit=0")
 
 usage() {
-    sed -n 3,26p "$0" >&2
+    sed -n 3,25p "$0" >&2
     exit 2
 }
 
@@ -68,6 +68,11 @@ done
 shift $((OPTIND - 1))
 [ ${#steps[@]} -gt 0 ] || steps=(unit netns system without)
 [ $# -gt 0 ] || set -- "${RELEASES[@]}" "${RELEASES[@]/%/:uml}" "${RELEASES[@]/%/:own}"
+KNOWN=" ${RELEASES[*]} "
+for word in "$@"; do
+    [[ $KNOWN == *" ${word%%:*} "* && "$KNOWN uml own " == *" ${word#*:} "* ]] || usage
+done
+for word in "${steps[@]}"; do [[ " unit netns system without " == *" $word "* ]] || usage; done
 need_root
 for tool in mmdebstrap qemu-system-x86_64 cpio depmod; do
     command -v "$tool" >/dev/null ||

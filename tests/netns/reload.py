@@ -460,7 +460,8 @@ def _():
             except OSError as e:
                 equal(e.errno, errno.ENOSPC, "why no more fits")
         mark = d.mark()
-        d.reload(HEAD + "routes:\n" + routes(50) + policies("q"))
+        told = d.reload(HEAD + "routes:\n" + routes(50) + policies("q")).stderr
+        contains(told, "could not be stored in %s (No space left on device)" % d.state, "who asked is told")
         equal(there(w.router), [50], "routes with the disk full")
         equal(w.router.firewall.jumps(), ["q"], "jumps")
         contains(d.wait_log("could not be stored", mark), d.state, "what is full")
