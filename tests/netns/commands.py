@@ -256,6 +256,12 @@ def _():
         d.write(TWO)
         contains(d.cli("apply", check=True).stderr, "warning: the file leaves this machine without a default route",
                  "and goes")
+        d.write(TWO.replace("routes:\n", "routes:\n  - {to: default, via: 192.0.2.2}\n"))
+        d.cli("apply", check=True)
+        w.router.ip("route add default via 192.0.2.3 metric 9")
+        d.write(TWO)
+        equal(d.cli("apply", check=True).stderr.count("warning"), 0, "another program's stays")
+        w.router.ip("route del default via 192.0.2.3 metric 9")
         monitor, before = rtnl.Monitor(w.router), w.router.snapshot()
         equal(d.cli("apply", check=True).stderr.count("warning"), 0, "once more")
         d.write(TWO.replace("192.0.2.2", "192.0.2.999"))

@@ -401,6 +401,53 @@ static void test_a_conflict_that_went_unseen(void **state)
     assert_stable(w);
 }
 
+static struct {
+    struct world *w;
+    int (*real)(struct nsh_fib *fib, const struct nsh_fib_filter *filter);
+    unsigned n;
+} moving;
+
+/* Before each look at the kernel another gateway comes that is better. */
+static int move_and_dump(struct nsh_fib *fib, const struct nsh_fib_filter *filter)
+{
+    char command[128];
+
+    if (moving.n < 4) {
+        moving.n++;
+        snprintf(command, sizeof(command),
+                "ip route add default via 192.168.1.%u dev eth0 proto 16 metric %u", 10 + moving.n,
+                90 - moving.n);
+        somebody(moving.w, command);
+    }
+    return moving.real(fib, filter);
+}
+
+/* A job has an end, and what the last of its looks has changed is written all the same. */
+static void test_it_changes_with_each_look(void **state)
+{
+    static struct nsh_fib_ops ops;
+    struct world *w = world_new();
+
+    (void)state;
+    ops = *w->fib->ops;
+    somebody(w, DHCP);
+    somebody(w, "ip route add default via 10.0.0.9 dev eth1 table 101");
+    start(w, UPLINK);
+    reload(w, "routes:\n  - {to: default, via: {learned-on: eth0}, family: ipv4, table: 100}\n"
+              "  - {to: default, via: {learned-on: eth0}, family: ipv4, table: 101}\n");
+    assert_gateway(w, "192.168.1.1");
+    moving.w = w;
+    moving.real = ops.dump_begin;
+    moving.n = 0;
+    ops.dump_begin = move_and_dump;
+    w->fib->ops = &ops;
+    nsh_reconciler_resync(w->r);
+    while (nsh_reconciler_due(w->r))
+        nsh_reconciler_run(w->r); /* what events would tell is not read */
+    assert_int_equal(moving.n, 4);
+    assert_gateway(w, "192.168.1.14");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -417,6 +464,7 @@ int main(void)
             rw_test(test_it_costs_its_own_events),
             rw_test(test_what_is_replaced_is_forgotten),
             rw_test(test_a_conflict_that_went_unseen),
+            rw_test(test_it_changes_with_each_look),
     };
 
     rw_leave_the_network();
