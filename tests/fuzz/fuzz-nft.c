@@ -6,8 +6,11 @@
 #include "answers.h"
 
 #include <dlfcn.h>
+#include <linux/netlink.h>
 #include <setjmp.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "firewall.h"
 
@@ -197,6 +200,21 @@ static void ask(const struct question *q, int family)
     nsh_firewall_free(fw);
 }
 
+#define SOCKETS_MAX 64 /* fewer are open at a time */
+
+/* What was open when it was given up: a million inputs would use up the descriptors. */
+static void close_sockets(int first)
+{
+    int domain;
+
+    for (int fd = first; fd < first + SOCKETS_MAX; fd++) {
+        socklen_t size = sizeof(domain);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK)
+            close(fd);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct question questions[] = {
@@ -213,11 +231,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     struct fuzz_input in = {data, size};
     uint8_t first = fuzz_byte(&in), which = (first & 0x7fU) % NSH_ARRAY_SIZE(questions);
+    int lowest = dup(STDERR_FILENO);
 
+    close(lowest);
     fuzz_answers(&in);
     can_give_up = true;
     if (setjmp(giving_up) == 0)
         ask(&questions[which], first & 0x80U ? AF_INET6 : AF_INET);
+    else
+        close_sockets(lowest);
     can_give_up = false;
     in.size = 0;
     fuzz_answers(&in);

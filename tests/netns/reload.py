@@ -15,7 +15,7 @@ import rtnl
 from daemon import Daemon
 from firewall import XTABLES_LOCK
 from netns import wait_until
-from tap import case, check, contains, equal, main
+from tap import case, check, contains, equal, main, patience
 from topology import BASIC, BASIC_ROUTE, FAR4, WAN4, Lan, Router
 from traffic import UdpStream
 
@@ -388,10 +388,10 @@ def _():
         wait_until(lambda: connected(status.pid), "it asks")
         check(not w.router.has_route("blackhole 10.97.167.192/26"), "the last route")
         d.signal(signal.SIGCONT)
-        equal(status.wait(60), 0, "exit code of status")
+        equal(status.wait(patience(60)), 0, "exit code of status")
         check(reload.poll() is None, "it was over before")
         d.wait_log("198.51.100.0/24 .*restored", mark)
-        equal(reload.wait(60), 0, "exit code of the reload")
+        equal(reload.wait(patience(60)), 0, "exit code of the reload")
         said = [line for line in d.log_lines(mark) if "restored" in line or "reloaded" in line]
         check("restored" in said[0], "repaired after it: %s" % said)
         d.stop()
