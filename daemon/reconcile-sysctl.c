@@ -541,7 +541,7 @@ static void tell_kept(struct nsh_reconciler *r, struct nsh_sysctl_before *b, int
 
     if (b->told)
         return;
-    snprintf(why, sizeof why, "it stays on, since /proc/sys/%s can't be written: %s", b->key,
+    snprintf(why, sizeof why, "it stays as it is, since /proc/sys/%s can't be written: %s", b->key,
             strerror(-error));
     report_key(r, b->key, NSH_REPORT_FAILED, why);
     b->told = true;

@@ -81,8 +81,8 @@ static void test_it_can_not_be_given_back(void **state)
     reload(w, "");
     t = the_told(w, NSH_REPORT_FAILED, "forwarding", "ipv4");
     assert_string_equal(t->detail,
-            "it stays on, since /proc/sys/net/ipv4/ip_forward can't be written: Read-only file "
-            "system");
+            "it stays as it is, since /proc/sys/net/ipv4/ip_forward can't be written: Read-only "
+            "file system");
     resync(w);
     resync(w);
     assert_int_equal(count_told(w, NSH_REPORT_FAILED), 1);
