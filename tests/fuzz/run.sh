@@ -24,16 +24,16 @@ CC=clang build build-fuzz --werror -Dtests=enabled -Dfuzz=true -Dbuildtype=debug
 mkdir -p build-fuzz/findings
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
-# In so many processes, one after the other: what libnftnl means to end the program for stays allocated.
-TURNS=4
+# A process goes on for so many seconds: what libnftnl means to end the program for stays allocated.
+TURN=100
 
 # fuzz TARGET: false if there is a finding
 fuzz() {
-    local program=build-fuzz/tests/fuzz-$1 work=build-fuzz/corpus/$1 kept=tests/fuzz/corpus/$1 fewest turn
+    local program=build-fuzz/tests/fuzz-$1 work=build-fuzz/corpus/$1 kept=tests/fuzz/corpus/$1 fewest left
     mkdir -p "$work" "$kept"
     : >"$work.log"
-    for ((turn = 0; turn < TURNS; turn++)); do
-        "$program" -max_total_time="$((seconds / TURNS))" -max_len=$INPUT_MAX -timeout=10 -rss_limit_mb=1024 \
+    for ((left = seconds; left > 0; left -= TURN)); do
+        "$program" -max_total_time="$((left < TURN ? left : TURN))" -max_len=$INPUT_MAX -timeout=10 -rss_limit_mb=1024 \
             -print_final_stats=1 -artifact_prefix="build-fuzz/findings/$1-" "$work" "$kept" \
             >>"$work.log" 2>&1 || return 1
     done
