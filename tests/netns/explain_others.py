@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 from daemon import Daemon
 from explained import agree, doubted, said, step, stops, words
+from netns import wait_until
 from tap import case, check, contains, equal, main
 from topology import (BASIC, CLIENT4, CLIENT6, FAR4, LAN4, LAN6, SERVER4, SERVER6, WAN4, Lan)
 from traffic import PORT, UdpEcho, udp_peer
@@ -243,6 +244,8 @@ def _():
         contains(answer["reason"], "eth1 has no carrier", "the reason")
         contains(answer["fix"], "what eth1 is connected to", "what helps")
         w.server.ip("link set eth0 up")
+        wait_until(lambda: " state UP " in w.router.run("ip", "link", "show", "dev", "eth1").stdout,
+                   "it is up again, which the kernel tells up to a second later")
         w.client.ip("link set eth0 down")
         answer = said(d, CLIENT4, SERVER4)
         equal((stops(answer), "no carrier" in answer["reason"]), ("arrival", True), "the step")
