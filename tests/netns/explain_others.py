@@ -243,10 +243,11 @@ def _():
         answer = agree(d, w.client, CLIENT4, SERVER4, where="route", argv=("--in", "eth0"))
         contains(answer["reason"], "eth1 has no carrier", "the reason")
         contains(answer["fix"], "what eth1 is connected to", "what helps")
+        # What the kernel tells up to a second later.
         w.server.ip("link set eth0 up")
-        wait_until(lambda: " state UP " in w.router.run("ip", "link", "show", "dev", "eth1").stdout,
-                   "it is up again, which the kernel tells up to a second later")
+        wait_until(lambda: " state UP " in w.router.run("ip", "link", "show", "dev", "eth1").stdout, "it is up")
         w.client.ip("link set eth0 down")
+        wait_until(lambda: " state UP " not in w.router.run("ip", "link", "show", "dev", "eth0").stdout, "no more")
         answer = said(d, CLIENT4, SERVER4)
         equal((stops(answer), "no carrier" in answer["reason"]), ("arrival", True), "the step")
         w.router.ip("link set eth0 down")
