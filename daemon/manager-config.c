@@ -60,7 +60,7 @@ static void advise_unstored(const struct manager *m, const struct nsh_loaded *l)
 {
     if (l->store_error < 0)
         nsh_diag_add(l->diags, NSH_DIAG_WARNING, m->options->config, 0, 0,
-                "make room there, then reload",
+                "see to it that it can be written to, and has room; then reload",
                 "it could not be stored in %s (%s): a start with a bad file would run what was "
                 "stored before, if anything was",
                 m->options->state_directory, strerror(-l->store_error));

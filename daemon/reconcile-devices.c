@@ -286,3 +286,43 @@ bool reconcile_came_before(const struct nsh_chain *before, const struct nsh_chai
             return false;
     return before->came;
 }
+
+/* ---- what a run before has left ---- */
+
+/* All chains of a policy in this family are as a run before has left them, and one has to wait. */
+static bool is_left_waiting(const struct nsh_reconciler *r, size_t first, size_t end, int family)
+{
+    bool waits = false;
+
+    for (size_t i = first; i < end; i++) {
+        const struct nsh_chain *c = &r->desired->chains[i];
+
+        if (c->family != family || c->standby)
+            continue;
+        if (c->altered || r->chain_states[i] != NSH_OBJECT_HELD)
+            return false;
+        waits = waits || (c->absent && !c->came);
+    }
+    return waits;
+}
+
+void reconcile_take_over(struct nsh_reconciler *r, int f)
+{
+    struct nsh_chain *chains = r->desired->chains;
+    bool any = false;
+
+    if (!r->settling || r->occasion != NSH_OCCASION_START || !reconcile_switched_on(r, f))
+        return;
+    for (size_t i = 0, end; i < r->desired->n_chains; i = end) {
+        end = reconcile_policy_end(r, i);
+        if (chains[i].policy[0] == '\0' || !is_left_waiting(r, i, end, nsh_family_of(f)))
+            continue;
+        for (size_t k = i; k < end; k++)
+            chains[k].came = chains[k].came || chains[k].family == nsh_family_of(f);
+        any = true;
+    }
+    if (any) {
+        reconcile_mark_devices(r, DEVICES_TELL);
+        nsh_desired_settle(r->desired);
+    }
+}

@@ -237,6 +237,12 @@ int reconcile_carry_gates(
         const struct nsh_reconciler *r, struct nsh_desired *to, struct nsh_notes *notes);
 
 /* reconcile-devices.c */
+/*
+ * At a start, when all tables of a family are up. A run before has left all chains of a policy as
+ * they are wanted: where that run forwarded, it may have been for that policy, which has only lost
+ * its interface since.
+ */
+void reconcile_take_over(struct nsh_reconciler *r, int f);
 /* An event about a link or an address; `text` is what it says. */
 void reconcile_device_event(
         struct nsh_reconciler *r, const struct nsh_fib_event *e, const char *text);
@@ -478,13 +484,9 @@ void reconcile_flow_changes_free(struct flow_changes *c);
 int reconcile_forwarding_on(struct nsh_reconciler *r);
 /* Whatever becomes of a policy that lacks an interface. */
 bool reconcile_is_forwarded(struct nsh_reconciler *r, int f);
+/* It is on, and it was us, or a run before, who switched it on. */
+bool reconcile_switched_on(struct nsh_reconciler *r, int f);
 int reconcile_forwarding_off(struct nsh_reconciler *r);
-/*
- * At a start, when all tables of a family are up. A run before has left all chains of a policy as
- * they are wanted: where that run forwarded, it may have been for that policy, which has only lost
- * its interface since.
- */
-void reconcile_take_over(struct nsh_reconciler *r, int f);
 void reconcile_forwarding_forget(struct nsh_reconciler *r, int f, bool all);
 /* A link was announced: if it is new, router advertisements on it need their guard as well. */
 void reconcile_new_link(struct nsh_reconciler *r, uint32_t ifindex, const char *name);

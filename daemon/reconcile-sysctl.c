@@ -137,6 +137,14 @@ bool reconcile_is_forwarded(struct nsh_reconciler *r, int f)
     return nsh_desired_is_forwarded(r->fib, r->desired, nsh_family_of(f), ours);
 }
 
+bool reconcile_switched_on(struct nsh_reconciler *r, int f)
+{
+    int value;
+
+    return list_load(r) >= 0 && list_find(&r->before, forwarding_keys[f]) &&
+           r->fib->ops->sysctl_get(r->fib, forwarding_keys[f], &value) >= 0 && value != 0;
+}
+
 /* ---- on ---- */
 
 #define GUARD_WHY 160
@@ -484,47 +492,6 @@ int reconcile_forwarding_on(struct nsh_reconciler *r)
     return q;
 }
 
-/* All chains of a policy in this family are as a run before has left them, and one has to wait. */
-static bool is_left_waiting(const struct nsh_reconciler *r, size_t first, size_t end, int family)
-{
-    bool waits = false;
-
-    for (size_t i = first; i < end; i++) {
-        const struct nsh_chain *c = &r->desired->chains[i];
-
-        if (c->family != family || c->standby)
-            continue;
-        if (c->altered || r->chain_states[i] != NSH_OBJECT_HELD)
-            return false;
-        waits = waits || (c->absent && !c->came);
-    }
-    return waits;
-}
-
-void reconcile_take_over(struct nsh_reconciler *r, int f)
-{
-    struct nsh_chain *chains = r->desired->chains;
-    bool any = false;
-    int value;
-
-    if (!r->settling || r->occasion != NSH_OCCASION_START || list_load(r) < 0 ||
-            !list_find(&r->before, forwarding_keys[f]) ||
-            r->fib->ops->sysctl_get(r->fib, forwarding_keys[f], &value) < 0 || value == 0)
-        return;
-    for (size_t i = 0, end; i < r->desired->n_chains; i = end) {
-        end = reconcile_policy_end(r, i);
-        if (chains[i].policy[0] == '\0' || !is_left_waiting(r, i, end, nsh_family_of(f)))
-            continue;
-        for (size_t k = i; k < end; k++)
-            chains[k].came = chains[k].came || chains[k].family == nsh_family_of(f);
-        any = true;
-    }
-    if (any) {
-        reconcile_mark_devices(r, DEVICES_TELL);
-        nsh_desired_settle(r->desired);
-    }
-}
-
 /* ---- off ---- */
 
 static bool still_needed(const struct nsh_reconciler *r, const char *key)
@@ -570,8 +537,10 @@ static void give_back_those(struct nsh_reconciler *r, struct before_list *list, 
 
     for (size_t i = 0; i < list->n; i++) {
         struct nsh_sysctl_before *b = &list->items[i];
+        bool needed = still_needed(r, b->key);
 
-        if (is_accept_ra(b->key) == accept_ra && !still_needed(r, b->key) && give_back(r, b)) {
+        b->told = b->told && !needed;
+        if (is_accept_ra(b->key) == accept_ra && !needed && give_back(r, b)) {
             list->changed = true;
             continue;
         }

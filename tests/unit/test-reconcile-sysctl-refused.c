@@ -86,6 +86,9 @@ static void test_it_can_not_be_given_back(void **state)
     resync(w);
     resync(w);
     assert_int_equal(count_told(w, NSH_REPORT_FAILED), 1);
+    reload(w, ONE_V4); /* wanted again, and then not: that is news */
+    reload(w, "");
+    assert_int_equal(count_told(w, NSH_REPORT_FAILED), 2);
     w->sysctl_refused = NULL;
     resync(w);
     assert_int_equal(sysctl_value(w, V4), 0);
@@ -158,6 +161,7 @@ static void test_ipv6_is_gone(void **state)
     nsh_fib_fake_fail(w->kernel, NSH_FIB_FAKE_SYSCTL_GET, 4, -ENOENT);
     start(w, BOTH);
     assert_state(w, "forwarding", "ipv4", NSH_OBJECT_HELD);
+    assert_state(w, "forwarding", "ipv6", NSH_OBJECT_WRONG);
     assert_reason(w, "forwarding", "ipv6", "the kernel has no IPv6: it was built without");
 }
 
@@ -171,6 +175,7 @@ static void test_a_state_directory_that_can_not_be_written(void **state)
     start(w, BOTH "routes: [{to: 10.20.0.0/16, via: 192.168.1.1, dev: eth0}]\n");
     assert_true(nsh_reconciler_complete(w->r));
     assert_reason(w, "forwarding", "ipv4", "cannot note in the state directory");
+    assert_state(w, "forwarding", "ipv6", NSH_OBJECT_WRONG);
     assert_null(strstr(w->log, "sysctl"));
     assert_state(w, "route", "10.20.0.0/16", NSH_OBJECT_HELD);
     assert_int_equal(count_told(w, NSH_REPORT_FAILED), 2);
