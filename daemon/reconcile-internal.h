@@ -63,7 +63,7 @@ struct nsh_reconciler {
 
     /* marks */
     uint64_t waiting_due, waiting_last, waiting_delay; /* foreign routes appeared; 0: none due */
-    uint64_t all_cost;      /* what the last dump with foreign routes took, in microseconds */
+    size_t all_seen;        /* by the last dump of all routes, ours and foreign */
     uint64_t overrun_quiet; /* until then it is not told once more */
     uint32_t resyncs;
     uint32_t guarded_index; /* interfaces up to this one have been looked at for accept_ra */

@@ -138,7 +138,7 @@ static int begin_comparison(struct nsh_reconciler *r)
     int q = nsh_route_plan_begin(r->route_plan, all ? NSH_SCOPE_ALL : NSH_SCOPE_OURS, NULL, 0);
 
     if (all) {
-        r->all_cost = 0;
+        r->all_seen = 0;
         reconcile_look_begin(r);
     }
     r->work.full++;
@@ -152,6 +152,7 @@ static int observe(void *userdata, const struct nsh_route *seen)
     struct nsh_reconciler *r = userdata;
     int q = r->job.scope == ROUTES_ALL && seen->dst_length == 0 ? reconcile_look_see(r, seen) : 0;
 
+    r->all_seen += r->job.scope == ROUTES_ALL;
     if (q < 0)
         return q;
     if (r->also_ours != 0 && seen->protocol == r->also_ours)
@@ -161,11 +162,8 @@ static int observe(void *userdata, const struct nsh_route *seen)
 
 static int dump(struct nsh_reconciler *r)
 {
-    uint64_t begun = reconcile_now(r);
     int q = r->fib->ops->dump_read(r->fib, observe, r);
 
-    if (r->job.scope == ROUTES_ALL)
-        r->all_cost += reconcile_now(r) - begun;
     r->disturbed = r->disturbed || q == -EAGAIN;
     if (q == -EAGAIN && ++r->job.tries < DUMP_TRIES) {
         q = begin_comparison(r); /* disturbed: once more from the beginning */

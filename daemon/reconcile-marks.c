@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a dump with all foreign routes may take at every resync; and else, at every so manieth. */
-#define ALL_CHEAP_USEC 20000ULL
+/*
+ * So many routes of all, ours and foreign, are read at every resync and for an event, which takes
+ * some 10 ms; more, at every so manieth. A number, since what a look takes is longer on a busy
+ * machine too, and it is there that one wants to know.
+ */
+#define ALL_CHEAP 10000U
 #define ALL_RARELY 10U
 /* How long additions of foreign routes are gathered before what waits for one is tried again. */
 #define WAITING_MIN_USEC 100000ULL
@@ -52,7 +56,7 @@ void nsh_reconciler_resync(struct nsh_reconciler *r)
      * A foreign route that was put in front of ours shows only when foreign ones are read too.
      * Where they are so many that this takes long, it is done now and then.
      */
-    if (r->all_cost < ALL_CHEAP_USEC || r->resyncs % ALL_RARELY == 0 ||
+    if (r->all_seen < ALL_CHEAP || r->resyncs % ALL_RARELY == 0 ||
             r->route_counts[NSH_OBJECT_CONFLICTING] > 0)
         reconcile_mark_routes(r, ROUTES_ALL);
     /* The kernel takes seconds to list a large set of nf_tables, and tells of each change. */
@@ -203,7 +207,7 @@ static void route_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
         return;
     if (e->type == NSH_FIB_ROUTE_NEW && any_waiting(r))
         a_route_appeared(r);
-    if (r->all_cost < ALL_CHEAP_USEC && shadows_ours(r, &e->route)) {
+    if (r->all_seen < ALL_CHEAP && shadows_ours(r, &e->route)) {
         reconcile_set_trigger(r, e->sender,
                 e->type == NSH_FIB_ROUTE_NEW ? "a route was added before it"
                                              : "a route before it was removed");

@@ -193,8 +193,10 @@ def _():
         equal(routes(w), [A], "not followed")
         d.cli("reload", check=True)
         become(w, [B], "reloaded")
+        mark = d.mark()
         d.write(quiet)
         become(w, [A], "followed, for the last time")
+        d.wait_log("reloaded", since=mark)  # said once it stands
         mark = d.mark()
         d.write(FILE % C)
         d.cli("status", check=True)

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -47,6 +48,7 @@ class Daemon:
         self.process = None
         self.notified = []  # (monotonic, text) of every sd_notify message
         self._log = []
+        self._begun = b""  # of a line whose end is to come
         self._changed = threading.Condition()
         self._notify = None
         if config is not None:
@@ -97,11 +99,31 @@ class Daemon:
                 self._changed.notify_all()
 
     def _read(self, stream):
-        for line in stream:
+        while not stream.closed:
+            select.select([stream], [], [])
             with self._changed:
-                self._log.append(line.rstrip("\n"))
-                self._changed.notify_all()
-        stream.close()
+                if not self._take(stream):
+                    stream.close()
+
+    def _take(self, stream):
+        """What stands in the pipe, into the log, with its lock held; False at the end of it."""
+        while True:
+            try:
+                data = os.read(stream.fileno(), 65536)
+            except BlockingIOError:
+                return True
+            *lines, self._begun = (self._begun + data).split(b"\n")
+            if not data and self._begun:
+                lines, self._begun = [self._begun], b""
+            self._log.extend(line.decode(errors="replace") for line in lines)
+            self._changed.notify_all()
+            if not data:
+                return False
+
+    def _catch_up(self):
+        """All it has said until now: the thread that reads may be some lines behind."""
+        if self.process is not None and not self.process.stdout.closed:
+            self._take(self.process.stdout)
 
     def start(self, wait=True, extra=(), env=None, timeout=20, wrap=()):
         """Runs it, `wrap` before its words; with `wait`, until it says READY."""
@@ -109,8 +131,8 @@ class Daemon:
         environment = dict(self.world.env, NOTIFY_SOCKET=self._listen(), **(env or {}))
         self.process = self.ns.popen([*wrap, self.binary, "run", *self.options(), *extra],
                                      env=environment, stdin=subprocess.DEVNULL,
-                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                     errors="replace")
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        os.set_blocking(self.process.stdout.fileno(), False)
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,),
                                         daemon=True)
         self._reader.start()
@@ -187,6 +209,7 @@ class Daemon:
 
     def log_lines(self, since=0):
         with self._changed:
+            self._catch_up()
             return self._log[since:]
 
     def log_text(self, since=0):
@@ -194,6 +217,7 @@ class Daemon:
 
     def mark(self):
         with self._changed:
+            self._catch_up()
             return len(self._log)
 
     def _wait(self, look, what, timeout):

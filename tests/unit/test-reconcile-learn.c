@@ -401,6 +401,43 @@ static void test_a_conflict_that_went_unseen(void **state)
     assert_stable(w);
 }
 
+#define BEHIND "behind default via 192.168.1.7 dev eth0 metric 20"
+
+/* Another program's route before ours comes, or goes; and is seen to. */
+static void before_ours(struct world *w, const char *verb, bool seen)
+{
+    char command[96];
+
+    snprintf(command, sizeof(command), "ip route %s default via 192.168.1.7 dev eth0 metric 20",
+            verb);
+    somebody(w, command);
+    run(w);
+    assert_reason(w, "route", "default via 192.168.1.2 metric 50", seen ? BEHIND : "");
+}
+
+/* Where default routes are listened to, it is told at once; not where very many are to be read. */
+static void test_one_before_ours(void **state)
+{
+    struct world *w = world_new();
+    char command[96];
+
+    (void)state;
+    start(w, "routes:\n  - {to: default, via: 192.168.1.2, metric: 50}\n"
+             "  - {to: default, via: {learned-on: eth1}, family: ipv4, table: 100}\n");
+    before_ours(w, "add", true);
+    before_ours(w, "del", false);
+    for (unsigned i = 0; i < 10000; i++) {
+        snprintf(command, sizeof(command), "ip route add 10.77.%u.%u dev eth0 proto 186", i / 250,
+                i % 250);
+        somebody(w, command);
+    }
+    resync(w);
+    before_ours(w, "add", false);
+    for (int i = 0; i < 10; i++)
+        resync(w);
+    assert_reason(w, "route", "default via 192.168.1.2 metric 50", BEHIND);
+}
+
 static struct {
     struct world *w;
     int (*real)(struct nsh_fib *fib, const struct nsh_fib_filter *filter);
@@ -464,6 +501,7 @@ int main(void)
             rw_test(test_it_costs_its_own_events),
             rw_test(test_what_is_replaced_is_forgotten),
             rw_test(test_a_conflict_that_went_unseen),
+            rw_test(test_one_before_ours),
             rw_test(test_it_changes_with_each_look),
     };
 
