@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import rtnl
 from daemon import Daemon
 from netns import wait_until
-from tap import case, check, diag, equal, main
+from tap import case, check, diag, equal, main, patience
 from topology import BASIC, BASIC_ROUTE, Lan, Router
 
 FIGHT = r"keeps being undone"
@@ -56,7 +56,7 @@ def _():
     with Lan() as w:
         d = Daemon(w.router, BASIC).start()
         ours = w.router.nat_ours()
-        mark, end = d.mark(), time.monotonic() + 40
+        mark, end = d.mark(), time.monotonic() + patience(40)
         while not d.count_log(FIGHT, mark):
             check(time.monotonic() < end, "no fight was noticed")
             if w.router.firewall.jumps():
@@ -71,7 +71,7 @@ def _():
 def _():
     with Lan() as w:
         d = Daemon(w.router, BASIC).start()
-        mark, end, undone = d.mark(), time.monotonic() + 20, 0
+        mark, end, undone = d.mark(), time.monotonic() + patience(20), 0
         while not d.count_log(FIGHT, mark):
             check(time.monotonic() < end, "no fight was noticed after %d rounds" % undone)
             if w.router.sysctl("net.ipv4.ip_forward") == "1":
@@ -111,7 +111,7 @@ def _():
                      "policy drop; }\n}\n")
         d = Daemon(w.router, SHARE).start()
         equal(d.object("home", "share")["state"], "held", "at first")
-        mark, end = d.mark(), time.monotonic() + 40
+        mark, end = d.mark(), time.monotonic() + patience(40)
         while not d.count_log(FIGHT, mark):
             check(time.monotonic() < end, "no fight was noticed")
             w.router.run("nft", "flush chain ip mine passing")
@@ -140,7 +140,7 @@ def _():
         d = Daemon(w.router, BASIC).start()
         mark, monitor = d.mark(), rtnl.Monitor(w.router, ("route",))
         w.router.ip("route replace 198.51.100.0/24 via 192.0.2.3 dev eth1")
-        end = time.monotonic() + 20
+        end = time.monotonic() + patience(20)
         while not d.count_log(FIGHT, mark):
             check(time.monotonic() < end, "no fight was noticed")
             for event in monitor.next(0.1):
