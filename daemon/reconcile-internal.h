@@ -195,6 +195,8 @@ void reconcile_learn_link(struct nsh_reconciler *r, const struct nsh_fib_event *
 void reconcile_learn_address(struct nsh_reconciler *r, const struct nsh_fib_event *e);
 /* Takes over what events have told. */
 int reconcile_learned(struct nsh_reconciler *r);
+/* A gateway is to be learned, and nobody has looked for it yet. */
+bool reconcile_wants_look(const struct nsh_reconciler *r);
 /* Around a dump of all routes. */
 void reconcile_look_begin(struct nsh_reconciler *r);
 int reconcile_look_see(struct nsh_reconciler *r, const struct nsh_route *seen);

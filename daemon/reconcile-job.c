@@ -75,7 +75,10 @@ static int end(struct nsh_reconciler *r)
     if (q < 0)
         return q;
     j->phase = JOB_NONE;
-    r->behind = j->delta ? j->scope : ROUTES_CLEAN;
+    if (j->delta && j->scope > r->behind)
+        r->behind = j->scope;
+    else if (!j->delta && j->scope >= r->behind)
+        r->behind = ROUTES_CLEAN;
     if ((j->occupied || moved || j->learned) && j->rounds + 1 < ROUNDS_MAX) {
         reconcile_mark_routes(r, j->occupied ? ROUTES_ALL : ROUTES_OURS);
         j->rounds++;
@@ -138,7 +141,7 @@ static int begin_comparison(struct nsh_reconciler *r)
     int q = nsh_route_plan_begin(r->route_plan, all ? NSH_SCOPE_ALL : NSH_SCOPE_OURS, NULL, 0);
 
     if (all) {
-        r->all_seen = 0;
+        r->job.seen = 0;
         reconcile_look_begin(r);
     }
     r->work.full++;
@@ -152,7 +155,7 @@ static int observe(void *userdata, const struct nsh_route *seen)
     struct nsh_reconciler *r = userdata;
     int q = r->job.scope == ROUTES_ALL && seen->dst_length == 0 ? reconcile_look_see(r, seen) : 0;
 
-    r->all_seen += r->job.scope == ROUTES_ALL;
+    r->job.seen++;
     if (q < 0)
         return q;
     if (r->also_ours != 0 && seen->protocol == r->also_ours)
@@ -169,8 +172,10 @@ static int dump(struct nsh_reconciler *r)
         q = begin_comparison(r); /* disturbed: once more from the beginning */
         return q < 0 ? q : 1;
     }
-    if (q == 0 && r->job.scope == ROUTES_ALL)
+    if (q == 0 && r->job.scope == ROUTES_ALL) {
+        r->all_seen = r->job.seen;
         reconcile_look_end(r);
+    }
     if (q != 0 || r->job.scope == ROUTES_ALL || r->also_ours == 0 || r->job.earlier)
         return q;
     r->job.earlier = true;

@@ -187,6 +187,11 @@ int reconcile_learned(struct nsh_reconciler *r)
 
 /* ---- looks ---- */
 
+bool reconcile_wants_look(const struct nsh_reconciler *r)
+{
+    return r->learns && !nsh_learner_has_looked(r->learner);
+}
+
 void reconcile_look_begin(struct nsh_reconciler *r)
 {
     if (r->learns)
@@ -215,6 +220,6 @@ void reconcile_learn_what(struct nsh_reconciler *r)
     r->learned_dirty = r->learns;
     if (!r->learns)
         nsh_learner_clear(r->learner);
-    else if (!nsh_learner_has_looked(r->learner))
+    else if (reconcile_wants_look(r))
         reconcile_mark_routes(r, ROUTES_ALL);
 }

@@ -57,7 +57,7 @@ void nsh_reconciler_resync(struct nsh_reconciler *r)
      * Where they are so many that this takes long, it is done now and then.
      */
     if (r->all_seen < ALL_CHEAP || r->resyncs % ALL_RARELY == 0 ||
-            r->route_counts[NSH_OBJECT_CONFLICTING] > 0)
+            r->route_counts[NSH_OBJECT_CONFLICTING] > 0 || reconcile_wants_look(r))
         reconcile_mark_routes(r, ROUTES_ALL);
     /* The kernel takes seconds to list a large set of nf_tables, and tells of each change. */
     if (r->resyncs % ALL_RARELY != 0)

@@ -214,8 +214,9 @@ static void carry_marks(struct nsh_reconciler *r, const struct nsh_desired *to)
     }
     r->n_keys = n;
     r->n_rule_marks = 0;
+    /* What was to be looked for among all routes is so still. */
     if (r->routes_dirty != ROUTES_ALL)
-        r->routes_dirty = ROUTES_CLEAN;
+        r->routes_dirty = r->behind == ROUTES_ALL ? ROUTES_ALL : ROUTES_CLEAN;
     /* Flows from a gap are still there; the search that began goes by the chains as they were. */
     if (r->flows_family != AF_UNSPEC)
         r->flows_wanted[nsh_family_index(r->flows_family)] = true;

@@ -131,6 +131,7 @@ struct job {
     int tries;    /* dumps that were disturbed */
     int rounds;   /* comparisons that followed from the one before */
     size_t at;
+    size_t seen;     /* by its dump */
     size_t wrong;    /* routes that will be written */
     bool learned;    /* its look at all routes has changed what is wanted */
     bool occupied;   /* an addition met a route that was not observed */

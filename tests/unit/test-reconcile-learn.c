@@ -438,6 +438,69 @@ static void test_one_before_ours(void **state)
     assert_reason(w, "route", "default via 192.168.1.2 metric 50", BEHIND);
 }
 
+/* The look that it takes comes behind what a reload writes, whatever else that brings. */
+static void test_a_reload_that_begins_it(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    somebody(w, DHCP);
+    start(w, "routes:\n  - {to: 10.9.0.0/16, via: 192.168.1.2}\n");
+    reload(w, "routes:\n  - {to: 10.9.0.0/16, via: 192.168.1.2}\n"
+              "  - {to: 10.1.0.0/24, dev: eth1}\n  - {to: 10.2.0.0/16, via: 10.1.0.5}\n"
+              "  - {to: default, via: {learned-on: eth0}, family: ipv4, table: 100}\n");
+    assert_route(w, "10.2.0.0/16", "10.2.0.0/16 via 10.1.0.5 dev eth1 proto 110\n");
+    assert_gateway(w, "192.168.1.1");
+    assert_stable(w);
+}
+
+/* So many slices, unless it comes to rest before. */
+static void slices(struct world *w, unsigned n)
+{
+    for (; n > 0 && nsh_reconciler_due(w->r); n--)
+        nsh_reconciler_run(w->r);
+}
+
+/* UPLINK, and more rules than one pass writes. */
+static char *uplink_of_many(unsigned first)
+{
+    enum { RULES = 300, LINE = 64 };
+    size_t size = strlen(UPLINK) + (size_t)RULES * LINE, n;
+    char *text = malloc(size);
+
+    assert_non_null(text);
+    n = (size_t)snprintf(text, size, "%s", UPLINK);
+    for (unsigned i = first; i < first + RULES; i++)
+        n += (size_t)snprintf(text + n, size - n,
+                "  - {from: 10.2.%u.%u, table: 100, priority: 1001}\n", i / 250, i % 250);
+    return text;
+}
+
+/* What was lost before two reloads, the second in the middle of the first, is looked for still. */
+static void test_two_reloads_behind_a_loss(void **state)
+{
+    nsh_autofree char *first = uplink_of_many(0), *second = uplink_of_many(300);
+
+    (void)state;
+    for (unsigned place = 0; place < 30; place++) {
+        struct world *w = world_new();
+
+        somebody(w, DHCP);
+        start(w, UPLINK);
+        w->tick = 2000;
+        nsh_fib_fake_set_queue(w->kernel, 0);
+        somebody(w, "ip route replace default via 192.168.1.7 dev eth0 proto 16 metric 100");
+        nsh_fib_fake_set_queue(w->kernel, 1000);
+        read_events(w);
+        want(w, first, NSH_OCCASION_RELOAD);
+        slices(w, place);
+        reload(w, second);
+        assert_gateway(w, "192.168.1.7");
+        assert_stable(w);
+        rw_free(w);
+    }
+}
+
 static struct {
     struct world *w;
     int (*real)(struct nsh_fib *fib, const struct nsh_fib_filter *filter);
@@ -502,6 +565,8 @@ int main(void)
             rw_test(test_what_is_replaced_is_forgotten),
             rw_test(test_a_conflict_that_went_unseen),
             rw_test(test_one_before_ours),
+            rw_test(test_a_reload_that_begins_it),
+            rw_test(test_two_reloads_behind_a_loss),
             rw_test(test_it_changes_with_each_look),
     };
 
