@@ -66,9 +66,7 @@ struct nsh_reconciler {
     size_t all_seen;        /* by the last dump of all routes, ours and foreign */
     uint64_t overrun_quiet; /* until then it is not told once more */
     uint32_t resyncs;
-    uint32_t guarded_index; /* interfaces up to this one have been looked at for accept_ra */
-    char new_links[NEW_LINKS_MAX][IFNAMSIZ]; /* came since */
-    size_t n_new_links;                      /* more than fit: all of them */
+    struct guards guards;
     bool links_dirty;
     enum device_mark devices_dirty;
     bool gates_dirty;             /* conditions are to be judged */
@@ -482,7 +480,7 @@ bool reconcile_flows_changed_due(const struct nsh_reconciler *r);
 uint64_t reconcile_flows_changed_next(const struct nsh_reconciler *r);
 void reconcile_flow_changes_free(struct flow_changes *c);
 
-/* reconcile-sysctl.c */
+/* reconcile-forwarding.c, reconcile-before.c, reconcile-accept-ra.c */
 int reconcile_forwarding_on(struct nsh_reconciler *r);
 /* Whatever becomes of a policy that lacks an interface. */
 bool reconcile_is_forwarded(struct nsh_reconciler *r, int f);
@@ -490,8 +488,13 @@ bool reconcile_is_forwarded(struct nsh_reconciler *r, int f);
 bool reconcile_switched_on(struct nsh_reconciler *r, int f);
 int reconcile_forwarding_off(struct nsh_reconciler *r);
 void reconcile_forwarding_forget(struct nsh_reconciler *r, int f, bool all);
-/* A link was announced: if it is new, router advertisements on it need their guard as well. */
-void reconcile_new_link(struct nsh_reconciler *r, uint32_t ifindex, const char *name);
+/* A link came, went or changed: if it is new, router advertisements on it need their guard too. */
+void reconcile_guard_link(struct nsh_reconciler *r, const struct nsh_fib_event *e);
+/* One has an address: so it speaks IPv6, if no link event has told. */
+void reconcile_guard_address(struct nsh_reconciler *r, const struct nsh_fib_event *e);
+/* None was looked at. */
+void reconcile_guards_begin(struct guards *g);
+void reconcile_guards_free(struct guards *g);
 
 /* reconcile-report.c */
 void report_begin(struct nsh_reconciler *r);

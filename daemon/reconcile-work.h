@@ -65,6 +65,7 @@ struct tally {
 #define KEY_MARKS_MAX 1024
 
 #define NEW_LINKS_MAX 16
+#define GUARD_WHY 160
 
 /* While somebody else has the xtables lock it is asked for again after that. */
 #define LOCK_RETRY_USEC 50000ULL
@@ -192,6 +193,22 @@ struct before_list {
     bool loaded;
     bool kept_from_us; /* it could not be read, and is not to be written over */
     bool changed;
+};
+
+/* Interfaces whose accept_ra was looked at, in order of their numbers. */
+struct guarded {
+    uint32_t ifindex;
+    char name[IFNAMSIZ];
+    bool there; /* the sweep under way has found it */
+};
+
+struct guards {
+    struct guarded *seen;
+    size_t n, room;
+    uint32_t fresh[NEW_LINKS_MAX]; /* came since */
+    size_t n_fresh;
+    bool sweep;           /* all are to be gone through: one that came may be unknown */
+    char told[GUARD_WHY]; /* what could not be done, as it was told last; "": all could */
 };
 
 /* Looks for flows that are to come after one that found something. */

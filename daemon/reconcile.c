@@ -75,6 +75,7 @@ void nsh_reconciler_free(struct nsh_reconciler *r)
     free(r->gate_marks);
     free(r->last_repair);
     free(r->before.items);
+    reconcile_guards_free(&r->guards);
     nsh_notes_free(r->notes);
     nsh_arena_free(r->mark_arena);
     nsh_learner_free(r->learner);

@@ -107,6 +107,14 @@ static bool parse_rule(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh_fi
     return event->rule.protocol == nl->events_protocol;
 }
 
+/* Without a word of it, which no kernel since 2.6.38 leaves out, it may. */
+static bool speaks_ipv6(struct nlmsghdr *nlh)
+{
+    const struct nlattr *families = nlmsg_find_attr(nlh, sizeof(struct ifinfomsg), IFLA_AF_SPEC);
+
+    return !families || nla_find(nla_data(families), nla_len(families), AF_INET6);
+}
+
 static bool parse_link(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh_fib_event *event)
 {
     const struct ifinfomsg *info = nlmsg_data(nlh);
@@ -120,6 +128,7 @@ static bool parse_link(struct nsh_fibnl *nl, struct nlmsghdr *nlh, struct nsh_fi
     event->ifindex = (uint32_t)info->ifi_index;
     event->up = info->ifi_flags & IFF_UP;
     event->gone = nlh->nlmsg_type == RTM_DELLINK;
+    event->ipv6 = speaks_ipv6(nlh);
     name = nlmsg_find_attr(nlh, sizeof(*info), IFLA_IFNAME);
     if (name && nla_len(name) > 0)
         nla_strlcpy(event->name, name, sizeof(event->name));

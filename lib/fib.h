@@ -84,7 +84,7 @@ typedef void nsh_fib_link_seen(void *userdata, const struct nsh_fib_link *link);
 enum nsh_fib_event_type {
     NSH_FIB_ROUTE_NEW, /* added, replaced or appended: `route`, `route_flags` */
     NSH_FIB_ROUTE_GONE,
-    NSH_FIB_LINK,       /* a link came, went or changed: `ifindex`, `name`, `up`, `gone` */
+    NSH_FIB_LINK,       /* a link came, went or changed: `ifindex`, `name`, `up`, `ipv6`, `gone` */
     NSH_FIB_ADDRESS,    /* an address came, went or changed: `ifindex`, `family`, `address` */
     NSH_FIB_RULE,       /* a rule of our protocol came or went: `rule`, `gone` */
     NSH_FIB_FORWARDING, /* a forwarding sysctl changed: `family` */
@@ -109,6 +109,7 @@ struct nsh_fib_event {
     uint32_t ifindex;
     char name[IFNAMSIZ];
     bool up;   /* IFF_UP */
+    bool ipv6; /* the link speaks IPv6: it has a directory in net/ipv6/conf */
     bool gone; /* the link was deleted (or moved away), the address or rule removed */
 };
 

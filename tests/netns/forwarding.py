@@ -210,6 +210,31 @@ def _():
             equal(w.router.sysctl(accept_ra % device), "1", "accept_ra of %s at the end" % device)
 
 
+@case("an interface that loses its IPv6, or is renamed as soon as it is there, is listened on too")
+def _():
+    accept_ra = "net.ipv6.conf.%s.accept_ra"
+    with Router() as w:
+        d = Daemon(w.router, BASIC6).start()
+        equal(w.router.sysctl(accept_ra % "eth0"), "2", "accept_ra of eth0")
+        w.router.ip("link set eth0 mtu 1200")
+        w.router.ip("link set eth0 mtu 1500")
+        wait_until(lambda: w.router.sysctl(accept_ra % "eth0") == "2", "it listens again")
+        w.router.stub("usb0")
+        wait_until(lambda: w.router.sysctl(accept_ra % "usb0") == "2", "accept_ra of usb0")
+        w.router.ip("link set usb0 down")
+        w.router.ip("link set usb0 name lan7")
+        d.signal(signal.SIGSTOP)
+        w.router.stub("usb1")
+        w.router.ip("link set usb1 down")
+        w.router.ip("link set usb1 name lan8")
+        d.signal(signal.SIGCONT)
+        wait_until(lambda: w.router.sysctl(accept_ra % "lan8") == "2", "accept_ra of lan8")
+        d.stop()
+        d.cli("remove", check=True)
+        for device in ("eth0", "eth1", "lan7", "lan8"):
+            equal(w.router.sysctl(accept_ra % device), "1", "accept_ra of %s at the end" % device)
+
+
 @case("a control character in an interface's name: a warning, and forwarding goes on")
 def _():
     with Router() as w:

@@ -352,6 +352,8 @@ static int run_link(struct nsh_fib_fake *k, struct words *w)
         return -EINVAL;
     if (next_is(w, "name"))
         return nsh_fib_fake_link_rename(k, name, next(w));
+    if (next_is(w, "mtu"))
+        return nsh_fib_fake_link_mtu(k, name, next_number(w));
     if (next_is(w, "up"))
         return nsh_fib_fake_link_up(k, name, true);
     return next_is(w, "down") ? nsh_fib_fake_link_up(k, name, false) : -EINVAL;

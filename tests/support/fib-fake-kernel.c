@@ -54,7 +54,11 @@ static void emit_link(struct nsh_fib_fake *k, const struct fake_link *link, bool
 {
     struct nsh_fib_event event = {
             .type = NSH_FIB_LINK, .ifindex = link->ifindex, .up = link->up, .gone = gone};
+    char key[96];
+    int value;
 
+    snprintf(key, sizeof(key), "net/ipv6/conf/%s/accept_ra", link->name);
+    event.ipv6 = nsh_fib_fake_sysctl_get(k, key, &value) == 0;
     memcpy(event.name, link->name, sizeof(event.name));
     fake_emit(k, &somebody, &event);
 }
@@ -66,10 +70,7 @@ int nsh_fib_fake_link_add(struct nsh_fib_fake *k, const char *name, bool up)
     if (fake_link_by_name(k, name))
         return -EEXIST;
     link = fake_grow((void **)&k->links, k->n_links, sizeof(*link));
-    if (!link ||
-            fake_sysctl_add(k, name, "accept_ra", fake_sysctl_default(k, "accept_ra", 1)) < 0 ||
-            fake_sysctl_add(k, name, "forwarding", fake_sysctl_default(k, "forwarding", 0)) < 0 ||
-            fake_sysctl_add(k, name, "disable_ipv6", 0) < 0)
+    if (!link || fake_sysctls_put(k, name) < 0)
         return -ENOMEM;
     *link = (struct fake_link){.ifindex = k->next_ifindex++};
     snprintf(link->name, sizeof(link->name), "%s", name);
@@ -456,6 +457,23 @@ int nsh_fib_fake_link_rename(struct nsh_fib_fake *k, const char *name, const cha
     snprintf(link->name, sizeof(link->name), "%s", new_name);
     emit_link(k, link, false);
     return 0;
+}
+
+int nsh_fib_fake_link_mtu(struct nsh_fib_fake *k, const char *name, uint32_t mtu)
+{
+    struct fake_link *link = fake_link_by_name(k, name);
+    bool was = link && link->small;
+
+    if (!link)
+        return -ENODEV;
+    link->small = mtu < 1280;
+    emit_link(k, link, false); /* as it has been until now: rtnetlink tells before IPv6 knows */
+    if (link->small && !was) {
+        drop_v6(k, link->ifindex);
+        drop_addresses(k, link->ifindex, AF_INET6);
+        fake_sysctls_drop(k, name);
+    }
+    return was && !link->small ? fake_sysctls_put(k, name) : 0;
 }
 
 int nsh_fib_fake_link_carrier(struct nsh_fib_fake *k, const char *name, bool carrier)

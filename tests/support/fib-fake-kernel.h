@@ -14,6 +14,7 @@ struct fake_link {
     char name[IFNAMSIZ];
     bool up;
     bool unplugged; /* no carrier */
+    bool small;     /* its MTU is below what IPv6 needs */
     uint32_t table; /* of a VRF; 0: it is none */
 };
 
@@ -90,6 +91,7 @@ int fake_sysctls_init(struct nsh_fib_fake *k);
 /* Of a device; what a new one begins with. */
 int fake_sysctl_add(struct nsh_fib_fake *k, const char *dev, const char *leaf, int value);
 int fake_sysctl_default(const struct nsh_fib_fake *k, const char *leaf, int otherwise);
+int fake_sysctls_put(struct nsh_fib_fake *k, const char *dev);
 void fake_sysctls_drop(struct nsh_fib_fake *k, const char *dev);
 void fake_sysctls_rename(struct nsh_fib_fake *k, const char *name, const char *new_name);
 int fake_sysctl_write(

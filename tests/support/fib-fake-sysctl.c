@@ -50,6 +50,16 @@ int fake_sysctls_init(struct nsh_fib_fake *k)
     return 0;
 }
 
+int fake_sysctls_put(struct nsh_fib_fake *k, const char *dev)
+{
+    bool failed =
+            fake_sysctl_add(k, dev, "accept_ra", fake_sysctl_default(k, "accept_ra", 1)) < 0 ||
+            fake_sysctl_add(k, dev, "forwarding", fake_sysctl_default(k, "forwarding", 0)) < 0 ||
+            fake_sysctl_add(k, dev, "disable_ipv6", 0) < 0;
+
+    return failed ? -ENOMEM : 0;
+}
+
 void fake_sysctls_drop(struct nsh_fib_fake *k, const char *dev)
 {
     char start[64];

@@ -67,6 +67,8 @@ int nsh_fib_fake_vrf_add(struct nsh_fib_fake *k, const char *name, uint32_t tabl
 int nsh_fib_fake_link_delete(struct nsh_fib_fake *k, const char *name);
 int nsh_fib_fake_link_rename(struct nsh_fib_fake *k, const char *name, const char *new_name);
 int nsh_fib_fake_link_up(struct nsh_fib_fake *k, const char *name, bool up);
+/* Below 1280 bytes it loses its IPv6, which begins anew when it has them again. */
+int nsh_fib_fake_link_mtu(struct nsh_fib_fake *k, const char *name, uint32_t mtu);
 int nsh_fib_fake_link_carrier(struct nsh_fib_fake *k, const char *name, bool carrier);
 /* 0: there is none. */
 uint32_t nsh_fib_fake_link_index(const struct nsh_fib_fake *k, const char *name);

@@ -94,6 +94,29 @@ static void test_it_can_not_be_given_back(void **state)
     assert_int_equal(sysctl_value(w, V4), 0);
 }
 
+/* Then it is on: what a share would filter there is open. */
+static void test_what_is_open_since_it_can_not_be_given_back(void **state)
+{
+    struct world *w = world_with_state();
+    char why[256];
+
+    (void)state;
+    start(w, "share: [{name: home, lan: eth1, wan: eth0, family: ipv4}]\n");
+    assert_int_equal(sysctl_value(w, V4), 1);
+    w->sysctl_refused = "ip_forward";
+    w->sysctl_error = -EROFS;
+    somebody(w, "ip link set eth1 name lan0");
+    run(w);
+    pass_time(w, 60 * SECOND);
+    assert_int_equal(sysctl_value(w, V4), 1);
+    assert_reason(w, "share", "home", "is there under another name has no filter");
+    w->sysctl_refused = NULL;
+    resync(w);
+    assert_int_equal(sysctl_value(w, V4), 0);
+    state_of(w, "share", "home", why, sizeof(why), NULL);
+    assert_string_equal(why, "no interface eth1");
+}
+
 /* It would lose the default route that it learned: forwarding waits, and says for what. */
 static void test_an_interface_that_can_not_be_guarded(void **state)
 {
@@ -197,6 +220,7 @@ int main(void)
             rw_test(test_a_read_only_proc_sys_is_said_in_words),
             rw_test(test_what_is_refused_for_long_is_quiet),
             rw_test(test_it_can_not_be_given_back),
+            rw_test(test_what_is_open_since_it_can_not_be_given_back),
             rw_test(test_an_interface_that_can_not_be_guarded),
             rw_test(test_switched_on_by_somebody_while_it_waits),
             rw_test(test_it_can_not_be_read),
