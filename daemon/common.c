@@ -110,9 +110,10 @@ int nsh_no_answer(const struct nsh_options *o, int error)
     if (error == -ENOENT || error == -ECONNREFUSED) {
         pid_t holder = nsh_lock_holder();
 
-        return holder > 0 ? nsh_complain("the daemon (process %d) runs, but its socket is not in "
-                                         "%s: give the --runtime-directory it was started with; "
-                                         "or restart it, if somebody removed that",
+        return holder > 0 ? nsh_complain("netshared (process %d) runs, but its socket is not in %s: "
+                                         "is it starting, or a command at work? Else give the "
+                                         "--runtime-directory it was started with; or restart it, "
+                                         "if somebody removed that",
                                     (int)holder, o->runtime_directory)
                           : nsh_complain("no daemon runs for this network namespace (no socket in "
                                          "%s)",
@@ -167,7 +168,7 @@ bool nsh_wants_colour(void)
 /* For a directory that others could change, and for one of somebody else's. */
 static const char *reason(int error)
 {
-    if ((error == -EPERM || error == -EACCES) && geteuid() != 0)
+    if (error == -EACCES && geteuid() != 0)
         return "this takes root (sudo)";
     if (error == -EPERM)
         return "it can be written by others, or belongs to somebody else (chmod go-w, chown root)";

@@ -39,9 +39,8 @@ static int open_directory(const char *path)
     nsh_autoclose int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0 || fstat(dir, &st) < 0)
         return -errno;
-    if (!nsh_user_is_trusted(st.st_uid) || (st.st_mode & 022) != 0)
-        return -EPERM;
-    return NSH_TAKE_FD(dir);
+    int e = nsh_user_check_directory(&st);
+    return e < 0 ? e : NSH_TAKE_FD(dir);
 }
 
 /* The pid in the file, 0 if there is none that lives: its owner may not have written it yet. */
@@ -150,6 +149,18 @@ int nsh_lock_claim(pid_t *ret_holder)
         return -EADDRINUSE;
     *ret_holder = holder.pid;
     return -EBUSY;
+}
+
+void nsh_lock_answer(int name_fd)
+{
+    enum { AT_ONCE = 64 };
+
+    for (int i = 0; i < AT_ONCE; i++) {
+        nsh_autoclose int fd = accept4(name_fd, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd < 0)
+            break;
+    }
 }
 
 pid_t nsh_lock_holder(void)

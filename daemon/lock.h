@@ -19,6 +19,11 @@ int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder);
  * not keep us from working: then -EADDRINUSE, and the lock file has to do.
  */
 int nsh_lock_claim(pid_t *ret_holder);
+/*
+ * Who asks for the name's holder connects, and has the answer with that. For who holds it, whenever
+ * the descriptor can be read: else the queue is full some day, and nobody gets an answer.
+ */
+void nsh_lock_answer(int name_fd);
 /* Who has that name, without taking it: one whose socket is elsewhere, or is gone. 0: nobody. */
 pid_t nsh_lock_holder(void);
 /*

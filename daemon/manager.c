@@ -346,6 +346,15 @@ static void on_reload(void *userdata, struct nsh_control_reply *reply)
     manager_request_load(userdata, reply);
 }
 
+static int on_name(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+    (void)s;
+    (void)revents;
+    (void)userdata;
+    nsh_lock_answer(fd);
+    return 0;
+}
+
 static int open_control(struct manager *m)
 {
     struct nsh_control_handler handler = {.userdata = m,
@@ -357,7 +366,9 @@ static int open_control(struct manager *m)
     char path[108];
     int q = nsh_control_path(m->options->runtime_directory, path);
 
-    if (q == 0)
+    if (q == 0 && m->writer.name_fd >= 0)
+        q = sd_event_add_io(m->event, &m->name, m->writer.name_fd, EPOLLIN, on_name, m);
+    if (q >= 0)
         q = nsh_traffic_reader_new(m->event, manager_traffic_read, m, &m->traffic_reader);
     if (q == 0)
         q = nsh_control_new(m->event, path, &handler, &m->control);
@@ -444,6 +455,7 @@ static void manager_done(struct manager *m)
     sd_event_source_unref(m->others);
     sd_event_source_unref(m->resync);
     sd_event_source_unref(m->kernel);
+    sd_event_source_unref(m->name);
     sd_event_source_disable_unref(m->trial_timer);
     nsh_reconciler_free(m->reconciler);
     nsh_firewalls_done(&m->firewalls);

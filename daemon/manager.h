@@ -86,7 +86,7 @@ struct manager {
     size_t n_asked;
 
     sd_event *event;
-    sd_event_source *work, *retry, *poll, *hint, *other_hint, *others, *resync, *kernel;
+    sd_event_source *work, *retry, *poll, *hint, *other_hint, *others, *resync, *kernel, *name;
     uint64_t poll_due; /* when the poll comes at the latest */
     uint64_t looked;   /* when the firewall was looked at last */
     bool hinted;       /* it was brought forward */

@@ -70,9 +70,7 @@ static int check_directory(int dir)
 
     if (fstat(dir, &st) < 0)
         return -errno;
-    if (!nsh_user_is_trusted(st.st_uid) || (st.st_mode & 022) != 0)
-        return -EPERM;
-    return 0;
+    return nsh_user_check_directory(&st);
 }
 
 static int open_directory(const char *directory, struct nsh_state **ret)

@@ -23,6 +23,13 @@ bool nsh_user_is_trusted(uid_t uid)
     return uid == 0 || uid == geteuid() || (geteuid() == 0 && is_service_user(uid));
 }
 
+int nsh_user_check_directory(const struct stat *st)
+{
+    if (!nsh_user_is_trusted(st->st_uid))
+        return geteuid() == 0 ? -EPERM : -EACCES;
+    return st->st_mode & (S_IWGRP | S_IWOTH) ? -EPERM : 0;
+}
+
 int nsh_user_hand_over(int fd, int dir)
 {
     struct stat st;

@@ -249,12 +249,15 @@ def _():
                               d.binary, "status", *d.options(), check=False, timeout=30)
         check(result.returncode != 0, "a stranger was told the status")
         equal(d.cli("status").returncode, 0, "root is")
-        # The directory is the service's, or root's: what helps is the same.
-        for owner in (12345, 0):
+        # The directory is the service's, or root's: what helps is the same; or their own, and open.
+        for owner, mode, why in ((12345, 0o755, "this takes root (sudo)"),
+                                 (0, 0o755, "this takes root (sudo)"),
+                                 (65534, 0o775, "it can be written by others")):
             os.chown(d.runtime, owner, owner)
+            os.chmod(d.runtime, mode)
             result = w.router.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
                                   d.binary, "apply", *d.options(), check=False, timeout=30)
-            contains(result.stderr, "this takes root (sudo)", "what apply says to a stranger")
+            contains(result.stderr, why, "what apply says to a stranger")
         d.stop()
 
 
