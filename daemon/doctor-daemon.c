@@ -80,7 +80,8 @@ void doctor_daemon(struct doctor *d)
 
     if (holder > 0) {
         doctor_find(d, NSH_ORIGIN_NONE,
-                "wait, if it is starting, or a command at work; else give the --runtime-directory it "
+                "wait, if it is starting, or a command at work; else give the --runtime-directory "
+                "it "
                 "was started with; or restart it, if somebody removed that",
                 "netshared (process %d) runs, but its socket is not in %s", (int)holder,
                 d->options->runtime_directory);
@@ -99,21 +100,21 @@ void doctor_daemon(struct doctor *d)
 
 /* ---- the file ---- */
 
-static void tell_errors(struct doctor *d)
+static void tell_errors(struct doctor *d, const struct nsh_loaded *loaded)
 {
     static const char absent[] = "write into it what is to be kept, as netshared.yaml(5) tells, or "
                                  "name another one with --config";
-    const struct nsh_diags *diags = d->loaded->diags;
+    const struct nsh_diags *diags = loaded->diags;
     const struct nsh_diag *diag;
 
     for (size_t i = 0; diags && (diag = nsh_diags_get(diags, i)); i++)
         if (diag->severity == NSH_DIAG_ERROR)
             doctor_find_at(d, diag->path, diag->line,
-                    !diag->hint && d->loaded->error == -ENOENT ? absent : diag->hint, "%s",
+                    !diag->hint && loaded->error == -ENOENT ? absent : diag->hint, "%s",
                     diag->text);
     if (!diags || nsh_diags_errors(diags) == 0)
-        doctor_find_at(d, d->options->config, 0, NULL, "it can't be read: %s",
-                strerror(-d->loaded->error));
+        doctor_find_at(
+                d, d->options->config, 0, NULL, "it can't be read: %s", strerror(-loaded->error));
 }
 
 /* Whether the archive of the file is that of what was accepted last. */
@@ -133,8 +134,14 @@ static void compare(struct doctor *d)
         doctor_unseen(d, "what is in force can't be read: %s", strerror(-q));
         return;
     }
-    nsh_load_into(d->options->config, NSH_TRUST_WARN, archive, &again);
-    if (again.error == 0 && !nsh_state_archive_same(state, NSH_ARCHIVE_ACCEPTED, archive))
+    /* As the daemon would read it. */
+    nsh_load_into(d->options->config,
+            json_is_false(json_object_get(d->status, "trust_files")) ? NSH_TRUST_REQUIRED
+                                                                     : NSH_TRUST_WARN,
+            archive, &again);
+    if (again.error < 0)
+        tell_errors(d, &again);
+    else if (!nsh_state_archive_same(state, NSH_ARCHIVE_ACCEPTED, archive))
         doctor_find_at(d, d->options->config, 0, doctor_command(d, "reload", fix, sizeof fix),
                 "it was changed, and is not what is in force");
 }
@@ -146,7 +153,7 @@ void doctor_file(struct doctor *d)
     if (!d->loaded)
         doctor_unseen(d, "no memory");
     else if (d->loaded->error < 0)
-        tell_errors(d);
+        tell_errors(d, d->loaded);
     else if (*doctor_text_of(d->status, "other_file"))
         doctor_find(d, NSH_ORIGIN_NONE, NULL, "%s", doctor_text_of(d->status, "other_file"));
     else if (d->status && doctor_number_of(d->status, "trial_left_usec") == 0)

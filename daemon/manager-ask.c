@@ -30,6 +30,7 @@ struct nsh_status manager_status(const struct manager *m)
             .refused_at = m->refused_at,
             .refused = m->refused,
             .refused_at_start = m->refused_at_start,
+            .trust_files = m->options->trust_files,
             .now = now,
             .longest = m->longest,
             .longest_cpu = m->longest_cpu,

@@ -206,6 +206,7 @@ char *nsh_status_json(const struct nsh_status *s)
     json_object_set_new(root, "version", json_string(NSH_VERSION));
     json_object_set_new(root, "pid", json_integer(getpid()));
     nsh_text_put(root, "config", s->config);
+    json_object_set_new(root, "trust_files", json_boolean(s->trust_files));
     nsh_text_put(root, "running_file", s->running);
     nsh_text_put(root, "other_file", s->other);
     json_object_set_new(root, "firewall", json_string(s->firewall));

@@ -21,6 +21,7 @@ struct nsh_status {
     uint64_t refused_at;  /* a reload was refused; 0: none was since one was taken */
     const char *refused;  /* its first error */
     bool refused_at_start;
+    bool trust_files;     /* a file that others could change is taken with a warning */
     uint64_t now;         /* CLOCK_BOOTTIME, microseconds */
     uint64_t longest;     /* the event loop was held at the most, microseconds */
     uint64_t longest_cpu; /* the same of the processor's time: without waiting for the kernel */

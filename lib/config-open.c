@@ -57,8 +57,9 @@ static void judge(struct opener *o, const struct stat *st, const char *real)
     char why[128];
 
     if (st->st_uid != 0 && st->st_uid != geteuid()) {
-        (void)snprintf(why, sizeof(why), "belongs to user %u, who could change the configuration",
-                (unsigned)st->st_uid);
+        (void)snprintf(why, sizeof(why), "belongs to user %u, who could change the configuration%s",
+                (unsigned)st->st_uid,
+                o->trust == NSH_TRUST_REQUIRED ? "" : "; it is taken with --trust-files only");
         distrust(o, what, real, why, S_ISLNK(st->st_mode) ? "chown -h root" : "chown root");
     }
     if (S_ISLNK(st->st_mode) || (directory && st->st_mode & S_ISVTX))

@@ -67,6 +67,23 @@ static void insert(struct nsh_diags *d, struct entry *e)
     d->n_entries++;
 }
 
+/* What concerns all of a file comes before what one of very many lines has: the last such goes. */
+static bool make_room(struct nsh_diags *d, enum nsh_severity severity, uint32_t line)
+{
+    if (d->kept[severity] < NSH_DIAG_MAX)
+        return true;
+    for (size_t i = d->n_entries; line == 0 && i-- > 0;) {
+        if (d->entries[i]->diag.severity != severity || d->entries[i]->diag.line == 0)
+            continue;
+        entry_free(d->entries[i]);
+        d->n_entries--;
+        d->kept[severity]--;
+        memmove(&d->entries[i], &d->entries[i + 1], (d->n_entries - i) * sizeof(struct entry *));
+        return true;
+    }
+    return false;
+}
+
 void nsh_diag_add(struct nsh_diags *d, enum nsh_severity severity, const char *path, uint32_t line,
         uint32_t column, const char *hint, const char *format, ...)
 {
@@ -75,7 +92,7 @@ void nsh_diag_add(struct nsh_diags *d, enum nsh_severity severity, const char *p
     int r;
 
     d->seen[severity]++;
-    if (d->kept[severity] >= NSH_DIAG_MAX)
+    if (!make_room(d, severity, line))
         return;
     e = calloc(1, sizeof(*e));
     if (!e)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is wrong with a file, for the person who reads it: place, source line with a caret, text
- * and hint. A list keeps the first NSH_DIAG_MAX errors and counts the rest.
+ * and hint. A list keeps the first NSH_DIAG_MAX errors and counts the rest; what concerns all of a
+ * file, and is of no line, has a place all the same.
  */
 #pragma once
 

@@ -132,6 +132,13 @@ static void test_limit(void **state)
     assert_non_null(strstr(text, "still seen\n"));
     assert_non_null(strstr(text, "and 10 more errors\n"));
     free(text);
+    nsh_diag_add(d, NSH_DIAG_ERROR, "f", 0, 0, NULL, "all of it");
+    assert_int_equal(nsh_diags_count(d), NSH_DIAG_MAX + 1);
+    text = nsh_diags_format(d);
+    assert_non_null(strstr(text, "f: error: all of it\n"));
+    assert_null(strstr(text, "e49.\n"));
+    assert_non_null(strstr(text, "and 11 more errors\n"));
+    free(text);
     nsh_diags_free(d);
 }
 
