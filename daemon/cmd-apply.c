@@ -96,15 +96,13 @@ static int verdict(const struct once *o)
 {
     struct nsh_counts c;
     char text[128];
+    size_t wrong;
 
     nsh_reconciler_count(o->reconciler, &c);
     printf("%s\n", nsh_status_counts(o->reconciler, text, sizeof text));
-    return c.routes[NSH_OBJECT_WRONG] + c.rules[NSH_OBJECT_WRONG] + c.policies[NSH_OBJECT_WRONG] +
-                                   c.sets[NSH_OBJECT_WRONG] + c.forwarding[NSH_OBJECT_WRONG] +
-                                   c.probes[NSH_OBJECT_WRONG] >
-                           0
-                   ? NSH_EXIT_FAILED
-                   : NSH_EXIT_OK;
+    wrong = c.routes[NSH_OBJECT_WRONG] + c.rules[NSH_OBJECT_WRONG] + c.policies[NSH_OBJECT_WRONG] +
+            c.sets[NSH_OBJECT_WRONG] + c.forwarding[NSH_OBJECT_WRONG] + c.probes[NSH_OBJECT_WRONG];
+    return wrong == 0 && nsh_reconciler_gave_back(o->reconciler) ? NSH_EXIT_OK : NSH_EXIT_FAILED;
 }
 
 /* Nobody knows what was wanted before: whether a default route of ours goes, the kernel tells. */

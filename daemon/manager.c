@@ -433,7 +433,10 @@ static void stop(struct manager *m)
     if (remove)
         take_everything_away(m);
     manager_report(m, NSH_REPORT_STOPPED,
-            remove ? "what it held was removed" : "what it held stays in the kernel");
+            !remove ? "what it held stays in the kernel"
+            : nsh_reconciler_gave_back(m->reconciler)
+                    ? "what it held was removed"
+                    : "what it held was removed, but for what is told above");
 }
 
 static void manager_done(struct manager *m)

@@ -183,6 +183,14 @@ static void give_back_those(struct nsh_reconciler *r, struct before_list *list, 
     list->n = kept;
 }
 
+bool nsh_reconciler_gave_back(const struct nsh_reconciler *r)
+{
+    for (size_t i = 0; i < r->before.n; i++)
+        if (r->before.items[i].told)
+            return false;
+    return true;
+}
+
 /* Forwarding is not to be touched any more: what it is now is nobody's of ours. */
 static void leave(struct before_list *list)
 {

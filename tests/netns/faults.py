@@ -282,6 +282,23 @@ def _():
         d.stop()
 
 
+@case("forwarding can't be given back: apply fails, and a stop says that it is not all")
+def _():
+    with Router() as w:
+        d = Daemon(w.router, BOTH).start()
+        d.stop()
+        d.write("version: 1\nsettings: {on-stop: remove}\n")
+        result = d.ns.run(*READ_ONLY, d.binary, "apply", *d.options(), check=False)
+        contains(result.stdout + result.stderr, "it stays as it is, since /proc/sys/", "what is told")
+        equal(result.returncode, 1, "exit status of apply")
+        equal(w.router.nat_ours(), [], "rules")
+        d.start(wrap=READ_ONLY)
+        d.stop()
+        d.wait_log("what it held was removed, but for what is told above")
+        d.cli("apply", check=True)
+        equal([w.router.sysctl(key) for key in FORWARDING.values()], ["0", "0"], "at last")
+
+
 @case("/proc/sys becomes read-only: that forwarding stays off is told, and the rest is held")
 def _():
     with Router() as w:

@@ -86,12 +86,14 @@ static void test_it_can_not_be_given_back(void **state)
     resync(w);
     resync(w);
     assert_int_equal(count_told(w, NSH_REPORT_FAILED), 1);
+    assert_false(nsh_reconciler_gave_back(w->r));
     reload(w, ONE_V4); /* wanted again, and then not: that is news */
     reload(w, "");
     assert_int_equal(count_told(w, NSH_REPORT_FAILED), 2);
     w->sysctl_refused = NULL;
     resync(w);
     assert_int_equal(sysctl_value(w, V4), 0);
+    assert_true(nsh_reconciler_gave_back(w->r));
 }
 
 /* Then it is on: what a share would filter there is open. */
@@ -113,6 +115,7 @@ static void test_what_is_open_since_it_can_not_be_given_back(void **state)
     w->sysctl_refused = NULL;
     resync(w);
     assert_int_equal(sysctl_value(w, V4), 0);
+    assert_true(nsh_reconciler_gave_back(w->r));
     state_of(w, "share", "home", why, sizeof(why), NULL);
     assert_string_equal(why, "no interface eth1");
 }
