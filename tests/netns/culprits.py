@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import firewall
 import netns
 from daemon import Daemon
+from netns import wait_until
 from tap import case, check, equal, main
 from topology import Router
 
@@ -155,8 +156,9 @@ if initial_pids():
                 check(re.search(r" was removed by nft\[%d\]; restored in [\d.]+ ms$" % p.pid, line),
                       line)
             # Who did something else in that table is not taken for it.
-            mark = d.mark()
+            mark, passes = d.mark(), d.status()["work"]["passes"]
             w.router.run("nft", "add rule ip mine passing iifname eth7 drop")
+            wait_until(lambda: d.status()["work"]["passes"] > passes, "it has looked at that")
             p = w.router.popen(["nft", "flush chain ip mine passing"])
             equal(p.wait(20), 0, "exit code of nft")
             line = d.wait_log("jump in nftables chain ip mine passing .*; restored", mark)

@@ -11,7 +11,7 @@ from engine import ENGINE
 from netns import wait_until
 from tap import Skip, case, check, contains, equal, main
 from topology import CLIENT4, SERVER4, SERVER6, WAN4, Lan
-from traffic import PORT, TcpEcho, tcp_peer, udp_peer
+from traffic import PORT, TcpEcho, tcp_peer, udp_peer, within
 
 SHARE = """version: 1
 settings: {firewall: %s}
@@ -90,12 +90,12 @@ def fix(d):
     return reason(d).split("run: ", 1)[1]
 
 
-def shared(w):
-    return udp_peer(w.client, SERVER4, timeout=0.5), tcp_peer(w.client, SERVER4, timeout=0.5)
+def shared(w, timeout=within(WAN4)):
+    return udp_peer(w.client, SERVER4, timeout=timeout), tcp_peer(w.client, SERVER4, timeout=timeout)
 
 
-def forwarded(w):
-    return tcp_peer(w.server, WAN4, 7000, timeout=0.5)
+def forwarded(w, seen):
+    return tcp_peer(w.server, WAN4, 7000, timeout=within(seen))
 
 
 def foreign(w, *counters):
@@ -166,8 +166,9 @@ for firewall in BOTH:
             equal(shared(w), (WAN4, WAN4), "seen from, after what was saved was restored")
             # That may have been repaired too: so not "restored", but what it leads to.
             w.router.run("iptables-nft", "-F", "FORWARD")
-            wait_until(lambda: shared(w) == (WAN4, WAN4), "seen from, after a flush")
+            wait_until(lambda: shared(w, 0.5) == (WAN4, WAN4), "seen from, after a flush")
             d.wait_log(r"jump in nftables chain ip filter FORWARD .*restored", since=mark)
+            d.status()  # its line may be about to be written
             mark = d.mark()
             w.router.run("iptables-nft-restore", stdin=ENGINE)
             d.wait_log(r"jump in nftables chain ip filter FORWARD .*restored", since=mark)
@@ -567,7 +568,7 @@ for firewall in BOTH:
             before = foreign(w)
             d = Daemon(w.router, WEB % (firewall, PORT)).start()
             equal(d.object("web", "port-forward")["state"], "held", "the port-forward")
-            equal(forwarded(w), SERVER4, "seen from")
+            equal(forwarded(w, SERVER4), SERVER4, "seen from")
             equal(tcp_peer(w.server, CLIENT4, timeout=0.5), None, "without it")
             equal(foreign(w), before, "the engine's rules")
             # iptables-nft 1.8.7 does not show ports that nf_tables has in words of its own.
@@ -582,12 +583,12 @@ for firewall in BOTH:
                 "ct state established,related accept; iifname \"eth0\" accept; "
                 "reject with icmpx type admin-prohibited; } }")
             d.wait_state("web", "pending", "port-forward")
-            equal(forwarded(w), None, "seen from, behind firewalld")
+            equal(forwarded(w, None), None, "seen from, behind firewalld")
             contains(reason(d, "web", "port-forward"), "--add-rich-rule 'rule family=ipv4 destination "
                      "address=10.0.0.2 port port=%d protocol=tcp accept'" % PORT, "the reason")
             nft(w, "insert rule inet firewalld filter_FORWARD ct status dnat accept")
             d.wait_state("web", "held", "port-forward")
-            equal(forwarded(w), SERVER4, "seen from, when it lets it through")
+            equal(forwarded(w, SERVER4), SERVER4, "seen from, when it lets it through")
             d.stop()
     case("a port-forward through rules of others, netshared on %s" % firewall)(_)
 
@@ -600,7 +601,7 @@ def _():
         w.router.run("iptables-legacy", "-w", "-A", "FORWARD", "-p", "tcp", "--dport", "22", "-j",
                      "ACCEPT")
         d = Daemon(w.router, WEB % ("nftables", PORT)).start()
-        equal((d.object("web", "port-forward")["state"], forwarded(w)), ("held", SERVER4), "it")
+        equal((d.object("web", "port-forward")["state"], forwarded(w, SERVER4)), ("held", SERVER4), "it")
         d.stop()
 
 

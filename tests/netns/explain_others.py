@@ -240,6 +240,7 @@ def _():
         w.serve(SERVER4)
         d = Daemon(w.router, SHARE % "").start()
         w.server.ip("link set eth0 down")
+        wait_until(lambda: " state UP " not in w.router.run("ip", "link", "show", "dev", "eth1").stdout, "it is down")
         answer = agree(d, w.client, CLIENT4, SERVER4, where="route", argv=("--in", "eth0"))
         contains(answer["reason"], "eth1 has no carrier", "the reason")
         contains(answer["fix"], "what eth1 is connected to", "what helps")

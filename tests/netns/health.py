@@ -83,7 +83,7 @@ def fail_over(family):
             o = d.wait_state("default via %s dev eth1 metric 100" % GATEWAYS[family][0], "standby")
             contains(o["reason"], "check %s fails: no answer 4 times" % name, "reason")
             equal(d.status()["state"], "running", "it does what it is to do")
-            contains(d.status_text(), "1 standby", "STATUS=")
+            wait_until(lambda: "1 standby" in d.status_text(), "STATUS=")
             mark = d.mark()
             w.lives(1)
             wait_uplink(w, family, 1)

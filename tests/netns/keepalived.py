@@ -77,7 +77,7 @@ class Vrrp:
         os.mkdir(self.base)
         with open(os.path.join(self.base, "keepalived.conf"), "w") as f:
             f.write(VRRP % {"name": ns.short, "priority": priority,
-                            "advert": min(patience(0.1), 2.0)})
+                            "advert": min(patience(0.3), 2.0)})
 
     def start(self):
         def path(name):

@@ -97,6 +97,7 @@ for family, net, first, second, other in NETS:
             k.router.ip("link set eth1 up")
             k.world.addresses()
             k.wait_back()
+            wait_until(lambda: k.router.settled("eth1"), "eth1 is up")
             k.router.ip("link set eth0 down")
             contains(k.here(), "nexthop via %s dev eth1" % second, "the other nexthop stays")
             k.router.ip("link set eth0 up")

@@ -14,7 +14,8 @@ import firewall
 from daemon import Daemon
 from tap import case, check, diag, equal, main
 from topology import CLIENT4, CLIENT6, SERVER4, SERVER6, WAN4, WAN6, Lan
-from traffic import (PORT, TcpEcho, UdpEcho, UdpWho, family_of, tcp_peer, udp_peer, udp_who)
+from traffic import (PORT, TcpEcho, UdpEcho, UdpWho, family_of, tcp_peer, udp_peer, udp_who,
+                     within)
 
 SHARE = "version: 1\nshare:\n  - {name: home, lan: eth0, wan: eth1, ipv6: %s}\n"
 
@@ -54,8 +55,8 @@ def _():
                            ("when: {address: 192.0.2.1, dev-up: eth1}", (WAN4, CLIENT6)),
                            ("enabled: false", (None, None))):
             d.reload((SHARE % "forward").replace("ipv6: forward", keys))
-            equal((tcp_peer(w.client, SERVER4, timeout=0.5),
-                   tcp_peer(w.client, SERVER6, timeout=0.5)), seen, keys)
+            equal((tcp_peer(w.client, SERVER4, timeout=within(seen[0])),
+                   tcp_peer(w.client, SERVER6, timeout=within(seen[1]))), seen, keys)
         d.stop()
 
 
@@ -323,10 +324,12 @@ WANS = {4: {"eth1": (SERVER4, WAN4), "eth12": ("203.0.113.2", "203.0.113.1")},
         6: {"eth1": (SERVER6, WAN6), "eth12": ("2001:db8:b1::2", "2001:db8:b1::1")}}
 
 
-def one_way(hosts, family, lan, wan):
+def one_way(hosts, way, seen):
     """(what the server sees, what the client sees if the server asks)"""
+    family, lan, wan = way
     client, (server, _) = LANS[family][lan], WANS[family][wan]
-    return tcp_peer(hosts[lan], server, timeout=0.5), tcp_peer(hosts[wan], client, timeout=0.5)
+    return (tcp_peer(hosts[lan], server, timeout=within(seen[0])),
+            tcp_peer(hosts[wan], client, timeout=within(seen[1])))
 
 
 def expected(policy, family, from_lan, to_wan, lan, wan):
@@ -350,12 +353,13 @@ def sides(policy):
         d = Daemon(w.router, "version: 1\n").start()
         for lan, wan, lans, wans in SIDES:
             d.reload(text % (lan, wan))
-            equal(dict(zip(ways, pool.map(lambda way: one_way(hosts, *way), ways))),
-                  {(family, a, b): expected(policy, family, a in lans, b in wans, a, b)
-                   for family, a, b in ways}, "lan: %s, wan: %s" % (lan, wan))
+            seen = {(family, a, b): expected(policy, family, a in lans, b in wans, a, b)
+                    for family, a, b in ways}
+            equal(dict(zip(ways, pool.map(lambda way: one_way(hosts, way, seen[way]), ways))), seen,
+                  "lan: %s, wan: %s" % (lan, wan))
         for isolate, seen in (("false", CLIENT4), ("true", None)):
             d.reload(text % ("eth0+, isolate: " + isolate, "eth1+"))
-            equal(tcp_peer(w.client, "10.1.0.2", timeout=0.5), seen, "isolate: " + isolate)
+            equal(tcp_peer(w.client, "10.1.0.2", timeout=within(seen)), seen, "isolate: " + isolate)
         d.stop()
 
 
@@ -414,14 +418,14 @@ def port_forward(family):
               (None, a["server"]), "UDP alone")
         for who, seen in ((a["near"], a["server"]), (a["other"], None)):
             d.reload(text % 'protocol: tcp, port: %d, from: "%s"' % (PORT, who))
-            equal(tcp_peer(w.server, a["router"], timeout=0.5), seen, "from " + who)
+            equal(tcp_peer(w.server, a["router"], timeout=within(seen)), seen, "from " + who)
         for keys, seen in (("enabled: false", None), ("when: {dev-up: eth7}", None),
                            ("when: {dev-up: eth1}", a["server"])):
             d.reload(text % "protocol: tcp, port: %d, %s" % (PORT, keys))
-            equal(tcp_peer(w.server, a["router"], timeout=0.5), seen, keys)
+            equal(tcp_peer(w.server, a["router"], timeout=within(seen)), seen, keys)
         for ends, seen in (("[eth7, eth1]", a["server"]), ("eth+", a["server"]), ("eth7", None)):
             d.reload((text % "protocol: tcp, port: %d" % PORT).replace("in: eth1", "in: " + ends))
-            equal(tcp_peer(w.server, a["router"], timeout=0.5), seen, "in: " + ends)
+            equal(tcp_peer(w.server, a["router"], timeout=within(seen)), seen, "in: " + ends)
         d.stop()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reload: the verdict of a load begun after it was asked for; all or nothing; never a gap."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -112,6 +113,7 @@ routs: []
         equal(monitor.take(), [], "changes")
         equal(w.router.snapshot(), before, "the kernel")
         d.wait_log("routs")
+        wait_until(lambda: "refused" in d.status_text(), "STATUS=, which comes after the answer")
         for text in (d.status_text(), d.status()["reload_refused"], d.cli("status").stdout):
             check(re.search(r"running the configuration of %s; the reload of %s was refused: %s:\d+: "
                             % (AT, AT, re.escape(d.config)), text), text)
@@ -362,12 +364,18 @@ def knows(d, name):
     return any((o["name"] + " ").startswith(name + " ") for o in d.objects())
 
 
+def descriptors(pid):
+    """What they lead to; one that is closed meanwhile is left out."""
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink("/proc/%d/fd/%s" % (pid, fd))
+
+
 def connected(pid):
     """It waits for an answer at a socket of its own."""
     with open("/proc/%d/stat" % pid) as f:
         waits = f.read().rsplit(")", 1)[1].split()[0] == "S"
-    links = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)]
-    return waits and any(link.startswith("socket:") for link in links)
+    return waits and any(link.startswith("socket:") for link in descriptors(pid))
 
 
 @case("in the middle of a long reload a drift is repaired, and questions are answered", timeout=120)
@@ -442,7 +450,7 @@ def _():
             said = process.communicate(timeout=30)[1]
             equal(process.returncode, 0, "exit code of a reload, which said\n" + said)
         d.wait_notified("READY=1")
-        check("-A POSTROUTING -j NETSHARED-two" in w.router.nat(), w.router.nat())
+        wait_until(lambda: "-A POSTROUTING -j NETSHARED-two" in w.router.nat(), "its rules")
         d.stop()
 
 

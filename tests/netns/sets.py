@@ -3,6 +3,7 @@
 
 import ipaddress
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -98,8 +99,10 @@ def _():
         with Router() as w:
             d = filled(w, family)
             mark = d.mark()
+            d.signal(signal.SIGSTOP)  # its size is looked at each second
             w.router.firewall.break_set("del %s %s" % (SET % family, prefixes(family)[7]), family)
             w.router.firewall.break_set("add %s %s" % (SET % family, OTHER[family]), family)
+            d.signal(signal.SIGCONT)
             d.reload((TEXT % family).replace("1h", "1s"))
             line = d.wait_log("restored", mark)
             contains(line, "lacked 1 of 3000 prefixes and held 1 too many", "what is said")

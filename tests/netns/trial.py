@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 from daemon import Daemon
 from netns import wait_until
-from tap import case, check, contains, equal, main
+from tap import case, check, contains, equal, main, patience
 from topology import CLIENT4, CLIENT6, LAN4, LAN6, SERVER4, SERVER6, Lan, Router
 from traffic import TcpEcho
 
@@ -148,7 +148,7 @@ def _():
         equal(routes(w), [NEW], "a reload is somebody's will")
         equal(problem(d), "", "no problem any more")
         new = d.write(FILE % ("", OLD), "new.yaml")
-        d.cli("try", new, "--timeout", "1s", check=True)
+        d.cli("try", new, "--timeout", "%ds" % patience(3), check=True)
         d.kill9()
         mark = d.mark()
         wait_until(lambda: not trial_left(d), "its time is over")

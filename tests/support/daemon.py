@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import re
@@ -175,6 +176,8 @@ class Daemon:
             found = []
             for name in os.listdir("/proc/%d/fd" % self.pid):
                 fd = _libc.syscall(PIDFD_GETFD, process, int(name), 0)
+                if fd < 0 and ctypes.get_errno() == errno.EBADF:
+                    continue  # closed meanwhile
                 if fd < 0:
                     raise tap.Skip("no pidfd_getfd: " + os.strerror(ctypes.get_errno()))
                 try:
