@@ -110,14 +110,15 @@ int nsh_no_answer(const struct nsh_options *o, int error)
     if (error == -ENOENT || error == -ECONNREFUSED) {
         pid_t holder = nsh_lock_holder();
 
-        return holder > 0 ? nsh_complain("netshared (process %d) runs, but its socket is not in %s: "
-                                         "is it starting, or a command at work? Else give the "
-                                         "--runtime-directory it was started with; or restart it, "
-                                         "if somebody removed that",
-                                    (int)holder, o->runtime_directory)
-                          : nsh_complain("no daemon runs for this network namespace (no socket in "
-                                         "%s)",
-                                    o->runtime_directory);
+        return holder > 0
+                       ? nsh_complain("netshared (process %d) runs, but its socket is not in %s: "
+                                      "is it starting, or a command at work? Else give the "
+                                      "--runtime-directory it was started with; or restart it, "
+                                      "if somebody removed that",
+                                 (int)holder, o->runtime_directory)
+                       : nsh_complain("no daemon runs for this network namespace (no socket in "
+                                      "%s)",
+                                 o->runtime_directory);
     }
     if (error == -EACCES || error == -EPERM)
         return nsh_complain("not allowed: this takes root (sudo); status, metrics and watch, which "

@@ -59,8 +59,7 @@ def _():
         mark, end = d.mark(), time.monotonic() + patience(40)
         while not d.count_log(FIGHT, mark):
             check(time.monotonic() < end, "no fight was noticed")
-            if w.router.firewall.jumps():
-                w.router.firewall.flush()
+            w.router.firewall.flush()
             time.sleep(0.02)
         wait_until(lambda: w.router.nat_ours() == ours, "it ends with a repair", 40, 0.05)
         equal(d.count_log("lan-out .*" + FIGHT, mark), 1, "times it was said")
@@ -119,8 +118,14 @@ def _():
         line = d.wait_log("jump in .*" + FIGHT, mark)
         check(re.search(r"jump in nftables chain ip mine passing keeps being undone( by nft\[\d+\])?: "
                         r"\d+ times in", line), line)
-        w.router.run("nft", "flush chain ip mine passing")
-        shown = d.wait_state("home", "wrong", "share")
+
+        def flushed():
+            """Each time it is put back, the next try is twice as far away."""
+            w.router.run("nft", "flush chain ip mine passing")
+            shown = d.object("home", "share")
+            return shown if shown["state"] == "wrong" else None
+
+        shown = wait_until(flushed, "wrong")
         check(re.match(r"not in force: nftables chain ip mine passing drops what it forwards, and "
                        r"something keeps removing our jump there; backing off until "
                        r"\d\d:\d\d:\d\d$", shown["reason"]), shown["reason"])
