@@ -15,8 +15,8 @@
  */
 bool nsh_user_is_trusted(uid_t uid);
 /*
- * Of a directory of theirs. 0; -EACCES: it is somebody else's, which root may use; -EPERM: it can be
- * written by others, or (for root) is of somebody who can't be relied on.
+ * Of a directory of theirs. 0; -EACCES: it is somebody else's, which root may use; -EPERM: it can
+ * be written by others, or (for root) is of somebody who can't be relied on.
  */
 int nsh_user_check_directory(const struct stat *st);
 /* A file that root has made belongs to the owner of its directory, who is to go on with it. 0 or
