@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "backoff.h"
 #include "cleanup.h"
@@ -14,6 +15,7 @@
 #include "lock.h"
 #include "state.h"
 #include "text.h"
+#include "user.h"
 
 NSH_DEFINE_CLEANUP(struct nsh_state *, nsh_state_free)
 
@@ -117,6 +119,29 @@ static void tell_errors(struct doctor *d, const struct nsh_loaded *loaded)
                 d, d->options->config, 0, NULL, "it can't be read: %s", strerror(-loaded->error));
 }
 
+static bool is_of_the_service(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_uid != 0 && st.st_uid != geteuid() &&
+           nsh_user_is_trusted(st.st_uid);
+}
+
+/*
+ * The daemon relies on what is its own user's; we, who are root, would not. Where that is so, who
+ * else could write to it stays unsaid.
+ */
+static enum nsh_config_trust daemons_trust(const struct doctor *d)
+{
+    const char *path = d->options->config, *slash = strrchr(path, '/');
+    nsh_autofree char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+
+    return json_is_false(json_object_get(d->status, "trust_files")) && directory &&
+                           !is_of_the_service(path) && !is_of_the_service(directory)
+                   ? NSH_TRUST_REQUIRED
+                   : NSH_TRUST_WARN;
+}
+
 /* Whether the archive of the file is that of what was accepted last. */
 static void compare(struct doctor *d)
 {
@@ -134,11 +159,7 @@ static void compare(struct doctor *d)
         doctor_unseen(d, "what is in force can't be read: %s", strerror(-q));
         return;
     }
-    /* As the daemon would read it. */
-    nsh_load_into(d->options->config,
-            json_is_false(json_object_get(d->status, "trust_files")) ? NSH_TRUST_REQUIRED
-                                                                     : NSH_TRUST_WARN,
-            archive, &again);
+    nsh_load_into(d->options->config, daemons_trust(d), archive, &again);
     if (again.error < 0)
         tell_errors(d, &again);
     else if (!nsh_state_archive_same(state, NSH_ARCHIVE_ACCEPTED, archive))

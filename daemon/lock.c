@@ -151,7 +151,7 @@ int nsh_lock_claim(pid_t *ret_holder)
     return -EBUSY;
 }
 
-void nsh_lock_answer(int name_fd)
+bool nsh_lock_answer(int name_fd)
 {
     enum { AT_ONCE = 64 };
 
@@ -159,8 +159,9 @@ void nsh_lock_answer(int name_fd)
         nsh_autoclose int fd = accept4(name_fd, NULL, NULL, SOCK_CLOEXEC);
 
         if (fd < 0)
-            break;
+            return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
     }
+    return true;
 }
 
 pid_t nsh_lock_holder(void)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -21,9 +22,10 @@ int nsh_lock_take(const char *runtime_directory, pid_t *ret_holder);
 int nsh_lock_claim(pid_t *ret_holder);
 /*
  * Who asks for the name's holder connects, and has the answer with that. For who holds it, whenever
- * the descriptor can be read: else the queue is full some day, and nobody gets an answer.
+ * the descriptor can be read: else the queue is full some day, and nobody gets an answer. False
+ * when it can't be done now (EMFILE): to ask again at once is of no use.
  */
-void nsh_lock_answer(int name_fd);
+bool nsh_lock_answer(int name_fd);
 /* Who has that name, without taking it: one whose socket is elsewhere, or is gone. 0: nobody. */
 pid_t nsh_lock_holder(void);
 /*

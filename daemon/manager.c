@@ -198,6 +198,8 @@ static int on_resync(sd_event_source *s, uint64_t at, void *userdata)
     if (nsh_reconciler_wants_poll(m->reconciler))
         manager_look(m);
     nsh_reconciler_resync(m->reconciler);
+    if (m->name)
+        sd_event_source_set_enabled(m->name, SD_EVENT_ON);
     sd_event_source_set_time(s, nsh_clock(NULL) + manager_resync_period(m));
     return manager_schedule(m);
 }
@@ -348,11 +350,10 @@ static void on_reload(void *userdata, struct nsh_control_reply *reply)
 
 static int on_name(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
-    (void)s;
     (void)revents;
     (void)userdata;
-    nsh_lock_answer(fd);
-    return 0;
+    /* The queue has room for thousands: what waits in it has until the next resync. */
+    return nsh_lock_answer(fd) ? 0 : sd_event_source_set_enabled(s, SD_EVENT_OFF);
 }
 
 static int open_control(struct manager *m)
@@ -397,7 +398,8 @@ static int take_lock(struct manager *m)
 
 /* ---- end ---- */
 
-static void take_everything_away(struct manager *m)
+/* False when something is left, which may be since somebody holds the xtables lock. */
+static bool take_everything_away(struct manager *m)
 {
     struct nsh_settings settings = nsh_reconciler_desired(m->reconciler)->config->settings;
     uint64_t deadline = nsh_clock(NULL) + STOP_PATIENCE_USEC;
@@ -405,38 +407,35 @@ static void take_everything_away(struct manager *m)
     struct nsh_desired *empty = NULL;
 
     if (nsh_config_new_empty(&settings, &config) < 0)
-        return;
+        return false;
     if (nsh_desired_new(config, &empty) < 0) {
         nsh_config_free(config);
-        return;
+        return false;
     }
     if (nsh_reconciler_set(m->reconciler, empty, NSH_OCCASION_STOP) < 0) {
         nsh_desired_free(empty);
-        return;
+        return false;
     }
     while (!nsh_reconciler_complete(m->reconciler)) {
         nsh_reconciler_run(m->reconciler);
         if (nsh_reconciler_due(m->reconciler) || nsh_reconciler_complete(m->reconciler))
             continue; /* one slice of many */
         if (nsh_clock(NULL) > deadline)
-            break;
+            return false;
         usleep(20000);
     }
+    return nsh_reconciler_gave_back(m->reconciler);
 }
 
 static void stop(struct manager *m)
 {
-    bool remove;
+    const char *what = "what it held stays in the kernel";
 
     sd_notify(0, "STOPPING=1");
-    remove = nsh_reconciler_desired(m->reconciler)->config->settings.on_stop == NSH_ON_STOP_REMOVE;
-    if (remove)
-        take_everything_away(m);
-    manager_report(m, NSH_REPORT_STOPPED,
-            !remove ? "what it held stays in the kernel"
-            : nsh_reconciler_gave_back(m->reconciler)
-                    ? "what it held was removed"
-                    : "what it held was removed, but for what is told above");
+    if (nsh_reconciler_desired(m->reconciler)->config->settings.on_stop == NSH_ON_STOP_REMOVE)
+        what = take_everything_away(m) ? "what it held was removed"
+                                       : "not all that it held could be removed";
+    manager_report(m, NSH_REPORT_STOPPED, what);
 }
 
 static void manager_done(struct manager *m)

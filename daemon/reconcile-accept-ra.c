@@ -22,6 +22,8 @@
 #define ACCEPT_RA_HOST 1   /* listens while not forwarding */
 #define ACCEPT_RA_ROUTER 2 /* listens even while forwarding */
 
+#define LOOPBACK 1 /* net/core/dev.c: LOOPBACK_IFINDEX */
+
 typedef char accept_ra_key[sizeof(((struct nsh_sysctl_before *)0)->key)];
 
 static bool key_of(const char *name, accept_ra_key key)
@@ -95,32 +97,49 @@ static void forget(struct nsh_reconciler *r, struct guarded *gone)
     drop_seen(&r->guards, gone);
 }
 
-/* It keeps what was set on it; what it was before is to be found under its new name. */
-static void rename_seen(struct nsh_reconciler *r, struct guarded *renamed, const char *name)
+/* ---- renamed ---- */
+
+/*
+ * It keeps what was set on it; what it was before is to be found under its new name. Two may change
+ * names with each other: all are taken out first, then put in.
+ */
+static void take_out(struct nsh_reconciler *r, struct guarded *renamed)
 {
     struct nsh_sysctl_before *item = NULL;
-    accept_ra_key old, new;
-    int before, ours;
+    accept_ra_key key;
 
-    if (key_of(renamed->name, old))
-        item = reconcile_before_find(&r->before, old);
-    snprintf(renamed->name, sizeof renamed->name, "%s", name);
-    if (!item)
+    if (key_of(renamed->name, key))
+        item = reconcile_before_find(&r->before, key);
+    renamed->raised = item != NULL;
+    if (item)
+        reconcile_before_drop(&r->before, item);
+}
+
+static void put_in(struct nsh_reconciler *r, struct guarded *renamed)
+{
+    accept_ra_key key;
+
+    memcpy(renamed->name, renamed->next, sizeof renamed->name);
+    renamed->next[0] = '\0';
+    if (!renamed->raised || !key_of(renamed->name, key) || !nsh_state_key_is_safe(key))
         return;
-    before = item->before;
-    ours = item->ours;
-    reconcile_before_drop(&r->before, item);
-    if (key_of(name, new) && nsh_state_key_is_safe(new)) {
-        reconcile_before_drop(&r->before, reconcile_before_find(&r->before, new));
-        (void)reconcile_before_add(&r->before, new, before, ours); /* there is room: one went */
-    }
+    reconcile_before_drop(&r->before, reconcile_before_find(&r->before, key));
+    /* There is room: one was taken out. */
+    (void)reconcile_before_add(&r->before, key, ACCEPT_RA_HOST, ACCEPT_RA_ROUTER);
     r->forwarding_dirty = true; /* it is saved */
 }
+
+/* ---- events ---- */
 
 static void to_be_looked_at(struct nsh_reconciler *r, uint32_t ifindex)
 {
     struct guards *g = &r->guards;
 
+    if (ifindex == LOOPBACK)
+        return;
+    for (size_t i = 0; i < g->n_fresh; i++)
+        if (g->fresh[i] == ifindex)
+            return;
     if (g->n_fresh < NEW_LINKS_MAX)
         g->fresh[g->n_fresh++] = ifindex;
     else
@@ -132,23 +151,28 @@ void reconcile_guard_link(struct nsh_reconciler *r, const struct nsh_fib_event *
 {
     struct guarded *seen = find_seen(&r->guards, e->ifindex);
 
-    if (e->gone || !e->ipv6) {
-        if (seen)
-            forget(r, seen);
-        /* When it has its IPv6 again the kernel says this before it is made; it may be by now. */
-        if (seen && !e->gone)
-            to_be_looked_at(r, e->ifindex);
+    if (!r->desired->forwarding[NSH_V6]) {
+        r->guards.sweep = true; /* should it be wanted again before it is given back */
         return;
     }
-    if (!seen)
+    if (seen && (e->gone || !e->ipv6)) {
+        forget(r, seen);
+        seen = NULL;
+    }
+    /* When it has its IPv6 again the kernel says this before it is made; it may be by now. */
+    if (!seen && !e->gone)
         to_be_looked_at(r, e->ifindex);
-    else if (e->name[0] != '\0' && strcmp(seen->name, e->name) != 0)
-        rename_seen(r, seen, e->name);
+    if (!seen || e->name[0] == '\0' || strcmp(seen->name, e->name) == 0)
+        return;
+    memcpy(seen->next, e->name, sizeof seen->next);
+    take_out(r, seen);
+    put_in(r, seen);
 }
 
 void reconcile_guard_address(struct nsh_reconciler *r, const struct nsh_fib_event *e)
 {
-    if (e->family == AF_INET6 && !e->gone && !find_seen(&r->guards, e->ifindex))
+    if (r->desired->forwarding[NSH_V6] && e->family == AF_INET6 && !e->gone &&
+            !find_seen(&r->guards, e->ifindex))
         to_be_looked_at(r, e->ifindex);
 }
 
@@ -156,6 +180,7 @@ void reconcile_guards_begin(struct guards *g)
 {
     g->n = 0;
     g->sweep = true;
+    g->told[0] = '\0';
 }
 
 void reconcile_guards_free(struct guards *g)
@@ -203,6 +228,12 @@ static int refused(struct look *l, const char *verb, const char *key, int q)
     return q == -ENOENT ? 0 : q;
 }
 
+static void note_error(struct look *l, int q)
+{
+    if (q < 0 && l->error == 0)
+        l->error = q;
+}
+
 static int to_raise(struct look *l, uint32_t ifindex, const char *name, const accept_ra_key key)
 {
     struct raise *grown = realloc(l->raise, (l->n + 1) * sizeof *grown), *item;
@@ -221,69 +252,120 @@ static int to_raise(struct look *l, uint32_t ifindex, const char *name, const ac
     return 0;
 }
 
+/* `all` is no interface; `lo` hears no router; `default` would open interfaces yet unknown. */
+static bool is_none(const char *name)
+{
+    return strcmp(name, "all") == 0 || strcmp(name, "default") == 0 || strcmp(name, "lo") == 0;
+}
+
 static void look_at(struct look *l, uint32_t ifindex, const char *name)
 {
     accept_ra_key key;
     int value = 0, q;
 
-    /* `all` is no interface; `lo` hears no router; `default` would open interfaces yet unknown. */
-    if (l->error < 0 || strcmp(name, "all") == 0 || strcmp(name, "default") == 0 ||
-            strcmp(name, "lo") == 0 || !key_of(name, key))
+    if (is_none(name) || !key_of(name, key))
         return;
     q = l->r->fib->ops->sysctl_get(l->r->fib, key, &value);
     if (q < 0) {
-        l->error = refused(l, "read", key, q);
+        note_error(l, refused(l, "read", key, q));
         return;
     }
     if (value == ACCEPT_RA_HOST && nsh_state_key_is_safe(key)) {
-        l->error = to_raise(l, ifindex, name, key);
+        note_error(l, to_raise(l, ifindex, name, key));
         return;
     }
     if (value == ACCEPT_RA_HOST)
         tell_unsafe(l->r, name);
-    l->error = add_seen(&l->r->guards, ifindex, name);
+    note_error(l, add_seen(&l->r->guards, ifindex, name));
 }
 
+/* It was not written: who sets it to 2 then is not us. */
+static void take_back(struct look *l, const struct raise *item)
+{
+    if (item->added)
+        reconcile_before_drop(&l->r->before, reconcile_before_find(&l->r->before, item->key));
+}
+
+static int raise_one(struct look *l, const struct raise *item)
+{
+    int q = l->r->fib->ops->sysctl_set(l->r->fib, item->key, ACCEPT_RA_ROUTER);
+
+    if (q < 0) {
+        take_back(l, item);
+        return refused(l, "write", item->key, q);
+    }
+    reconcile_report_sysctl(l->r, item->key, NSH_REPORT_ADDED, NULL);
+    return add_seen(&l->r->guards, item->ifindex, item->name);
+}
+
+/* All that can be; the first error of them. */
 static int raise_them(struct look *l)
 {
-    int q = l->error < 0 ? l->error : reconcile_before_save(l->r, &l->r->before), error;
+    int q = reconcile_before_save(l->r, &l->r->before);
 
-    for (size_t i = l->n; q < 0 && i-- > 0;) /* nothing was written */
-        if (l->raise[i].added)
-            reconcile_before_drop(
-                    &l->r->before, reconcile_before_find(&l->r->before, l->raise[i].key));
-    for (size_t i = 0; q == 0 && i < l->n; i++) {
-        error = l->r->fib->ops->sysctl_set(l->r->fib, l->raise[i].key, ACCEPT_RA_ROUTER);
-        if (error == 0) {
-            reconcile_report_sysctl(l->r, l->raise[i].key, NSH_REPORT_ADDED, NULL);
-            error = add_seen(&l->r->guards, l->raise[i].ifindex, l->raise[i].name);
-        } else {
-            error = refused(l, "write", l->raise[i].key, error);
-        }
-        if (error < 0)
-            l->error = error; /* the others are raised all the same */
+    if (q < 0) {
+        for (size_t i = 0; i < l->n; i++)
+            take_back(l, &l->raise[i]);
+        return q;
     }
-    return q < 0 ? q : l->error;
+    for (size_t i = 0; i < l->n; i++)
+        note_error(l, raise_one(l, &l->raise[i]));
+    (void)reconcile_before_save(l->r, &l->r->before); /* for what was taken back */
+    return l->error;
 }
 
 /* ---- all of them, and those that came since ---- */
 
-static void sweep_one(void *userdata, const char *name)
+/* Its number, 0 when it has gone; false, with l->error, when that can't be told. */
+static bool number_of(struct look *l, const char *name, uint32_t *ret)
+{
+    int q = l->r->fib->ops->link_index(l->r->fib, name, ret);
+
+    if (q < 0)
+        *ret = 0;
+    if (q == -ENODEV)
+        q = 0;
+    if (q < 0 && l->why[0] == '\0')
+        snprintf(l->why, GUARD_WHY, "cannot ask for interface %s: %s", name, strerror(-q));
+    note_error(l, q);
+    return q >= 0;
+}
+
+static void find_one(void *userdata, const char *name)
 {
     struct look *l = userdata;
     struct guarded *seen;
-    uint32_t ifindex = 0;
+    uint32_t ifindex;
 
-    if (l->r->fib->ops->link_index(l->r->fib, name, &ifindex) < 0)
-        ifindex = 0;
-    seen = find_seen(&l->r->guards, ifindex);
-    if (!seen) {
-        look_at(l, ifindex, name);
+    if (is_none(name) || !number_of(l, name, &ifindex))
         return;
-    }
+    seen = find_seen(&l->r->guards, ifindex);
+    if (!seen)
+        return;
     seen->there = true;
     if (strcmp(seen->name, name) != 0)
-        rename_seen(l->r, seen, name);
+        snprintf(seen->next, sizeof seen->next, "%s", name);
+}
+
+static void sweep_one(void *userdata, const char *name)
+{
+    struct look *l = userdata;
+    uint32_t ifindex;
+
+    if (!is_none(name) && number_of(l, name, &ifindex) && !find_seen(&l->r->guards, ifindex))
+        look_at(l, ifindex, name);
+}
+
+static void rename_all(struct nsh_reconciler *r)
+{
+    struct guards *g = &r->guards;
+
+    for (size_t i = 0; i < g->n; i++)
+        if (g->seen[i].next[0] != '\0')
+            take_out(r, &g->seen[i]);
+    for (size_t i = 0; i < g->n; i++)
+        if (g->seen[i].next[0] != '\0')
+            put_in(r, &g->seen[i]);
 }
 
 /* Of what went unseen, nothing is to be given back. */
@@ -308,10 +390,12 @@ static int sweep(struct look *l)
 
     for (size_t i = 0; i < g->n; i++)
         g->seen[i].there = false;
-    q = l->r->fib->ops->sysctl_each_ipv6_conf(l->r->fib, sweep_one, l);
-    if (q == 0)
-        prune(l->r);
-    return q;
+    q = l->r->fib->ops->sysctl_each_ipv6_conf(l->r->fib, find_one, l);
+    if (q < 0 || l->error < 0)
+        return q < 0 ? q : l->error;
+    rename_all(l->r);
+    prune(l->r);
+    return l->r->fib->ops->sysctl_each_ipv6_conf(l->r->fib, sweep_one, l);
 }
 
 /* What somebody set on those that were looked at is their business. */
@@ -324,9 +408,16 @@ static int guard_new(struct nsh_reconciler *r, char why[static GUARD_WHY])
 
     if (g->sweep)
         q = sweep(&l);
-    for (size_t i = 0; !g->sweep && i < g->n_fresh; i++)
-        if (!find_seen(g, g->fresh[i]) && r->fib->ops->link_name(r->fib, g->fresh[i], name) >= 0)
+    for (size_t i = 0; !g->sweep && i < g->n_fresh; i++) {
+        if (find_seen(g, g->fresh[i]))
+            continue;
+        int error = r->fib->ops->link_name(r->fib, g->fresh[i], name);
+
+        if (error >= 0)
             look_at(&l, g->fresh[i], name);
+        else if (error != -ENODEV)
+            note_error(&l, error);
+    }
     g->n_fresh = 0;
     q = q < 0 ? q : raise_them(&l);
     g->sweep = q < 0; /* at the next resync */

@@ -33,6 +33,7 @@ int reconcile_before_load(struct nsh_reconciler *r)
         args.detail = why;
         report_plain(r, "the list", "'sysctls' in the state directory", &args);
     }
+    l->lost = q < 0;
     /* Rubbish is written over; what only can't be read now is left as it is. */
     l->kept_from_us = q < 0 && q != -EBADMSG;
     l->changed = q == -EBADMSG;
@@ -188,7 +189,7 @@ bool nsh_reconciler_gave_back(const struct nsh_reconciler *r)
     for (size_t i = 0; i < r->before.n; i++)
         if (r->before.items[i].told)
             return false;
-    return true;
+    return !r->before.lost;
 }
 
 /* Forwarding is not to be touched any more: what it is now is nobody's of ours. */
@@ -211,8 +212,11 @@ int reconcile_forwarding_off(struct nsh_reconciler *r)
             reconcile_forwarding_forget(r, f, true);
     /* While forwarding is on, accept_ra=1 would lose the learned default route. */
     give_back_those(r, &r->before, false);
-    if (!reconcile_before_find(&r->before, reconcile_forwarding_key(NSH_V6)))
+    if (!reconcile_before_find(&r->before, reconcile_forwarding_key(NSH_V6))) {
         give_back_those(r, &r->before, true);
+        if (!r->desired->forwarding[NSH_V6])
+            reconcile_guards_begin(&r->guards);
+    }
     /* If the list can't be saved now: that these were given back shows by their values. */
     reconcile_before_save(r, &r->before);
     return 0;

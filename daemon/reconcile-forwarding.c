@@ -60,8 +60,6 @@ void reconcile_forwarding_forget(struct nsh_reconciler *r, int f, bool all)
     if (all) {
         r->forwarding_states[f] = NSH_OBJECT_UNKNOWN;
         r->forwarding_was_on[f] = r->forwarding_was_ready[f] = false;
-        if (f == NSH_V6)
-            reconcile_guards_begin(&r->guards);
     }
 }
 
@@ -138,6 +136,7 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
             .cause = drift ? "switched off" : NULL,
     };
     size_t known;
+    bool added;
     char why[GUARD_WHY] = "";
     int q;
 
@@ -153,6 +152,7 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
     /* Drift: what it was before is known already, or was on before we came. */
     if (q == 0 && !drift)
         q = reconcile_before_add(list, reconcile_forwarding_key(f), 0, 1);
+    added = q > 0;
     if (q >= 0)
         q = reconcile_before_save(r, list);
     if (q < 0) {
@@ -164,6 +164,10 @@ static int switch_on(struct nsh_reconciler *r, int f, struct before_list *list)
     }
     q = r->fib->ops->sysctl_set(r->fib, reconcile_forwarding_key(f), 1);
     if (q < 0) {
+        /* Who switches it on then is not us. */
+        if (added)
+            reconcile_before_drop(list, reconcile_before_find(list, reconcile_forwarding_key(f)));
+        (void)reconcile_before_save(r, list);
         snprintf(why, sizeof why, "cannot write /proc/sys/%s: %s", reconcile_forwarding_key(f),
                 strerror(-q));
         could_not_switch(r, f, drift, why);

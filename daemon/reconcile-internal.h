@@ -6,7 +6,8 @@
  * reconcile-rules.c, reconcile-firewall.c (packet rules on the way up), reconcile-fight.c (when
  * they may be repaired), reconcile-firewall-down.c, reconcile-policy.c, reconcile-news.c,
  * reconcile-sets.c, reconcile-other.c, reconcile-drops.c, reconcile-guests.c, reconcile-ahead.c,
- * reconcile-flows.c, reconcile-flows-changed.c, reconcile-sysctl.c, reconcile-report.c.
+ * reconcile-flows.c, reconcile-flows-changed.c, reconcile-forwarding.c, reconcile-before.c (what
+ * was switched on), reconcile-accept-ra.c, reconcile-report.c.
  */
 #pragma once
 

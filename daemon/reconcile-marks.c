@@ -317,8 +317,7 @@ static void link_event(struct nsh_reconciler *r, const struct nsh_fib_event *e)
     const char *before = name_before(r, e);
     char text[64];
 
-    if (r->desired->forwarding[NSH_V6])
-        reconcile_guard_link(r, e);
+    reconcile_guard_link(r, e);
     tell_link(r, e, before, text, sizeof text);
     r->told_link = e->gone ? 0 : e->ifindex;
     snprintf(r->told_name, sizeof r->told_name, "%s", e->name);
@@ -330,8 +329,7 @@ static void address_event(struct nsh_reconciler *r, const struct nsh_fib_event *
 {
     const char *text = e->gone ? "an address was removed" : "an address was added";
 
-    if (r->desired->forwarding[NSH_V6])
-        reconcile_guard_address(r, e);
+    reconcile_guard_address(r, e);
     reconcile_gate_event(r, e, text);
     reconcile_device_event(r, e, text);
     reconcile_learn_address(r, e);

@@ -191,6 +191,7 @@ struct before_list {
     struct nsh_sysctl_before *items;
     size_t n;
     bool loaded;
+    bool lost;         /* it could not be read, which was told: what was in it is not given back */
     bool kept_from_us; /* it could not be read, and is not to be written over */
     bool changed;
 };
@@ -199,7 +200,9 @@ struct before_list {
 struct guarded {
     uint32_t ifindex;
     char name[IFNAMSIZ];
-    bool there; /* the sweep under way has found it */
+    char next[IFNAMSIZ]; /* it is being renamed; "": it is not */
+    bool raised;         /* by us, while it is */
+    bool there;          /* the sweep under way has found it */
 };
 
 struct guards {

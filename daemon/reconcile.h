@@ -119,7 +119,7 @@ bool nsh_reconciler_due(const struct nsh_reconciler *r);
 uint64_t nsh_reconciler_next(const struct nsh_reconciler *r);
 /* True once everything that is wanted has been compared and, where possible, written. */
 bool nsh_reconciler_complete(const struct nsh_reconciler *r);
-/* False when something that was switched on could not be given back, which was told. */
+/* False when something that was switched on was not given back and should be, which was told. */
 bool nsh_reconciler_gave_back(const struct nsh_reconciler *r);
 enum nsh_obstacle nsh_reconciler_obstacle(const struct nsh_reconciler *r);
 

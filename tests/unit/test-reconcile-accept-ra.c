@@ -46,6 +46,14 @@ static void test_ipv6_of_an_interface_begins_anew(void **state)
     assert_int_equal(sysctl_value(w, RA("eth1")), 1);
     assert_int_equal(remembered(w, RA("eth0")), 1);
     assert_stable(w);
+    /* With something else in between, which says that it has none. */
+    somebody(w, "ip link set eth0 mtu 1200");
+    somebody(w, "ip link set eth0 down");
+    somebody(w, "ip link set eth0 up");
+    run(w);
+    somebody(w, "ip link set eth0 mtu 1500");
+    run(w);
+    assert_int_equal(sysctl_value(w, RA("eth0")), 2);
 }
 
 /* As udev does it with what is plugged in. */
@@ -56,10 +64,72 @@ static void test_it_is_renamed_at_once(void **state)
     (void)state;
     somebody(w, "ip link add usb0");
     somebody(w, "ip link set usb0 name lan7");
+    forget(w);
     run(w);
     assert_int_equal(sysctl_value(w, RA("lan7")), 2);
     assert_int_equal(remembered(w, RA("lan7")), 1);
     assert_int_equal(remembered(w, RA("usb0")), 0);
+    the_told(w, NSH_REPORT_ADDED, "accept-ra", "lan7");
+    assert_told(w, 1);
+}
+
+/* Two change names with each other, unseen; one of them was as it is before we came. */
+static void test_names_are_exchanged(void **state)
+{
+    (void)state;
+    for (int both = 0; both < 2; both++) {
+        struct world *w = world_with_state();
+
+        if (!both)
+            somebody(w, "sysctl " RA("eth0") "=2");
+        start(w, BOTH);
+        nsh_fib_fake_set_queue(w->kernel, 0);
+        somebody(w, "ip link set eth0 name x");
+        somebody(w, "ip link set eth1 name eth0");
+        somebody(w, "ip link set x name eth1");
+        nsh_fib_fake_set_queue(w->kernel, 1000);
+        run(w);
+        assert_int_equal(remembered(w, RA("eth0")), 1);
+        assert_int_equal(remembered(w, RA("eth1")), (size_t)both);
+        want(w, "", NSH_OCCASION_STOP);
+        run(w);
+        assert_int_equal(sysctl_value(w, RA("eth0")), 1);
+        assert_int_equal(sysctl_value(w, RA("eth1")), both ? 1 : 2);
+        rw_free(w);
+    }
+}
+
+/* A condition that a reload brings is judged first: forwarding was never off. */
+static void test_a_reload_with_a_condition(void **state)
+{
+    struct world *w = forwarding_world();
+
+    (void)state;
+    reload(w,
+            "masquerade: [{name: out, out: [eth0], family: [ipv4, ipv6], when: {dev-up: eth0}}]\n");
+    assert_int_equal(sysctl_value(w, V6), 1);
+    assert_int_equal(sysctl_value(w, RA("eth0")), 2);
+    assert_int_equal(sysctl_value(w, RA("eth1")), 1);
+    assert_stable(w);
+}
+
+/* What could not be written was not ours, whoever writes it then. */
+static void test_somebody_raises_what_we_could_not(void **state)
+{
+    struct world *w = forwarding_world();
+
+    (void)state;
+    w->sysctl_refused = "usb0/accept_ra";
+    w->sysctl_error = -EROFS;
+    somebody(w, "ip link add usb0");
+    run(w);
+    assert_int_equal(remembered(w, RA("usb0")), 0);
+    w->sysctl_refused = NULL;
+    somebody(w, "sysctl " RA("usb0") "=2");
+    resync(w);
+    want(w, "", NSH_OCCASION_STOP);
+    run(w);
+    assert_int_equal(sysctl_value(w, RA("usb0")), 2);
 }
 
 static void test_it_is_renamed_later(void **state)
@@ -192,6 +262,9 @@ int main(void)
     static const struct CMUnitTest tests[] = {
             rw_test(test_ipv6_of_an_interface_begins_anew),
             rw_test(test_it_is_renamed_at_once),
+            rw_test(test_names_are_exchanged),
+            rw_test(test_a_reload_with_a_condition),
+            rw_test(test_somebody_raises_what_we_could_not),
             rw_test(test_it_is_renamed_later),
             rw_test(test_its_event_is_lost),
             rw_test(test_it_is_refused_for_a_while),
