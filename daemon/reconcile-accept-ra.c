@@ -131,6 +131,16 @@ static void put_in(struct nsh_reconciler *r, struct guarded *renamed)
 
 /* ---- events ---- */
 
+/* We forward IPv6. Else all that comes is looked at when we begin to. */
+static bool is_on_guard(struct nsh_reconciler *r)
+{
+    bool on = r->desired->forwarding[NSH_V6] &&
+              reconcile_before_find(&r->before, reconcile_forwarding_key(NSH_V6));
+
+    r->guards.sweep = r->guards.sweep || !on;
+    return on;
+}
+
 static void to_be_looked_at(struct nsh_reconciler *r, uint32_t ifindex)
 {
     struct guards *g = &r->guards;
@@ -151,10 +161,8 @@ void reconcile_guard_link(struct nsh_reconciler *r, const struct nsh_fib_event *
 {
     struct guarded *seen = find_seen(&r->guards, e->ifindex);
 
-    if (!r->desired->forwarding[NSH_V6]) {
-        r->guards.sweep = true; /* should it be wanted again before it is given back */
+    if (!is_on_guard(r))
         return;
-    }
     if (seen && (e->gone || !e->ipv6)) {
         forget(r, seen);
         seen = NULL;
@@ -171,8 +179,7 @@ void reconcile_guard_link(struct nsh_reconciler *r, const struct nsh_fib_event *
 
 void reconcile_guard_address(struct nsh_reconciler *r, const struct nsh_fib_event *e)
 {
-    if (r->desired->forwarding[NSH_V6] && e->family == AF_INET6 && !e->gone &&
-            !find_seen(&r->guards, e->ifindex))
+    if (e->family == AF_INET6 && !e->gone && is_on_guard(r) && !find_seen(&r->guards, e->ifindex))
         to_be_looked_at(r, e->ifindex);
 }
 

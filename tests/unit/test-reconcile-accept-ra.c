@@ -99,6 +99,29 @@ static void test_names_are_exchanged(void **state)
     }
 }
 
+/* Where others forward, what comes is nothing to us. */
+static void test_others_forward(void **state)
+{
+    struct world *w = world_with_state();
+    struct nsh_work before, after;
+
+    (void)state;
+    somebody(w, "sysctl net/ipv6/conf/all/forwarding=1");
+    start(w, BOTH);
+    nsh_reconciler_work(w->r, &before);
+    somebody(w, "ip link add usb0");
+    somebody(w, "ip link set usb0 up");
+    run(w);
+    nsh_reconciler_work(w->r, &after);
+    assert_int_equal(after.finished, before.finished);
+    assert_int_equal(sysctl_value(w, RA("usb0")), 1);
+    /* Then it is for us to do. */
+    somebody(w, "sysctl net/ipv6/conf/all/forwarding=0");
+    run(w);
+    assert_int_equal(sysctl_value(w, V6), 1);
+    assert_int_equal(sysctl_value(w, RA("usb0")), 2);
+}
+
 /* A condition that a reload brings is judged first: forwarding was never off. */
 static void test_a_reload_with_a_condition(void **state)
 {
@@ -263,6 +286,7 @@ int main(void)
             rw_test(test_ipv6_of_an_interface_begins_anew),
             rw_test(test_it_is_renamed_at_once),
             rw_test(test_names_are_exchanged),
+            rw_test(test_others_forward),
             rw_test(test_a_reload_with_a_condition),
             rw_test(test_somebody_raises_what_we_could_not),
             rw_test(test_it_is_renamed_later),
