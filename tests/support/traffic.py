@@ -249,7 +249,7 @@ class UdpStream:
             return self
         self.going = False
         self.thread.join(patience(5))
-        while len(self.answers) < self.sent and self._take(patience(3.0)):
+        while len(self.answers) < self.sent and self._take(2.0):
             pass
         self.socket.close()
         return self
