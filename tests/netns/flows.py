@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import firewall
 from daemon import Daemon
 from netns import HOLDS, wait_until
-from tap import Skip, case, check, equal, main
+from tap import Skip, case, check, equal, main, patience
 from topology import (BASIC, BASIC6, CLIENT4, CLIENT6, FAR4, FAR6, SERVER4, SERVER6, WAN4, WAN6,
                       Lan)
 from traffic import TcpTransfer, UdpEcho, UdpStream, udp_peer
@@ -60,7 +60,7 @@ for family, text, far, near, client, router, near_net in FAMILIES:
             UdpEcho(w.server, far, delay=0.005)
             d = Daemon(w.router, text).start()
             with gap(w, d, family):
-                streams = [UdpStream(w.client, far, interval=0.02) for _ in range(20)]
+                streams = [UdpStream(w.client, far, interval=patience(0.02)) for _ in range(20)]
                 wait_until(lambda: all(s.last_peer == client for s in streams), "untranslated")
             # An answer that is under way while its entry is deleted turns the flow around.
             wait_until(lambda: all(s.last_peer == router for s in streams),
