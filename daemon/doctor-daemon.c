@@ -82,9 +82,8 @@ void doctor_daemon(struct doctor *d)
 
     if (holder > 0) {
         doctor_find(d, NSH_ORIGIN_NONE,
-                "wait, if it is starting, or a command at work; else give the --runtime-directory "
-                "it "
-                "was started with; or restart it, if somebody removed that",
+                "wait, if it is starting, or a command at work; else give the "
+                "--runtime-directory it was started with; or restart it, if somebody removed that",
                 "netshared (process %d) runs, but its socket is not in %s", (int)holder,
                 d->options->runtime_directory);
     } else if (d->status_error == -EACCES || d->status_error == -EPERM) {

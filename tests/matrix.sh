@@ -296,7 +296,7 @@ boot() {
 
 # How many times slower than this machine a test may be there, and how many are to run at once.
 slow() {
-    case $1 in *.uml) echo 4 6 ;; *) echo "$SLOW" 3 ;; esac
+    case $1 in *.uml) echo 8 6 ;; *) echo "$SLOW" 3 ;; esac
 }
 
 # netns_vm NAME RELEASE KERNEL: what tests say comes out line by line, so that a machine that ends early

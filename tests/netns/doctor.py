@@ -132,7 +132,9 @@ def _():
         contains(finding["what"], "can be written by others", "what the daemon would refuse")
         equal(finding["fix"], "chmod go-w '%s'" % d.config, "what helps")
         d.reload(check=False)
-        contains(d.cli("doctor").stdout, "refused", "what the daemon refused")
+        said = d.cli("doctor").stdout
+        contains(said, "can be written by others", "what the daemon refused")
+        contains(said, "refused", "that it did")
         w.router.run("sh", "-c", finding["fix"])
         d.reload()
         d.write(SHARE.replace("192.0.2.2", "192.0.2.2/24"))

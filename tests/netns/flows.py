@@ -48,7 +48,7 @@ for family, text, far, near, client, router, near_net in FAMILIES:
             mark = d.mark()
             stream = born_in_gap(w, d, family, far, client)
             d.wait_log(r"lan-out.*restored", mark)
-            wait_until(lambda: stream.last_peer == router, "the router's address is seen")
+            wait_until(lambda: stream.last_peer == router, "the router's address is seen", 1.0)
             wait_until(lambda: len(stream.answers) > 100, "it goes on")
             equal(stream.last_peer, router, "seen from")
             stream.stop()

@@ -159,7 +159,7 @@ class Random(World):
             check(not difference, "%s is not as it should be:\n%s" % (what, difference))
 
 
-@case("anything happens (NSH_SEED=%d NSH_STEPS=%d)" % (SEED, STEPS), timeout=60 + 8 * STEPS)
+@case("anything happens (NSH_SEED=%d NSH_STEPS=%d)" % (SEED, STEPS), timeout=30 + 4 * STEPS)
 def _():
     with Random() as w:
         try:
